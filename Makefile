@@ -1,0 +1,29 @@
+# `make help` lists what can be made. Nothing but Python 3.11 (with venv) and make has to be there.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := $(or $(shell command -v uv),.uv/bin/uv)
+RUN := $(UV) run --no-sync
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint template
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(UV) ## everything into .venv, from the lock file
+	@$(UV) sync --locked --quiet
+
+demo: setup ## the whole system on this machine, live; ONCE=1 ends after one verified round
+	@$(RUN) totesys demo $(if $(ONCE),--once)
+
+test: setup ## every test
+	@$(RUN) pytest $(ARGS)
+
+lint: setup ## ruff and mypy
+	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy
+
+template: setup ## the data-plane template, made anew from the CDK app
+	@$(RUN) python -m totesys_infra.app
+
+.uv/bin/uv:
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
