@@ -1,0 +1,90 @@
+"""What can go wrong, by what happens next.
+
+    TotesysError
+    ├── TransientError          the same work may succeed later: it is tried again, with back-off
+    │   ├── DatabaseUnavailable     a Postgres does not answer, or broke off
+    │   └── LakeUnavailable         S3 or SQS does not answer, or broke off
+    └── TerminalError           trying again changes nothing: a person has to mend something
+        ├── ModelError              the declarations contradict each other
+        ├── SettingsError           a setting is missing or cannot be used
+        ├── AccessDenied            a password, a role or a right is wrong
+        ├── SchemaDrift             the source is not what the model declares
+        ├── WarehouseMismatch       the warehouse is not what the model declares
+        ├── CorruptObject           an object of the lake is not what its manifest says
+        └── BadMessage              a message that no service sends
+
+A message says what happened, to what, and what to do. It never carries a password.
+"""
+
+
+class TotesysError(Exception):
+    """Root of every error that this system raises on purpose."""
+
+    title = "Error"
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same work may succeed when it is tried again."""
+        return isinstance(self, TransientError)
+
+
+class TransientError(TotesysError):
+    """The same work may succeed later."""
+
+
+class DatabaseUnavailable(TransientError):
+    """A Postgres server does not answer, or broke off."""
+
+    title = "Database unavailable"
+
+
+class LakeUnavailable(TransientError):
+    """S3 or SQS does not answer, or broke off."""
+
+    title = "Lake unavailable"
+
+
+class TerminalError(TotesysError):
+    """Trying again changes nothing until a person has mended the cause."""
+
+
+class ModelError(TerminalError):
+    """The declarations of the model contradict each other."""
+
+    title = "Model error"
+
+
+class SettingsError(TerminalError):
+    """A setting is missing or cannot be used."""
+
+    title = "Settings error"
+
+
+class AccessDenied(TerminalError):
+    """A password, a role or a right is wrong."""
+
+    title = "Access denied"
+
+
+class SchemaDrift(TerminalError):
+    """The source's tables are not the declared ones."""
+
+    title = "Schema drift"
+
+
+class WarehouseMismatch(TerminalError):
+    """The warehouse's tables are not the declared ones."""
+
+    title = "Warehouse mismatch"
+
+
+class CorruptObject(TerminalError):
+    """An object of the lake is not what its manifest says."""
+
+    title = "Corrupt object"
+
+
+class BadMessage(TerminalError):
+    """A message that no service sends."""
+
+    title = "Bad message"

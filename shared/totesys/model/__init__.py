@@ -1,0 +1,10 @@
+"""The company: the tables of totesys and, star by star, of its warehouse."""
+
+from totesys.model import conformed, payments, purchases, sales, source
+from totesys.schema import Model
+
+MODEL = Model(
+    name="totesys",
+    sources=source.SOURCES,
+    tables=(*sales.TABLES, *purchases.TABLES, *payments.TABLES, *conformed.TABLES),
+)

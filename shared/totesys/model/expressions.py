@@ -1,0 +1,48 @@
+"""Expressions that several warehouse tables share, each in Polars for the build and in SQL for the oracle."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from totesys.table import Column
+from totesys.types import DATE, TIME
+
+MOMENTS = (
+    Column("created_date", DATE, references="dim_date"),
+    Column("created_time", TIME),
+    Column("last_updated_date", DATE, references="dim_date"),
+    Column("last_updated_time", TIME),
+)
+
+MOMENTS_ORACLE = """
+    created_at::date AS created_date, created_at::time(3) AS created_time,
+    last_updated::date AS last_updated_date, last_updated::time(3) AS last_updated_time"""
+
+
+def moments() -> Sequence[pl.Expr]:
+    """The source's two timestamps, each as a date and a time of day in milliseconds."""
+    return [
+        part
+        for source, name in (("created_at", "created"), ("last_updated", "last_updated"))
+        for part in (
+            pl.col(source).dt.date().alias(f"{name}_date"),
+            pl.col(source).dt.time().alias(f"{name}_time"),
+        )
+    ]
+
+
+def iso_date(name: str) -> pl.Expr:
+    """The text column `name` as a date: exactly yyyy-mm-dd and a day of the calendar, else NULL."""
+    text = pl.col(name)
+    day = text.str.to_date("%Y-%m-%d", strict=False)
+    return pl.when(text.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$") & (day.dt.year() > 0)).then(day).alias(name)
+
+
+def iso_date_oracle(name: str) -> str:
+    """The same rule in SQL. Postgres 15 has no test for a cast that would fail, so the days are counted."""
+    first = f"(substr({name}, 1, 8) || '01')::date"
+    return f"""
+    CASE WHEN {name} ~ '^[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$' AND {name} !~ '^0000' THEN
+        CASE WHEN substr({name}, 9)::int <= extract(day FROM {first} + interval '1 month - 1 day')
+             THEN {name}::date END
+    END AS {name}"""

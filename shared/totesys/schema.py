@@ -1,0 +1,161 @@
+"""A model: all tables of one company, checked against each other, and what follows from them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TypeVar
+
+from totesys.errors import ModelError
+from totesys.table import Capture, Dimension, Fact, SourceTable, Table, WarehouseTable
+
+CONFORMED = "conformed"
+
+T = TypeVar("T", bound=Table)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The source tables and the warehouse tables of one company.
+
+    Raises ModelError if a declaration names what is not there, or cannot be kept up to date.
+    """
+
+    name: str
+    sources: tuple[SourceTable, ...]
+    tables: tuple[WarehouseTable, ...]
+
+    def __post_init__(self) -> None:
+        for problem in _problems(self):
+            raise ModelError(f"Model {self.name}: {problem}. Mend the declaration.")
+
+    @cached_property
+    def _sources_by_name(self) -> dict[str, SourceTable]:
+        return {source.name: source for source in self.sources}
+
+    @cached_property
+    def _tables_by_name(self) -> dict[str, WarehouseTable]:
+        return {table.name: table for table in self.tables}
+
+    def source(self, name: str) -> SourceTable:
+        """The source table called `name`. Raises KeyError."""
+        return self._sources_by_name[name]
+
+    def table(self, name: str) -> WarehouseTable:
+        """The warehouse table called `name`. Raises KeyError."""
+        return self._tables_by_name[name]
+
+    @cached_property
+    def facts(self) -> tuple[Fact, ...]:
+        return tuple(table for table in self.tables if isinstance(table, Fact))
+
+    @cached_property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """Every dimension, each after those that it refers to."""
+        return tuple(table for table in sorted_by_references(self.tables) if isinstance(table, Dimension))
+
+    @cached_property
+    def stars(self) -> dict[str, tuple[WarehouseTable, ...]]:
+        """Each star's facts and the dimensions that they refer to, by the star's name."""
+        return {
+            star: (*facts, *(self.table(name) for name in self._dimensions_of(facts)))
+            for star, facts in self._facts_by_star.items()
+        }
+
+    @cached_property
+    def _facts_by_star(self) -> dict[str, tuple[Fact, ...]]:
+        names = dict.fromkeys(fact.star for fact in self.facts)
+        return {star: tuple(fact for fact in self.facts if fact.star == star) for star in names}
+
+    def _dimensions_of(self, facts: Iterable[Fact]) -> list[str]:
+        return list(dict.fromkeys(c.references for fact in facts for c in fact.columns if c.references))
+
+    def lake_schema(self, table: Table) -> str:
+        """The folder of a table in the lake: its star, or `conformed` for what more than one star uses."""
+        built = [table] if isinstance(table, WarehouseTable) else self.built_from({table.name})
+        stars = {star for star, members in self.stars.items() if any(member in members for member in built)}
+        return stars.pop() if len(stars) == 1 else CONFORMED
+
+    def built_from(self, sources: set[str]) -> list[WarehouseTable]:
+        """The warehouse tables that have one of these sources."""
+        return [table for table in self.tables if sources.intersection(table.sources)]
+
+    def needed_with(self, changed: set[str]) -> set[str]:
+        """The snapshot tables that a run must hold when these have changed: a join needs all its sides."""
+        return {name for table in self.built_from(changed) for name in table.sources}
+
+    @cached_property
+    def extraction_order(self) -> tuple[SourceTable, ...]:
+        """The source tables, so that what a fact refers to is in the same run or in an earlier one."""
+        order = {table.name: place for place, table in enumerate((*self.dimensions, *self.facts))}
+
+        def place(source: SourceTable) -> tuple[bool, int]:
+            first = min((order[table.name] for table in self.built_from({source.name})), default=0)
+            return source.capture is Capture.CHANGES, first
+
+        return tuple(sorted(self.sources, key=place))
+
+
+def sorted_by_references(tables: Iterable[T]) -> tuple[T, ...]:
+    """The tables in their order, but each after those that its columns refer to."""
+    waiting = {table.name: table for table in tables}
+    done: dict[str, T] = {}
+
+    def put(table: T) -> None:
+        waiting.pop(table.name, None)
+        for column in table.columns:
+            if column.references in waiting:
+                put(waiting[column.references])
+        done[table.name] = table
+
+    while waiting:
+        put(next(iter(waiting.values())))
+    return tuple(done.values())
+
+
+def load_model(module: str) -> Model:
+    """The MODEL of the module that a setting names. Raises ModelError."""
+    try:
+        model = import_module(module).MODEL
+    except (ImportError, AttributeError) as error:
+        raise ModelError(
+            f"Setting TOTESYS_MODEL names {module!r}, which gives no MODEL ({error}). Name a module that does."
+        ) from error
+    if not isinstance(model, Model):
+        raise ModelError(f"MODEL of {module!r} is a {type(model).__name__}, not a totesys.schema.Model.")
+    return model
+
+
+def _problems(model: Model) -> Iterable[str]:
+    names = [table.name for table in (*model.sources, *model.tables)]
+    if len(names) != len(set(names)):
+        yield "two tables have the same name"
+    for table in (*model.sources, *model.tables):
+        if table.key not in table.column_names:
+            yield f"{table.name} has no column for its key {table.key}"
+        if len(table.column_names) != len(set(table.column_names)):
+            yield f"{table.name} names a column twice"
+    for table in model.tables:
+        yield from _problems_of(model, table)
+
+
+def _problems_of(model: Model, table: WarehouseTable) -> Iterable[str]:
+    unknown = set(table.sources) - {source.name for source in model.sources}
+    if unknown:
+        yield f"{table.name} is built from {sorted(unknown)}, which are no source tables"
+        return
+    captures = [model.source(name).capture for name in table.sources]
+    if Capture.CHANGES in captures and len(captures) > 1:
+        yield (
+            f"{table.name} joins a table captured as changes, so that a change of the other side "
+            "would not reach rows that are already loaded"
+        )
+    dimensions = {other.name for other in model.tables if isinstance(other, Dimension)}
+    for column in table.columns:
+        if column.references and column.references not in dimensions:
+            yield f"{table.name}.{column.name} refers to {column.references}, which is no dimension"
+    if isinstance(table, Fact) and not (table.star and table.record_id and table.sources):
+        yield f"{table.name} is a fact without a star, a record id or a source"
+    made = table.build if table.sources else getattr(table, "build_from_references", None)
+    if made is None or not table.oracle:
+        yield f"{table.name} has no function that builds it, or no oracle"

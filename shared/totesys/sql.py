@@ -1,0 +1,24 @@
+"""Pieces of SQL made from declarations. Values never come here: they are parameters."""
+
+from collections.abc import Iterable
+
+
+def ident(name: str) -> str:
+    """`name` as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def qualified(schema: str, name: str) -> str:
+    """`schema`.`name`, quoted."""
+    return f"{ident(schema)}.{ident(name)}"
+
+
+def column_list(names: Iterable[str], prefix: str = "") -> str:
+    """The names, quoted and separated by commas; with `prefix`, each of that relation."""
+    dot = f"{prefix}." if prefix else ""
+    return ", ".join(dot + ident(name) for name in names)
+
+
+def literal(text: str) -> str:
+    """A declared text as an SQL literal, for DDL, which takes no parameters."""
+    return "'" + text.replace("'", "''") + "'"

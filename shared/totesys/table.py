@@ -1,0 +1,111 @@
+"""What a table is: the declarations that keys, CSV reading, Parquet, DDL, merge and verification derive from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+import polars as pl
+
+from totesys.types import BIGINT, ColumnType
+
+
+class Capture(StrEnum):
+    """How ingest takes a source table into a run."""
+
+    SNAPSHOT = "snapshot"  # whole, when any of its rows changed
+    CHANGES = "changes"  # the rows that changed
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column. `references` names the table whose key it holds; the last three only make a source database."""
+
+    name: str
+    type: ColumnType
+    nullable: bool = False
+    references: str | None = None
+    unique: bool = False
+    default: str | None = None
+    on_delete: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns under a name; `key` is the column that identifies a row."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: str
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def polars_schema(self) -> pl.Schema:
+        return pl.Schema({column.name: column.type.polars for column in self.columns})
+
+    def column(self, name: str) -> Column:
+        """The column called `name`. Raises KeyError."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.name} has no column {name}")
+
+
+@dataclass(frozen=True)
+class SourceTable(Table):
+    """A table of the operational database."""
+
+    capture: Capture = Capture.SNAPSHOT
+
+
+# Takes the frames of a warehouse table's sources, in their order, and gives its rows. Columns that are not
+# declared are left out; a row whose required value comes out NULL is quarantined.
+Build = Callable[..., pl.LazyFrame]
+
+# Takes the distinct keys that a run's rows refer to and the day of its snapshot, and gives a dimension's rows.
+BuildFromReferences = Callable[[pl.Series, date], pl.LazyFrame]
+
+
+@dataclass(frozen=True)
+class WarehouseTable(Table):
+    """A table of the warehouse.
+
+    `oracle` is SQL over the source, written apart from `build`, that gives the declared columns as they should
+    now be. Verification compares the two. A row in which it gives NULL for a required column is one that
+    cannot become a warehouse row.
+    """
+
+    sources: tuple[str, ...] = ()
+    build: Build | None = None
+    oracle: str = ""
+
+
+@dataclass(frozen=True)
+class Dimension(WarehouseTable):
+    """A table that facts refer to: one row a key, the newest. NULL in a required text becomes `Unknown`.
+
+    A dimension without sources is made of the keys that facts refer to, by `build_from_references`; its
+    oracle finds them as column `key` of a relation `referenced`.
+    """
+
+    build_from_references: BuildFromReferences | None = None
+
+
+@dataclass(frozen=True)
+class Fact(WarehouseTable):
+    """A table of versions: every change of a source row is one more row, numbered by `record_id`."""
+
+    star: str = ""
+    record_id: str = ""
+
+    @property
+    def current(self) -> str:
+        """The view of the newest version of each key."""
+        return f"{self.name}_current"
+
+    @property
+    def record_id_column(self) -> Column:
+        return Column(self.record_id, BIGINT)
