@@ -1,0 +1,74 @@
+"""The messages that wake a service: S3 events, the schedule's and the HTTP trigger's."""
+
+import json
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from totesys.errors import BadMessage
+
+RunNumber = Annotated[int, Field(ge=1, le=99_999_999)]
+
+
+class Wakeup(BaseModel):
+    """A message's content. Without any field it says: do what is undone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExtractWakeup(Wakeup):
+    """Asks ingest for an extraction: what changed, or everything."""
+
+    mode: Literal["changes", "full"] = "changes"
+    trigger: str = Field(default="manual", max_length=100)
+
+
+class RunsWakeup(Wakeup):
+    """Asks transform or load for what is undone; with numbers, to do those runs again even if they are done."""
+
+    run: RunNumber | None = None
+    from_run: RunNumber | None = None
+    to_run: RunNumber | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_name_runs(self) -> "RunsWakeup":
+        if self.run is not None and (self.from_run is not None or self.to_run is not None):
+            raise ValueError("give either run, or from_run and to_run")
+        if (self.from_run is None) != (self.to_run is None):
+            raise ValueError("from_run and to_run go together")
+        if self.from_run is not None and self.to_run is not None and self.from_run > self.to_run:
+            raise ValueError("from_run is after to_run")
+        return self
+
+    @property
+    def again(self) -> tuple[int, int] | None:
+        """First and last run to do again, or None."""
+        if self.run is not None:
+            return self.run, self.run
+        if self.from_run is not None and self.to_run is not None:
+            return self.from_run, self.to_run
+        return None
+
+
+W = TypeVar("W", bound=Wakeup)
+
+
+def parse_message(body: str, kind: type[W]) -> W | None:
+    """A message's body as a wake-up; None for S3's test event, which asks for nothing. Raises BadMessage."""
+    try:
+        content = json.loads(body)
+        if not isinstance(content, dict):
+            raise TypeError("it is no JSON object")
+        if content.get("Event") == "s3:TestEvent":
+            return None
+        if "Records" in content:
+            return kind()
+        return kind.model_validate(content)
+    except (ValueError, TypeError) as error:
+        reason = _first_fault(error) if isinstance(error, ValidationError) else str(error)
+        raise BadMessage(f"The message is neither an S3 event nor a trigger: {reason}.") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    return f"{'.'.join(map(str, fault['loc']))} {fault['msg']}".strip()

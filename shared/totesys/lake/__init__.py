@@ -1,0 +1,1 @@
+"""The lake: two buckets of immutable objects, and the records that commit a run."""

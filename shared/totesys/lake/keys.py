@@ -1,0 +1,45 @@
+"""Where an object stands in the lake. Pure."""
+
+RUN_NUMBER = "run_number.json"
+MANIFEST = "manifest.json"
+EMPTY = "empty.json"
+LOAD = "load.json"
+
+RUNS = "runs/"
+
+
+def run_folder(run: int) -> str:
+    """`run=00000042`: numbers of one width, so that keys sort as runs do."""
+    return f"run={run:08d}"
+
+
+def part_key(schema: str, table: str, run: int, part: int, suffix: str) -> str:
+    """The key of a part: `{schema}/{table}/run=00000042/part-00000.csv`."""
+    return f"{schema}/{table}/{run_folder(run)}/part-{part:05d}.{suffix}"
+
+
+def quarantine_key(schema: str, table: str, run: int, part: int) -> str:
+    """The key of a quarantine part."""
+    return f"quarantine/{part_key(schema, table, run, part, 'parquet')}"
+
+
+def record_key(run: int, name: str) -> str:
+    """The key of a run's record: `runs/run=00000042/manifest.json`."""
+    return f"{RUNS}{run_folder(run)}/{name}"
+
+
+def failure_name(stage: str) -> str:
+    """The name of the record of a stage's last failure on a run."""
+    return f"{stage}.failed.json"
+
+
+def after_run(run: int) -> str:
+    """The key after which the records of later runs come."""
+    return f"{RUNS}{run_folder(run)}0"
+
+
+def parse_record_key(key: str) -> tuple[int, str] | None:
+    """Run and record name of a key below `runs/`; None for any other key."""
+    folder, _, name = key.removeprefix(RUNS).partition("/")
+    number = folder.removeprefix("run=")
+    return (int(number), name) if key.startswith(RUNS) and number.isdigit() and name else None

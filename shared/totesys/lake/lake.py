@@ -1,0 +1,165 @@
+"""The lake as the services see it: run numbers, records, and what is still to do."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import uuid4
+
+from aiobotocore.session import get_session
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from totesys.errors import CorruptObject, LakeUnavailable, TotesysError
+from totesys.lake import keys
+from totesys.lake.bucket import CLIENT_CONFIG, Bucket
+from totesys.lake.records import Failure, LoadRecord, Manifest, ProcessedManifest, Record, RunCounter, parse_record
+
+R = TypeVar("R", bound=Record)
+
+# How many run numbers back one listing looks for the newest record.
+LOOK_BACK = 100
+
+
+class _RunNumberTaken(LakeUnavailable):
+    """Another writer changed the run number in between."""
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The ingest bucket, which holds CSV, and the processed bucket, which holds Parquet."""
+
+    ingest: Bucket
+    processed: Bucket
+
+    async def counter(self) -> RunCounter | None:
+        """The last run number given out; None in a lake that has had no run."""
+        return await _read(self.ingest, RunCounter, keys.RUN_NUMBER)
+
+    @retry(
+        retry=retry_if_exception_type(_RunNumberTaken),
+        wait=wait_random_exponential(multiplier=0.02, max=1),
+        stop=stop_after_delay(30),
+        reraise=True,
+    )
+    async def claim_run_number(self) -> RunCounter:
+        """The next run number, for the caller alone, however many ask at once. Raises LakeUnavailable."""
+        found = await self.ingest.get_with_etag(keys.RUN_NUMBER)
+        if found is None:
+            claimed = RunCounter(lake=uuid4(), last=1)
+            won = await self.ingest.put_new(keys.RUN_NUMBER, _json(claimed))
+        else:
+            before = parse_record(RunCounter, keys.RUN_NUMBER, found[0])
+            claimed = RunCounter(lake=before.lake, last=before.last + 1)
+            won = await self.ingest.put_instead(keys.RUN_NUMBER, _json(claimed), found[1])
+        if not won:
+            raise _RunNumberTaken(f"{self.ingest.where(keys.RUN_NUMBER)} is changed by others all the time.")
+        return claimed
+
+    async def newest_manifest(self) -> Manifest | None:
+        """The record of the last run that ingest committed, empty or not."""
+        counter = await self.counter()
+        upper = counter.last if counter else 0
+        while upper > 0:
+            lower = max(0, upper - LOOK_BACK)
+            runs = await self.ingested(after=lower)
+            if runs:
+                return await self.manifest(max(runs))
+            upper = lower
+        return None
+
+    async def ingested(self, after: int = 0) -> dict[int, bool]:
+        """The runs after `after` that ingest committed, in order, each with whether it is empty."""
+        return {
+            run: keys.MANIFEST not in names
+            for run, names in (await _records(self.ingest, after)).items()
+            if names & {keys.MANIFEST, keys.EMPTY}
+        }
+
+    async def processed_runs(self, after: int = 0) -> list[int]:
+        """The runs after `after` that transform committed, in order."""
+        return [run for run, names in (await _records(self.processed, after)).items() if keys.MANIFEST in names]
+
+    async def manifest(self, run: int) -> Manifest | None:
+        """Ingest's record of a run; None if it committed none."""
+        for name in (keys.MANIFEST, keys.EMPTY):
+            if found := await _read(self.ingest, Manifest, keys.record_key(run, name)):
+                return found
+        return None
+
+    async def processed_manifest(self, run: int) -> ProcessedManifest | None:
+        """Transform's record of a run; None if it committed none."""
+        return await _read(self.processed, ProcessedManifest, keys.record_key(run, keys.MANIFEST))
+
+    async def load_record(self, run: int) -> LoadRecord | None:
+        """Load's record of a run; None if there is none."""
+        return await _read(self.processed, LoadRecord, keys.record_key(run, keys.LOAD))
+
+    async def commit(self, manifest: Manifest) -> None:
+        """Make a run visible, and by the event of this put wake transform; an empty run wakes nobody.
+
+        Raises CorruptObject if the run has another record already.
+        """
+        key = keys.record_key(manifest.run, keys.EMPTY if manifest.empty else keys.MANIFEST)
+        if not await self.ingest.put_new(key, _json(manifest)):
+            raise CorruptObject(
+                f"{self.ingest.where(key)} is there already, so run {manifest.run} has two writers."
+            )
+
+    async def commit_processed(self, manifest: ProcessedManifest, *, again: bool = False) -> None:
+        """Make a run's Parquet visible and wake load. The first put wins, unless done `again`."""
+        key = keys.record_key(manifest.run, keys.MANIFEST)
+        if again:
+            await self.processed.put(key, _json(manifest))
+        else:
+            await self.processed.put_new(key, _json(manifest))
+
+    async def put_load_record(self, record: LoadRecord) -> None:
+        """Say what load did with a run."""
+        await self.processed.put(keys.record_key(record.run, keys.LOAD), _json(record))
+
+    async def failure(self, run: int, stage: str) -> Failure | None:
+        """The last failure of a stage on a run."""
+        return await _read(self.processed, Failure, keys.record_key(run, keys.failure_name(stage)))
+
+    @asynccontextmanager
+    async def failures_recorded(self, run: int, stage: str) -> AsyncIterator[None]:
+        """Record an error of the block as the stage's failure on the run, and raise it on."""
+        try:
+            yield
+        except TotesysError as error:
+            failure = Failure(
+                run=run,
+                stage=stage,
+                title=error.title,
+                detail=str(error),
+                transient=error.transient,
+                failed_at=datetime.now(UTC),
+            )
+            await self.processed.put(keys.record_key(run, keys.failure_name(stage)), _json(failure))
+            raise
+
+
+@asynccontextmanager
+async def open_lake(ingest_bucket: str, processed_bucket: str) -> AsyncIterator[Lake]:
+    """The lake in two buckets. Endpoint, region and credentials are the AWS client's own settings."""
+    async with get_session().create_client("s3", config=CLIENT_CONFIG) as client:
+        yield Lake(Bucket(client, ingest_bucket), Bucket(client, processed_bucket))
+
+
+async def _read(bucket: Bucket, kind: type[R], key: str) -> R | None:
+    body = await bucket.get(key)
+    return None if body is None else parse_record(kind, bucket.where(key), body)
+
+
+async def _records(bucket: Bucket, after: int) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = defaultdict(set)
+    async for key in bucket.keys(keys.RUNS, keys.after_run(after)):
+        if parsed := keys.parse_record_key(key):
+            found[parsed[0]].add(parsed[1])
+    return found
+
+
+def _json(record: Record) -> bytes:
+    return record.model_dump_json(indent=2).encode()

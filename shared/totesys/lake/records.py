@@ -1,0 +1,151 @@
+"""What the lake says of a run: typed, versioned JSON."""
+
+from datetime import datetime
+from typing import Literal, TypeVar
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from totesys.errors import CorruptObject
+from totesys.table import Capture
+
+
+class Record(BaseModel):
+    """A JSON object of the lake. A field that this release does not know makes it unreadable, not half read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunCounter(Record):
+    """`run_number.json`: which lake this is, and the last run number given out."""
+
+    version: Literal[1] = 1
+    lake: UUID
+    last: int
+
+
+class Part(Record):
+    """One object of rows. `crc32` is of the whole object, eight hexadecimal digits."""
+
+    key: str
+    rows: int
+    bytes: int
+    crc32: str
+
+
+class TableParts(Record):
+    """A table's rows in a run. `seconds` is the work spent on it."""
+
+    columns: tuple[str, ...]
+    parts: tuple[Part, ...]
+    seconds: float
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def bytes(self) -> int:
+        return sum(part.bytes for part in self.parts)
+
+
+class ExtractedTable(TableParts):
+    """A source table's rows, all of them or those that changed."""
+
+    mode: Capture
+
+
+class BuiltTable(TableParts):
+    """A warehouse table's rows. The keys are the least and the greatest, where keys are integers."""
+
+    first_key: int | None = None
+    last_key: int | None = None
+
+
+class RunRecord(Record):
+    """What every stage's record of a run says.
+
+    `previous` is the newest earlier run that has parts (0: none): load applies a run after that one.
+    `extraction` is the first run of the snapshot that this run is a slice of; `complete` marks the last.
+    """
+
+    version: Literal[1] = 1
+    lake: UUID
+    run: int
+    previous: int
+    extraction: int
+    complete: bool
+    snapshot_time: AwareDatetime
+    finished_at: AwareDatetime
+    seconds: float
+
+
+class Manifest(RunRecord):
+    """Ingest's record: the commit of a run.
+
+    `xmin_before` is where the extraction started (None: everything); `xmin_after` is where the next one
+    starts (None: everything), which only a complete extraction moves. Both are 64-bit transaction ids.
+    """
+
+    trigger: str
+    source: str
+    xmin_before: int | None
+    xmin_after: int | None
+    tables: dict[str, ExtractedTable]
+
+    @property
+    def empty(self) -> bool:
+        return not self.tables
+
+
+class ProcessedManifest(RunRecord):
+    """Transform's record: the Parquet of a run, and the rows that could not become warehouse rows."""
+
+    tables: dict[str, BuiltTable]
+    quarantine: dict[str, TableParts]
+
+
+class LoadedTable(Record):
+    """What load did with a table: rows in the run, rows written, and the range of record ids of a fact."""
+
+    rows: int
+    written: int
+    quarantined: int = 0
+    first_record_id: int | None = None
+    last_record_id: int | None = None
+    seconds: float
+
+
+class LoadRecord(RunRecord):
+    """Load's record. `freshness` is the age of the run's snapshot, in seconds, when it became visible."""
+
+    tables: dict[str, LoadedTable]
+    freshness: float
+
+
+class Failure(Record):
+    """A stage's last failure on a run."""
+
+    version: Literal[1] = 1
+    run: int
+    stage: str
+    title: str
+    detail: str
+    transient: bool
+    failed_at: datetime
+
+
+R = TypeVar("R", bound=Record)
+
+
+def parse_record(kind: type[R], key: str, body: bytes) -> R:
+    """The record at `key`. Raises CorruptObject for one that is broken or of another release's version."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "the whole"
+        raise CorruptObject(
+            f"{key} is no {kind.__name__} of version 1: {where}: {fault['msg']}. "
+            "Restore the object, or run the release that wrote it."
+        ) from error

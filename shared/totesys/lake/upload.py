@@ -1,0 +1,107 @@
+"""An object written while its bytes are still coming."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from totesys.errors import LakeUnavailable
+from totesys.lake.bucket import Bucket, lake_errors
+from totesys.lake.records import Part
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
+
+# S3 takes no multipart piece under 5 MiB but the last; larger ones cost memory, smaller ones requests.
+PIECE_BYTES = 8 * 1024 * 1024
+# One piece travels while the next one fills.
+PIECES_IN_FLIGHT = 2
+
+
+class Upload:
+    """Collects bytes into one object: a single put if they are few, a multipart upload else.
+
+    Used as an async context manager: left by an exception, it leaves no object behind. `finish` makes it visible.
+    """
+
+    def __init__(self, bucket: Bucket, key: str) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._pieces: list[asyncio.Task[CompletedPartTypeDef]] = []
+        self._slots = asyncio.Semaphore(PIECES_IN_FLIGHT)
+        self._crc = 0
+        self.bytes = 0
+
+    async def __aenter__(self) -> Upload:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            await self._abort()
+
+    async def write(self, data: bytes) -> None:
+        """Append `data`. Raises LakeUnavailable if a piece could not be sent."""
+        self._crc = crc32(data, self._crc)
+        self.bytes += len(data)
+        self._buffer += data
+        if len(self._buffer) >= PIECE_BYTES:
+            await self._send_piece()
+
+    async def finish(self, rows: int) -> Part:
+        """Make the object visible and say what it holds."""
+        if self._upload_id is None:
+            await self._bucket.put(self._key, bytes(self._buffer))
+        else:
+            if self._buffer:
+                await self._send_piece()
+            pieces = await asyncio.gather(*self._pieces)
+            with lake_errors(self._bucket.where(self._key)):
+                await self._bucket.client.complete_multipart_upload(
+                    Bucket=self._bucket.name,
+                    Key=self._key,
+                    UploadId=self._upload_id,
+                    MultipartUpload={"Parts": pieces},
+                )
+        return Part(key=self._key, rows=rows, bytes=self.bytes, crc32=f"{self._crc:08x}")
+
+    async def _send_piece(self) -> None:
+        if self._upload_id is None:
+            with lake_errors(self._bucket.where(self._key)):
+                created = await self._bucket.client.create_multipart_upload(
+                    Bucket=self._bucket.name, Key=self._key
+                )
+            self._upload_id = created["UploadId"]
+        for piece in self._pieces:
+            if piece.done():
+                piece.result()
+        await self._slots.acquire()
+        body, self._buffer = bytes(self._buffer), bytearray()
+        self._pieces.append(asyncio.create_task(self._put_piece(self._upload_id, len(self._pieces) + 1, body)))
+
+    async def _put_piece(self, upload_id: str, number: int, body: bytes) -> CompletedPartTypeDef:
+        try:
+            with lake_errors(self._bucket.where(self._key)):
+                answer = await self._bucket.client.upload_part(
+                    Bucket=self._bucket.name, Key=self._key, UploadId=upload_id, PartNumber=number, Body=body
+                )
+        finally:
+            self._slots.release()
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    async def _abort(self) -> None:
+        for piece in self._pieces:
+            piece.cancel()
+        await asyncio.gather(*self._pieces, return_exceptions=True)
+        if self._upload_id is not None:
+            # What is left behind then is invisible, and the bucket's lifecycle removes it.
+            with suppress(LakeUnavailable), lake_errors(self._bucket.where(self._key)):
+                await self._bucket.client.abort_multipart_upload(
+                    Bucket=self._bucket.name, Key=self._key, UploadId=self._upload_id
+                )

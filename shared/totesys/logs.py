@@ -1,0 +1,63 @@
+"""Logs: one JSON object a line on standard output. A line may carry metrics in CloudWatch's embedded format."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+import structlog
+
+NAMESPACE = "totesys"
+
+
+def configure_logs(service: str) -> None:
+    """Send our own and the libraries' log lines to standard output as JSON, each with `service`."""
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        stamp,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(default=str),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("totesys").setLevel(logging.INFO)
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger whose name starts with `totesys`."""
+    log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return log
+
+
+def metrics(dimensions: dict[str, str], **values: tuple[float, str]) -> dict[str, Any]:
+    """Fields that make a log line carry metrics: each value with its CloudWatch unit.
+
+    The format is AWS's "CloudWatch embedded metric format specification".
+    """
+    metadata = {
+        "Timestamp": int(time.time() * 1000),
+        "CloudWatchMetrics": [
+            {
+                "Namespace": NAMESPACE,
+                "Dimensions": [list(dimensions)],
+                "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in values.items()],
+            }
+        ],
+    }
+    return {"_aws": metadata, **dimensions, **{name: value for name, (value, _) in values.items()}}

@@ -1,0 +1,1 @@
+"""The frame that the three services share: HTTP, the queue's consumer, start and stop."""

@@ -1,0 +1,97 @@
+"""The one process of a service: HTTP and the consumer in one event loop."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
+
+import uvicorn
+from fastapi import FastAPI
+
+from totesys.errors import SettingsError, TotesysError
+from totesys.events import Wakeup
+from totesys.lake.lake import Lake, open_lake
+from totesys.logs import configure_logs, logger
+from totesys.service.app import Running, make_app
+from totesys.service.consumer import Consumer
+from totesys.service.queue import open_queue
+from totesys.service.stage import Stage
+from totesys.settings import ServiceSettings, read_settings
+
+log = logger("totesys.service")
+
+S = TypeVar("S", bound=ServiceSettings)
+W = TypeVar("W", bound=Wakeup)
+
+# Makes a stage from its settings and the lake, and closes what it opened.
+OpenStage = Callable[[S, Lake], AbstractAsyncContextManager[Stage[W]]]
+
+WRONG_CALL = 2
+
+
+def run_service(name: str, settings: type[S], wakeup: type[W], open_stage: OpenStage[S, W]) -> None:
+    """Serve until SIGTERM or SIGINT, then exit 0; exit 2 with one log line if the settings are wrong."""
+    configure_logs(name)
+    try:
+        read = read_settings(settings)
+        listener = _listen(read.host, read.port)
+    except TotesysError as error:
+        log.error("service not started", error=str(error), kind=type(error).__name__)
+        sys.exit(WRONG_CALL)
+    app = make_app(name, wakeup, read, _lifespan(name, read, wakeup, open_stage))
+    # uvicorn stops at a signal and then raises it again for whoever was there before: for nobody.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    log.info("service listening", host=read.host, port=listener.getsockname()[1])
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+    asyncio.run(server.serve(sockets=[listener]))
+    log.info("service stopped")
+    if not server.started:
+        sys.exit(1)
+
+
+def _lifespan(
+    name: str, settings: S, wakeup: type[W], open_stage: OpenStage[S, W]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with (
+            open_lake(settings.ingest_bucket, settings.processed_bucket) as lake,
+            open_queue(settings.queue_url, settings.dlq_url) as queue,
+            open_stage(settings, lake) as stage,
+        ):
+            consumer = Consumer(
+                queue,
+                stage,
+                wakeup,
+                long_poll=settings.long_poll,
+                visibility=settings.visibility,
+                max_receives=settings.max_receives,
+            )
+            app.state.running = Running(stage, queue, consumer)
+            consumer.start()
+            log.info("service started")
+            try:
+                yield
+            finally:
+                await consumer.stop(settings.shutdown_grace)
+
+    return lifespan
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Set TOTESYS_PORT to a free one, or end what uses it."
+        ) from None
+    return listener

@@ -1,0 +1,100 @@
+"""The SQS queue that wakes a service, and its dead-letter queue."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from aiobotocore.session import get_session
+from botocore.exceptions import ClientError
+
+from totesys.lake.bucket import CLIENT_CONFIG, error_code, lake_errors
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+# SQS takes an attribute of any length below the message's 256 KiB; a reason needs no more than this.
+REASON_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class Message:
+    """A received message. `receives` counts this receive."""
+
+    id: str
+    body: str
+    receipt: str
+    receives: int
+
+
+class Queue:
+    """A queue with its dead-letter queue. Every method raises what `lake_errors` says."""
+
+    def __init__(self, client: SQSClient, url: str, dlq_url: str) -> None:
+        self._client = client
+        self.url = url
+        self.dlq_url = dlq_url
+
+    async def send(self, body: str) -> str:
+        """Queue a message; its id."""
+        with lake_errors(self.url):
+            return (await self._client.send_message(QueueUrl=self.url, MessageBody=body))["MessageId"]
+
+    async def receive(self, wait: timedelta, visibility: timedelta) -> Message | None:
+        """The next message, hidden from others for `visibility`; None if none comes within `wait`."""
+        with lake_errors(self.url):
+            answer = await self._client.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=1,
+                WaitTimeSeconds=int(wait.total_seconds()),
+                VisibilityTimeout=int(visibility.total_seconds()),
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            )
+        for message in answer.get("Messages", []):
+            receives = int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1"))
+            return Message(message["MessageId"], message["Body"], message["ReceiptHandle"], receives)
+        return None
+
+    async def hide(self, message: Message, time: timedelta) -> None:
+        """Keep a message from being received for `time` from now; zero gives it back at once."""
+        with lake_errors(self.url):
+            await self._client.change_message_visibility(
+                QueueUrl=self.url, ReceiptHandle=message.receipt, VisibilityTimeout=int(time.total_seconds())
+            )
+
+    async def delete(self, message: Message) -> None:
+        """Remove a message. One that is gone already, because its visibility ran out, is no error."""
+        with lake_errors(self.url):
+            try:
+                await self._client.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
+            except ClientError as error:
+                if error_code(error) != "ReceiptHandleIsInvalid":
+                    raise
+
+    async def bury(self, message: Message, reason: str) -> None:
+        """Move a message to the dead-letter queue with its reason; sent there before it is deleted here."""
+        attributes = {"reason": reason[:REASON_CHARACTERS], "message_id": message.id}
+        with lake_errors(self.dlq_url):
+            await self._client.send_message(
+                QueueUrl=self.dlq_url,
+                MessageBody=message.body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )
+        await self.delete(message)
+
+    async def check(self) -> None:
+        """Ask whether the queue answers."""
+        with lake_errors(self.url):
+            await self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
+
+
+@asynccontextmanager
+async def open_queue(url: str, dlq_url: str) -> AsyncIterator[Queue]:
+    """The queue at `url`. Endpoint, region and credentials are the AWS client's own settings."""
+    async with get_session().create_client("sqs", config=CLIENT_CONFIG) as client:
+        yield Queue(client, url, dlq_url)

@@ -1,0 +1,44 @@
+"""What happens to a message whose work failed. Pure."""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+from totesys.errors import TerminalError
+
+FIRST_DELAY = timedelta(seconds=1)
+# Twice in five minutes, so that a database that comes back is noticed well within the promised 30.
+LONGEST_DELAY = timedelta(seconds=150)
+
+
+@dataclass(frozen=True)
+class TryAgain:
+    """The message becomes visible again after `delay`."""
+
+    delay: timedelta
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """The message goes to the dead-letter queue."""
+
+    reason: str
+
+
+def after_failure(error: Exception, receives: int, max_receives: int, jitter: float) -> TryAgain | DeadLetter:
+    """Back-off that doubles with each receive, between half and all of it by `jitter` (0 to 1), and ends.
+
+    An error that is not ours may be a passing one: only a TerminalError is buried at once.
+    """
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, TerminalError):
+        return DeadLetter(reason)
+    if receives >= max_receives:
+        return DeadLetter(f"{reason} (tried {receives} times)")
+    longest = min(FIRST_DELAY * 2**receives, LONGEST_DELAY)
+    return TryAgain(longest * (0.5 + jitter / 2))
+
+
+def jitter() -> float:
+    """A number from 0 to 1, for `after_failure`."""
+    return random.random()

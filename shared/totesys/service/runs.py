@@ -1,0 +1,121 @@
+"""The record of runs, as every service shows it: read from the lake alone."""
+
+import asyncio
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from totesys.lake.lake import Lake
+from totesys.lake.records import (
+    BuiltTable,
+    ExtractedTable,
+    Failure,
+    LoadedTable,
+    LoadRecord,
+    Manifest,
+    ProcessedManifest,
+    TableParts,
+)
+
+State = Literal["done", "empty", "waiting", "failed"]
+
+
+class StageState(BaseModel):
+    """One stage of a run. `seconds` is the time it took; `error` its last failure, if it is not done since."""
+
+    state: State
+    finished_at: datetime | None = None
+    rows: int = 0
+    bytes: int = 0
+    seconds: float | None = None
+    error: Failure | None = None
+
+
+class RunState(BaseModel):
+    """A run through its three stages. `freshness` is the snapshot's age in seconds when the run became visible."""
+
+    run: int
+    trigger: str
+    snapshot_time: datetime
+    complete: bool
+    freshness: float | None = Field(default=None)
+    stages: dict[str, StageState]
+
+
+class RunDetail(RunState):
+    """A run with its tables."""
+
+    extracted: dict[str, ExtractedTable] = {}
+    built: dict[str, BuiltTable] = {}
+    quarantine: dict[str, TableParts] = {}
+    loaded: dict[str, LoadedTable] = {}
+
+
+async def run_detail(lake: Lake, run: int) -> RunDetail | None:
+    """A run with its tables; None if ingest committed none of this number."""
+    manifest = await lake.manifest(run)
+    if manifest is None:
+        return None
+    detail = RunDetail(
+        run=run,
+        trigger=manifest.trigger,
+        snapshot_time=manifest.snapshot_time,
+        complete=manifest.complete,
+        extracted=manifest.tables,
+        stages={"ingest": _ingest_state(manifest)},
+    )
+    if manifest.empty:
+        return detail
+    processed, loaded = await asyncio.gather(lake.processed_manifest(run), lake.load_record(run))
+    if processed:
+        detail.built, detail.quarantine = processed.tables, processed.quarantine
+    if loaded:
+        detail.loaded, detail.freshness = loaded.tables, loaded.freshness
+    detail.stages["transform"] = (
+        _transform_state(processed) if processed else await _undone(lake, run, "transform")
+    )
+    detail.stages["load"] = _load_state(loaded) if loaded else await _undone(lake, run, "load")
+    return detail
+
+
+async def list_runs(lake: Lake, limit: int, before: int | None) -> list[RunState]:
+    """The newest runs below `before`, newest first, of at most `limit` numbers; a number without a run is left out."""
+    counter = await lake.counter()
+    upper = min(before - 1 if before else 99_999_999, counter.last if counter else 0)
+    lower = max(0, upper - limit)
+    runs = [run for run in await lake.ingested(after=lower) if run <= upper]
+    details = await asyncio.gather(*(run_detail(lake, run) for run in reversed(runs)))
+    return [RunState.model_validate(detail.model_dump()) for detail in details if detail]
+
+
+def _ingest_state(manifest: Manifest) -> StageState:
+    tables = manifest.tables.values()
+    return StageState(
+        state="empty" if manifest.empty else "done",
+        finished_at=manifest.finished_at,
+        seconds=manifest.seconds,
+        rows=sum(table.rows for table in tables),
+        bytes=sum(table.bytes for table in tables),
+    )
+
+
+def _transform_state(processed: ProcessedManifest) -> StageState:
+    tables = processed.tables.values()
+    return StageState(
+        state="done",
+        finished_at=processed.finished_at,
+        seconds=processed.seconds,
+        rows=sum(table.rows for table in tables),
+        bytes=sum(table.bytes for table in tables),
+    )
+
+
+def _load_state(loaded: LoadRecord) -> StageState:
+    rows = sum(table.written for table in loaded.tables.values())
+    return StageState(state="done", finished_at=loaded.finished_at, seconds=loaded.seconds, rows=rows)
+
+
+async def _undone(lake: Lake, run: int, stage: str) -> StageState:
+    failure = await lake.failure(run, stage)
+    return StageState(state="failed" if failure else "waiting", error=failure)

@@ -1,0 +1,71 @@
+"""What every service can be told, by environment variables that start with `TOTESYS_`."""
+
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from totesys.errors import SettingsError
+
+
+class ServiceSettings(BaseSettings):
+    """Settings of all three services. AWS's own (region, credentials, endpoint) are read by its client."""
+
+    model_config = SettingsConfigDict(env_prefix="TOTESYS_", frozen=True, extra="ignore")
+
+    # The module whose MODEL declares the company's tables.
+    model: str = "totesys.model"
+
+    ingest_bucket: str
+    processed_bucket: str
+    queue_url: str
+    dlq_url: str
+
+    # Anyone who reaches the port may trigger work: without a token the service listens on loopback only.
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    trigger_token: SecretStr | None = None
+
+    # Twice the longest pause that a healthy event loop makes; extended every third of it while work goes on.
+    visibility: timedelta = timedelta(seconds=60)
+    # The longest that SQS allows: the fewest requests while nothing happens.
+    long_poll: timedelta = timedelta(seconds=20)
+    # The queue's redrive policy says the same.
+    max_receives: int = Field(default=5, ge=1)
+    # Fargate kills a task at 120 s.
+    shutdown_grace: timedelta = timedelta(seconds=100)
+
+    @model_validator(mode="after")
+    def _token_unless_loopback(self) -> "ServiceSettings":
+        if self.trigger_token is None and not _is_loopback(self.host):
+            raise ValueError(
+                f"TOTESYS_HOST is {self.host}, which others can reach, and there is no TOTESYS_TRIGGER_TOKEN. "
+                "Set a token, or listen on 127.0.0.1"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def read_settings(kind: type[S], **given: Any) -> S:
+    """Settings of `kind` from the environment and from `given`. Raises SettingsError that names each fault."""
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        faults = "; ".join(_fault(fault["loc"], fault["msg"]) for fault in error.errors())
+        raise SettingsError(f"{faults}. Set it and start again.") from None
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    name = "_".join(str(part) for part in location).upper()
+    return f"TOTESYS_{name}: {message}" if name else message.removeprefix("Value error, ")
