@@ -1,0 +1,171 @@
+"""The data plane in the emulator: made, or brought up to date, by CloudFormation from its template."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from totesys_cli.local.errors import LocalStackError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef
+    from mypy_boto3_s3 import S3Client
+
+REGION = "eu-west-2"
+ACCESS_KEY = "test"
+
+_SECONDS = 30.0
+_POLL_SECONDS = 0.005
+_BUCKET = "AWS::S3::Bucket"
+
+
+@dataclass(frozen=True)
+class DataPlane:
+    """Where the buckets and queues are."""
+
+    endpoint_url: str
+    region: str
+    ingest_bucket: str
+    processed_bucket: str
+    code_bucket: str
+    ingest_queue_url: str
+    transform_queue_url: str
+    load_queue_url: str
+    ingest_dlq_url: str
+    transform_dlq_url: str
+    load_dlq_url: str
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point an AWS client at this data plane."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        }
+
+
+def apply_template(
+    cloudformation: "CloudFormationClient",
+    s3: "S3Client",
+    template: str,
+    name: str,
+    schedule: str | None,
+) -> dict[str, str]:
+    """Make the stack `name`, or bring it up to date; its outputs.
+
+    Buckets that are there already, with their objects, become the stack's. Raises `LocalStackError` if
+    CloudFormation refuses the template or fails.
+    """
+    parameters: list[ParameterTypeDef] = [
+        {"ParameterKey": "Name", "ParameterValue": name},
+        {"ParameterKey": "ScheduleState", "ParameterValue": "DISABLED" if schedule is None else "ENABLED"},
+    ]
+    if schedule is not None:
+        parameters.append({"ParameterKey": "Schedule", "ParameterValue": schedule})
+    try:
+        if _describe(cloudformation, name) is None and not _adopt(cloudformation, s3, template, name):
+            cloudformation.create_stack(StackName=name, TemplateBody=template, Parameters=parameters)
+        else:
+            _update(cloudformation, name, template, parameters)
+        stack = _wait(cloudformation, name)
+    except ClientError as error:
+        raise LocalStackError(f"The data plane {name} can't be made in the emulator: {error}") from error
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def _update(
+    cloudformation: "CloudFormationClient", name: str, template: str, parameters: "list[ParameterTypeDef]"
+) -> None:
+    try:
+        cloudformation.update_stack(StackName=name, TemplateBody=template, Parameters=parameters)
+    except ClientError as error:
+        if "No updates are to be performed" not in str(error):
+            raise
+
+
+def _adopt(cloudformation: "CloudFormationClient", s3: "S3Client", template: str, name: str) -> bool:
+    """Make the stack of the buckets that are there already; False if there are none.
+
+    CloudFormation refuses to create a bucket that exists. It imports such resources into a stack, but
+    then makes no others: the rest comes with an update.
+    """
+    body = json.loads(template)
+    present = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    buckets = {
+        logical_id: bucket_name
+        for logical_id, resource in body["Resources"].items()
+        if resource["Type"] == _BUCKET and (bucket_name := _bucket_name(resource, name)) in present
+    }
+    if not buckets:
+        return False
+    cloudformation.create_change_set(
+        StackName=name,
+        ChangeSetName="adopt",
+        ChangeSetType="IMPORT",
+        TemplateBody=json.dumps(_only_buckets(body, buckets)),
+        Parameters=[{"ParameterKey": "Name", "ParameterValue": name}],
+        ResourcesToImport=[
+            {
+                "ResourceType": _BUCKET,
+                "LogicalResourceId": logical_id,
+                "ResourceIdentifier": {"BucketName": bucket_name},
+            }
+            for logical_id, bucket_name in buckets.items()
+        ],
+    )
+    cloudformation.get_waiter("change_set_create_complete").wait(
+        StackName=name, ChangeSetName="adopt", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    cloudformation.execute_change_set(StackName=name, ChangeSetName="adopt")
+    _wait(cloudformation, name)
+    return True
+
+
+def _bucket_name(resource: Mapping[str, Any], name: str) -> str:
+    text: str = resource["Properties"]["BucketName"]["Fn::Sub"]
+    return text.replace("${Name}", name)
+
+
+def _only_buckets(body: Mapping[str, Any], buckets: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "Parameters": {"Name": body["Parameters"]["Name"]},
+        "Resources": {
+            logical_id: {
+                "Type": _BUCKET,
+                # An import asks for it. The update after it sets what the template says.
+                "DeletionPolicy": "Retain",
+                "Properties": {"BucketName": bucket_name},
+            }
+            for logical_id, bucket_name in buckets.items()
+        },
+    }
+
+
+def _describe(cloudformation: "CloudFormationClient", name: str) -> "StackTypeDef | None":
+    try:
+        return cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+
+
+def _wait(cloudformation: "CloudFormationClient", name: str) -> "StackTypeDef":
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        stack = _describe(cloudformation, name)
+        status = "absent" if stack is None else stack["StackStatus"]
+        if stack is not None and status.endswith("_COMPLETE") and "ROLLBACK" not in status:
+            return stack
+        if not status.endswith("_IN_PROGRESS") or time.monotonic() > deadline:
+            reason = "" if stack is None else stack.get("StackStatusReason", "")
+            raise LocalStackError(
+                f"The data plane {name} can't be made in the emulator: its stack is {status}. {reason}"
+            )
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,200 @@
+"""AWS on this machine: S3, SQS, EventBridge and CloudFormation from ministack."""
+
+import http.client
+import json
+import os
+import secrets
+import sys
+import tempfile
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+import boto3
+from botocore.config import Config
+
+from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane, apply_template
+from totesys_cli.local.errors import LocalStackError
+from totesys_cli.local.places import LOOPBACK, free_port, lock_folder, port_in_use, require_free
+from totesys_cli.local.process import Guarded
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+_NAME = "The AWS emulator"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+_ANSWER_SECONDS = 1.0
+_ATTEMPTS = 5
+
+
+class Emulator:
+    """A running emulator that listens on loopback, and ends with this process at the latest."""
+
+    def __init__(self, process: Guarded, port: int, scratch: Path) -> None:
+        self._process = process
+        self.port = port
+        self.scratch = scratch
+        self._session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+        self._config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1})
+
+    @classmethod
+    def start(cls, state: Path | None = None, *, port: int | None = None) -> Self:
+        """Start an emulator and wait until it answers.
+
+        S3's objects are kept in the folder `state`, each from the moment that its put is answered; queues,
+        messages and everything else are gone with the emulator, and `apply` makes them anew. Without
+        `state` nothing is kept. `port` is a loopback port; without one a free one is taken. Raises
+        `LocalStackError` if it can't start.
+        """
+        if port is not None:
+            require_free(port, _NAME)
+            return cls._start_on(port, state)
+        for _ in range(_ATTEMPTS - 1):
+            candidate = free_port()
+            try:
+                return cls._start_on(candidate, state)
+            except LocalStackError:
+                # Between the choice of the port and its use another process may have taken it.
+                if not port_in_use(candidate):
+                    raise
+        return cls._start_on(free_port(), state)
+
+    @classmethod
+    def _start_on(cls, port: int, state: Path | None) -> Self:
+        lock = [] if state is None else [lock_folder(state.absolute(), _NAME)]
+        try:
+            scratch = Path(tempfile.mkdtemp(prefix="totesys-emulator-"))
+            token = secrets.token_hex(8)
+            log_file = scratch / "log"
+            with log_file.open("wb") as output, log_file.open("rb") as log:
+                process = Guarded.start(
+                    [sys.executable, "-I", "-m", "ministack"],
+                    env=_environment(port, scratch, state, token),
+                    stdout=output,
+                    stderr=output,
+                    grace=_STOP_SECONDS,
+                    cwd=scratch,
+                    remove=[scratch],
+                    keep_open=lock,
+                )
+                try:
+                    _wait_until_ready(process, port, token, log)
+                    return cls(process, port, scratch)
+                except BaseException:
+                    process.stop()
+                    raise
+        finally:
+            for descriptor in lock:
+                os.close(descriptor)
+
+    @property
+    def endpoint_url(self) -> str:
+        """The address of every service."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the emulator's guard, which ends only after the emulator."""
+        return self._process.pid
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """A client of S3."""
+        return self._session.client("s3", endpoint_url=self.endpoint_url, config=self._config)
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        """A client of SQS."""
+        return self._session.client("sqs", endpoint_url=self.endpoint_url, config=self._config)
+
+    @cached_property
+    def cloudformation(self) -> "CloudFormationClient":
+        """A client of CloudFormation."""
+        return self._session.client("cloudformation", endpoint_url=self.endpoint_url, config=self._config)
+
+    def apply(self, template: str, name: str = "totesys", schedule: str | None = None) -> DataPlane:
+        """Make the data plane `name` from its CloudFormation template, or bring it up to date.
+
+        `schedule` is how often the emulator wakes ingest, such as `rate(5 minutes)` (a minute at the
+        least); None: never. Objects that are in the buckets stay. Raises `LocalStackError` if it fails.
+        """
+        outputs = apply_template(self.cloudformation, self.s3, template, name, schedule)
+        return DataPlane(
+            endpoint_url=self.endpoint_url,
+            region=REGION,
+            ingest_bucket=outputs["IngestBucket"],
+            processed_bucket=outputs["ProcessedBucket"],
+            code_bucket=outputs["CodeBucket"],
+            ingest_queue_url=outputs["IngestQueueUrl"],
+            transform_queue_url=outputs["TransformQueueUrl"],
+            load_queue_url=outputs["LoadQueueUrl"],
+            ingest_dlq_url=outputs["IngestDlqUrl"],
+            transform_dlq_url=outputs["TransformDlqUrl"],
+            load_dlq_url=outputs["LoadDlqUrl"],
+        )
+
+    def stop(self) -> None:
+        """Stop the emulator. Raises `LocalStackError` if it does not end."""
+        self._process.stop()
+        for client in ("s3", "sqs", "cloudformation"):
+            if client in self.__dict__:
+                self.__dict__.pop(client).close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _environment(port: int, scratch: Path, state: Path | None, token: str) -> dict[str, str]:
+    """All that the emulator sees: variables of the caller could point it at other state or at real AWS."""
+    variables = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "BIND_HOST": LOOPBACK,
+        "GATEWAY_PORT": str(port),
+        # What queue URLs begin with; as a name, it could mean IPv6, where nothing listens.
+        "MINISTACK_HOST": LOOPBACK,
+        "MINISTACK_REGION": REGION,
+        # The health page repeats it, which tells this emulator from another on the same port.
+        "MINISTACK_EDITION": token,
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+    }
+    if state is not None:
+        # Only what is written through at once. What the emulator saves when it shuts down is not there
+        # after a kill, and there would be two ways to come back.
+        variables |= {"S3_PERSIST": "1", "S3_DATA_DIR": str(state.absolute() / "s3")}
+    return variables
+
+
+def _wait_until_ready(process: Guarded, port: int, token: str, log: IO[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not _answers(port, token):
+        if process.poll() is not None:
+            raise LocalStackError(
+                f"{_NAME} ended with the code {process.returncode} while it started on port {port}.", log=log
+            )
+        if time.monotonic() > deadline:
+            raise LocalStackError(f"{_NAME} was not ready after {_START_SECONDS:g} s; try again.", log=log)
+        time.sleep(_POLL_SECONDS)
+
+
+def _answers(port: int, token: str) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/_ministack/health")
+        health = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+    return isinstance(health, dict) and health.get("edition") == token

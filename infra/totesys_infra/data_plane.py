@@ -1,0 +1,152 @@
+"""The data plane: what the three services share wherever they run - buckets, queues, and the tick."""
+
+import json
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+COMMIT_SUFFIX = "manifest.json"
+TICK = {"mode": "changes", "trigger": "schedule"}
+RECEIVES_BEFORE_DEAD_LETTER = 5
+
+
+@dataclass(frozen=True)
+class _Inbox:
+    """A service's queue with its dead-letter queue."""
+
+    queue: sqs.Queue
+    dead_letters: sqs.Queue
+
+    def allow(self, service: str, source_arn: str, source_account: str | None = None) -> None:
+        """Let an AWS service send, for one source only (and of one account: a bucket's ARN names none)."""
+        conditions = {"ArnEquals": {"aws:SourceArn": source_arn}}
+        if source_account is not None:
+            conditions["StringEquals"] = {"aws:SourceAccount": source_account}
+        self.queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["sqs:SendMessage"],
+                principals=[iam.ServicePrincipal(service)],
+                resources=[self.queue.queue_arn],
+                conditions=conditions,
+            )
+        )
+
+
+class DataPlane(cdk.Stack):
+    """Three buckets, three queues with dead-letter queues, two event notifications and a schedule."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            description="totesys data plane: buckets, queues and the schedule",
+            analytics_reporting=False,
+        )
+        self._parameters()
+        ingest, transform, load = (self._inbox(service) for service in ("ingest", "transform", "load"))
+        ingest_bucket = self._bucket("ingest", keep=True, announce_to=transform)
+        processed_bucket = self._bucket("processed", keep=True, announce_to=load)
+        code_bucket = self._bucket("code", keep=False)
+        self._tick(ingest)
+        outputs = {
+            "IngestBucket": ingest_bucket.bucket_name,
+            "ProcessedBucket": processed_bucket.bucket_name,
+            "CodeBucket": code_bucket.bucket_name,
+        }
+        for service, inbox in (("Ingest", ingest), ("Transform", transform), ("Load", load)):
+            outputs[f"{service}QueueUrl"] = inbox.queue.queue_url
+            outputs[f"{service}DlqUrl"] = inbox.dead_letters.queue_url
+        for key, value in outputs.items():
+            cdk.CfnOutput(self, f"{key}Output", value=value).override_logical_id(key)
+
+    def _parameters(self) -> None:
+        cdk.CfnParameter(
+            self,
+            "Name",
+            default="totesys",
+            allowed_pattern="[a-z0-9][a-z0-9-]{0,39}",
+            description="What the name of every bucket, queue and rule begins with",
+        )
+        cdk.CfnParameter(
+            self, "Schedule", default="rate(5 minutes)", description="How often the source is looked at"
+        )
+        cdk.CfnParameter(self, "ScheduleState", default="ENABLED", allowed_values=["ENABLED", "DISABLED"])
+
+    def _inbox(self, service: str) -> _Inbox:
+        dead_letters = sqs.Queue(
+            self,
+            f"{service.title()}Dlq",
+            queue_name=cdk.Fn.sub(f"${{Name}}-{service}-dlq"),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+        )
+        queue = sqs.Queue(
+            self,
+            f"{service.title()}Queue",
+            queue_name=cdk.Fn.sub(f"${{Name}}-{service}"),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(4),
+            visibility_timeout=cdk.Duration.seconds(60),
+            receive_message_wait_time=cdk.Duration.seconds(20),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=dead_letters, max_receive_count=RECEIVES_BEFORE_DEAD_LETTER
+            ),
+        )
+        return _Inbox(queue, dead_letters)
+
+    def _bucket(self, purpose: str, *, keep: bool, announce_to: _Inbox | None = None) -> s3.Bucket:
+        name = cdk.Fn.sub(f"${{Name}}-{purpose}")
+        bucket = s3.Bucket(
+            self,
+            f"{purpose.title()}Bucket",
+            bucket_name=name,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            removal_policy=cdk.RemovalPolicy.RETAIN if keep else cdk.RemovalPolicy.DESTROY,
+        )
+        if announce_to is not None:
+            self._announce_commits(bucket, f"${{Name}}-{purpose}", announce_to)
+        return bucket
+
+    def _announce_commits(self, bucket: s3.Bucket, name: str, inbox: _Inbox) -> None:
+        # The ARN is spelled out, not taken from the bucket: the bucket needs the policy to be there
+        # before it, and a reference back would be a circle. The L2 way would add a Lambda function.
+        arn = cdk.Fn.sub(f"arn:${{AWS::Partition}}:s3:::{name}")
+        inbox.allow("s3.amazonaws.com", arn, cdk.Aws.ACCOUNT_ID)
+        resource = bucket.node.default_child
+        assert isinstance(resource, s3.CfnBucket)
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            queue_configurations=[
+                s3.CfnBucket.QueueConfigurationProperty(
+                    event="s3:ObjectCreated:*",
+                    queue=inbox.queue.queue_arn,
+                    filter=s3.CfnBucket.NotificationFilterProperty(
+                        s3_key=s3.CfnBucket.S3KeyFilterProperty(
+                            rules=[s3.CfnBucket.FilterRuleProperty(name="suffix", value=COMMIT_SUFFIX)]
+                        )
+                    ),
+                )
+            ]
+        )
+        bucket.node.add_dependency(inbox.queue.node.find_child("Policy"))
+
+    def _tick(self, inbox: _Inbox) -> None:
+        rule = events.CfnRule(
+            self,
+            "Tick",
+            name=cdk.Fn.sub("${Name}-tick"),
+            schedule_expression=cdk.Fn.ref("Schedule"),
+            state=cdk.Fn.ref("ScheduleState"),
+            targets=[
+                events.CfnRule.TargetProperty(arn=inbox.queue.queue_arn, id="ingest", input=json.dumps(TICK))
+            ],
+        )
+        inbox.allow("events.amazonaws.com", rule.attr_arn)

@@ -1,0 +1,186 @@
+"""What the data plane's template promises."""
+
+import json
+from typing import Any
+
+import pytest
+from totesys_infra import data_plane_template
+from totesys_infra.app import render, synthesise
+
+SERVICES = ("ingest", "transform", "load")
+# What CloudFormation takes as text; beyond it a template would have to be in a bucket.
+BYTES_AT_MOST = 51_200
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return synthesise()
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {key: value for key, value in template["Resources"].items() if value["Type"] == kind}
+
+
+def named(template: dict[str, Any], kind: str, prop: str, name: str) -> tuple[str, dict[str, Any]]:
+    """The one resource of a kind that has a name: its logical id, and the resource."""
+    ((logical_id, resource),) = (
+        (key, value)
+        for key, value in of_type(template, kind).items()
+        if value["Properties"][prop] == {"Fn::Sub": f"${{Name}}-{name}"}
+    )
+    return logical_id, resource
+
+
+def queue(template: dict[str, Any], name: str) -> tuple[str, dict[str, Any]]:
+    return named(template, "AWS::SQS::Queue", "QueueName", name)
+
+
+def bucket(template: dict[str, Any], name: str) -> tuple[str, dict[str, Any]]:
+    return named(template, "AWS::S3::Bucket", "BucketName", name)
+
+
+def arn(logical_id: str) -> dict[str, Any]:
+    return {"Fn::GetAtt": [logical_id, "Arn"]}
+
+
+def statements(template: dict[str, Any], kind: str, prop: str, target: object) -> list[dict[str, Any]]:
+    (policy,) = (p for p in of_type(template, kind).values() if p["Properties"][prop] == target)
+    found: list[dict[str, Any]] = policy["Properties"]["PolicyDocument"]["Statement"]
+    return found
+
+
+def queue_statements(template: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return statements(template, "AWS::SQS::QueuePolicy", "Queues", [{"Ref": queue(template, name)[0]}])
+
+
+def test_the_committed_template_is_what_the_app_makes(template: dict[str, Any]) -> None:
+    assert data_plane_template() == render(template), "run `make template`"
+
+
+def test_it_fits_into_a_request() -> None:
+    assert len(data_plane_template().encode()) < BYTES_AT_MOST
+
+
+def test_it_needs_no_bootstrap_no_assets_and_no_functions(template: dict[str, Any]) -> None:
+    assert set(template) == {"Description", "Parameters", "Resources", "Outputs"}
+    assert set(template["Parameters"]) == {"Name", "Schedule", "ScheduleState"}
+    assert {resource["Type"] for resource in template["Resources"].values()} == {
+        "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
+        "AWS::SQS::Queue",
+        "AWS::SQS::QueuePolicy",
+        "AWS::Events::Rule",
+    }
+    assert not any("Metadata" in resource for resource in template["Resources"].values())
+
+
+def test_its_parameters_have_defaults(template: dict[str, Any]) -> None:
+    parameters = template["Parameters"]
+    assert parameters["Name"]["Default"] == "totesys"
+    assert parameters["Schedule"]["Default"] == "rate(5 minutes)"
+    assert parameters["ScheduleState"]["Default"] == "ENABLED"
+    assert parameters["ScheduleState"]["AllowedValues"] == ["ENABLED", "DISABLED"]
+
+
+@pytest.mark.parametrize(("name", "policy"), [("ingest", "Retain"), ("processed", "Retain"), ("code", "Delete")])
+def test_buckets_are_private_and_encrypted(template: dict[str, Any], name: str, policy: str) -> None:
+    logical_id, resource = bucket(template, name)
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == policy
+    properties = resource["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    (rule,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert "VersioningConfiguration" not in properties
+    (only,) = statements(template, "AWS::S3::BucketPolicy", "Bucket", {"Ref": logical_id})
+    assert only["Effect"] == "Deny"
+    assert only["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert only["Resource"] == [arn(logical_id), {"Fn::Join": ["", [arn(logical_id), "/*"]]}]
+
+
+def test_there_are_three_buckets_and_six_queues(template: dict[str, Any]) -> None:
+    assert len(of_type(template, "AWS::S3::Bucket")) == 3
+    assert len(of_type(template, "AWS::SQS::Queue")) == 6
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_queue_hands_what_fails_to_its_dead_letter_queue(template: dict[str, Any], service: str) -> None:
+    dlq_id, dead_letters = queue(template, f"{service}-dlq")
+    properties = queue(template, service)[1]["Properties"]
+    assert properties["RedrivePolicy"] == {"deadLetterTargetArn": arn(dlq_id), "maxReceiveCount": 5}
+    assert properties["MessageRetentionPeriod"] == 4 * 86_400
+    assert properties["VisibilityTimeout"] == 60
+    assert properties["ReceiveMessageWaitTimeSeconds"] == 20
+    assert dead_letters["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
+
+
+@pytest.mark.parametrize("name", [f"{service}{suffix}" for service in SERVICES for suffix in ("", "-dlq")])
+def test_queues_are_encrypted_at_rest_and_on_the_way(template: dict[str, Any], name: str) -> None:
+    assert queue(template, name)[1]["Properties"]["SqsManagedSseEnabled"] is True
+    (deny,) = (s for s in queue_statements(template, name) if s["Effect"] == "Deny")
+    assert deny["Action"] == "sqs:*"
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize(("source", "target"), [("ingest", "transform"), ("processed", "load")])
+def test_a_commit_in_a_bucket_wakes_the_next_service(template: dict[str, Any], source: str, target: str) -> None:
+    bucket_properties = bucket(template, source)[1]["Properties"]
+    assert bucket_properties["NotificationConfiguration"] == {
+        "QueueConfigurations": [
+            {
+                "Event": "s3:ObjectCreated:*",
+                "Filter": {"S3Key": {"Rules": [{"Name": "suffix", "Value": "manifest.json"}]}},
+                "Queue": arn(queue(template, target)[0]),
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize(("source", "target"), [("ingest", "transform"), ("processed", "load")])
+def test_only_that_bucket_of_that_account_may_send(template: dict[str, Any], source: str, target: str) -> None:
+    queue_id = queue(template, target)[0]
+    (allow,) = (s for s in queue_statements(template, target) if s["Effect"] == "Allow")
+    assert allow == {
+        "Action": "sqs:SendMessage",
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Resource": arn(queue_id),
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::${{Name}}-{source}"}},
+            "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        },
+    }
+    # S3 tries whether it may send when the notification is made, so the policy has to be there first.
+    (policy_id,) = (
+        key
+        for key, value in of_type(template, "AWS::SQS::QueuePolicy").items()
+        if value["Properties"]["Queues"] == [{"Ref": queue_id}]
+    )
+    assert policy_id in bucket(template, source)[1]["DependsOn"]
+
+
+def test_the_tick_wakes_ingest_only(template: dict[str, Any]) -> None:
+    ((tick_id, tick),) = of_type(template, "AWS::Events::Rule").items()
+    ingest_id = queue(template, "ingest")[0]
+    properties = tick["Properties"]
+    assert properties["Name"] == {"Fn::Sub": "${Name}-tick"}
+    assert properties["ScheduleExpression"] == {"Ref": "Schedule"}
+    assert properties["State"] == {"Ref": "ScheduleState"}
+    (target,) = properties["Targets"]
+    assert target["Arn"] == arn(ingest_id)
+    assert json.loads(target["Input"]) == {"mode": "changes", "trigger": "schedule"}
+    (allow,) = (s for s in queue_statements(template, "ingest") if s["Effect"] == "Allow")
+    assert allow["Principal"] == {"Service": "events.amazonaws.com"}
+    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": arn(tick_id)}}
+
+
+def test_dead_letter_queues_let_nobody_in_by_policy(template: dict[str, Any]) -> None:
+    for service in SERVICES:
+        assert not [s for s in queue_statements(template, f"{service}-dlq") if s["Effect"] == "Allow"]
+
+
+def test_its_outputs_say_where_everything_is(template: dict[str, Any]) -> None:
+    expected = {f"{name.title()}Bucket": bucket(template, name)[0] for name in ("ingest", "processed", "code")}
+    for service in SERVICES:
+        expected[f"{service.title()}QueueUrl"] = queue(template, service)[0]
+        expected[f"{service.title()}DlqUrl"] = queue(template, f"{service}-dlq")[0]
+    assert template["Outputs"] == {key: {"Value": {"Ref": value}} for key, value in expected.items()}
