@@ -72,9 +72,7 @@ class DataPlane(cdk.Stack):
             allowed_pattern="[a-z0-9][a-z0-9-]{0,39}",
             description="What the name of every bucket, queue and rule begins with",
         )
-        cdk.CfnParameter(
-            self, "Schedule", default="rate(5 minutes)", description="How often the source is looked at"
-        )
+        cdk.CfnParameter(self, "Schedule", default="rate(5 minutes)", description="How often the source is looked at")
         cdk.CfnParameter(self, "ScheduleState", default="ENABLED", allowed_values=["ENABLED", "DISABLED"])
 
     def _inbox(self, service: str) -> _Inbox:
@@ -95,9 +93,7 @@ class DataPlane(cdk.Stack):
             retention_period=cdk.Duration.days(4),
             visibility_timeout=cdk.Duration.seconds(60),
             receive_message_wait_time=cdk.Duration.seconds(20),
-            dead_letter_queue=sqs.DeadLetterQueue(
-                queue=dead_letters, max_receive_count=RECEIVES_BEFORE_DEAD_LETTER
-            ),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=RECEIVES_BEFORE_DEAD_LETTER),
         )
         return _Inbox(queue, dead_letters)
 
@@ -145,8 +141,6 @@ class DataPlane(cdk.Stack):
             name=cdk.Fn.sub("${Name}-tick"),
             schedule_expression=cdk.Fn.ref("Schedule"),
             state=cdk.Fn.ref("ScheduleState"),
-            targets=[
-                events.CfnRule.TargetProperty(arn=inbox.queue.queue_arn, id="ingest", input=json.dumps(TICK))
-            ],
+            targets=[events.CfnRule.TargetProperty(arn=inbox.queue.queue_arn, id="ingest", input=json.dumps(TICK))],
         )
         inbox.allow("events.amazonaws.com", rule.attr_arn)

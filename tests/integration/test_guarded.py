@@ -101,6 +101,17 @@ def test_after_the_grace_the_whole_group_is_killed(tmp_path: Path, mark: str) ->
     eventually(lambda: not processes_with(mark))
 
 
+def test_a_guard_that_is_ended_ends_its_command(mark: str) -> None:
+    with Guarded.start([*python(SLEEP), mark]) as process:
+        eventually(lambda: len(processes_with(mark)) == 2)
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.1)
+        assert process.poll() is None
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(10) == 128 + signal.SIGTERM
+    assert not processes_with(mark)
+
+
 # How a parent may end: what it does once its child runs, and the signal that it gets then.
 ENDS = {
     "normal exit": ("sys.exit(0)", None),

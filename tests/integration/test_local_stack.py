@@ -50,9 +50,9 @@ def is_running(text: str) -> bool:
 
 def wakeups(emulator: Emulator, queue_url: str, seconds: int = 0) -> list[str]:
     """The keys of the objects that a queue's next messages tell of."""
-    received = emulator.sqs.receive_message(
-        QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=seconds
-    ).get("Messages", [])
+    received = emulator.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=seconds).get(
+        "Messages", []
+    )
     bodies = [json.loads(message["Body"]) for message in received]
     return [record["s3"]["object"]["key"] for body in bodies for record in body.get("Records", [])]
 
@@ -190,8 +190,7 @@ def test_a_port_taken_meanwhile_is_tried_anew(
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         ports = iter([taken.getsockname()[1], free_port()])
-        for module in ("postgres", "emulator"):
-            monkeypatch.setattr(f"totesys_cli.local.{module}.free_port", lambda: next(ports))
+        monkeypatch.setattr("totesys_cli.local.places.free_port", lambda: next(ports))
         with server.start() as running:
             assert running.port != taken.getsockname()[1]
 

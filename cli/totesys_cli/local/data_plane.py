@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from totesys_cli.local.errors import LocalStackError
 
@@ -74,7 +74,7 @@ def apply_template(
         else:
             _update(cloudformation, name, template, parameters)
         stack = _wait(cloudformation, name)
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         raise LocalStackError(f"The data plane {name} can't be made in the emulator: {error}") from error
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 

@@ -16,7 +16,7 @@ from botocore.config import Config
 
 from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane, apply_template
 from totesys_cli.local.errors import LocalStackError
-from totesys_cli.local.places import LOOPBACK, free_port, lock_folder, port_in_use, require_free
+from totesys_cli.local.places import LOOPBACK, lock_folder, start_on_port
 from totesys_cli.local.process import Guarded
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 _ANSWER_SECONDS = 1.0
-_ATTEMPTS = 5
 
 
 class Emulator:
@@ -51,18 +50,7 @@ class Emulator:
         `state` nothing is kept. `port` is a loopback port; without one a free one is taken. Raises
         `LocalStackError` if it can't start.
         """
-        if port is not None:
-            require_free(port, _NAME)
-            return cls._start_on(port, state)
-        for _ in range(_ATTEMPTS - 1):
-            candidate = free_port()
-            try:
-                return cls._start_on(candidate, state)
-            except LocalStackError:
-                # Between the choice of the port and its use another process may have taken it.
-                if not port_in_use(candidate):
-                    raise
-        return cls._start_on(free_port(), state)
+        return start_on_port(lambda chosen: cls._start_on(chosen, state), port, _NAME)
 
     @classmethod
     def _start_on(cls, port: int, state: Path | None) -> Self:

@@ -4,12 +4,18 @@ import fcntl
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from totesys_cli.local.errors import LocalStackError
 
 LOOPBACK = "127.0.0.1"
 LOCK_SECONDS = 15.0
+
+_ATTEMPTS = 5
+
+Server = TypeVar("Server")
 
 
 def free_port() -> int:
@@ -39,6 +45,25 @@ def require_free(port: int, server: str) -> None:
             f"{server} can't listen on {LOOPBACK}:{port}, which is in use: stop what listens there,"
             " or choose another port."
         )
+
+
+def start_on_port(start: Callable[[int], Server], port: int | None, name: str) -> Server:
+    """Start a server on a loopback port, or, without one, on a free one.
+
+    Raises `LocalStackError` if the port is in use, or whatever else `start` raises it for.
+    """
+    if port is not None:
+        require_free(port, name)
+        return start(port)
+    for _ in range(_ATTEMPTS - 1):
+        candidate = free_port()
+        try:
+            return start(candidate)
+        except LocalStackError:
+            # Between the choice of the port and its use another process may have taken it.
+            if not port_in_use(candidate):
+                raise
+    return start(free_port())
 
 
 def lock_folder(folder: Path, server: str) -> int:

@@ -17,7 +17,7 @@ import asyncpg
 
 from totesys_cli.local.binaries import Account, find_binaries, server_account
 from totesys_cli.local.errors import LocalStackError
-from totesys_cli.local.places import LOOPBACK, free_port, lock_folder, port_in_use, require_free
+from totesys_cli.local.places import LOOPBACK, lock_folder, start_on_port
 from totesys_cli.local.process import Guarded
 
 SUPERUSER = "postgres"
@@ -25,7 +25,6 @@ SUPERUSER = "postgres"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.01
-_ATTEMPTS = 5
 _NAME = "Postgres"
 # The line of postmaster.pid that says what the server is doing.
 _STATUS_LINE = 7
@@ -109,18 +108,7 @@ class PostgresServer:
         temporary. `port` is a loopback port; without one a free one is taken. Not `durable` is faster and
         loses data when the machine (not the server) crashes. Raises `LocalStackError` if it can't start.
         """
-        if port is not None:
-            require_free(port, _NAME)
-            return cls._start_on(port, folder, durable)
-        for _ in range(_ATTEMPTS - 1):
-            candidate = free_port()
-            try:
-                return cls._start_on(candidate, folder, durable)
-            except LocalStackError:
-                # Between the choice of the port and its use another process may have taken it.
-                if not port_in_use(candidate):
-                    raise
-        return cls._start_on(free_port(), folder, durable)
+        return start_on_port(lambda chosen: cls._start_on(chosen, folder, durable), port, _NAME)
 
     @classmethod
     def _start_on(cls, port: int, folder: Path | None, durable: bool) -> Self:
