@@ -55,9 +55,7 @@ def database_errors(what: str, dsn: str) -> Iterator[None]:
     except asyncpg.InvalidCatalogNameError as error:
         raise SettingsError(f"{what} at {place(dsn)}: {error}. Create it, or correct the DSN.") from error
     except _DENIED as error:
-        raise AccessDenied(
-            f"{what} at {place(dsn)} refuses: {error}. Correct the DSN or grant the right."
-        ) from error
+        raise AccessDenied(f"{what} at {place(dsn)} refuses: {error}. Correct the DSN or grant the right.") from error
     except _BROKEN as error:
         raise DatabaseUnavailable(
             f"{what} at {place(dsn)} does not answer: {str(error) or type(error).__name__}. "
@@ -73,9 +71,7 @@ async def connect(what: str, dsn: str, **session: str) -> AsyncIterator[Connecti
     """
     with database_errors(what, dsn):
         try:
-            connection = await asyncpg.connect(
-                dsn, server_settings={**SESSION, **session}, timeout=CONNECT_SECONDS
-            )
+            connection = await asyncpg.connect(dsn, server_settings={**SESSION, **session}, timeout=CONNECT_SECONDS)
         except (ValueError, asyncpg.ClientConfigurationError) as error:
             raise SettingsError(
                 f"The DSN of {what.lower()} cannot be read: {error}. Write postgresql://user:password@host:port/database."

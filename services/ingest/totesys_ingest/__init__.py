@@ -1,0 +1,1 @@
+"""Ingest: what changed in the source becomes numbered runs of CSV."""

@@ -1,0 +1,1 @@
+"""Load: star-schema Parquet comes to the warehouse."""

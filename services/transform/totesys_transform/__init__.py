@@ -1,0 +1,1 @@
+"""Transform: a run's CSV becomes star-schema Parquet."""

@@ -33,9 +33,7 @@ def lake_errors(what: str) -> Iterator[None]:
     except ClientError as error:
         code, status = error_code(error), error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
         if code in {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
-            raise AccessDenied(
-                f"AWS refuses access to {what}: {error}. Grant the right to the service."
-            ) from error
+            raise AccessDenied(f"AWS refuses access to {what}: {error}. Grant the right to the service.") from error
         if code in {"NoSuchBucket", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}:
             raise SettingsError(
                 f"{what} does not exist: {error}. Deploy the data plane, or correct the name."

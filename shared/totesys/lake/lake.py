@@ -103,9 +103,7 @@ class Lake:
         """
         key = keys.record_key(manifest.run, keys.EMPTY if manifest.empty else keys.MANIFEST)
         if not await self.ingest.put_new(key, _json(manifest)):
-            raise CorruptObject(
-                f"{self.ingest.where(key)} is there already, so run {manifest.run} has two writers."
-            )
+            raise CorruptObject(f"{self.ingest.where(key)} is there already, so run {manifest.run} has two writers.")
 
     async def commit_processed(self, manifest: ProcessedManifest, *, again: bool = False) -> None:
         """Make a run's Parquet visible and wake load. The first put wins, unless done `again`."""

@@ -9,6 +9,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from totesys.errors import CorruptObject
 from totesys.table import Capture
 
+# The column of a quarantine part that says why each row is there: a list of text.
+REASONS = "reasons"
+
 
 class Record(BaseModel):
     """A JSON object of the lake. A field that this release does not know makes it unreadable, not half read."""

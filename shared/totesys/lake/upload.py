@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -24,7 +23,7 @@ PIECES_IN_FLIGHT = 2
 class Upload:
     """Collects bytes into one object: a single put if they are few, a multipart upload else.
 
-    Used as an async context manager: left by an exception, it leaves no object behind. `finish` makes it visible.
+    Nothing is visible before `finish`; who gives up before that calls `abort`.
     """
 
     def __init__(self, bucket: Bucket, key: str) -> None:
@@ -36,15 +35,6 @@ class Upload:
         self._slots = asyncio.Semaphore(PIECES_IN_FLIGHT)
         self._crc = 0
         self.bytes = 0
-
-    async def __aenter__(self) -> Upload:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            await self._abort()
 
     async def write(self, data: bytes) -> None:
         """Append `data`. Raises LakeUnavailable if a piece could not be sent."""
@@ -74,9 +64,7 @@ class Upload:
     async def _send_piece(self) -> None:
         if self._upload_id is None:
             with lake_errors(self._bucket.where(self._key)):
-                created = await self._bucket.client.create_multipart_upload(
-                    Bucket=self._bucket.name, Key=self._key
-                )
+                created = await self._bucket.client.create_multipart_upload(Bucket=self._bucket.name, Key=self._key)
             self._upload_id = created["UploadId"]
         for piece in self._pieces:
             if piece.done():
@@ -95,7 +83,8 @@ class Upload:
             self._slots.release()
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
-    async def _abort(self) -> None:
+    async def abort(self) -> None:
+        """Leave no object behind."""
         for piece in self._pieces:
             piece.cancel()
         await asyncio.gather(*self._pieces, return_exceptions=True)

@@ -25,7 +25,10 @@ PAUSE = timedelta(seconds=1)
 
 
 class Consumer(Generic[W]):
-    """One message at a time: whatever it says, the stage then does all that is undone."""
+    """One message at a time: whatever it says, the stage then does all that is undone.
+
+    A stage with `at_start` is sent that wake-up first, for events that came while nobody listened were lost.
+    """
 
     def __init__(
         self,
@@ -74,9 +77,13 @@ class Consumer(Generic[W]):
         return None
 
     async def _run(self) -> None:
+        first = self._stage.at_start
         while not self._stopping.is_set():
             self._last_sign = time.monotonic()
             try:
+                if first is not None:
+                    await self._queue.send(first.model_dump_json(exclude_none=True))
+                    first = None
                 message = await self._queue.receive(self._long_poll, self._visibility)
                 if message is not None:
                     self._idle.clear()

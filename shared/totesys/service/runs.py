@@ -72,9 +72,7 @@ async def run_detail(lake: Lake, run: int) -> RunDetail | None:
         detail.built, detail.quarantine = processed.tables, processed.quarantine
     if loaded:
         detail.loaded, detail.freshness = loaded.tables, loaded.freshness
-    detail.stages["transform"] = (
-        _transform_state(processed) if processed else await _undone(lake, run, "transform")
-    )
+    detail.stages["transform"] = _transform_state(processed) if processed else await _undone(lake, run, "transform")
     detail.stages["load"] = _load_state(loaded) if loaded else await _undone(lake, run, "load")
     return detail
 

@@ -5,10 +5,10 @@ from typing import Protocol, TypeVar
 from totesys.events import Wakeup
 from totesys.lake.lake import Lake
 
-W_contra = TypeVar("W_contra", bound=Wakeup, contravariant=True)
+W = TypeVar("W", bound=Wakeup)
 
 
-class Stage(Protocol[W_contra]):
+class Stage(Protocol[W]):
     """One stage of the pipeline: ingest, transform or load."""
 
     @property
@@ -17,7 +17,11 @@ class Stage(Protocol[W_contra]):
     @property
     def lake(self) -> Lake: ...
 
-    async def work(self, wakeup: W_contra) -> None:
+    @property
+    def at_start(self) -> W | None:
+        """The wake-up that the service sends to itself when it starts; None for none."""
+
+    async def work(self, wakeup: W) -> None:
         """Do all that the wake-up asks for and all that is undone. Raises TransientError or TerminalError."""
 
     async def check(self) -> None:

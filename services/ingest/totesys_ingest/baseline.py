@@ -1,0 +1,59 @@
+"""Where an extraction starts. Pure."""
+
+from dataclasses import dataclass
+
+from totesys.lake.records import Manifest
+
+# Postgres tells the age of a row's 32-bit transaction id only within half of that circle.
+HALF_CIRCLE = 2**31
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot of the source. `xmin` and `xmax` are 64-bit transaction ids, as `pg_current_snapshot` gives them."""
+
+    id: str
+    source: str
+    xmin: int
+    xmax: int
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where an extraction starts: at `xmin`, or with everything (None), and why.
+
+    `kept` is the baseline that stays in force until the extraction is complete. `warning` marks a start that
+    a person should know of.
+    """
+
+    xmin: int | None
+    kept: int | None
+    reason: str
+    warning: bool = False
+
+
+def choose_start(mode: str, last: Manifest | None, snapshot: Snapshot) -> Start:
+    """Start where the newest record says, unless that says nothing about this source."""
+    if last is None:
+        return Start(None, None, "the lake has no run yet")
+    if last.source != snapshot.source:
+        return _everything(f"the source is {snapshot.source}, the lake's last run is of {last.source}")
+    baseline = last.xmin_after
+    if baseline is None:
+        return Start(None, None, "no full extraction has been completed yet")
+    if baseline > snapshot.xmax:
+        return _everything(f"the last run has seen transaction {baseline}, the source is only at {snapshot.xmax}")
+    if snapshot.xmax - baseline >= HALF_CIRCLE:
+        return _everything("the last run is too many transactions ago to tell what is newer")
+    if mode == "full":
+        return Start(None, baseline, "a full extraction was asked for")
+    return Start(baseline, baseline, "changes since the last run")
+
+
+def _everything(reason: str) -> Start:
+    return Start(None, None, reason, warning=True)
+
+
+def xid(xmin: int) -> str:
+    """A 64-bit transaction id as the 32-bit `xid` that rows carry."""
+    return str(xmin % 2**32)

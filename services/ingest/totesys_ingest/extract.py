@@ -1,0 +1,177 @@
+"""An extraction: jobs run on several connections that share one snapshot, their parts become runs."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from totesys.errors import DatabaseUnavailable
+from totesys.lake.bucket import Bucket
+from totesys.lake.keys import part_key
+from totesys.lake.lake import Lake
+from totesys.lake.records import Manifest
+from totesys.lake.upload import Upload
+from totesys.logs import logger
+from totesys.schema import Model
+
+from totesys_ingest.baseline import Snapshot
+from totesys_ingest.plan import Job
+from totesys_ingest.run_writer import Extraction, OpenRun
+from totesys_ingest.settings import IngestSettings
+from totesys_ingest.source import Source, csv_header, open_source
+
+log = logger("totesys.ingest.extract")
+
+
+class Extractor:
+    """Runs jobs in order, several at once, and commits the runs that they fill, in order.
+
+    A job belongs to the run that is open when it begins. So each run holds a stretch of the jobs' order, and
+    what a fact refers to is never in a later run than the fact.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        lake: Lake,
+        settings: IngestSettings,
+        holder: Source,
+        snapshot: Snapshot,
+        extraction: Extraction,
+    ) -> None:
+        self._model = model
+        self._lake = lake
+        self._settings = settings
+        self._holder = holder
+        self._snapshot = snapshot
+        self._extraction = extraction
+        self._turn = asyncio.Lock()
+        self._opened: asyncio.Queue[OpenRun | None] = asyncio.Queue()
+        self._current: OpenRun | None = None
+
+    async def run(self, jobs: Sequence[Job], previous: int) -> list[Manifest]:
+        """Do all jobs; the records of the runs that were committed, the last of them complete.
+
+        `previous` is the newest run with parts before these. Raises TransientError, and then no further run
+        is committed.
+        """
+        await self._open()
+        waiting = list(reversed(jobs))
+        async with _first_error_only(), asyncio.TaskGroup() as tasks:
+            committer = tasks.create_task(self._commit_all(previous))
+            workers = [
+                tasks.create_task(self._work(waiting)) for _ in range(min(self._settings.connections, len(jobs)))
+            ]
+            await asyncio.gather(*workers)
+            assert self._current is not None
+            self._current.close()
+            await self._opened.put(None)
+        return committer.result()
+
+    async def _open(self) -> None:
+        counter = await self._lake.claim_run_number()
+        self._current = OpenRun(counter.lake, counter.last)
+        await self._opened.put(self._current)
+
+    async def _work(self, waiting: list[Job]) -> None:
+        if not waiting:
+            return
+        async with open_source(self._settings) as source:
+            await source.share_snapshot(self._snapshot)
+            while assigned := await self._next(waiting):
+                run, job = assigned
+                await self._do(source, run, job)
+                run.end()
+
+    async def _next(self, waiting: list[Job]) -> tuple[OpenRun, Job] | None:
+        async with self._turn:
+            if not waiting:
+                return None
+            assert self._current is not None
+            if self._current.bytes >= self._settings.run_bytes:
+                self._current.close()
+                await self._open()
+            self._current.begin()
+            return self._current, waiting.pop()
+
+    async def _do(self, source: Source, run: OpenRun, job: Job) -> None:
+        started = time.monotonic()
+        writer = _PartWriter(self._lake.ingest, self._model.lake_schema(job.table), run, job)
+        async with writer.opened():
+            rows = await source.copy(job, self._extraction.xmin_before, writer.write)
+            await writer.finish(rows, started)
+
+    async def _commit_all(self, previous: int) -> list[Manifest]:
+        committed: list[Manifest] = []
+        run = await self._opened.get()
+        while run is not None:
+            await run.finished.wait()
+            following = await self._opened.get()
+            manifest = run.manifest(
+                self._extraction,
+                first=committed[0].run if committed else run.number,
+                previous=previous,
+                complete=following is None,
+            )
+            await self._commit(manifest)
+            committed.append(manifest)
+            previous = previous if manifest.empty else manifest.run
+            run = following
+        return committed
+
+    async def _commit(self, manifest: Manifest) -> None:
+        # Whoever has lost the lock may have been overtaken by another extraction.
+        if not await self._holder.holds_lock():
+            raise DatabaseUnavailable(f"Run {manifest.run} lost its lock on the source and is given up.")
+        await self._lake.commit(manifest)
+        log.info(
+            "run successful",
+            stage="ingest",
+            run=manifest.run,
+            complete=manifest.complete,
+            seconds=manifest.seconds,
+            rows={name: table.rows for name, table in manifest.tables.items()},
+            bytes=sum(table.bytes for table in manifest.tables.values()),
+        )
+
+
+class _PartWriter:
+    """Writes a job's part; a job without rows writes none."""
+
+    def __init__(self, bucket: Bucket, schema: str, run: OpenRun, job: Job) -> None:
+        self._bucket = bucket
+        self._schema = schema
+        self._run = run
+        self._job = job
+        self._upload: Upload | None = None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException:
+            if self._upload is not None:
+                await self._upload.abort()
+            raise
+
+    async def write(self, data: bytes) -> None:
+        if self._upload is None:
+            number = self._run.next_part(self._job.table)
+            key = part_key(self._schema, self._job.table.name, self._run.number, number, "csv")
+            self._upload = Upload(self._bucket, key)
+            await self._upload.write(csv_header(self._job.table))
+        await self._upload.write(data)
+        self._run.bytes += len(data)
+
+    async def finish(self, rows: int, started: float) -> None:
+        if self._upload is not None:
+            part = await self._upload.finish(rows)
+            self._run.add(self._job.table, part, time.monotonic() - started)
+
+
+@asynccontextmanager
+async def _first_error_only() -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from group

@@ -1,0 +1,23 @@
+"""What ingest can be told besides what every service can."""
+
+from datetime import timedelta
+
+from pydantic import Field, SecretStr
+from totesys.settings import ServiceSettings
+
+MIB = 1024 * 1024
+
+
+class IngestSettings(ServiceSettings):
+    """Settings of ingest."""
+
+    source_dsn: SecretStr
+    source_schema: str = "public"
+
+    # A part is what transform and load hold in memory at once; a run is what becomes visible at once.
+    part_bytes: int = Field(default=64 * MIB, ge=MIB)
+    run_bytes: int = Field(default=256 * MIB, ge=MIB)
+    # Extracting connections, beside the one that holds the snapshot.
+    connections: int = Field(default=2, ge=1, le=32)
+    # A source that has stopped in the middle of a statement must not hold the lock for ever.
+    statement_timeout: timedelta = timedelta(hours=1)

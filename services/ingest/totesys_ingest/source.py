@@ -1,0 +1,156 @@
+"""All SQL that ingest runs on the source. It needs SELECT on the declared tables and nothing else."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from totesys.errors import AccessDenied, DatabaseUnavailable, SchemaDrift
+from totesys.postgres import Connection, connect, place
+from totesys.sql import column_list, ident, qualified
+from totesys.table import SourceTable
+
+from totesys_ingest.baseline import Snapshot, xid
+from totesys_ingest.contract import Catalog
+from totesys_ingest.plan import Job
+from totesys_ingest.settings import IngestSettings
+
+WHAT = "The source"
+# The key of the advisory lock: any number, but the same for every ingest.
+LOCK = 0x746F7465737973
+
+# The oid tells databases of one server apart; the timeline changes when a standby or a backup takes over.
+_SNAPSHOT = """
+SELECT pg_export_snapshot() AS id,
+       (SELECT system_identifier FROM pg_control_system())
+       || '/' || (SELECT timeline_id FROM pg_control_checkpoint())
+       || '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) AS source,
+       pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
+       pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax
+"""
+
+_CATALOG = """
+SELECT c.relname AS table_name, a.attname AS column_name, format_type(a.atttypid, a.atttypmod) AS kind,
+       has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p')
+ORDER BY c.relname, a.attnum
+"""
+
+_PAGES = """
+SELECT c.relname AS table_name, pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages,
+       current_setting('block_size')::int AS page_bytes
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = ANY ($2)
+"""
+
+Sink = Callable[[bytes], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A connection to the source, in one schema."""
+
+    connection: Connection
+    dsn: str
+    schema: str
+
+    async def try_lock(self) -> bool:
+        """Take the lock that one extraction at a time holds; whether it was free."""
+        return bool(await self.connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK))
+
+    async def holds_lock(self) -> bool:
+        """Whether this connection still lives and holds the lock."""
+        query = (
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted)"
+        )
+        return bool(await self.connection.fetchval(query))
+
+    async def take_snapshot(self) -> Snapshot:
+        """Begin the transaction whose snapshot all extracting connections share."""
+        await self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        row = await self.connection.fetchrow(_SNAPSHOT)
+        assert row is not None
+        return Snapshot(**dict(row))
+
+    async def share_snapshot(self, snapshot: Snapshot) -> None:
+        """Begin a transaction that sees exactly what `snapshot` sees."""
+        await self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        # SET TRANSACTION takes no parameter; the id is Postgres's own, of hexadecimal digits and dashes.
+        await self.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.id}'")
+
+    async def catalog(self, tables: Sequence[SourceTable]) -> Catalog:
+        """The columns of the declared tables that exist. Raises AccessDenied where SELECT is missing."""
+        rows = await self.connection.fetch(_CATALOG, self.schema, [table.name for table in tables])
+        declared = {(table.name, name) for table in tables for name in table.column_names}
+        denied = {row["table_name"] for row in rows if not row["readable"] and (row[0], row[1]) in declared}
+        if denied:
+            raise AccessDenied(
+                f"{WHAT} at {place(self.dsn)} does not let this role read {', '.join(sorted(denied))}. "
+                f"Grant SELECT on all declared tables of schema {self.schema}."
+            )
+        catalog: dict[str, dict[str, str]] = defaultdict(dict)
+        for row in rows:
+            catalog[row["table_name"]][row["column_name"]] = row["kind"]
+        return catalog
+
+    async def pages(self, tables: Iterable[SourceTable]) -> tuple[dict[str, int], int]:
+        """The size of each table in pages, and a page's bytes."""
+        rows = await self.connection.fetch(_PAGES, self.schema, [table.name for table in tables])
+        return {row["table_name"]: row["pages"] for row in rows}, rows[0]["page_bytes"]
+
+    async def has_changes(self, table: SourceTable, xmin: int) -> bool:
+        """Whether any row was written by a transaction that a snapshot with this xmin may not have seen."""
+        query = f"SELECT EXISTS (SELECT FROM {qualified(self.schema, table.name)} WHERE {_since(xmin)})"
+        return bool(await self.connection.fetchval(query))
+
+    async def copy(self, job: Job, xmin: int | None, sink: Sink) -> int:
+        """Stream the rows of a job as CSV without a header; their number."""
+        query = _copy_query(self.schema, job, xmin)
+        status = await self.connection.copy_from_query(query, output=sink, format="csv")
+        return int(status.removeprefix("COPY "))
+
+
+def _since(xmin: int) -> str:
+    return f"age(xmin) <= age('{xid(xmin)}'::xid)"
+
+
+def _copy_query(schema: str, job: Job, xmin: int | None) -> str:
+    conditions = []
+    if job.first_page > 0:
+        conditions.append(f"ctid >= '({job.first_page},0)'::tid")
+    if job.end_page is not None:
+        conditions.append(f"ctid < '({job.end_page},0)'::tid")
+    if xmin is not None:
+        conditions.append(_since(xmin))
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {column_list(job.table.column_names)} FROM {qualified(schema, job.table.name)}{where}"
+
+
+def csv_header(table: SourceTable) -> bytes:
+    """The header line that COPY would write."""
+    return (",".join(_csv_name(name) for name in table.column_names) + "\n").encode()
+
+
+def _csv_name(name: str) -> str:
+    return ident(name) if any(character in name for character in ',"\r\n') else name
+
+
+@asynccontextmanager
+async def open_source(settings: IngestSettings) -> AsyncIterator[Source]:
+    """A connection to the source. Raises DatabaseUnavailable, AccessDenied, SettingsError or SchemaDrift."""
+    dsn = settings.source_dsn.get_secret_value()
+    timeout = str(int(settings.statement_timeout.total_seconds() * 1000))
+    # The connection that holds the snapshot is idle while the others extract.
+    session = {"statement_timeout": timeout, "idle_in_transaction_session_timeout": "0"}
+    async with connect(WHAT, dsn, **session) as connection:
+        try:
+            yield Source(connection, dsn, settings.source_schema)
+        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+            raise SchemaDrift(f"{WHAT} at {place(dsn)} changed while it was read: {error}.") from error
+        except asyncpg.DataError as error:
+            raise DatabaseUnavailable(f"{WHAT} at {place(dsn)} cannot give its snapshot: {error}.") from error

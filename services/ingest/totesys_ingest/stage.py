@@ -1,0 +1,116 @@
+"""Ingest: what happens on a wake-up."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from totesys.errors import DatabaseUnavailable, SchemaDrift
+from totesys.events import ExtractWakeup
+from totesys.lake.lake import Lake
+from totesys.lake.records import Manifest
+from totesys.logs import logger, metrics
+from totesys.postgres import place
+from totesys.schema import Model, load_model
+from totesys.table import Capture, SourceTable
+
+from totesys_ingest.baseline import Start, choose_start
+from totesys_ingest.contract import compare
+from totesys_ingest.extract import Extractor
+from totesys_ingest.plan import plan_jobs
+from totesys_ingest.run_writer import Extraction
+from totesys_ingest.settings import IngestSettings
+from totesys_ingest.source import WHAT, Source, open_source
+
+log = logger("totesys.ingest")
+
+
+@dataclass
+class Ingest:
+    """The stage: one extraction a wake-up, one at a time whoever else is there."""
+
+    settings: IngestSettings
+    lake: Lake
+    model: Model
+    name: str = "ingest"
+    at_start: ExtractWakeup | None = None
+    _warned: set[str] = field(default_factory=set)
+
+    async def check(self) -> None:
+        """Ask the source whether it answers."""
+        async with open_source(self.settings) as source:
+            await source.connection.execute("SELECT 1")
+
+    async def work(self, wakeup: ExtractWakeup) -> None:
+        """Extract what the wake-up asks for into runs."""
+        async with open_source(self.settings) as source:
+            if await source.try_lock():
+                await self._extract(source, wakeup)
+            elif wakeup.mode == "full":
+                raise DatabaseUnavailable("Another extraction is at work; the full one waits for its end.")
+            else:
+                log.info("another extraction is at work")
+
+    async def _extract(self, source: Source, wakeup: ExtractWakeup) -> None:
+        started = time.monotonic()
+        await self._check_contract(source)
+        last = await self.lake.newest_manifest()
+        snapshot_time = datetime.now(UTC)
+        snapshot = await source.take_snapshot()
+        start = choose_start(wakeup.mode, last, snapshot)
+        say = log.warning if start.warning else log.info
+        say("extraction started", everything=start.xmin is None, reason=start.reason)
+        tables = await self._tables(source, start)
+        pages, page_bytes = await source.pages(self.model.sources)
+        extraction = Extraction(
+            trigger=wakeup.trigger,
+            source=snapshot.source,
+            snapshot_time=snapshot_time,
+            xmin_before=start.xmin,
+            xmin_kept=start.kept,
+            xmin_after=snapshot.xmin,
+        )
+        extractor = Extractor(self.model, self.lake, self.settings, source, snapshot, extraction)
+        jobs = plan_jobs(tables, pages, max(1, self.settings.part_bytes // page_bytes))
+        runs = await extractor.run(jobs, _newest_with_parts(last) if last else 0)
+        seconds = time.monotonic() - started
+        rows = sum(table.rows for run in runs for table in run.tables.values())
+        log.info(
+            "extraction successful",
+            runs=[run.run for run in runs if not run.empty],
+            empty=all(run.empty for run in runs),
+            last_run=runs[-1].run,
+            last_with_parts=_newest_with_parts(runs[-1]),
+            seconds=round(seconds, 3),
+            **metrics({"stage": self.name}, ExtractionSeconds=(seconds, "Seconds"), RowsExtracted=(rows, "Count")),
+        )
+
+    async def _check_contract(self, source: Source) -> None:
+        comparison = compare(self.model.sources, await source.catalog(self.model.sources))
+        if comparison.breaking:
+            raise SchemaDrift(
+                f"{WHAT} at {place(source.dsn)}, schema {source.schema}, is not what the model declares: "
+                f"{'; '.join(comparison.breaking)}. No run was made. Mend the source or the declaration."
+            )
+        for name in set(comparison.additions) - self._warned:
+            log.warning("column not declared", column=name, next="it is left out")
+            self._warned.add(name)
+
+    async def _tables(self, source: Source, start: Start) -> list[SourceTable]:
+        if start.xmin is None:
+            return list(self.model.extraction_order)
+        snapshots = [table for table in self.model.sources if table.capture is Capture.SNAPSHOT]
+        changed = {table.name for table in snapshots if await source.has_changes(table, start.xmin)}
+        needed = changed | self.model.needed_with(changed)
+        return [t for t in self.model.extraction_order if t.capture is Capture.CHANGES or t.name in needed]
+
+
+def _newest_with_parts(manifest: Manifest) -> int:
+    return manifest.previous if manifest.empty else manifest.run
+
+
+@asynccontextmanager
+async def open_ingest(settings: IngestSettings, lake: Lake) -> AsyncIterator[Ingest]:
+    """The stage. Raises ModelError."""
+    yield Ingest(settings, lake, load_model(settings.model))

@@ -1,0 +1,42 @@
+"""Parquet into a table by binary COPY: no Python object a row."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pgpq
+import pyarrow as pa
+import pyarrow.parquet
+from totesys.arrow import arrow_schema
+from totesys.errors import CorruptObject
+from totesys.postgres import Connection
+from totesys.table import Table
+
+# Rows that are encoded at once: enough to keep the server busy, few enough to keep memory flat.
+BATCH_ROWS = 65_536
+TEMPORARY = "pg_temp"
+
+
+def read_parquet(body: bytes, table: Table, where: str) -> pa.Table:
+    """A part's rows. Raises CorruptObject if they are not the declared columns."""
+    try:
+        rows = pyarrow.parquet.read_table(pa.BufferReader(body))
+    except pa.ArrowInvalid as error:
+        raise CorruptObject(f"{where} is no Parquet: {error}. Trigger transform for its run again.") from error
+    if not rows.schema.equals(arrow_schema(table)):
+        raise CorruptObject(f"{where} has not the columns of {table.name}. Trigger transform for its run again.")
+    return rows
+
+
+async def copy_rows(connection: Connection, schema: str, name: str, rows: pa.Table) -> None:
+    """Append the rows to the table `name`, whose columns have the rows' names."""
+    await connection.copy_to_table(
+        name, schema_name=schema, columns=rows.column_names, source=_encoded(rows), format="binary"
+    )
+
+
+async def _encoded(rows: pa.Table) -> AsyncIterator[bytes]:
+    encoder = pgpq.ArrowToPostgresBinaryEncoder(rows.schema)
+    yield bytes(encoder.write_header())
+    for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
+        yield bytes(await asyncio.to_thread(encoder.write_batch, batch))
+    yield bytes(encoder.finish())

@@ -1,0 +1,122 @@
+"""All SQL of the ledger: which runs are in the warehouse, and what each wrote."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from totesys.lake.records import LoadedTable, ProcessedManifest
+from totesys.postgres import Connection
+
+from totesys_load.ddl import ETL
+
+# The key of the advisory lock: any number, but the same for every load.
+LOCK = 0x6C6F6164657274
+
+
+@dataclass(frozen=True)
+class RecordRange:
+    """The record ids that a run wrote of a fact; None if it wrote none."""
+
+    first: int | None
+    last: int | None
+
+
+async def lock(connection: Connection, longest: timedelta) -> None:
+    """Wait until no other load is at work; held to the transaction's end. Raises LockNotAvailableError."""
+    await connection.execute("SELECT set_config('lock_timeout', $1, true)", str(int(longest.total_seconds() * 1000)))
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+
+
+async def last_run(connection: Connection, lake: UUID) -> int:
+    """The newest run of this lake that is in the warehouse; 0 if there is none."""
+    return int(await connection.fetchval(f"SELECT coalesce(max(run), 0) FROM {ETL}.run WHERE lake = $1", lake))
+
+
+async def record_run(connection: Connection, manifest: ProcessedManifest) -> None:
+    """Note that the run is being applied. Its key keeps it from being applied twice."""
+    await connection.execute(
+        f"INSERT INTO {ETL}.run (lake, run, previous, extraction, complete, snapshot_time, rows_written) "
+        "VALUES ($1, $2, $3, $4, $5, $6, 0)",
+        manifest.lake,
+        manifest.run,
+        manifest.previous,
+        manifest.extraction,
+        manifest.complete,
+        manifest.snapshot_time,
+    )
+
+
+async def record_tables(connection: Connection, manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable]) -> None:
+    """Note what the run wrote, in place of what was noted before."""
+    await connection.executemany(
+        f"INSERT INTO {ETL}.run_table AS t VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+        "ON CONFLICT (lake, run, table_name) DO UPDATE SET rows_read = excluded.rows_read, "
+        "rows_written = excluded.rows_written, rows_quarantined = excluded.rows_quarantined, "
+        "first_record_id = excluded.first_record_id, last_record_id = excluded.last_record_id",
+        [
+            (
+                manifest.lake,
+                manifest.run,
+                name,
+                table.rows,
+                table.written,
+                table.quarantined,
+                table.first_record_id,
+                table.last_record_id,
+            )
+            for name, table in loaded.items()
+        ],
+    )
+    await connection.execute(
+        f"UPDATE {ETL}.run SET rows_written = $3, applied_at = clock_timestamp() WHERE lake = $1 AND run = $2",
+        manifest.lake,
+        manifest.run,
+        sum(table.written for table in loaded.values()),
+    )
+
+
+async def record_range(connection: Connection, lake: UUID, run: int, fact: str) -> RecordRange:
+    """The record ids that a run wrote of a fact."""
+    row = await connection.fetchrow(
+        f"SELECT first_record_id, last_record_id FROM {ETL}.run_table WHERE lake = $1 AND run = $2 AND table_name = $3",
+        lake,
+        run,
+        fact,
+    )
+    return RecordRange(row["first_record_id"], row["last_record_id"]) if row else RecordRange(None, None)
+
+
+async def written_by_other_extractions(connection: Connection, manifest: ProcessedManifest, table: str) -> bool:
+    """Whether any run of another extraction wrote to the table."""
+    query = (
+        f"SELECT EXISTS (SELECT FROM {ETL}.run_table JOIN {ETL}.run USING (lake, run) "
+        "WHERE table_name = $1 AND run_table.rows_written > 0 AND (lake, extraction) <> ($2, $3))"
+    )
+    return bool(await connection.fetchval(query, table, manifest.lake, manifest.extraction))
+
+
+async def first_record_id(connection: Connection, manifest: ProcessedManifest, table: str) -> int | None:
+    """The least record id that the manifest's extraction wrote of a fact; None if it wrote none."""
+    query = (
+        f"SELECT min(first_record_id) FROM {ETL}.run_table JOIN {ETL}.run USING (lake, run) "
+        "WHERE table_name = $1 AND lake = $2 AND extraction = $3"
+    )
+    found: int | None = await connection.fetchval(query, table, manifest.lake, manifest.extraction)
+    return found
+
+
+async def loaded_tables(connection: Connection, lake: UUID, run: int) -> dict[str, LoadedTable]:
+    """What the ledger knows of a run, as load's record says it."""
+    rows = await connection.fetch(f"SELECT * FROM {ETL}.run_table WHERE lake = $1 AND run = $2", lake, run)
+    return {
+        row["table_name"]: LoadedTable(
+            rows=row["rows_read"],
+            written=row["rows_written"],
+            quarantined=row["rows_quarantined"],
+            first_record_id=row["first_record_id"],
+            last_record_id=row["last_record_id"],
+            seconds=0,
+        )
+        for row in rows
+    }

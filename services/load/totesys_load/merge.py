@@ -1,0 +1,143 @@
+"""All SQL that brings rows into the warehouse."""
+
+from totesys.postgres import Connection
+from totesys.schema import Model
+from totesys.sql import column_list, ident, qualified
+from totesys.table import Dimension, Fact, WarehouseTable
+
+from totesys_load.ddl import same_columns
+
+INCOMING = "incoming"
+REFERENCED = "referenced"
+
+
+def _count(status: str) -> int:
+    return int(status.rpartition(" ")[2])
+
+
+async def make_incoming(connection: Connection, schema: str, table: WarehouseTable) -> None:
+    """An empty temporary table with the declared columns, until the transaction ends or it is dropped."""
+    columns = column_list(table.column_names)
+    await connection.execute(
+        f"CREATE TEMPORARY TABLE {INCOMING} ON COMMIT DROP AS "
+        f"SELECT {columns} FROM {qualified(schema, table.name)} WITH NO DATA"
+    )
+
+
+async def drop_incoming(connection: Connection) -> None:
+    """Make room for the next table's."""
+    await connection.execute(f"DROP TABLE pg_temp.{INCOMING}")
+
+
+async def analyze_incoming(connection: Connection) -> None:
+    """Let the planner know how many rows came."""
+    await connection.execute(f"ANALYZE pg_temp.{INCOMING}")
+
+
+async def upsert_dimension(connection: Connection, schema: str, table: Dimension) -> int:
+    """Bring the incoming rows into a dimension; how many rows were written.
+
+    Two statements, because ON CONFLICT writes a lock to every row that it meets, also where nothing differs.
+    """
+    target, key = qualified(schema, table.name), ident(table.key)
+    others = [name for name in table.column_names if name != table.key]
+    updated = "UPDATE 0"
+    if others:
+        assignments = ", ".join(f"{ident(name)} = i.{ident(name)}" for name in others)
+        updated = await connection.execute(
+            f"UPDATE {target} AS t SET {assignments} FROM pg_temp.{INCOMING} AS i "
+            f"WHERE t.{key} = i.{key} AND NOT {same_columns(table, 't', 'i')}"
+        )
+    columns = column_list(table.column_names)
+    inserted = await connection.execute(
+        f"INSERT INTO {target} ({columns}) SELECT {columns} FROM pg_temp.{INCOMING} AS i "
+        f"WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE t.{key} = i.{key}) ORDER BY {key}"
+    )
+    return _count(updated) + _count(inserted)
+
+
+async def append_versions(connection: Connection, schema: str, fact: Fact) -> int:
+    """Append each incoming row that differs from its key's newest version; how many were written."""
+    target, key, record_id = qualified(schema, fact.name), ident(fact.key), ident(fact.record_id)
+    status = await connection.execute(
+        f"INSERT INTO {target} ({column_list(fact.column_names)}) SELECT {column_list(fact.column_names, 'i')} "
+        f"FROM pg_temp.{INCOMING} AS i LEFT JOIN LATERAL ("
+        f"SELECT * FROM {target} AS f WHERE f.{key} = i.{key} ORDER BY f.{record_id} DESC LIMIT 1) AS n ON true "
+        f"WHERE n.{record_id} IS NULL OR NOT {same_columns(fact, 'n', 'i')} ORDER BY i.{key}"
+    )
+    return _count(status)
+
+
+async def replace_versions(connection: Connection, schema: str, fact: Fact, first: int, last: int) -> int:
+    """Put the incoming rows in the place of the record ids `first` to `last`; how many were written.
+
+    A row that does not differ from its key's newest version before `first` is left out, as it was.
+    """
+    target, key, record_id = qualified(schema, fact.name), ident(fact.key), ident(fact.record_id)
+    await connection.execute(f"DELETE FROM {target} WHERE {record_id} BETWEEN $1 AND $2", first, last)
+    status = await connection.execute(
+        f"INSERT INTO {target} ({record_id}, {column_list(fact.column_names)}) OVERRIDING SYSTEM VALUE "
+        f"SELECT $1 - 1 + row_number() OVER (ORDER BY i.{key}), {column_list(fact.column_names, 'i')} "
+        f"FROM pg_temp.{INCOMING} AS i LEFT JOIN LATERAL (SELECT * FROM {target} AS f "
+        f"WHERE f.{key} = i.{key} AND f.{record_id} < $1 ORDER BY f.{record_id} DESC LIMIT 1) AS n ON true "
+        f"WHERE n.{record_id} IS NULL OR NOT {same_columns(fact, 'n', 'i')}",
+        first,
+    )
+    return _count(status)
+
+
+async def has_key_between(connection: Connection, schema: str, table: WarehouseTable, first: int, last: int) -> bool:
+    """Whether the table has a row with a key from `first` to `last`."""
+    query = f"SELECT EXISTS (SELECT FROM {qualified(schema, table.name)} WHERE {ident(table.key)} BETWEEN $1 AND $2)"
+    return bool(await connection.fetchval(query, first, last))
+
+
+async def has_record_before(connection: Connection, schema: str, fact: Fact, record_id: int | None) -> bool:
+    """Whether a fact has a row with a lesser record id; with None, whether it has any row."""
+    earlier = f"$1::bigint IS NULL OR {ident(fact.record_id)} < $1"
+    query = f"SELECT EXISTS (SELECT FROM {qualified(schema, fact.name)} WHERE {earlier})"
+    return bool(await connection.fetchval(query, record_id))
+
+
+async def last_record_id(connection: Connection, schema: str, fact: Fact) -> int:
+    """The greatest record id of a fact; 0 if it has no row."""
+    query = f"SELECT coalesce(max({ident(fact.record_id)}), 0) FROM {qualified(schema, fact.name)}"
+    return int(await connection.fetchval(query))
+
+
+async def make_referenced(connection: Connection, schema: str, dimension: Dimension) -> None:
+    """An empty temporary table for keys of a dimension."""
+    await connection.execute(
+        f"CREATE TEMPORARY TABLE {REFERENCED} ON COMMIT DROP AS "
+        f"SELECT {ident(dimension.key)} AS key FROM {qualified(schema, dimension.name)} WITH NO DATA"
+    )
+
+
+async def take_unknown_keys(connection: Connection, schema: str, dimension: Dimension) -> list[object]:
+    """The referenced keys that the dimension has not; drops the temporary table."""
+    rows = await connection.fetch(
+        f"SELECT r.key FROM pg_temp.{REFERENCED} AS r WHERE NOT EXISTS (SELECT FROM "
+        f"{qualified(schema, dimension.name)} AS d WHERE d.{ident(dimension.key)} = r.key)"
+    )
+    await connection.execute(f"DROP TABLE pg_temp.{REFERENCED}")
+    return [row["key"] for row in rows]
+
+
+async def take_out(
+    connection: Connection, schema: str, fact: Fact, column: str, keys: list[object], first: int
+) -> list[dict[str, str | None]]:
+    """Remove this run's rows (record ids from `first`) whose `column` has one of `keys`; them, as text."""
+    texts = ", ".join(f"{ident(name)}::text" for name in fact.column_names)
+    rows = await connection.fetch(
+        f"DELETE FROM {qualified(schema, fact.name)} WHERE {ident(fact.record_id)} >= $1 "
+        f"AND {ident(column)} = ANY ($2) RETURNING {texts}",
+        first,
+        keys,
+    )
+    return [dict(row) for row in rows]
+
+
+def references(model: Model, fact: Fact) -> list[tuple[str, Dimension]]:
+    """The columns of a fact that refer to a dimension with sources; others hold every key by construction."""
+    pairs = [(column.name, model.table(column.references)) for column in fact.columns if column.references]
+    return [(name, table) for name, table in pairs if isinstance(table, Dimension) and table.sources]

@@ -1,0 +1,72 @@
+"""Orphans: fact rows whose reference no dimension has."""
+
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
+from totesys.lake.records import REASONS
+from totesys.postgres import Connection
+from totesys.schema import Model
+from totesys.table import Dimension, Fact
+
+from totesys_load import merge
+from totesys_load.copy import TEMPORARY, copy_rows
+
+Orphan = Mapping[str, object]
+
+
+@dataclass
+class ReferencedKeys:
+    """The distinct keys that a fact's rows of a run refer to, by dimension."""
+
+    model: Model
+    fact: Fact
+    _keys: dict[str, list[pa.Array]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, rows: pa.Table) -> None:
+        """Count rows in."""
+        for column, dimension in merge.references(self.model, self.fact):
+            self._keys[dimension.name].append(pyarrow.compute.unique(rows[column]))
+
+    async def take_orphans(self, connection: Connection, schema: str, first_record_id: int) -> list[Orphan]:
+        """Remove this run's rows that refer to what is not there; them, each with its reasons."""
+        orphans: list[Orphan] = []
+        for dimension_name, arrays in self._keys.items():
+            dimension = self.model.table(dimension_name)
+            assert isinstance(dimension, Dimension)
+            unknown = await _unknown_keys(connection, schema, dimension, arrays)
+            if unknown:
+                orphans += await self._take_out(connection, schema, dimension, unknown, first_record_id)
+        return orphans
+
+    async def _take_out(
+        self, connection: Connection, schema: str, dimension: Dimension, keys: list[object], first: int
+    ) -> list[Orphan]:
+        orphans: list[Orphan] = []
+        for column, other in merge.references(self.model, self.fact):
+            if other == dimension:
+                rows = await merge.take_out(connection, schema, self.fact, column, keys, first)
+                orphans += [{REASONS: [f"{column} is not in {dimension.name}"], **row} for row in rows]
+        return orphans
+
+
+async def _unknown_keys(
+    connection: Connection, schema: str, dimension: Dimension, arrays: Sequence[pa.Array]
+) -> list[object]:
+    keys = pyarrow.compute.unique(pa.chunked_array(arrays))
+    await merge.make_referenced(connection, schema, dimension)
+    await copy_rows(connection, TEMPORARY, merge.REFERENCED, pa.table({"key": keys}))
+    return await merge.take_unknown_keys(connection, schema, dimension)
+
+
+def orphans_parquet(fact: Fact, orphans: Sequence[Orphan]) -> bytes:
+    """Orphans as Parquet: the reasons, and every column as text."""
+    columns = [pa.field(name, pa.string()) for name in fact.column_names]
+    schema = pa.schema([pa.field(REASONS, pa.list_(pa.string())), *columns])
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pa.Table.from_pylist(list(orphans), schema), sink, compression="zstd")
+    return sink.getvalue()

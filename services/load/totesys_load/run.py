@@ -1,0 +1,159 @@
+"""One run into the warehouse, in the caller's transaction."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import pyarrow as pa
+from totesys.errors import WarehouseMismatch
+from totesys.lake.keys import quarantine_key
+from totesys.lake.lake import Lake
+from totesys.lake.records import BuiltTable, LoadedTable, ProcessedManifest
+from totesys.postgres import Connection
+from totesys.schema import Model
+from totesys.table import Dimension, Fact, WarehouseTable
+
+from totesys_load import ledger, merge
+from totesys_load.copy import TEMPORARY, copy_rows, read_parquet
+from totesys_load.quarantine import Orphan, ReferencedKeys, orphans_parquet
+
+
+class RunLoad:
+    """Loads one run over a connection that is in a transaction and holds the load's lock."""
+
+    def __init__(
+        self, model: Model, schema: str, lake: Lake, connection: Connection, manifest: ProcessedManifest
+    ) -> None:
+        self._model = model
+        self._schema = schema
+        self._lake = lake
+        self._connection = connection
+        self._manifest = manifest
+
+    async def apply(self) -> dict[str, LoadedTable]:
+        """Write the run's rows and its ledger row; what was done, by table."""
+        await ledger.record_run(self._connection, self._manifest)
+        loaded = await self.apply_dimensions()
+        for fact in self._model.facts:
+            if built := self._manifest.tables.get(fact.name):
+                loaded[fact.name] = await self._append(fact, built)
+        await ledger.record_tables(self._connection, self._manifest, loaded)
+        return loaded
+
+    async def apply_dimensions(self) -> dict[str, LoadedTable]:
+        """Bring the run's dimension rows in; what was done, by table."""
+        loaded: dict[str, LoadedTable] = {}
+        for dimension in self._model.dimensions:
+            if built := self._manifest.tables.get(dimension.name):
+                loaded[dimension.name] = await self._upsert(dimension, built)
+        return loaded
+
+    async def replace_facts(self) -> dict[str, LoadedTable]:
+        """Write the run's facts again, in the place of what it wrote. Raises WarehouseMismatch if they do not fit."""
+        loaded: dict[str, LoadedTable] = {}
+        for fact in self._model.facts:
+            if built := self._manifest.tables.get(fact.name):
+                loaded[fact.name] = await self._replace(fact, built)
+        await ledger.record_tables(self._connection, self._manifest, loaded)
+        return loaded
+
+    async def _upsert(self, dimension: Dimension, built: BuiltTable) -> LoadedTable:
+        started = time.monotonic()
+        if await self._is_new(dimension, built):
+            await self._copy(self._schema, dimension.name, dimension, built)
+            written = built.rows
+        else:
+            await self._copy_incoming(dimension, built)
+            written = await merge.upsert_dimension(self._connection, self._schema, dimension)
+            await merge.drop_incoming(self._connection)
+        return LoadedTable(rows=built.rows, written=written, seconds=_since(started))
+
+    async def _append(self, fact: Fact, built: BuiltTable) -> LoadedTable:
+        started = time.monotonic()
+        before = await merge.last_record_id(self._connection, self._schema, fact)
+        referenced = ReferencedKeys(self._model, fact)
+        if await self._is_new_extraction(fact) or await self._is_new(fact, built):
+            await self._copy(self._schema, fact.name, fact, built, referenced)
+            written = built.rows
+        else:
+            await self._copy_incoming(fact, built, referenced)
+            written = await merge.append_versions(self._connection, self._schema, fact)
+            await merge.drop_incoming(self._connection)
+        orphans = await self._take_orphans(fact, referenced, before + 1)
+        return LoadedTable(
+            rows=built.rows,
+            written=written - len(orphans),
+            quarantined=len(orphans),
+            first_record_id=before + 1 if written else None,
+            last_record_id=await merge.last_record_id(self._connection, self._schema, fact) if written else None,
+            seconds=_since(started),
+        )
+
+    async def _replace(self, fact: Fact, built: BuiltTable) -> LoadedTable:
+        started = time.monotonic()
+        place = await ledger.record_range(self._connection, self._manifest.lake, self._manifest.run, fact.name)
+        first, last = place.first or 1, place.last or 0
+        referenced = ReferencedKeys(self._model, fact)
+        await self._copy_incoming(fact, built, referenced)
+        written = await merge.replace_versions(self._connection, self._schema, fact, first, last)
+        await merge.drop_incoming(self._connection)
+        if written > last - first + 1:
+            raise WarehouseMismatch(
+                f"Run {self._manifest.run} now has {written} new versions of {fact.name} and had {last - first + 1}: "
+                "they do not fit between those of the runs around it. Load into a new warehouse instead."
+            )
+        orphans = await self._take_orphans(fact, referenced, first)
+        return LoadedTable(
+            rows=built.rows,
+            written=written - len(orphans),
+            quarantined=len(orphans),
+            first_record_id=place.first,
+            last_record_id=place.last,
+            seconds=_since(started),
+        )
+
+    async def _take_orphans(self, fact: Fact, referenced: ReferencedKeys, first: int) -> Sequence[Orphan]:
+        orphans = await referenced.take_orphans(self._connection, self._schema, first)
+        if orphans:
+            known = self._manifest.quarantine.get(fact.name)
+            part = len(known.parts) if known else 0
+            key = quarantine_key(self._model.lake_schema(fact), fact.name, self._manifest.run, part)
+            await self._lake.processed.put(key, orphans_parquet(fact, orphans))
+        return orphans
+
+    async def _is_new(self, table: WarehouseTable, built: BuiltTable) -> bool:
+        """Whether the table has no row of the run's keys, so that all may be appended unseen."""
+        if built.first_key is None or built.last_key is None:
+            return False
+        return not await merge.has_key_between(self._connection, self._schema, table, built.first_key, built.last_key)
+
+    async def _is_new_extraction(self, fact: Fact) -> bool:
+        """Whether all the fact's rows are of this run's extraction, whose runs have no key in common."""
+        if await ledger.written_by_other_extractions(self._connection, self._manifest, fact.name):
+            return False
+        first = await ledger.first_record_id(self._connection, self._manifest, fact.name)
+        return not await merge.has_record_before(self._connection, self._schema, fact, first)
+
+    async def _copy_incoming(
+        self, table: WarehouseTable, built: BuiltTable, referenced: ReferencedKeys | None = None
+    ) -> None:
+        await merge.make_incoming(self._connection, self._schema, table)
+        await self._copy(TEMPORARY, merge.INCOMING, table, built, referenced)
+        await merge.analyze_incoming(self._connection)
+
+    async def _copy(
+        self, schema: str, name: str, table: WarehouseTable, built: BuiltTable, referenced: ReferencedKeys | None = None
+    ) -> None:
+        async for rows in self._parts(table, built):
+            if referenced is not None:
+                referenced.add(rows)
+            await copy_rows(self._connection, schema, name, rows)
+
+    async def _parts(self, table: WarehouseTable, built: BuiltTable) -> AsyncIterator[pa.Table]:
+        for part in built.parts:
+            body = await self._lake.processed.get_part(part)
+            yield await asyncio.to_thread(read_parquet, body, table, self._lake.processed.where(part.key))
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 6)

@@ -1,0 +1,173 @@
+"""Load: what happens on a wake-up."""
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from totesys.errors import BadMessage
+from totesys.events import RunsWakeup
+from totesys.lake.lake import Lake
+from totesys.lake.records import LoadedTable, LoadRecord, ProcessedManifest
+from totesys.logs import logger, metrics
+from totesys.postgres import Connection, connect
+from totesys.schema import Model, load_model
+
+from totesys_load import ledger
+from totesys_load.run import RunLoad
+from totesys_load.settings import LoadSettings
+from totesys_load.warehouse import WHAT, prepare
+
+log = logger("totesys.load")
+
+_HEAD = {"lake", "run", "previous", "extraction", "complete", "snapshot_time"}
+
+
+@dataclass
+class Load:
+    """The stage: every run that transform committed and the ledger lacks, in run order."""
+
+    settings: LoadSettings
+    lake: Lake
+    model: Model
+    name: str = "load"
+    at_start: RunsWakeup | None = RunsWakeup()
+    _prepared: bool = False
+
+    async def check(self) -> None:
+        """Ask the warehouse whether it answers."""
+        async with self._connected() as connection:
+            await connection.execute("SELECT 1")
+
+    async def work(self, wakeup: RunsWakeup) -> None:
+        """Load the runs that the wake-up names again, then all that are undone."""
+        counter = await self.lake.counter()
+        if counter is None:
+            return
+        async with self._connected() as connection:
+            if not self._prepared:
+                async with self._locked(connection):
+                    await prepare(connection, self.model, self.settings.warehouse_schema, self._dsn)
+                self._prepared = True
+            if wakeup.again:
+                await self._again(connection, counter.lake, *wakeup.again)
+            await self._load_undone(connection, counter.lake)
+
+    async def _load_undone(self, connection: Connection, lake: UUID) -> None:
+        last = await ledger.last_run(connection, lake)
+        await self._complete_record(connection, lake, last)
+        while runs := await self.lake.processed_runs(after=last):
+            for run in runs:
+                manifest = await self._manifest(run)
+                if manifest.previous > last:
+                    log.info("an earlier run comes first", run=run, waiting_for=manifest.previous)
+                    return
+                async with self.lake.failures_recorded(run, self.name):
+                    await self._apply(connection, manifest)
+                last = run
+
+    async def _apply(self, connection: Connection, manifest: ProcessedManifest) -> None:
+        started = time.monotonic()
+        async with self._locked(connection):
+            # Another replica may have been faster while this one waited for the lock.
+            if await ledger.last_run(connection, manifest.lake) >= manifest.run:
+                return
+            loaded = await self._run(connection, manifest).apply()
+        await self._done(manifest, loaded, time.monotonic() - started)
+
+    async def _again(self, connection: Connection, lake: UUID, first: int, last: int) -> None:
+        """Load runs again, in one transaction: their facts into their places, then all dimensions up to now."""
+        newest = await ledger.last_run(connection, lake)
+        runs = [run for run in await self.lake.processed_runs(after=first - 1) if run <= newest]
+        if not [run for run in runs if run <= last]:
+            raise BadMessage(f"The warehouse has no run from {first} to {last} that could be loaded again.")
+        async with self._locked(connection):
+            again = [
+                (m, await self._load_again(connection, m, facts=m.run <= last)) for m in await self._manifests(runs)
+            ]
+        for manifest, loaded in again:
+            if manifest.run <= last:
+                await self._done(manifest, loaded, 0)
+
+    async def _load_again(
+        self, connection: Connection, manifest: ProcessedManifest, *, facts: bool
+    ) -> dict[str, LoadedTable]:
+        one = self._run(connection, manifest)
+        return {**await one.apply_dimensions(), **(await one.replace_facts() if facts else {})}
+
+    def _run(self, connection: Connection, manifest: ProcessedManifest) -> RunLoad:
+        return RunLoad(self.model, self.settings.warehouse_schema, self.lake, connection, manifest)
+
+    async def _manifests(self, runs: Sequence[int]) -> list[ProcessedManifest]:
+        return [await self._manifest(run) for run in runs]
+
+    async def _manifest(self, run: int) -> ProcessedManifest:
+        manifest = await self.lake.processed_manifest(run)
+        assert manifest is not None
+        return manifest
+
+    async def _done(self, manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable], seconds: float) -> None:
+        record = _record(manifest, loaded, seconds)
+        await self.lake.put_load_record(record)
+        written = {name: table.written for name, table in loaded.items()}
+        orphans = {name: table.quarantined for name, table in loaded.items() if table.quarantined}
+        if orphans:
+            log.warning("rows quarantined", run=manifest.run, rows=orphans)
+        log.info(
+            "run successful",
+            run=manifest.run,
+            complete=manifest.complete,
+            seconds=record.seconds,
+            freshness=record.freshness,
+            rows={name: table.rows for name, table in loaded.items()},
+            written=written,
+            **metrics(
+                {"stage": self.name},
+                RunSeconds=(record.seconds, "Seconds"),
+                RowsWritten=(sum(written.values()), "Count"),
+                RowsOrphaned=(sum(orphans.values()), "Count"),
+                Freshness=(record.freshness, "Seconds"),
+            ),
+        )
+
+    async def _complete_record(self, connection: Connection, lake: UUID, run: int) -> None:
+        """Write the record that a load which ended right after its commit did not write."""
+        if run == 0 or await self.lake.load_record(run):
+            return
+        manifest = await self._manifest(run)
+        await self.lake.put_load_record(_record(manifest, await ledger.loaded_tables(connection, lake, run), 0))
+
+    @property
+    def _dsn(self) -> str:
+        return self.settings.warehouse_dsn.get_secret_value()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        timeout = str(int(self.settings.statement_timeout.total_seconds() * 1000))
+        async with connect(WHAT, self._dsn, statement_timeout=timeout) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _locked(self, connection: Connection) -> AsyncIterator[None]:
+        async with connection.transaction():
+            await ledger.lock(connection, self.settings.lock_timeout)
+            yield
+
+
+def _record(manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable], seconds: float) -> LoadRecord:
+    now = datetime.now(UTC)
+    return LoadRecord(
+        **manifest.model_dump(include=_HEAD),
+        finished_at=now,
+        seconds=round(seconds, 6),
+        tables=dict(loaded),
+        freshness=round((now - manifest.snapshot_time).total_seconds(), 3),
+    )
+
+
+@asynccontextmanager
+async def open_load(settings: LoadSettings, lake: Lake) -> AsyncIterator[Load]:
+    """The stage. Raises ModelError."""
+    yield Load(settings, lake, load_model(settings.model))

@@ -1,0 +1,7 @@
+"""What transform can be told: nothing besides what every service can."""
+
+from totesys.settings import ServiceSettings
+
+
+class TransformSettings(ServiceSettings):
+    """Settings of transform."""

@@ -1,0 +1,83 @@
+"""Transform: what happens on a wake-up."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from totesys.errors import BadMessage
+from totesys.events import RunsWakeup
+from totesys.lake.lake import Lake
+from totesys.logs import logger, metrics
+from totesys.schema import Model, load_model
+
+from totesys_transform.run import RunTransform
+from totesys_transform.settings import TransformSettings
+
+log = logger("totesys.transform")
+
+
+@dataclass
+class Transform:
+    """The stage: every run that ingest committed and transform did not, oldest first."""
+
+    lake: Lake
+    model: Model
+    name: str = "transform"
+    at_start: RunsWakeup | None = RunsWakeup()
+    # Every run up to this one is done, which a restart finds out again.
+    _done: int = 0
+
+    async def check(self) -> None:
+        """Transform needs nothing but the lake and its queue."""
+
+    async def work(self, wakeup: RunsWakeup) -> None:
+        """Transform the runs that the wake-up names again, then all that are undone."""
+        if wakeup.again:
+            await self._again(*wakeup.again)
+        while undone := await self._undone():
+            for run in undone:
+                await self._transform(run, again=False)
+
+    async def _again(self, first: int, last: int) -> None:
+        runs = [run for run, empty in (await self.lake.ingested(after=first - 1)).items() if run <= last and not empty]
+        if not runs:
+            raise BadMessage(f"Ingest has committed no run with parts from {first} to {last}.")
+        for run in runs:
+            await self._transform(run, again=True)
+
+    async def _undone(self) -> list[int]:
+        ingested = await self.lake.ingested(after=self._done)
+        processed = set(await self.lake.processed_runs(after=self._done))
+        undone = [run for run, empty in ingested.items() if not empty and run not in processed]
+        self._done = max((run for run in ingested if not undone or run < undone[0]), default=self._done)
+        return undone
+
+    async def _transform(self, run: int, *, again: bool) -> None:
+        async with self.lake.failures_recorded(run, self.name):
+            manifest = await self.lake.manifest(run)
+            assert manifest is not None
+            processed = await RunTransform(self.model, self.lake, manifest).transform()
+            await self.lake.commit_processed(processed, again=again)
+        rows = {name: table.rows for name, table in processed.tables.items()}
+        quarantined = {name: table.rows for name, table in processed.quarantine.items()}
+        if quarantined:
+            log.warning("rows quarantined", run=run, rows=quarantined)
+        log.info(
+            "run successful",
+            run=run,
+            seconds=processed.seconds,
+            rows=rows,
+            quarantined=quarantined,
+            **metrics(
+                {"stage": self.name},
+                RunSeconds=(processed.seconds, "Seconds"),
+                RowsTransformed=(sum(rows.values()), "Count"),
+                RowsQuarantined=(sum(quarantined.values()), "Count"),
+            ),
+        )
+
+
+@asynccontextmanager
+async def open_transform(settings: TransformSettings, lake: Lake) -> AsyncIterator[Transform]:
+    """The stage. Raises ModelError."""
+    yield Transform(lake, load_model(settings.model))
