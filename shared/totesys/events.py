@@ -50,6 +50,9 @@ class RunsWakeup(Wakeup):
         return None
 
 
+# What an S3 event says, too.
+DO_UNDONE = RunsWakeup()
+
 W = TypeVar("W", bound=Wakeup)
 
 

@@ -1,14 +1,14 @@
 """Load: what happens on a wake-up."""
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 from totesys.errors import BadMessage
-from totesys.events import RunsWakeup
+from totesys.events import DO_UNDONE, RunsWakeup
 from totesys.lake.lake import Lake
 from totesys.lake.records import LoadedTable, LoadRecord, ProcessedManifest
 from totesys.logs import logger, metrics
@@ -33,7 +33,7 @@ class Load:
     lake: Lake
     model: Model
     name: str = "load"
-    at_start: RunsWakeup | None = RunsWakeup()
+    at_start: RunsWakeup | None = DO_UNDONE
     _prepared: bool = False
 
     async def check(self) -> None:
@@ -83,13 +83,15 @@ class Load:
         runs = [run for run in await self.lake.processed_runs(after=first - 1) if run <= newest]
         if not [run for run in runs if run <= last]:
             raise BadMessage(f"The warehouse has no run from {first} to {last} that could be loaded again.")
+        manifests = [await self._manifest(run) for run in runs]
         async with self._locked(connection):
-            again = [
-                (m, await self._load_again(connection, m, facts=m.run <= last)) for m in await self._manifests(runs)
-            ]
-        for manifest, loaded in again:
+            loaded = [await self._load_again(connection, one, facts=one.run <= last) for one in manifests]
+        for manifest, tables in zip(manifests, loaded, strict=True):
             if manifest.run <= last:
-                await self._done(manifest, loaded, 0)
+                before = await self.lake.load_record(manifest.run)
+                record = before.model_copy(update={"tables": tables}) if before else _record(manifest, tables, 0)
+                await self.lake.put_load_record(record)
+                log.info("run loaded again", run=manifest.run, written={name: t.written for name, t in tables.items()})
 
     async def _load_again(
         self, connection: Connection, manifest: ProcessedManifest, *, facts: bool
@@ -99,9 +101,6 @@ class Load:
 
     def _run(self, connection: Connection, manifest: ProcessedManifest) -> RunLoad:
         return RunLoad(self.model, self.settings.warehouse_schema, self.lake, connection, manifest)
-
-    async def _manifests(self, runs: Sequence[int]) -> list[ProcessedManifest]:
-        return [await self._manifest(run) for run in runs]
 
     async def _manifest(self, run: int) -> ProcessedManifest:
         manifest = await self.lake.processed_manifest(run)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from totesys.errors import BadMessage
-from totesys.events import RunsWakeup
+from totesys.events import DO_UNDONE, RunsWakeup
 from totesys.lake.lake import Lake
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
@@ -23,7 +23,7 @@ class Transform:
     lake: Lake
     model: Model
     name: str = "transform"
-    at_start: RunsWakeup | None = RunsWakeup()
+    at_start: RunsWakeup | None = DO_UNDONE
     # Every run up to this one is done, which a restart finds out again.
     _done: int = 0
 
