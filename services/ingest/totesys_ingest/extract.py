@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from totesys.errors import DatabaseUnavailable
 from totesys.lake.bucket import Bucket
@@ -18,9 +18,11 @@ from totesys_ingest.baseline import Snapshot
 from totesys_ingest.plan import Job
 from totesys_ingest.run_writer import Extraction, OpenRun
 from totesys_ingest.settings import IngestSettings
-from totesys_ingest.source import Source, csv_header, open_source
+from totesys_ingest.source import Source, csv_header
 
 log = logger("totesys.ingest.extract")
+
+OpenSource = Callable[[], AbstractAsyncContextManager[Source]]
 
 
 class Extractor:
@@ -35,6 +37,7 @@ class Extractor:
         model: Model,
         lake: Lake,
         settings: IngestSettings,
+        open_source: OpenSource,
         holder: Source,
         snapshot: Snapshot,
         extraction: Extraction,
@@ -42,6 +45,7 @@ class Extractor:
         self._model = model
         self._lake = lake
         self._settings = settings
+        self._open_source = open_source
         self._holder = holder
         self._snapshot = snapshot
         self._extraction = extraction
@@ -76,7 +80,7 @@ class Extractor:
     async def _work(self, waiting: list[Job]) -> None:
         if not waiting:
             return
-        async with open_source(self._settings) as source:
+        async with self._open_source() as source:
             await source.share_snapshot(self._snapshot)
             while assigned := await self._next(waiting):
                 run, job = assigned

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -13,9 +14,8 @@ from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
 
 from totesys_ingest.baseline import Snapshot, xid
-from totesys_ingest.contract import Catalog
+from totesys_ingest.contract import Catalog, compare
 from totesys_ingest.plan import Job
-from totesys_ingest.settings import IngestSettings
 
 WHAT = "The source"
 # The key of the advisory lock: any number, but the same for every ingest.
@@ -141,16 +141,31 @@ def _csv_name(name: str) -> str:
 
 
 @asynccontextmanager
-async def open_source(settings: IngestSettings) -> AsyncIterator[Source]:
-    """A connection to the source. Raises DatabaseUnavailable, AccessDenied, SettingsError or SchemaDrift."""
-    dsn = settings.source_dsn.get_secret_value()
-    timeout = str(int(settings.statement_timeout.total_seconds() * 1000))
-    # The connection that holds the snapshot is idle while the others extract.
-    session = {"statement_timeout": timeout, "idle_in_transaction_session_timeout": "0"}
+async def open_source(dsn: str, schema: str, longest: timedelta = timedelta(hours=1)) -> AsyncIterator[Source]:
+    """A connection to the source; no statement may take longer than `longest`.
+
+    Raises DatabaseUnavailable, AccessDenied, SettingsError or SchemaDrift.
+    """
+    session = {
+        "statement_timeout": str(int(longest.total_seconds() * 1000)),
+        # The connection that holds the snapshot is idle while the others extract.
+        "idle_in_transaction_session_timeout": "0",
+    }
     async with connect(WHAT, dsn, **session) as connection:
         try:
-            yield Source(connection, dsn, settings.source_schema)
+            yield Source(connection, dsn, schema)
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
             raise SchemaDrift(f"{WHAT} at {place(dsn)} changed while it was read: {error}.") from error
         except asyncpg.DataError as error:
             raise DatabaseUnavailable(f"{WHAT} at {place(dsn)} cannot give its snapshot: {error}.") from error
+
+
+async def check_contract(source: Source, tables: Sequence[SourceTable]) -> tuple[str, ...]:
+    """The columns that are there without being declared. Raises SchemaDrift or AccessDenied."""
+    comparison = compare(tables, await source.catalog(tables))
+    if comparison.breaking:
+        raise SchemaDrift(
+            f"{WHAT} at {place(source.dsn)}, schema {source.schema}, is not what the model declares: "
+            f"{'; '.join(comparison.breaking)}. No run was made. Mend the source or the declaration."
+        )
+    return comparison.additions

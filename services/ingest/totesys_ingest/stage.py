@@ -2,26 +2,24 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from totesys.errors import DatabaseUnavailable, SchemaDrift
+from totesys.errors import DatabaseUnavailable
 from totesys.events import ExtractWakeup
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
 from totesys.logs import logger, metrics
-from totesys.postgres import place
 from totesys.schema import Model, load_model
 from totesys.table import Capture, SourceTable
 
 from totesys_ingest.baseline import Start, choose_start
-from totesys_ingest.contract import compare
 from totesys_ingest.extract import Extractor
 from totesys_ingest.plan import plan_jobs
 from totesys_ingest.run_writer import Extraction
 from totesys_ingest.settings import IngestSettings
-from totesys_ingest.source import WHAT, Source, open_source
+from totesys_ingest.source import Source, check_contract, open_source
 
 log = logger("totesys.ingest")
 
@@ -39,12 +37,12 @@ class Ingest:
 
     async def check(self) -> None:
         """Ask the source whether it answers."""
-        async with open_source(self.settings) as source:
+        async with self._opened() as source:
             await source.connection.execute("SELECT 1")
 
     async def work(self, wakeup: ExtractWakeup) -> None:
         """Extract what the wake-up asks for into runs."""
-        async with open_source(self.settings) as source:
+        async with self._opened() as source:
             if await source.try_lock():
                 await self._extract(source, wakeup)
             elif wakeup.mode == "full":
@@ -71,7 +69,7 @@ class Ingest:
             xmin_kept=start.kept,
             xmin_after=snapshot.xmin,
         )
-        extractor = Extractor(self.model, self.lake, self.settings, source, snapshot, extraction)
+        extractor = Extractor(self.model, self.lake, self.settings, self._opened, source, snapshot, extraction)
         jobs = plan_jobs(tables, pages, max(1, self.settings.part_bytes // page_bytes))
         runs = await extractor.run(jobs, _newest_with_parts(last) if last else 0)
         seconds = time.monotonic() - started
@@ -86,14 +84,12 @@ class Ingest:
             **metrics({"stage": self.name}, ExtractionSeconds=(seconds, "Seconds"), RowsExtracted=(rows, "Count")),
         )
 
+    def _opened(self) -> AbstractAsyncContextManager[Source]:
+        settings = self.settings
+        return open_source(settings.source_dsn.get_secret_value(), settings.source_schema, settings.statement_timeout)
+
     async def _check_contract(self, source: Source) -> None:
-        comparison = compare(self.model.sources, await source.catalog(self.model.sources))
-        if comparison.breaking:
-            raise SchemaDrift(
-                f"{WHAT} at {place(source.dsn)}, schema {source.schema}, is not what the model declares: "
-                f"{'; '.join(comparison.breaking)}. No run was made. Mend the source or the declaration."
-            )
-        for name in set(comparison.additions) - self._warned:
+        for name in set(await check_contract(source, self.model.sources)) - self._warned:
             log.warning("column not declared", column=name, next="it is left out")
             self._warned.add(name)
 
