@@ -1,0 +1,91 @@
+"""The pipeline in the test's own process: its three stages over a real lake and two real databases."""
+
+import io
+from contextlib import AsyncExitStack
+from typing import Any, Literal, Self
+
+import asyncpg
+import polars as pl
+import pytest
+from pydantic import SecretStr
+from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.lake.lake import Lake, open_lake
+from totesys.schema import Model
+from totesys_cli.local.data_plane import DataPlane
+from totesys_ingest.settings import IngestSettings
+from totesys_ingest.stage import Ingest
+from totesys_load.settings import LoadSettings
+from totesys_load.stage import Load
+from totesys_transform.stage import Transform
+
+
+class Pipeline:
+    """Ingest, transform and load of any model, without the services around them.
+
+    An async context manager: inside it `lake`, `ingest`, `transform` and `load` are there. No message is read
+    from the data plane's queues.
+    """
+
+    lake: Lake
+    ingest: Ingest
+    transform: Transform
+    load: Load
+
+    def __init__(
+        self, model: Model, plane: DataPlane, source_dsn: str, warehouse_dsn: str, **ingest_settings: Any
+    ) -> None:
+        self.model = model
+        self.source_dsn = source_dsn
+        self.warehouse_dsn = warehouse_dsn
+        self._plane = plane
+        self._ingest_settings = ingest_settings
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self._plane.environment().items():
+                patch.setenv(name, value)
+            opened = open_lake(self._plane.ingest_bucket, self._plane.processed_bucket)
+            self.lake = await self._open.enter_async_context(opened)
+        self.restart()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
+
+    def restart(self) -> None:
+        """Begin with new stages, which remember nothing."""
+        common: dict[str, Any] = {
+            "ingest_bucket": self._plane.ingest_bucket,
+            "processed_bucket": self._plane.processed_bucket,
+            "queue_url": "unused",
+            "dlq_url": "unused",
+        }
+        settings = IngestSettings(**common, source_dsn=SecretStr(self.source_dsn), **self._ingest_settings)
+        self.ingest = Ingest(settings, self.lake, self.model)
+        self.transform = Transform(self.lake, self.model)
+        self.load = Load(LoadSettings(**common, warehouse_dsn=SecretStr(self.warehouse_dsn)), self.lake, self.model)
+
+    async def tick(self, mode: Literal["changes", "full"] = "changes") -> None:
+        """One extraction, and all that follows from it."""
+        await self.ingest.work(ExtractWakeup(mode=mode))
+        await self.catch_up()
+
+    async def catch_up(self, again: RunsWakeup = DO_UNDONE) -> None:
+        """Let transform and load do what is undone, or what `again` names and what is undone."""
+        await self.transform.work(again)
+        await self.load.work(again)
+
+    async def rows(self, query: str, *parameters: object) -> list[asyncpg.Record]:
+        """What the warehouse answers."""
+        connection = await asyncpg.connect(self.warehouse_dsn)
+        try:
+            return await connection.fetch(query, *parameters)
+        finally:
+            await connection.close()
+
+    async def quarantine(self, table: str) -> list[dict[str, Any]]:
+        """The quarantined rows of a warehouse table, of all runs in order: texts, and the list `reasons`."""
+        prefix = f"quarantine/{self.model.lake_schema(self.model.table(table))}/{table}/"
+        bodies = [await self.lake.processed.get(key) async for key in self.lake.processed.keys(prefix)]
+        return [row for body in bodies if body for row in pl.read_parquet(io.BytesIO(body)).to_dicts()]
