@@ -13,6 +13,7 @@ from totesys.lake.records import Manifest
 from totesys.lake.upload import Upload
 from totesys.logs import logger
 from totesys.schema import Model
+from totesys.table import Capture
 
 from totesys_ingest.baseline import Snapshot
 from totesys_ingest.plan import Job
@@ -101,8 +102,9 @@ class Extractor:
     async def _do(self, source: Source, run: OpenRun, job: Job) -> None:
         started = time.monotonic()
         writer = _PartWriter(self._lake.ingest, self._model.lake_schema(job.table), run, job)
+        since = self._extraction.xmin_before if job.table.capture is Capture.CHANGES else None
         async with writer.opened():
-            rows = await source.copy(job, self._extraction.xmin_before, writer.write)
+            rows = await source.copy(job, since, writer.write)
             await writer.finish(rows, started)
 
     async def _commit_all(self, previous: int) -> list[Manifest]:

@@ -147,6 +147,8 @@ async def open_source(dsn: str, schema: str, longest: timedelta = timedelta(hour
     Raises DatabaseUnavailable, AccessDenied, SettingsError or SchemaDrift.
     """
     session = {
+        # So that a type of this schema is printed without it, as it is declared.
+        "search_path": ident(schema),
         "statement_timeout": str(int(longest.total_seconds() * 1000)),
         # The connection that holds the snapshot is idle while the others extract.
         "idle_in_transaction_session_timeout": "0",

@@ -64,7 +64,7 @@ DIM_DATE = Dimension(
 
 
 def build_dim_staff(staff: pl.LazyFrame, department: pl.LazyFrame) -> pl.LazyFrame:
-    return staff.join(department, on="department_id", how="left")
+    return staff.join(department, on="department_id")
 
 
 DIM_STAFF = Dimension(
@@ -133,7 +133,6 @@ def build_dim_counterparty(counterparty: pl.LazyFrame, address: pl.LazyFrame) ->
         address.select("address_id", "phone", *legal).rename({**legal, "phone": f"{LEGAL}_phone_number"}),
         left_on="legal_address_id",
         right_on="address_id",
-        how="left",
     )
 
 
