@@ -1,0 +1,133 @@
+"""The command `totesys`."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from totesys.errors import TotesysError
+
+from totesys_cli.durations import parse_period
+from totesys_cli.errors import FAILED, WRONG_CALL, StageFailed
+from totesys_cli.local.errors import LocalStackError
+from totesys_cli.pipeline import Databases
+from totesys_cli.services import STAGES
+
+app = typer.Typer(
+    help="Keep a star-schema warehouse of a Postgres database.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+SourceDsn = Annotated[str, typer.Option("--source", help="postgresql://user:password@host:port/database")]
+WarehouseDsn = Annotated[str, typer.Option("--warehouse", help="postgresql://user:password@host:port/database")]
+ModelName = Annotated[str, typer.Option("--model", envvar="TOTESYS_MODEL", help="module that declares the tables")]
+SourceSchema = Annotated[str, typer.Option(help="schema of the source tables")]
+WarehouseSchema = Annotated[str, typer.Option(help="schema of the warehouse tables")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+DEFAULT_MODEL = "totesys.model"
+
+
+@app.command()
+def run(
+    source: SourceDsn,
+    warehouse: WarehouseDsn,
+    state: Annotated[Path | None, typer.Option(help="folder that keeps the lake between calls")] = None,
+    every: Annotated[str, typer.Option(help="period between extractions: 30s, 5m, 1h")] = "5m",
+    once: Annotated[bool, typer.Option("--once", help="one extraction, then end")] = False,
+    json: AsJson = False,
+    port: Annotated[int, typer.Option(help="first of three ports for HTTP; 0: free ones", min=0, max=65533)] = 0,
+    log: Annotated[Path | None, typer.Option(help="file for the services' log lines")] = None,
+    model: ModelName = DEFAULT_MODEL,
+    source_schema: SourceSchema = "public",
+    warehouse_schema: WarehouseSchema = "warehouse",
+) -> None:
+    """Bring the source's changes to the warehouse: once, or on a schedule until Ctrl-C."""
+    from totesys_cli.run import RunOptions, run_on_schedule, run_once
+
+    databases = Databases(source, warehouse, model, source_schema, warehouse_schema)
+    ports = {stage: port + number for number, stage in enumerate(STAGES)} if port else None
+    options = RunOptions(state, ports, log, json)
+    period = parse_period(every)
+    console = Console()
+    _run_until_stopped(
+        run_once(databases, options, console) if once else run_on_schedule(databases, options, period, console)
+    )
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="end after one verified round")] = False,
+    seed: Annotated[int, typer.Option(help="seed of the generated data")] = 1,
+    rate: Annotated[float, typer.Option(help="changed rows a second", min=0.1)] = 50.0,
+) -> None:
+    """The whole system on this machine with generated data, live, verified."""
+    from totesys_cli.demo import run_demo
+
+    _run_until_stopped(run_demo(Console(), once=once, seed=seed, rate=rate))
+
+
+@app.command()
+def simulate(
+    source: SourceDsn,
+    rate: Annotated[float, typer.Option(help="changed rows a second", min=0.1)] = 20.0,
+    seconds: Annotated[float | None, typer.Option(help="how long; for ever if not given", min=0)] = None,
+    seed: Annotated[int, typer.Option(help="seed of what happens")] = 1,
+    model: ModelName = DEFAULT_MODEL,
+) -> None:
+    """Write to the source as the company would: orders, payments, moves, long and rolled-back transactions."""
+    from totesys_cli.simulate import run_simulation
+
+    _run_until_stopped(run_simulation(Console(), source, model, rate=rate, seconds=seconds, seed=seed))
+
+
+@app.command()
+def verify(
+    source: SourceDsn,
+    warehouse: WarehouseDsn,
+    json: AsJson = False,
+    model: ModelName = DEFAULT_MODEL,
+    source_schema: SourceSchema = "public",
+    warehouse_schema: WarehouseSchema = "warehouse",
+) -> None:
+    """Compare every row and column of the source with the warehouse; exit 0 only if all are equal."""
+    from totesys_cli.verify.command import run_verification
+
+    databases = Databases(source, warehouse, model, source_schema, warehouse_schema)
+    if not asyncio.run(run_verification(Console(), databases, json=json)):
+        raise typer.Exit(FAILED)
+
+
+def main() -> None:
+    """Run the command; an error is one sentence, without a traceback."""
+    try:
+        app()
+    except StageFailed as error:
+        _end(error, FAILED)
+    except (TotesysError, LocalStackError) as error:
+        _end(error, WRONG_CALL)
+
+
+def _end(error: Exception, code: int) -> None:
+    print(f"totesys: {error}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends, or until Ctrl-C or SIGTERM, which end it in order."""
+
+    async def stoppable() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        await work
+
+    with suppress(asyncio.CancelledError):
+        asyncio.run(stoppable())

@@ -1,0 +1,26 @@
+"""Whether the two databases can be used, asked before anything is started or written."""
+
+from totesys.postgres import connect
+from totesys.schema import Model
+from totesys_ingest.source import check_contract, open_source
+from totesys_load import warehouse
+
+
+async def check_source(model: Model, dsn: str, schema: str) -> None:
+    """Raises DatabaseUnavailable, AccessDenied, SettingsError or SchemaDrift that says what to do."""
+    async with open_source(dsn, schema) as source:
+        await check_contract(source, model.sources)
+
+
+async def check_warehouse(model: Model, dsn: str, schema: str) -> None:
+    """Prepare the warehouse and take it back: nothing is kept.
+
+    Raises DatabaseUnavailable, AccessDenied, SettingsError or WarehouseMismatch that says what to do.
+    """
+    async with connect(warehouse.WHAT, dsn) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            await warehouse.prepare(connection, model, schema, dsn)
+        finally:
+            await transaction.rollback()

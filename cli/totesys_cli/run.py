@@ -1,0 +1,107 @@
+"""`totesys run`: the pipeline against two databases, once or on a schedule."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from totesys.schema import load_model
+from totesys.service.runs import RunDetail
+
+from totesys_cli import show
+from totesys_cli.durations import schedule_expression
+from totesys_cli.pipeline import Databases, Pipeline, run_pipeline
+from totesys_cli.preflight import check_source, check_warehouse
+from totesys_cli.services import Event
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How the pipeline runs: where its lake stands, on which ports, and where the services' log lines go."""
+
+    state: Path | None = None
+    ports: Mapping[str, int] | None = None
+    log: Path | None = None
+    json: bool = False
+
+
+async def check(databases: Databases) -> None:
+    """Raises a TotesysError that says what is wrong with either database; nothing is written."""
+    model = load_model(databases.model)
+    await check_source(model, databases.source, databases.source_schema)
+    await check_warehouse(model, databases.warehouse, databases.warehouse_schema)
+
+
+async def run_once(databases: Databases, options: RunOptions, console: Console) -> None:
+    """One extraction, until all its runs are in the warehouse; prints them. Raises StageFailed."""
+    await check(databases)
+    with ExitStack() as stack:
+        status = stack.enter_context(Console(stderr=True).status("starting"))
+
+        def tell(event: Event) -> None:
+            if text := show.line(event):
+                status.update(text)
+                if event.name != "run successful":
+                    status.console.print(text)
+
+        async with run_pipeline(
+            databases, on_event=tell, state=options.state, ports=options.ports, log=_open(options.log, stack)
+        ) as pipeline:
+            runs = await once(pipeline)
+    if options.json:
+        console.print_json(show.to_json(runs))
+    else:
+        for run in runs:
+            show.show_run(console, run)
+
+
+async def once(pipeline: Pipeline, mode: str = "changes") -> list[RunDetail]:
+    """One extraction, until all its runs are in the warehouse; those runs. Raises StageFailed."""
+    before = await pipeline.last_run()
+    await pipeline.finish(await pipeline.trigger(mode))
+    return await pipeline.runs(after=before)
+
+
+async def run_on_schedule(databases: Databases, options: RunOptions, every: timedelta, console: Console) -> None:
+    """Extract now and then every period, until cancelled; a line for each thing that happens."""
+    await check(databases)
+    schedule = schedule_expression(every)
+
+    def tell(event: Event) -> None:
+        if options.json:
+            console.print_json(data=dict(event.fields), default=str)
+        elif text := show.line(event):
+            console.print(text)
+
+    with ExitStack() as stack:
+        async with run_pipeline(
+            databases,
+            on_event=tell,
+            state=options.state,
+            ports=options.ports,
+            schedule=schedule,
+            log=_open(options.log, stack),
+        ) as pipeline:
+            if not options.json:
+                show_addresses(console, pipeline)
+                console.print(f"Every {every}. Ctrl-C ends it.")
+            await pipeline.trigger()
+            while True:
+                await asyncio.sleep(every.total_seconds())
+                # The schedule's own grain is a minute.
+                if schedule is None:
+                    await pipeline.trigger()
+
+
+def show_addresses(console: Console, pipeline: Pipeline) -> None:
+    """Print where the services listen."""
+    for stage, address in pipeline.services.addresses.items():
+        console.print(f"  {stage:<9} {address}/docs")
+
+
+def _open(log: Path | None, stack: ExitStack) -> IO[str] | None:
+    return None if log is None else stack.enter_context(log.open("a", encoding="utf-8"))
