@@ -9,13 +9,14 @@ from totesys.postgres import connect
 from totesys.schema import load_model
 
 from totesys_cli import show
+from totesys_cli.databases import Databases
 from totesys_cli.errors import StageFailed
 from totesys_cli.local.postgres import PostgresServer
-from totesys_cli.pipeline import Databases, Pipeline, run_pipeline
+from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.reader_role import create_reader
 from totesys_cli.run import once as extract_once
 from totesys_cli.run import show_addresses
-from totesys_cli.services import Event
+from totesys_cli.services import STAGES, Event
 from totesys_cli.simulate import simulation_of
 from totesys_cli.source_database import create_source
 from totesys_cli.verify.command import run_verification
@@ -34,13 +35,15 @@ async def run_demo(console: Console, *, once: bool, seed: int, rate: float) -> N
         owner = server.create_database("totesys")
         warehouse = server.create_database("warehouse")
         source = await _make_source(console, owner, seed)
-        async with run_pipeline(Databases(source, warehouse, MODEL), on_event=lambda e: _tell(console, e)) as pipeline:
+        databases = Databases(source, warehouse, MODEL)
+        free = dict.fromkeys(STAGES, 0)
+        async with run_pipeline(databases, on_event=lambda event: _tell(console, event), ports=free) as pipeline:
             console.rule("first load")
             for run in await extract_once(pipeline):
                 show.show_run(console, run)
             number = 1
             while True:
-                await _round(console, pipeline, owner, Databases(source, warehouse, MODEL), number, seed, rate)
+                await _round(console, pipeline, owner, databases, number, seed, rate)
                 if once:
                     return
                 _show_inside(console, pipeline, owner, warehouse)

@@ -12,11 +12,10 @@ import typer
 from rich.console import Console
 from totesys.errors import TotesysError
 
+from totesys_cli.databases import Databases
 from totesys_cli.durations import parse_period
 from totesys_cli.errors import FAILED, WRONG_CALL, StageFailed
 from totesys_cli.local.errors import LocalStackError
-from totesys_cli.pipeline import Databases
-from totesys_cli.services import STAGES
 
 app = typer.Typer(
     help="Keep a star-schema warehouse of a Postgres database.",
@@ -52,8 +51,7 @@ def run(
     from totesys_cli.run import RunOptions, run_on_schedule, run_once
 
     databases = Databases(source, warehouse, model, source_schema, warehouse_schema)
-    ports = {stage: port + number for number, stage in enumerate(STAGES)} if port else None
-    options = RunOptions(state, ports, log, json)
+    options = RunOptions(state, port, log, json)
     period = parse_period(every)
     console = Console()
     _run_until_stopped(

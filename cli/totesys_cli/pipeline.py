@@ -12,35 +12,15 @@ from pydantic import TypeAdapter
 from totesys.service.runs import RunDetail
 from totesys_infra import data_plane_template
 
+from totesys_cli.databases import Databases
 from totesys_cli.errors import StageFailed
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.services import STAGES, Event, Services, run_services
+from totesys_cli.services import Event, Services, run_services
 
 T = TypeVar("T")
 
 # If a log line should be lost, the record of runs is asked this often.
 POLL_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Databases:
-    """What the pipeline runs against. `model` is the module whose MODEL declares the tables."""
-
-    source: str
-    warehouse: str
-    model: str = "totesys.model"
-    source_schema: str = "public"
-    warehouse_schema: str = "warehouse"
-
-    def environment(self) -> dict[str, str]:
-        """The services' settings."""
-        return {
-            "TOTESYS_SOURCE_DSN": self.source,
-            "TOTESYS_WAREHOUSE_DSN": self.warehouse,
-            "TOTESYS_MODEL": self.model,
-            "TOTESYS_SOURCE_SCHEMA": self.source_schema,
-            "TOTESYS_WAREHOUSE_SCHEMA": self.warehouse_schema,
-        }
 
 
 @dataclass(frozen=True)
@@ -159,19 +139,18 @@ async def run_pipeline(
     on_event: Callable[[Event], None],
     state: Path | None = None,
     schedule: str | None = None,
-    ports: Mapping[str, int] | None = None,
+    ports: Mapping[str, int],
     log: IO[str] | None = None,
 ) -> AsyncIterator[Pipeline]:
     """Start the lake and the services, stop them at the end.
 
     `state` keeps the lake between calls; `schedule` is an EventBridge rate; `ports` are those of the three
-    services, free ones if not given. Raises LocalStackError.
+    services, 0 for a free one. Raises LocalStackError.
     """
     with await asyncio.to_thread(Emulator.start, state) as emulator:
         plane = await asyncio.to_thread(emulator.apply, data_plane_template(), "totesys", schedule)
-        chosen = ports or dict.fromkeys(STAGES, 0)
         async with (
-            run_services(plane, databases.environment(), chosen, log) as services,
+            run_services(plane, databases.environment(), ports, log) as services,
             httpx.AsyncClient(timeout=30) as http,
         ):
             pipeline = Pipeline(services, http, on_event)

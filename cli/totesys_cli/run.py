@@ -1,7 +1,6 @@
 """`totesys run`: the pipeline against two databases, once or on a schedule."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,24 +12,29 @@ from totesys.schema import load_model
 from totesys.service.runs import RunDetail
 
 from totesys_cli import show
+from totesys_cli.databases import Databases
 from totesys_cli.durations import schedule_expression
-from totesys_cli.pipeline import Databases, Pipeline, run_pipeline
+from totesys_cli.local.places import require_free
+from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.preflight import check_source, check_warehouse
-from totesys_cli.services import Event
+from totesys_cli.services import STAGES, Event
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How the pipeline runs: where its lake stands, on which ports, and where the services' log lines go."""
+    """How the pipeline runs: where its lake stands, the first of its three ports (0: free ones), its log file."""
 
     state: Path | None = None
-    ports: Mapping[str, int] | None = None
+    port: int = 0
     log: Path | None = None
     json: bool = False
 
 
-async def check(databases: Databases) -> None:
-    """Raises a TotesysError that says what is wrong with either database; nothing is written."""
+async def check(databases: Databases, options: RunOptions) -> None:
+    """Raises a TotesysError or LocalStackError that says what is wrong with a database or a port; nothing is written."""
+    for stage, port in _ports(options).items():
+        if port:
+            require_free(port, f"The {stage} service")
     model = load_model(databases.model)
     await check_source(model, databases.source, databases.source_schema)
     await check_warehouse(model, databases.warehouse, databases.warehouse_schema)
@@ -38,7 +42,7 @@ async def check(databases: Databases) -> None:
 
 async def run_once(databases: Databases, options: RunOptions, console: Console) -> None:
     """One extraction, until all its runs are in the warehouse; prints them. Raises StageFailed."""
-    await check(databases)
+    await check(databases, options)
     with ExitStack() as stack:
         status = stack.enter_context(Console(stderr=True).status("starting"))
 
@@ -49,7 +53,7 @@ async def run_once(databases: Databases, options: RunOptions, console: Console) 
                     status.console.print(text)
 
         async with run_pipeline(
-            databases, on_event=tell, state=options.state, ports=options.ports, log=_open(options.log, stack)
+            databases, on_event=tell, state=options.state, ports=_ports(options), log=_open(options.log, stack)
         ) as pipeline:
             runs = await once(pipeline)
     if options.json:
@@ -68,7 +72,7 @@ async def once(pipeline: Pipeline, mode: str = "changes") -> list[RunDetail]:
 
 async def run_on_schedule(databases: Databases, options: RunOptions, every: timedelta, console: Console) -> None:
     """Extract now and then every period, until cancelled; a line for each thing that happens."""
-    await check(databases)
+    await check(databases, options)
     schedule = schedule_expression(every)
 
     def tell(event: Event) -> None:
@@ -82,7 +86,7 @@ async def run_on_schedule(databases: Databases, options: RunOptions, every: time
             databases,
             on_event=tell,
             state=options.state,
-            ports=options.ports,
+            ports=_ports(options),
             schedule=schedule,
             log=_open(options.log, stack),
         ) as pipeline:
@@ -101,6 +105,10 @@ def show_addresses(console: Console, pipeline: Pipeline) -> None:
     """Print where the services listen."""
     for stage, address in pipeline.services.addresses.items():
         console.print(f"  {stage:<9} {address}/docs")
+
+
+def _ports(options: RunOptions) -> dict[str, int]:
+    return {stage: options.port + number if options.port else 0 for number, stage in enumerate(STAGES)}
 
 
 def _open(log: Path | None, stack: ExitStack) -> IO[str] | None:

@@ -3,7 +3,7 @@
 from rich.console import Console
 from totesys.schema import load_model
 
-from totesys_cli.pipeline import Databases
+from totesys_cli.databases import Databases
 from totesys_cli.preflight import check_source
 from totesys_cli.verify.comparison import equal
 from totesys_cli.verify.render import to_json, to_table
