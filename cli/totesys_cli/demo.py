@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -23,8 +24,16 @@ from totesys_cli.verify.command import run_verification
 
 MODEL = "totesys.model"
 # Short enough to watch, long enough for several ticks and a transaction that spans some of them.
-ROUND_SECONDS = 12.0
+FIRST_ROUND_SECONDS = 12.0
+ROUND_SECONDS = 60.0
 TICK_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class _Writing:
+    rate: float
+    seconds: float
+    seed: int
 
 
 async def run_demo(console: Console, *, once: bool, seed: int, rate: float) -> None:
@@ -41,13 +50,14 @@ async def run_demo(console: Console, *, once: bool, seed: int, rate: float) -> N
             console.rule("first load")
             for run in await extract_once(pipeline):
                 show.show_run(console, run)
-            number = 1
+            seconds = FIRST_ROUND_SECONDS
             while True:
-                await _round(console, pipeline, owner, databases, number, seed, rate)
+                _show_inside(console, pipeline, owner, warehouse)
+                seed += 1
+                await _round(console, pipeline, owner, databases, _Writing(rate, seconds, seed))
                 if once:
                     return
-                _show_inside(console, pipeline, owner, warehouse)
-                number += 1
+                seconds = ROUND_SECONDS
 
 
 async def _make_source(console: Console, owner: str, seed: int) -> str:
@@ -63,12 +73,11 @@ async def _make_source(console: Console, owner: str, seed: int) -> str:
     return parts._replace(netloc=f"{reader}:{password}@{parts.hostname}:{parts.port}").geturl()
 
 
-async def _round(
-    console: Console, pipeline: Pipeline, owner: str, databases: Databases, number: int, seed: int, rate: float
-) -> None:
-    console.rule(f"round {number}: the company writes {rate:g} rows a second for {ROUND_SECONDS:.0f} s")
+async def _round(console: Console, pipeline: Pipeline, owner: str, databases: Databases, company: _Writing) -> None:
+    """Let the company write while ticks go on, then extract the rest and verify."""
+    console.rule(f"the company writes {company.rate:g} rows a second for {company.seconds:g} s")
     writing = asyncio.create_task(
-        simulation_of(MODEL).simulate(owner, rate=rate, seconds=ROUND_SECONDS, seed=seed + number)
+        simulation_of(MODEL).simulate(owner, rate=company.rate, seconds=company.seconds, seed=company.seed)
     )
     while not writing.done():
         await asyncio.wait({writing}, timeout=TICK_SECONDS)
@@ -85,6 +94,6 @@ def _tell(console: Console, event: Event) -> None:
 
 
 def _show_inside(console: Console, pipeline: Pipeline, owner: str, warehouse: str) -> None:
-    console.rule("look inside while it goes on; Ctrl-C ends it")
+    console.rule("look inside while it runs; Ctrl-C ends it")
     console.print(f"  source    psql {owner}\n  warehouse psql {warehouse}", soft_wrap=True)
     show_addresses(console, pipeline)

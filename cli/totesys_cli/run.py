@@ -31,7 +31,7 @@ class RunOptions:
 
 
 async def check(databases: Databases, options: RunOptions) -> None:
-    """Raises a TotesysError or LocalStackError that says what is wrong with a database or a port; nothing is written."""
+    """Ask both databases and the ports, writing nothing. Raises TotesysError or LocalStackError with what to mend."""
     for stage, port in _ports(options).items():
         if port:
             require_free(port, f"The {stage} service")
@@ -103,8 +103,8 @@ async def run_on_schedule(databases: Databases, options: RunOptions, every: time
 
 def show_addresses(console: Console, pipeline: Pipeline) -> None:
     """Print where the services listen."""
-    for stage, address in pipeline.services.addresses.items():
-        console.print(f"  {stage:<9} {address}/docs")
+    for stage in STAGES:
+        console.print(f"  {stage:<9} {pipeline.services.addresses[stage]}/docs")
 
 
 def _ports(options: RunOptions) -> dict[str, int]:
