@@ -16,10 +16,14 @@ LOCK = 0x6C6F6164657274
 
 @dataclass(frozen=True)
 class RecordRange:
-    """The record ids that a run wrote of a fact; None if it wrote none."""
+    """The record ids that a run took of a fact: some may be of orphans, and if it wrote none there are none."""
 
-    first: int | None
-    last: int | None
+    first: int
+    last: int
+
+    @property
+    def size(self) -> int:
+        return self.last - self.first + 1
 
 
 async def lock(connection: Connection, longest: timedelta) -> None:
@@ -69,22 +73,29 @@ async def record_tables(connection: Connection, manifest: ProcessedManifest, loa
         ],
     )
     await connection.execute(
-        f"UPDATE {ETL}.run SET rows_written = $3, applied_at = clock_timestamp() WHERE lake = $1 AND run = $2",
+        f"UPDATE {ETL}.run SET applied_at = clock_timestamp(), rows_written = "
+        f"(SELECT coalesce(sum(rows_written), 0) FROM {ETL}.run_table WHERE lake = $1 AND run = $2) "
+        "WHERE lake = $1 AND run = $2",
         manifest.lake,
         manifest.run,
-        sum(table.written for table in loaded.values()),
     )
 
 
 async def record_range(connection: Connection, lake: UUID, run: int, fact: str) -> RecordRange:
-    """The record ids that a run wrote of a fact."""
+    """The record ids that a run took of a fact; an empty range if the run had no row of it."""
     row = await connection.fetchrow(
         f"SELECT first_record_id, last_record_id FROM {ETL}.run_table WHERE lake = $1 AND run = $2 AND table_name = $3",
         lake,
         run,
         fact,
     )
-    return RecordRange(row["first_record_id"], row["last_record_id"]) if row else RecordRange(None, None)
+    return RecordRange(row["first_record_id"], row["last_record_id"]) if row else RecordRange(1, 0)
+
+
+async def last_record_id(connection: Connection, fact: str) -> int:
+    """The greatest record id that any run took of a fact; 0 if none did."""
+    query = f"SELECT coalesce(max(last_record_id), 0) FROM {ETL}.run_table WHERE table_name = $1"
+    return int(await connection.fetchval(query, fact))
 
 
 async def written_by_other_extractions(connection: Connection, manifest: ProcessedManifest, table: str) -> bool:

@@ -68,22 +68,28 @@ async def append_versions(connection: Connection, schema: str, fact: Fact) -> in
     return _count(status)
 
 
-async def replace_versions(connection: Connection, schema: str, fact: Fact, first: int, last: int) -> int:
-    """Put the incoming rows in the place of the record ids `first` to `last`; how many were written.
-
-    A row that does not differ from its key's newest version before `first` is left out, as it was.
-    """
+async def leave_out_known(connection: Connection, schema: str, fact: Fact, first: int) -> int:
+    """Remove the incoming rows that do not differ from their key's newest version before `first`; how many are left."""
     target, key, record_id = qualified(schema, fact.name), ident(fact.key), ident(fact.record_id)
-    await connection.execute(f"DELETE FROM {target} WHERE {record_id} BETWEEN $1 AND $2", first, last)
-    status = await connection.execute(
-        f"INSERT INTO {target} ({record_id}, {column_list(fact.column_names)}) OVERRIDING SYSTEM VALUE "
-        f"SELECT $1 - 1 + row_number() OVER (ORDER BY i.{key}), {column_list(fact.column_names, 'i')} "
-        f"FROM pg_temp.{INCOMING} AS i LEFT JOIN LATERAL (SELECT * FROM {target} AS f "
-        f"WHERE f.{key} = i.{key} AND f.{record_id} < $1 ORDER BY f.{record_id} DESC LIMIT 1) AS n ON true "
-        f"WHERE n.{record_id} IS NULL OR NOT {same_columns(fact, 'n', 'i')}",
+    await connection.execute(
+        f"DELETE FROM pg_temp.{INCOMING} AS i WHERE EXISTS (SELECT FROM (SELECT * FROM {target} AS f "
+        f"WHERE f.{key} = i.{key} AND f.{record_id} < $1 ORDER BY f.{record_id} DESC LIMIT 1) AS n "
+        f"WHERE {same_columns(fact, 'n', 'i')})",
         first,
     )
-    return _count(status)
+    return int(await connection.fetchval(f"SELECT count(*) FROM pg_temp.{INCOMING}"))
+
+
+async def replace_versions(connection: Connection, schema: str, fact: Fact, first: int, last: int) -> None:
+    """Put the incoming rows, which must be no more than there are, in the place of record ids `first` to `last`."""
+    target, key, record_id = qualified(schema, fact.name), ident(fact.key), ident(fact.record_id)
+    await connection.execute(f"DELETE FROM {target} WHERE {record_id} BETWEEN $1 AND $2", first, last)
+    await connection.execute(
+        f"INSERT INTO {target} ({record_id}, {column_list(fact.column_names)}) OVERRIDING SYSTEM VALUE "
+        f"SELECT $1 - 1 + row_number() OVER (ORDER BY i.{key}), {column_list(fact.column_names, 'i')} "
+        f"FROM pg_temp.{INCOMING} AS i",
+        first,
+    )
 
 
 async def has_key_between(connection: Connection, schema: str, table: WarehouseTable, first: int, last: int) -> bool:

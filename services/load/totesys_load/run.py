@@ -70,7 +70,10 @@ class RunLoad:
 
     async def _append(self, fact: Fact, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
-        before = await merge.last_record_id(self._connection, self._schema, fact)
+        before = max(
+            await merge.last_record_id(self._connection, self._schema, fact),
+            await ledger.last_record_id(self._connection, fact.name),
+        )
         referenced = ReferencedKeys(self._model, fact)
         if await self._is_new_extraction(fact) or await self._is_new(fact, built):
             await self._copy(self._schema, fact.name, fact, built, referenced)
@@ -79,30 +82,32 @@ class RunLoad:
             await self._copy_incoming(fact, built, referenced)
             written = await merge.append_versions(self._connection, self._schema, fact)
             await merge.drop_incoming(self._connection)
+        # An orphan keeps its place, and a run without versions an empty range, for when the run is loaded again.
+        last = max(before, await merge.last_record_id(self._connection, self._schema, fact))
         orphans = await self._take_orphans(fact, referenced, before + 1)
         return LoadedTable(
             rows=built.rows,
             written=written - len(orphans),
             quarantined=len(orphans),
-            first_record_id=before + 1 if written else None,
-            last_record_id=await merge.last_record_id(self._connection, self._schema, fact) if written else None,
+            first_record_id=before + 1,
+            last_record_id=last,
             seconds=_since(started),
         )
 
     async def _replace(self, fact: Fact, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
         place = await ledger.record_range(self._connection, self._manifest.lake, self._manifest.run, fact.name)
-        first, last = place.first or 1, place.last or 0
         referenced = ReferencedKeys(self._model, fact)
         await self._copy_incoming(fact, built, referenced)
-        written = await merge.replace_versions(self._connection, self._schema, fact, first, last)
-        await merge.drop_incoming(self._connection)
-        if written > last - first + 1:
+        written = await merge.leave_out_known(self._connection, self._schema, fact, place.first)
+        if written > place.size:
             raise WarehouseMismatch(
-                f"Run {self._manifest.run} now has {written} new versions of {fact.name} and had {last - first + 1}: "
+                f"Run {self._manifest.run} now has {written} new versions of {fact.name} and had {place.size}: "
                 "they do not fit between those of the runs around it. Load into a new warehouse instead."
             )
-        orphans = await self._take_orphans(fact, referenced, first)
+        await merge.replace_versions(self._connection, self._schema, fact, place.first, place.last)
+        await merge.drop_incoming(self._connection)
+        orphans = await self._take_orphans(fact, referenced, place.first)
         return LoadedTable(
             rows=built.rows,
             written=written - len(orphans),
