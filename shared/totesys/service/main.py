@@ -15,6 +15,7 @@ from totesys.errors import SettingsError, TotesysError
 from totesys.events import Wakeup
 from totesys.lake.lake import Lake, open_lake
 from totesys.logs import configure_logs, logger
+from totesys.schema import load_model
 from totesys.service.app import Running, make_app
 from totesys.service.consumer import Consumer
 from totesys.service.queue import open_queue
@@ -37,6 +38,7 @@ def run_service(name: str, settings: type[S], wakeup: type[W], open_stage: OpenS
     configure_logs(name)
     try:
         read = read_settings(settings)
+        load_model(read.model)
         listener = _listen(read.host, read.port)
     except TotesysError as error:
         log.error("service not started", error=str(error), kind=type(error).__name__)
