@@ -1,0 +1,133 @@
+"""Each service's beginning and end, and what comes in between: settings, signals, outages, lost events."""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from totesys.events import ExtractWakeup
+from totesys.postgres import connect
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.postgres import PostgresServer
+
+from tests.models.library import MODEL
+from tests.pipeline import Pipeline
+from tests.processes import LIBRARY, environment, run_to_end, running
+from tests.sources import execute, make_library, verified
+
+
+def refused(stage: str, plane: DataPlane, **settings: str) -> str:
+    """What a service says that does not start."""
+    code, lines = run_to_end(stage, environment(stage, plane, **settings))
+    assert code == 2
+    (line,) = lines
+    assert line["event"] == "service not started"
+    text: str = line["error"]
+    return text
+
+
+def test_a_service_without_a_token_is_not_for_others_to_reach(data_plane: DataPlane) -> None:
+    for token in ({}, {"trigger_token": ""}):
+        said = refused("transform", data_plane, host="0.0.0.0", **token)
+        assert said.startswith("TOTESYS_HOST is 0.0.0.0, which others can reach, and there is no TOTESYS_TRIGGER_TOKEN")
+
+
+@contextmanager
+def occupied_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_port_in_use_is_named(data_plane: DataPlane) -> None:
+    with occupied_port() as port:
+        said = refused("transform", data_plane, port=str(port))
+    assert said.startswith(f"Cannot listen on 127.0.0.1:{port}: Address already in use. Set TOTESYS_PORT")
+
+
+def test_each_missing_setting_is_named(data_plane: DataPlane) -> None:
+    complete = environment("load", data_plane)
+    code, (line,) = run_to_end("load", {k: v for k, v in complete.items() if not k.startswith("TOTESYS_")})
+    assert code == 2
+    for name in ("INGEST_BUCKET", "PROCESSED_BUCKET", "QUEUE_URL", "DLQ_URL", "WAREHOUSE_DSN"):
+        assert f"TOTESYS_{name}: Field required" in line["error"]
+
+
+def test_a_model_that_cannot_be_imported_is_named(data_plane: DataPlane) -> None:
+    assert "TOTESYS_MODEL names 'no.such.model'" in refused("transform", data_plane, model="no.such.model")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder below one that every account can enter, as Postgres needs it where this runs as root."""
+    path = Path(tempfile.mkdtemp(prefix="totesys-test-", dir="/tmp"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+async def test_an_unreachable_source_is_tried_again_until_it_is_back(data_plane: DataPlane, folder: Path) -> None:
+    with PostgresServer.start(folder, durable=False) as server:
+        source = await make_library(server.create_database("library"))
+    settings = environment("ingest", data_plane, source_dsn=source) | LIBRARY
+    async with running("ingest", settings) as ingest, httpx.AsyncClient(base_url=ingest.url) as client:
+        assert (await client.get("/health")).status_code == 200
+        problem = (await client.get("/health/ready")).json()
+        assert (problem["status"], problem["title"]) == (503, "Database unavailable")
+        assert f"The source at 127.0.0.1:{server.port}/library does not answer" in problem["detail"]
+        await client.post("/trigger")
+        await ingest.event("message failed", next="again", level="warning")
+        with PostgresServer.start(folder, port=server.port, durable=False):
+            await ingest.event("extraction successful", last_run=1)
+            await ingest.event("message done", receives=2)
+            assert (await client.get("/health/ready")).status_code == 200
+        assert await ingest.stop() == 0
+
+
+async def test_work_that_does_not_end_in_time_is_given_back_at_sigterm(
+    data_plane: DataPlane, emulator: Emulator, database: Callable[[], str]
+) -> None:
+    source = await make_library(database())
+    settings = environment("ingest", data_plane, source_dsn=source, shutdown_grace="PT0.1S") | LIBRARY
+    async with running("ingest", settings) as ingest, connect("The source", source) as other, other.transaction():
+        await other.execute("LOCK TABLE loan IN ACCESS EXCLUSIVE MODE")
+        sent = emulator.sqs.send_message(QueueUrl=data_plane.ingest_queue_url, MessageBody="{}")
+        await ingest.event("extraction started")
+        assert await ingest.stop() == 0
+    (message,) = emulator.sqs.receive_message(QueueUrl=data_plane.ingest_queue_url, WaitTimeSeconds=20)["Messages"]
+    assert message["MessageId"] == sent["MessageId"]
+
+
+async def test_a_lost_event_is_made_up_for_at_start_and_at_the_next_wake_up(
+    data_plane: DataPlane, emulator: Emulator, database: Callable[[], str]
+) -> None:
+    source, warehouse = await make_library(database()), database()
+    for bucket in (data_plane.ingest_bucket, data_plane.processed_bucket):
+        emulator.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    transform_settings = environment("transform", data_plane) | LIBRARY
+    load_settings = environment("load", data_plane, warehouse_dsn=warehouse) | LIBRARY
+    async with Pipeline(MODEL, data_plane, source, warehouse) as pipeline:
+        await pipeline.ingest.work(ExtractWakeup())
+        async with running("transform", transform_settings) as transform:
+            await transform.event("run successful", run=1)
+            await execute(source, "UPDATE loan SET fee = 9 WHERE loan_id = 1")
+            await pipeline.ingest.work(ExtractWakeup())
+            await execute(source, "UPDATE loan SET fee = 8 WHERE loan_id = 1")
+            await pipeline.ingest.work(ExtractWakeup())
+            async with running("load", load_settings) as load, httpx.AsyncClient() as client:
+                await load.event("run successful", run=1)
+                await client.post(f"{transform.url}/trigger")
+                await transform.event("run successful", run=2)
+                await transform.event("run successful", run=3)
+                await client.post(f"{load.url}/trigger")
+                await load.event("run successful", run=2)
+                await load.event("run successful", run=3)
+                emulator.sqs.delete_queue(QueueUrl=data_plane.load_queue_url)
+                problem = (await client.get(f"{load.url}/health/ready")).json()
+                assert problem["status"] == 503
+                assert data_plane.load_queue_url in problem["detail"]
+    assert await verified(source, warehouse, MODEL)

@@ -1,0 +1,88 @@
+"""Another company's model goes through the same three services, unchanged: they know no table and no column."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import pytest
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.emulator import Emulator
+from totesys_cli.services import STAGES, Event, Services, run_services
+
+from tests.models.library import MODEL
+from tests.processes import LIBRARY, LONGEST_WAIT
+from tests.sources import execute, make_library, value, verified
+
+
+class Library:
+    """The running services, with the source and the warehouse."""
+
+    def __init__(self, services: Services, source: str, warehouse: str) -> None:
+        self.services = services
+        self.source = source
+        self.warehouse = warehouse
+
+    async def event(self, service: str, name: str) -> Event:
+        """Wait for the next log line of a service with this name; none may tell of a failure before."""
+        async with asyncio.timeout(LONGEST_WAIT):
+            while event := await self.services.events.get():
+                assert event.fields.get("level") not in {"warning", "error"}, event
+                if (event.service, event.name) == (service, name):
+                    return event
+        raise AssertionError
+
+    async def tick(self) -> None:
+        """Ask ingest for what changed."""
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(f"{self.services.addresses['ingest']}/trigger")
+        assert answer.status_code == 202
+
+
+@pytest.fixture
+async def library(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Library]:
+    source, warehouse = await make_library(database()), database()
+    databases = {"TOTESYS_SOURCE_DSN": source, "TOTESYS_WAREHOUSE_DSN": warehouse}
+    async with run_services(data_plane, {**LIBRARY, **databases}, dict.fromkeys(STAGES, 0), None) as services:
+        yield Library(services, source, warehouse)
+
+
+async def test_another_model_runs_on_the_same_services(
+    library: Library, data_plane: DataPlane, emulator: Emulator
+) -> None:
+    await library.tick()
+    await library.event("load", "run successful")
+    assert await verified(library.source, library.warehouse, MODEL)
+
+    await execute(library.source, "UPDATE loan SET returned = true WHERE loan_id = 2")
+    await library.tick()
+    done = await library.event("load", "run successful")
+    assert done.fields["written"] == {"fact_loan": 1}
+    assert await verified(library.source, library.warehouse, MODEL)
+    assert await value(library.warehouse, "SELECT count(*) FROM lending.fact_loan WHERE loan_id = 2") == 2
+
+    await library.tick()
+    assert (await library.event("ingest", "extraction successful")).fields["empty"] is True
+    assert await value(library.warehouse, "SELECT count(*) FROM etl.run") == 2
+
+    assert keys(emulator, data_plane.ingest_bucket) == [
+        "lending/book/run=00000001/part-00000.csv",
+        "lending/loan/run=00000001/part-00000.csv",
+        "lending/loan/run=00000002/part-00000.csv",
+        "run_number.json",
+        "runs/run=00000001/manifest.json",
+        "runs/run=00000002/manifest.json",
+        "runs/run=00000003/empty.json",
+    ]
+    assert keys(emulator, data_plane.processed_bucket) == [
+        "lending/dim_book/run=00000001/part-00000.parquet",
+        "lending/fact_loan/run=00000001/part-00000.parquet",
+        "lending/fact_loan/run=00000002/part-00000.parquet",
+        "runs/run=00000001/load.json",
+        "runs/run=00000001/manifest.json",
+        "runs/run=00000002/load.json",
+        "runs/run=00000002/manifest.json",
+    ]
+
+
+def keys(emulator: Emulator, bucket: str) -> list[str]:
+    return [entry["Key"] for entry in emulator.s3.list_objects_v2(Bucket=bucket).get("Contents", [])]

@@ -1,0 +1,86 @@
+"""A service as a process of its own, with what it logs."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.process import Guarded
+
+LONGEST_WAIT = 60.0
+# Makes a process run the library's model.
+LIBRARY = {
+    "TOTESYS_MODEL": "tests.models.library",
+    "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+}
+
+
+def environment(stage: str, plane: DataPlane, **settings: str) -> dict[str, str]:
+    """What the process of a stage sees; `settings` are its own, without the prefix and in small letters."""
+    names = {
+        "ingest_bucket": plane.ingest_bucket,
+        "processed_bucket": plane.processed_bucket,
+        "queue_url": getattr(plane, f"{stage}_queue_url"),
+        "dlq_url": getattr(plane, f"{stage}_dlq_url"),
+        "port": "0",
+        **settings,
+    }
+    return {**os.environ, **plane.environment(), **{f"TOTESYS_{name.upper()}": text for name, text in names.items()}}
+
+
+def run_to_end(stage: str, variables: Mapping[str, str]) -> tuple[int, list[dict[str, Any]]]:
+    """Run a service that is expected to end by itself; its exit code and what it logged."""
+    ended = subprocess.run(
+        [sys.executable, "-m", f"totesys_{stage}"],
+        env=dict(variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=LONGEST_WAIT,
+        check=False,
+    )
+    return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+class Service:
+    """A running service."""
+
+    def __init__(self, process: Guarded) -> None:
+        self._process = process
+        self.url = ""
+
+    async def event(self, name: str, **fields: object) -> dict[str, Any]:
+        """Wait for the next log line called `name` that has these fields."""
+        output = self._process.stdout
+        assert output is not None
+        async with asyncio.timeout(LONGEST_WAIT):
+            while line := await asyncio.to_thread(output.readline):
+                event: dict[str, Any] = json.loads(line)
+                if event["event"] == name and fields.items() <= event.items():
+                    return event
+        raise AssertionError(f"the service ended without {name}")
+
+    async def stop(self) -> int:
+        """Send SIGTERM; the exit code."""
+        return await asyncio.to_thread(self._process.stop)
+
+
+@asynccontextmanager
+async def running(stage: str, variables: Mapping[str, str]) -> AsyncIterator[Service]:
+    """A service that has started; stopped at the end."""
+    process = Guarded.start([sys.executable, "-m", f"totesys_{stage}"], env=variables, stdout=subprocess.PIPE, grace=20)
+    service = Service(process)
+    try:
+        listening = await service.event("service listening")
+        service.url = f"http://{listening['host']}:{listening['port']}"
+        await service.event("service started")
+        yield service
+    finally:
+        await service.stop()
+        if process.stdout is not None:
+            process.stdout.close()

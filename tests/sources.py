@@ -1,0 +1,54 @@
+"""Source databases for tests: made as declared, with a few rows."""
+
+from typing import Any
+
+from totesys.model import MODEL as COMPANY
+from totesys.model.simulation import fill
+from totesys.postgres import connect
+from totesys.schema import Model
+from totesys.sql import ident
+from totesys_cli.source_database import create_source
+from totesys_cli.verify import equal, verify
+
+from tests.models.library import MODEL as LIBRARY
+
+BOOKS = """
+    INSERT INTO book VALUES (1, 'Dune', 'A', 'NOVEL'), (2, 'Howl', NULL, 'POETRY'), (3, 'Odes, "all"', '', 'POETRY')"""
+LOANS = """
+    INSERT INTO loan VALUES
+    (1, 1, 'Ada', '2026-01-05 09:30', 0.50, true), (2, 2, 'Bob', '2026-01-06 10:00', 1.25, NULL)"""
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    """Each statement in a transaction of its own."""
+    async with connect("The database", dsn) as connection:
+        for statement in statements:
+            await connection.execute(statement)
+
+
+async def value(dsn: str, query: str, *parameters: object) -> Any:
+    """The single value that a query gives."""
+    async with connect("The database", dsn) as connection:
+        return await connection.fetchval(query, *parameters)
+
+
+async def make_library(dsn: str, schema: str = "public") -> str:
+    """Three books, two of them lent, in the empty database `dsn`; the same DSN."""
+    async with connect("The source", dsn, search_path=ident(schema)) as connection:
+        await create_source(connection, LIBRARY, schema)
+        await connection.execute(BOOKS)
+        await connection.execute(LOANS)
+    return dsn
+
+
+async def make_company(dsn: str, *, seed: int = 20261122, scale: float = 0.005) -> str:
+    """The company's generated past in the empty database `dsn`; the same DSN."""
+    async with connect("The source", dsn) as connection:
+        await create_source(connection, COMPANY)
+        await fill(connection, seed=seed, scale=scale)
+    return dsn
+
+
+async def verified(source: str, warehouse: str, model: Model) -> bool:
+    """Whether the warehouse equals what the oracles say of the source."""
+    return equal(await verify(source, warehouse, model))
