@@ -9,9 +9,7 @@ from totesys.types import DATE, INTEGER, TEXT
 
 
 def build_fact_purchase_order(purchase_order: pl.LazyFrame) -> pl.LazyFrame:
-    return purchase_order.with_columns(
-        *moments(), iso_date("agreed_delivery_date"), iso_date("agreed_payment_date")
-    )
+    return purchase_order.with_columns(*moments(), iso_date("agreed_delivery_date"), iso_date("agreed_payment_date"))
 
 
 FACT_PURCHASE_ORDER = Fact(
