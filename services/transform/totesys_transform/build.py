@@ -9,6 +9,8 @@ from totesys.errors import ModelError
 from totesys.lake.records import REASONS
 from totesys.table import Column, Dimension, WarehouseTable
 
+from totesys_transform.csv import Rows, no_reasons, no_value
+
 UNKNOWN = "Unknown"
 
 
@@ -20,20 +22,22 @@ class Built:
     rejected: pl.DataFrame
 
 
-def build(table: WarehouseTable, frames: Mapping[str, pl.DataFrame], source_key: str) -> Built:
-    """Build a table from the frames of its sources, by name; `source_key` is the key of the first source.
+def build(table: WarehouseTable, sources: Mapping[str, Rows], source_key: str) -> Built:
+    """Build a table from the rows of its sources, by name; `source_key` is the key of the first source.
 
     Raises ModelError if the table's function makes two rows of one.
     """
     assert table.build is not None
-    made = table.build(*(frames[name].lazy() for name in table.sources)).select(_declared(table)).collect()
+    unreadable = sources[table.sources[0]].unreadable
+    first, *others = (sources[name].frame for name in table.sources)
+    first = first.join(unreadable, left_on=source_key, right_on="key", how="anti")
+    made = table.build(first.lazy(), *(frame.lazy() for frame in others)).select(_declared(table)).collect()
     if len(table.sources) > 1 and made[table.key].n_unique() != made.height:
         raise ModelError(f"The function that builds {table.name} gives more than one row for a {table.key}.")
     rejected = _rejected(table, made)
-    lost = _lost(frames[table.sources[0]][source_key], made[table.key])
-    if rejected.is_empty() and lost.is_empty():
-        return Built(made, rejected)
-    return Built(made.drop_nulls(_required(table)), pl.concat([rejected, lost]))
+    lost = _lost(first[source_key], made[table.key])
+    unreadable = unreadable.with_columns(pl.col("key").cast(made.schema[table.key]))
+    return Built(made.drop_nulls(_required(table)), pl.concat([rejected, lost, unreadable]))
 
 
 def build_from_references(table: Dimension, keys: pl.Series, as_of: date) -> pl.DataFrame:
@@ -61,10 +65,8 @@ def _required(table: WarehouseTable) -> list[str]:
 def _rejected(table: WarehouseTable, made: pl.DataFrame) -> pl.DataFrame:
     required = _required(table)
     if not any(made[name].null_count() for name in required):
-        return pl.DataFrame(schema={"key": table.column(table.key).type.polars, REASONS: pl.List(pl.String)})
-    reasons = pl.concat_list(
-        pl.when(pl.col(name).is_null()).then(pl.lit(f"{name} has no valid value")) for name in required
-    )
+        return no_reasons(table.polars_schema[table.key])
+    reasons = pl.concat_list(pl.when(pl.col(name).is_null()).then(pl.lit(no_value(name))) for name in required)
     faulty = made.filter(pl.any_horizontal(pl.col(name).is_null() for name in required))
     return faulty.select(key=pl.col(table.key), **{REASONS: reasons.list.drop_nulls()})
 

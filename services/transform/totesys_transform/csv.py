@@ -1,9 +1,13 @@
 """A part's CSV as a frame with the declared types."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 from totesys.arrow import arrow_type
+from totesys.lake.records import REASONS
 from totesys.table import SourceTable
 
 # Postgres writes an unquoted empty field for NULL and a quoted one for the empty string, booleans as t and f.
@@ -17,17 +21,39 @@ _NULLS: dict[str, object] = {
 _BLOCK_BYTES = 4 * 1024 * 1024
 
 
-def read_csv(data: bytes, table: SourceTable) -> pl.DataFrame:
-    """The rows with the declared types. A value that its type cannot hold (an infinite timestamp, NaN) is NULL.
+@dataclass(frozen=True)
+class Rows:
+    """A source table's rows with the declared types.
 
-    Raises pyarrow.ArrowInvalid if the bytes are not the table's CSV at all.
+    A value that its type cannot hold (an infinite timestamp, NaN) is NULL. Where the source has NULLs too, nobody
+    could tell: `unreadable` names such rows, by `key`, with the reasons of each.
     """
+
+    frame: pl.DataFrame
+    unreadable: pl.DataFrame
+
+
+def read_csv(data: bytes, table: SourceTable) -> Rows:
+    """The rows. Raises pyarrow.ArrowInvalid if the bytes are not the table's CSV at all."""
     try:
         typed = {column.name: arrow_type(column.type.polars) for column in table.columns}
-        return _frame(_read(data, typed, _BLOCK_BYTES))
+        frame = _frame(_read(data, typed, _BLOCK_BYTES))
+        return Rows(frame, no_reasons(table.column(table.key).type.polars))
     except pa.ArrowInvalid:
         # Some value does not fit, or a row is longer than a block.
-        return read_text(data, table).select(_lenient(table))
+        text = read_text(data, table)
+        frame = text.select(_lenient(table))
+        return Rows(frame, _unreadable(text, frame, table))
+
+
+def concat(several: Sequence[Rows]) -> Rows:
+    """The rows of all parts."""
+    return Rows(pl.concat([rows.frame for rows in several]), pl.concat([rows.unreadable for rows in several]))
+
+
+def no_reasons(key: pl.DataType) -> pl.DataFrame:
+    """No row with reasons, of a table with such a key."""
+    return pl.DataFrame(schema={"key": key, REASONS: pl.List(pl.String)})
 
 
 def read_text(data: bytes, table: SourceTable) -> pl.DataFrame:
@@ -48,6 +74,19 @@ def _frame(table: pa.Table) -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def _unreadable(text: pl.DataFrame, frame: pl.DataFrame, table: SourceTable) -> pl.DataFrame:
+    faulty = [(column, text[column.name].is_not_null() & frame[column.name].is_null()) for column in table.columns]
+    reasons = pl.select(pl.concat_list(pl.when(fault).then(pl.lit(no_value(column.name))) for column, fault in faulty))
+    hidden = pl.select(pl.any_horizontal(fault for column, fault in faulty if column.nullable)).to_series()
+    rows = pl.DataFrame({"key": frame[table.key], REASONS: reasons.to_series().list.drop_nulls()})
+    return rows.filter(hidden)
+
+
+def no_value(column: str) -> str:
+    """The reason why a row is left out whose value in the column is needed."""
+    return f"{column} has no valid value"
 
 
 def _lenient(table: SourceTable) -> list[pl.Expr]:

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 from zlib import crc32
 
 import polars as pl
@@ -15,11 +16,13 @@ from totesys.lake.keys import part_key, quarantine_key
 from totesys.lake.lake import Lake
 from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
 from totesys.schema import Model
-from totesys.table import Capture, Dimension, Table, WarehouseTable
+from totesys.table import Capture, Dimension, SourceTable, Table, WarehouseTable
 
 from totesys_transform.build import Built, build, build_from_references
-from totesys_transform.csv import read_csv
+from totesys_transform.csv import Rows, concat, read_csv, read_text
 from totesys_transform.parquet import to_parquet, to_plain_parquet
+
+R = TypeVar("R")
 
 
 @dataclass
@@ -77,37 +80,39 @@ class RunTransform:
         )
 
     async def _transform_table(self, table: WarehouseTable) -> None:
+        parts = {name: self._manifest.tables[name].parts for name in table.sources}
         primary = self._model.source(table.sources[0])
         if primary.capture is Capture.SNAPSHOT:
-            frames = {name: await self._whole(name) for name in table.sources}
-            await self._write(table, frames, primary.key)
+            await self._write(table, parts)
             return
-        for part in self._manifest.tables[primary.name].parts:
-            await self._write(table, {primary.name: await self._read(primary.name, part)}, primary.key)
+        for part in parts[primary.name]:
+            await self._write(table, {primary.name: (part,)})
 
-    async def _whole(self, source: str) -> pl.DataFrame:
-        return pl.concat([await self._read(source, part) for part in self._manifest.tables[source].parts])
-
-    async def _read(self, source: str, part: Part) -> pl.DataFrame:
+    async def _read(self, source: str, part: Part, read: Callable[[bytes, SourceTable], R]) -> R:
         data = await self._lake.ingest.get_part(part)
         try:
-            frame = await asyncio.to_thread(read_csv, data, self._model.source(source))
+            return await asyncio.to_thread(read, data, self._model.source(source))
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
             raise CorruptObject(f"{self._lake.ingest.where(part.key)} is no CSV of {source}: {error}.") from error
-        if frame.height != part.rows:
-            raise CorruptObject(
-                f"{self._lake.ingest.where(part.key)} has {frame.height} rows, its manifest says {part.rows}."
-            )
-        return frame
 
-    async def _write(self, table: WarehouseTable, frames: Mapping[str, pl.DataFrame], source_key: str) -> None:
+    async def _rows(self, source: str, part: Part) -> Rows:
+        rows = await self._read(source, part, read_csv)
+        if rows.frame.height != part.rows:
+            raise CorruptObject(
+                f"{self._lake.ingest.where(part.key)} has {rows.frame.height} rows, its manifest says {part.rows}."
+            )
+        return rows
+
+    async def _write(self, table: WarehouseTable, parts: Mapping[str, Sequence[Part]]) -> None:
         started = time.monotonic()
-        built, body = await asyncio.to_thread(_build_and_encode, table, frames, source_key)
+        sources = {name: concat([await self._rows(name, part) for part in several]) for name, several in parts.items()}
+        primary = self._model.source(table.sources[0])
+        built, body = await asyncio.to_thread(_build_and_encode, table, sources, primary.key)
         out = self._built.setdefault(table.name, _Output(table.column_names))
         if not built.rows.is_empty():
             await self._put_rows(table, built.rows, body)
         if not built.rejected.is_empty():
-            await self._put_rejected(table, built.rejected, frames[table.sources[0]], source_key)
+            await self._put_rejected(table, built.rejected, primary, parts[primary.name])
         out.seconds += time.monotonic() - started
 
     async def _put_rows(self, table: WarehouseTable, rows: pl.DataFrame, body: bytes) -> None:
@@ -121,13 +126,14 @@ class RunTransform:
                 self._referenced[column.references].append(rows[column.name].unique())
 
     async def _put_rejected(
-        self, table: WarehouseTable, rejected: pl.DataFrame, source: pl.DataFrame, source_key: str
+        self, table: WarehouseTable, rejected: pl.DataFrame, source: SourceTable, parts: Sequence[Part]
     ) -> None:
-        rows = rejected.join(source, left_on="key", right_on=source_key, how="left", coalesce=False)
-        text = rows.select(REASONS, pl.all().exclude("key", REASONS).cast(pl.String))
-        out = self._quarantined.setdefault(table.name, _Output(tuple(text.columns)))
+        text = pl.concat([await self._read(source.name, part, read_text) for part in parts])
+        keys = rejected.select(REASONS, pl.col("key").cast(pl.String))
+        rows = keys.join(text, left_on="key", right_on=source.key, how="left", coalesce=False).drop("key")
+        out = self._quarantined.setdefault(table.name, _Output(tuple(rows.columns)))
         key = quarantine_key(self._schema(table), table.name, self._manifest.run, len(out.parts))
-        out.parts.append(await self._put(key, text.height, await asyncio.to_thread(to_plain_parquet, text)))
+        out.parts.append(await self._put(key, rows.height, await asyncio.to_thread(to_plain_parquet, rows)))
 
     async def _derive(self, dimension: Dimension) -> None:
         started = time.monotonic()
@@ -146,8 +152,6 @@ class RunTransform:
         return self._model.lake_schema(table)
 
 
-def _build_and_encode(
-    table: WarehouseTable, frames: Mapping[str, pl.DataFrame], source_key: str
-) -> tuple[Built, bytes]:
-    built = build(table, frames, source_key)
+def _build_and_encode(table: WarehouseTable, sources: Mapping[str, Rows], source_key: str) -> tuple[Built, bytes]:
+    built = build(table, sources, source_key)
     return built, b"" if built.rows.is_empty() else to_parquet(built.rows, table)
