@@ -23,7 +23,7 @@ class Pipeline:
     """Ingest, transform and load of any model, without the services around them.
 
     An async context manager: inside it `lake`, `ingest`, `transform` and `load` are there. No message is read
-    from the data plane's queues.
+    from the data plane's queues. `ingest_settings` are not validated, so parts and runs can be as small as a page.
     """
 
     lake: Lake
@@ -61,8 +61,8 @@ class Pipeline:
             "queue_url": "unused",
             "dlq_url": "unused",
         }
-        settings = IngestSettings(**common, source_dsn=SecretStr(self.source_dsn), **self._ingest_settings)
-        self.ingest = Ingest(settings, self.lake, self.model)
+        settings = IngestSettings(**common, source_dsn=SecretStr(self.source_dsn))
+        self.ingest = Ingest(settings.model_copy(update=self._ingest_settings), self.lake, self.model)
         self.transform = Transform(self.lake, self.model)
         self.load = Load(LoadSettings(**common, warehouse_dsn=SecretStr(self.warehouse_dsn)), self.lake, self.model)
 
