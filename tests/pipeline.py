@@ -8,6 +8,7 @@ import asyncpg
 import polars as pl
 import pytest
 from pydantic import SecretStr
+
 from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
 from totesys.lake.lake import Lake, open_lake
 from totesys.schema import Model

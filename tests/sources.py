@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.models.library import MODEL as LIBRARY
 from totesys.model import MODEL as COMPANY
 from totesys.model.simulation import fill
 from totesys.postgres import connect
@@ -9,8 +10,6 @@ from totesys.schema import Model
 from totesys.sql import ident
 from totesys_cli.source_database import create_source
 from totesys_cli.verify import equal, verify
-
-from tests.models.library import MODEL as LIBRARY
 
 BOOKS = """
     INSERT INTO book VALUES (1, 'Dune', 'A', 'NOVEL'), (2, 'Howl', NULL, 'POETRY'), (3, 'Odes, "all"', '', 'POETRY')"""

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rich.console import Console
+
 from totesys.postgres import connect
 from totesys.schema import load_model
-
 from totesys_cli import show
 from totesys_cli.databases import Databases
 from totesys_cli.errors import StageFailed
 from totesys_cli.local.postgres import PostgresServer
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.reader_role import create_reader
-from totesys_cli.run import once as extract_once
-from totesys_cli.run import show_addresses
+from totesys_cli.run import extract_once, show_addresses
 from totesys_cli.services import STAGES, Event
 from totesys_cli.simulate import simulation_of
 from totesys_cli.source_database import create_source
@@ -81,9 +80,9 @@ async def _round(console: Console, pipeline: Pipeline, owner: str, databases: Da
     )
     while not writing.done():
         await asyncio.wait({writing}, timeout=TICK_SECONDS)
-        await pipeline.finish(await pipeline.trigger())
+        await pipeline.extract()
     console.print(f"The company has written {show.written(writing.result())}.")
-    await pipeline.finish(await pipeline.trigger())
+    await pipeline.extract()
     if not await run_verification(console, databases, json=False):
         raise StageFailed("The warehouse is not what the source says.")
 

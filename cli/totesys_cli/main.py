@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from totesys.errors import TotesysError
 
+from totesys.errors import TotesysError
 from totesys_cli.databases import Databases
 from totesys_cli.durations import parse_period
 from totesys_cli.errors import FAILED, WRONG_CALL, StageFailed

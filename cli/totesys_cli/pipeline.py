@@ -1,34 +1,21 @@
 """The pipeline on one machine: a local lake and the three services against two databases."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NoReturn, TypeVar
+from typing import IO
 
 import httpx
-from pydantic import TypeAdapter
-from totesys.service.runs import RunDetail
-from totesys_infra import data_plane_template
 
+from totesys.service.runs import RunDetail
 from totesys_cli.databases import Databases
 from totesys_cli.errors import StageFailed
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.services import Event, Services, run_services
-
-T = TypeVar("T")
-
-# If a log line should be lost, the record of runs is asked this often.
-POLL_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """What a wake-up of ingest led to. `last_with_parts` is the newest run that the warehouse should have."""
-
-    last_run: int
-    last_with_parts: int
+from totesys_infra import data_plane_template
 
 
 @dataclass
@@ -38,43 +25,33 @@ class Pipeline:
     services: Services
     http: httpx.AsyncClient
     on_event: Callable[[Event], None]
-    _extractions: dict[str, asyncio.Future[Extraction]] = field(default_factory=dict)
-    _loaded: asyncio.Event = field(default_factory=asyncio.Event)
-    _failure: asyncio.Future[NoReturn] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _done: deque[str] = field(default_factory=lambda: deque(maxlen=1000))
+    _runs: set[int] = field(default_factory=set)
+    _given_up: str | None = None
+    _ended: str | None = None
 
-    async def trigger(self, mode: str = "changes") -> str:
-        """Wake ingest; the id of the message."""
-        answer = await self.http.post(f"{self.services.addresses['ingest']}/trigger", json={"mode": mode})
+    async def trigger(self, stage: str, **wakeup: str) -> str:
+        """Wake a service; the id of the message."""
+        answer = await self.http.post(f"{self.services.addresses[stage]}/trigger", json=wakeup)
         answer.raise_for_status()
-        message_id = str(answer.json()["message_id"])
-        self._extraction(message_id)
-        return message_id
+        return str(answer.json()["message_id"])
 
-    async def finish(self, message_id: str) -> Extraction:
-        """Wait until all that the wake-up extracted is in the warehouse. Raises StageFailed."""
-        extraction = await self._unless_failed(self._extraction(message_id))
-        while extraction.last_with_parts and not await self._is_loaded(extraction.last_with_parts):
-            self._loaded.clear()
-            await self._unless_failed(asyncio.ensure_future(self._next_load()))
-        return extraction
+    async def extract(self, mode: str = "changes") -> list[int]:
+        """One extraction, until the warehouse has all that the lake has; the runs at work meanwhile.
 
-    async def runs(self, after: int) -> list[RunDetail]:
-        """The runs after `after`, oldest first."""
-        newest = (await self._get("/runs?limit=1"))[:1]
-        last = int(newest[0]["run"]) if newest else 0
-        found = [await self.run(number) for number in range(after + 1, last + 1)]
-        return [run for run in found if run is not None]
+        The events of S3 do the work. The wake-ups sent here are done when nothing is undone. Raises StageFailed.
+        """
+        self._runs.clear()
+        self._given_up = None
+        await self._finish(await self.trigger("ingest", mode=mode))
+        await self._finish(await self.trigger("transform"))
+        await self._finish(await self.trigger("load"))
+        return sorted(self._runs)
 
-    async def last_run(self) -> int:
-        """The newest run's number; 0 if there is none."""
-        newest = await self._get("/runs?limit=1")
-        return int(newest[0]["run"]) if newest else 0
-
-    async def run(self, number: int) -> RunDetail | None:
-        """A run; None if ingest committed none of this number."""
-        answer = await self.http.get(f"{self.services.addresses['ingest']}/runs/{number}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return None
+    async def run(self, number: int) -> RunDetail:
+        """What the stages did with a run."""
+        answer = await self.http.get(f"{self.services.addresses['load']}/runs/{number}")
         answer.raise_for_status()
         return RunDetail.model_validate(answer.json())
 
@@ -85,51 +62,35 @@ class Pipeline:
             self._take(event)
             self.on_event(event)
 
+    async def watch(self, seconds: float) -> None:
+        """Let time pass. Raises StageFailed if a service's process ends meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._ended is None:
+                    await self._next()
+        if self._ended:
+            raise StageFailed(self._ended)
+
     def _take(self, event: Event) -> None:
-        if event.name == "extraction successful" and (message_id := event.fields.get("message_id")):
-            extraction = Extraction(event.fields["last_run"], event.fields["last_with_parts"])
-            if not (future := self._extraction(message_id)).done():
-                future.set_result(extraction)
-        elif event.name == "run successful" and event.service == "load":
-            self._loaded.set()
-        elif (reason := _gave_up(event)) and not self._failure.done():
-            self._failure.set_exception(StageFailed(f"{event.service} failed: {reason}"))
-            # Whoever waits for nothing now hears of it when next they do.
-            self._failure.exception()
+        if event.name == "message done":
+            self._done.append(event.fields["message_id"])
+        elif event.name == "run successful":
+            self._runs.add(event.fields["run"])
+        elif event.name == "message failed" and event.fields["next"] == "dead-letter queue":
+            self._given_up = f"{event.service} failed: {event.fields['error']}"
+        elif event.name == "process ended":
+            self._ended = f"{event.service} has ended; its log says why"
+        self._news.set()
 
-    def _extraction(self, message_id: str) -> asyncio.Future[Extraction]:
-        return self._extractions.setdefault(message_id, asyncio.get_running_loop().create_future())
+    async def _next(self) -> None:
+        self._news.clear()
+        await self._news.wait()
 
-    async def _unless_failed(self, awaited: "asyncio.Future[T]") -> T:
-        either: set[asyncio.Future[Any]] = {awaited, self._failure}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if awaited.done():
-            return awaited.result()
-        awaited.cancel()
-        return self._failure.result()
-
-    async def _next_load(self) -> None:
-        try:
-            await asyncio.wait_for(self._loaded.wait(), POLL_SECONDS)
-        except TimeoutError:
-            return
-
-    async def _is_loaded(self, number: int) -> bool:
-        run = await self.run(number)
-        return run is not None and run.stages["load"].state == "done"
-
-    async def _get(self, path: str) -> list[Mapping[str, Any]]:
-        answer = await self.http.get(f"{self.services.addresses['ingest']}{path}")
-        answer.raise_for_status()
-        return TypeAdapter(list[Mapping[str, Any]]).validate_python(answer.json())
-
-
-def _gave_up(event: Event) -> str | None:
-    if event.name == "message failed" and event.fields.get("next") == "dead-letter queue":
-        return str(event.fields["error"])
-    if event.name == "process ended":
-        return "its process has ended; its log says why"
-    return None
+    async def _finish(self, message_id: str) -> None:
+        while message_id not in self._done:
+            if reason := self._given_up or self._ended:
+                raise StageFailed(reason)
+            await self._next()
 
 
 @asynccontextmanager

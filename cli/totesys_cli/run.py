@@ -1,6 +1,5 @@
 """`totesys run`: the pipeline against two databases, once or on a schedule."""
 
-import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import IO
 
 from rich.console import Console
+
 from totesys.schema import load_model
 from totesys.service.runs import RunDetail
-
 from totesys_cli import show
 from totesys_cli.databases import Databases
 from totesys_cli.durations import schedule_expression
@@ -55,7 +54,7 @@ async def run_once(databases: Databases, options: RunOptions, console: Console) 
         async with run_pipeline(
             databases, on_event=tell, state=options.state, ports=_ports(options), log=_open(options.log, stack)
         ) as pipeline:
-            runs = await once(pipeline)
+            runs = await extract_once(pipeline)
     if options.json:
         console.print_json(show.to_json(runs))
     else:
@@ -63,11 +62,9 @@ async def run_once(databases: Databases, options: RunOptions, console: Console) 
             show.show_run(console, run)
 
 
-async def once(pipeline: Pipeline, mode: str = "changes") -> list[RunDetail]:
-    """One extraction, until all its runs are in the warehouse; those runs. Raises StageFailed."""
-    before = await pipeline.last_run()
-    await pipeline.finish(await pipeline.trigger(mode))
-    return await pipeline.runs(after=before)
+async def extract_once(pipeline: Pipeline) -> list[RunDetail]:
+    """One extraction, until all its runs are in the warehouse; the runs at work meanwhile. Raises StageFailed."""
+    return [await pipeline.run(number) for number in await pipeline.extract()]
 
 
 async def run_on_schedule(databases: Databases, options: RunOptions, every: timedelta, console: Console) -> None:
@@ -93,12 +90,12 @@ async def run_on_schedule(databases: Databases, options: RunOptions, every: time
             if not options.json:
                 show_addresses(console, pipeline)
                 console.print(f"Every {every}. Ctrl-C ends it.")
-            await pipeline.trigger()
+            await pipeline.trigger("ingest", mode="changes")
             while True:
-                await asyncio.sleep(every.total_seconds())
+                await pipeline.watch(every.total_seconds())
                 # The schedule's own grain is a minute.
                 if schedule is None:
-                    await pipeline.trigger()
+                    await pipeline.trigger("ingest", mode="changes")
 
 
 def show_addresses(console: Console, pipeline: Pipeline) -> None:

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
-from totesys.service.runs import RunDetail
 
+from totesys.service.runs import RunDetail
 from totesys_cli.services import Event
 
 

@@ -4,9 +4,9 @@ from importlib import import_module
 from types import ModuleType
 
 from rich.console import Console
+
 from totesys.postgres import database_errors
 from totesys.schema import load_model
-
 from totesys_cli.errors import BadInput
 from totesys_cli.preflight import check_source
 from totesys_cli.show import Written, written

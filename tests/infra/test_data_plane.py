@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from totesys_infra import data_plane_template
 from totesys_infra.app import render, synthesise
 

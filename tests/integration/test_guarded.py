@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from totesys_cli.local.process import Guarded
 
 SLEEP = "import time; time.sleep(600)"

@@ -19,6 +19,7 @@ import asyncpg
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.errors import LocalStackError

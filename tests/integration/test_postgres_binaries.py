@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from totesys_cli.local import binaries
 from totesys_cli.local.binaries import find_binaries, server_account
 from totesys_cli.local.errors import LocalStackError

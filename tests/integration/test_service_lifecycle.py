@@ -9,16 +9,16 @@ from pathlib import Path
 
 import httpx
 import pytest
-from totesys.events import ExtractWakeup
-from totesys.postgres import connect
-from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
 
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, run_to_end, running
 from tests.sources import execute, make_library, verified
+from totesys.events import ExtractWakeup
+from totesys.postgres import connect
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.postgres import PostgresServer
 
 
 def refused(stage: str, plane: DataPlane, **settings: str) -> str:

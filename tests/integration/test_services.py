@@ -6,6 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+
+from tests.processes import LONGEST_WAIT
+from tests.sources import execute, make_company, value, verified
 from totesys.model import MODEL
 from totesys.sql import ident, qualified
 from totesys.table import Fact
@@ -14,9 +17,6 @@ from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.postgres import PostgresServer
 from totesys_cli.services import STAGES, Services, run_services
 from totesys_infra import data_plane_template
-
-from tests.processes import LONGEST_WAIT
-from tests.sources import execute, make_company, value, verified
 
 TOKEN = "open sesame"
 AUTHORISED = {"Authorization": f"Bearer {TOKEN}"}

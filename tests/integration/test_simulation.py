@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
+
 from totesys.errors import DatabaseUnavailable
 from totesys.model import MODEL
 from totesys.model.simulation import ROWS, Counts, fill, simulate

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import asyncpg
 import pytest
+
 from totesys.model import MODEL
 from totesys.postgres import Connection, connect
 from totesys.schema import Model

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
-from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.local.emulator import Emulator
-from totesys_cli.services import STAGES, Event, Services, run_services
 
 from tests.models.library import MODEL
 from tests.processes import LIBRARY, LONGEST_WAIT
 from tests.sources import execute, make_library, value, verified
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.emulator import Emulator
+from totesys_cli.services import STAGES, Event, Services, run_services
 
 
 class Library:

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.examples import examples
+from tests.models.values import BOX, MODEL, MOOD, THING, VALUES
+from tests.pipeline import Pipeline
 from totesys.postgres import Connection, connect
 from totesys.sql import column_list, ident
 from totesys.table import SourceTable
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
-
-from tests.examples import examples
-from tests.models.values import BOX, MODEL, MOOD, THING, TYPES, VALUES
-from tests.pipeline import Pipeline
 
 Row = tuple[Any, ...]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from rich.console import Console
+
 from totesys.errors import DatabaseUnavailable, SchemaDrift, WarehouseMismatch
 from totesys.model import MODEL
 from totesys.model.simulation import fill

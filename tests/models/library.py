@@ -1,6 +1,7 @@
 """A lending library: a second, tiny company, whose tables have nothing in common with the first one's."""
 
 import polars as pl
+
 from totesys.schema import Model
 from totesys.table import Capture, Column, Dimension, Fact, SourceTable
 from totesys.types import BIGINT, BOOLEAN, DATE, INTEGER, TEXT, TIMESTAMP, enum, numeric

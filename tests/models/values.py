@@ -1,6 +1,7 @@
 """A company whose tables hold every type, required and not, captured in both ways."""
 
 import polars as pl
+
 from totesys.schema import Model
 from totesys.table import Capture, Column, Dimension, Fact, SourceTable
 from totesys.types import (

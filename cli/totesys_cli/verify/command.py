@@ -1,8 +1,8 @@
 """`totesys verify`."""
 
 from rich.console import Console
-from totesys.schema import load_model
 
+from totesys.schema import load_model
 from totesys_cli.databases import Databases
 from totesys_cli.preflight import check_source
 from totesys_cli.verify.comparison import equal

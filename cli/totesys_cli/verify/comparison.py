@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
+
 from totesys.table import WarehouseTable
 
 SAMPLES = 5

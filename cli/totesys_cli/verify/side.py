@@ -11,6 +11,7 @@ import asyncpg
 import polars as pl
 import pyarrow as pa
 from pyarrow import csv
+
 from totesys.errors import TerminalError
 from totesys.postgres import Connection, connect, place
 

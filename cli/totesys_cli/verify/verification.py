@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import polars as pl
+
 from totesys.errors import SchemaDrift, WarehouseMismatch
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys.table import WarehouseTable
-
 from totesys_cli.verify import queries
 from totesys_cli.verify.comparison import TableComparison, compare
 from totesys_cli.verify.side import Side

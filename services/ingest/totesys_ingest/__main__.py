@@ -2,7 +2,6 @@
 
 from totesys.events import ExtractWakeup
 from totesys.service.main import run_service
-
 from totesys_ingest.settings import IngestSettings
 from totesys_ingest.stage import open_ingest
 

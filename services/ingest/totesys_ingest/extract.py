@@ -14,7 +14,6 @@ from totesys.lake.upload import Upload
 from totesys.logs import logger
 from totesys.schema import Model
 from totesys.table import Capture
-
 from totesys_ingest.baseline import Snapshot
 from totesys_ingest.plan import Job
 from totesys_ingest.run_writer import Extraction, OpenRun

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from pydantic import Field, SecretStr
+
 from totesys.settings import ServiceSettings
 
 MIB = 1024 * 1024

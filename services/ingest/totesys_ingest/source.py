@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg
+
 from totesys.errors import AccessDenied, DatabaseUnavailable, SchemaDrift
 from totesys.postgres import Connection, connect, place
 from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
-
 from totesys_ingest.baseline import Snapshot, xid
 from totesys_ingest.contract import Catalog, compare
 from totesys_ingest.plan import Job

@@ -13,7 +13,6 @@ from totesys.lake.records import Manifest
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.table import Capture, SourceTable
-
 from totesys_ingest.baseline import Start, choose_start
 from totesys_ingest.extract import Extractor
 from totesys_ingest.plan import plan_jobs
@@ -78,8 +77,6 @@ class Ingest:
             "extraction successful",
             runs=[run.run for run in runs if not run.empty],
             empty=all(run.empty for run in runs),
-            last_run=runs[-1].run,
-            last_with_parts=_newest_with_parts(runs[-1]),
             seconds=round(seconds, 3),
             **metrics({"stage": self.name}, ExtractionSeconds=(seconds, "Seconds"), RowsExtracted=(rows, "Count")),
         )

@@ -2,7 +2,6 @@
 
 from totesys.events import RunsWakeup
 from totesys.service.main import run_service
-
 from totesys_load.settings import LoadSettings
 from totesys_load.stage import open_load
 

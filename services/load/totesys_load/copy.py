@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pgpq
 import pyarrow as pa
 import pyarrow.parquet
+
 from totesys.arrow import arrow_schema
 from totesys.errors import CorruptObject
 from totesys.postgres import Connection

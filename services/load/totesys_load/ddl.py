@@ -94,6 +94,8 @@ def differences(model: Model, catalog: Catalog) -> list[str]:
                 found.append(f"column {table.name}.{column.name} is missing")
             elif other.kind != column.kind:
                 found.append(f"column {table.name}.{column.name} is {other.kind}, not {column.kind}")
+            elif other.required and isinstance(table, Fact) and column.name == table.record_id:
+                found.append(f"column {table.name}.{column.name} gives no numbers: it has no identity and no default")
             elif other.required and not column.required:
                 found.append(f"column {table.name}.{column.name} takes no NULL")
         found += [f"column {table.name}.{name} is not declared" for name, other in actual.items() if other.required]

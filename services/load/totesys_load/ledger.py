@@ -7,7 +7,6 @@ from uuid import UUID
 
 from totesys.lake.records import LoadedTable, ProcessedManifest
 from totesys.postgres import Connection
-
 from totesys_load.ddl import ETL
 
 # The key of the advisory lock: any number, but the same for every load.

@@ -4,7 +4,6 @@ from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Dimension, Fact, WarehouseTable
-
 from totesys_load.ddl import same_columns
 
 INCOMING = "incoming"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet
+
 from totesys.lake.records import REASONS
 from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.table import Dimension, Fact
-
 from totesys_load import merge
 from totesys_load.copy import TEMPORARY, copy_rows
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 
 import pyarrow as pa
+
 from totesys.errors import WarehouseMismatch
 from totesys.lake.keys import quarantine_key
 from totesys.lake.lake import Lake
@@ -12,7 +13,6 @@ from totesys.lake.records import BuiltTable, LoadedTable, ProcessedManifest
 from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.table import Dimension, Fact, WarehouseTable
-
 from totesys_load import ledger, merge
 from totesys_load.copy import TEMPORARY, copy_rows, read_parquet
 from totesys_load.quarantine import Orphan, ReferencedKeys, orphans_parquet

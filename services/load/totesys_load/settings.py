@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from pydantic import SecretStr
+
 from totesys.settings import ServiceSettings
 
 

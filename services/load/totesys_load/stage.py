@@ -14,7 +14,6 @@ from totesys.lake.records import LoadedTable, LoadRecord, ProcessedManifest
 from totesys.logs import logger, metrics
 from totesys.postgres import Connection, connect
 from totesys.schema import Model, load_model
-
 from totesys_load import ledger
 from totesys_load.run import RunLoad
 from totesys_load.settings import LoadSettings
@@ -47,13 +46,17 @@ class Load:
         if counter is None:
             return
         async with self._connected() as connection:
-            if not self._prepared:
-                async with self._locked(connection):
-                    await prepare(connection, self.model, self.settings.warehouse_schema, self._dsn)
-                self._prepared = True
+            await self._prepare(connection)
             if wakeup.again:
                 await self._again(connection, counter.lake, *wakeup.again)
             await self._load_undone(connection, counter.lake)
+
+    async def _prepare(self, connection: Connection) -> None:
+        """Make sure that the warehouse is as declared: at start, and after whatever went wrong."""
+        if not self._prepared:
+            async with self._locked(connection):
+                await prepare(connection, self.model, self.settings.warehouse_schema, self._dsn)
+        self._prepared = True
 
     async def _load_undone(self, connection: Connection, lake: UUID) -> None:
         last = await ledger.last_run(connection, lake)
@@ -145,8 +148,12 @@ class Load:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
         timeout = str(int(self.settings.statement_timeout.total_seconds() * 1000))
-        async with connect(WHAT, self._dsn, statement_timeout=timeout) as connection:
-            yield connection
+        try:
+            async with connect(WHAT, self._dsn, statement_timeout=timeout) as connection:
+                yield connection
+        except Exception:
+            self._prepared = False
+            raise
 
     @asynccontextmanager
     async def _locked(self, connection: Connection) -> AsyncIterator[None]:

@@ -3,11 +3,11 @@
 from collections import defaultdict
 
 import asyncpg
+
 from totesys.errors import AccessDenied, WarehouseMismatch
 from totesys.postgres import Connection, place
 from totesys.schema import Model
 from totesys.sql import ident
-
 from totesys_load import ddl
 
 WHAT = "The warehouse"

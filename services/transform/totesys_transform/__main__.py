@@ -2,7 +2,6 @@
 
 from totesys.events import RunsWakeup
 from totesys.service.main import run_service
-
 from totesys_transform.settings import TransformSettings
 from totesys_transform.stage import open_transform
 

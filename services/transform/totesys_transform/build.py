@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
+
 from totesys.errors import ModelError
 from totesys.lake.records import REASONS
 from totesys.table import Column, Dimension, WarehouseTable
-
 from totesys_transform.csv import Rows, no_reasons, no_value
 
 UNKNOWN = "Unknown"

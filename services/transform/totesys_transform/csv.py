@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv
+
 from totesys.arrow import arrow_type
 from totesys.lake.records import REASONS
 from totesys.table import SourceTable

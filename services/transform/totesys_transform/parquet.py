@@ -5,6 +5,7 @@ import io
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
+
 from totesys.arrow import arrow_schema
 from totesys.table import Table
 

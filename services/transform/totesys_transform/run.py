@@ -11,13 +11,13 @@ from zlib import crc32
 
 import polars as pl
 import pyarrow as pa
+
 from totesys.errors import CorruptObject
 from totesys.lake.keys import part_key, quarantine_key
 from totesys.lake.lake import Lake
 from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
 from totesys.schema import Model
 from totesys.table import Capture, Dimension, SourceTable, Table, WarehouseTable
-
 from totesys_transform.build import Built, build, build_from_references
 from totesys_transform.csv import Rows, concat, read_csv, read_text
 from totesys_transform.parquet import to_parquet, to_plain_parquet

@@ -9,7 +9,6 @@ from totesys.events import DO_UNDONE, RunsWakeup
 from totesys.lake.lake import Lake
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
-
 from totesys_transform.run import RunTransform
 from totesys_transform.settings import TransformSettings
 
