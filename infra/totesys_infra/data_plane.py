@@ -107,6 +107,8 @@ class DataPlane(cdk.Stack):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             removal_policy=cdk.RemovalPolicy.RETAIN if keep else cdk.RemovalPolicy.DESTROY,
+            # What an upload leaves behind that was broken off: invisible, but paid for.
+            lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=cdk.Duration.days(1))],
         )
         if announce_to is not None:
             self._announce_commits(bucket, f"${{Name}}-{purpose}", announce_to)
