@@ -59,7 +59,6 @@ def make_app(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
 ) -> FastAPI:
     """The app of the service `name`. `lifespan` must set `app.state.running` to a Running."""
-    default = wakeup()
     app = FastAPI(title=f"totesys {name}", version="0.1.0", lifespan=lifespan)
     add_exception_handler(
         app,
@@ -67,7 +66,13 @@ def make_app(
             handlers={TotesysError: _totesys_problem}, unhandled_wrappers={"default": InternalProblem}
         ),
     )
+    _add_health(app, name)
+    _add_trigger(app, wakeup, settings)
+    _add_runs(app)
+    return app
 
+
+def _add_health(app: FastAPI, name: str) -> None:
     @app.get("/health", tags=["health"])
     async def health(request: Request) -> Health:
         """Whether the service is alive: 503 when its consumer is stuck or has ended."""
@@ -84,12 +89,18 @@ def make_app(
         await running.stage.check()
         return Health(service=name)
 
+
+def _add_trigger(app: FastAPI, wakeup: type[W], settings: ServiceSettings) -> None:
+    default = wakeup()
+
     @app.post("/trigger", status_code=202, tags=["runs"], dependencies=[Depends(_authorise(settings))])
     async def trigger(request: Request, ask: Annotated[wakeup, Body()] = default) -> Queued:  # type: ignore[valid-type]
         """Queue the wake-up that an event would. Without a body: do what is undone."""
         body: Wakeup = ask
         return Queued(message_id=await _running(request).queue.send(body.model_dump_json(exclude_none=True)))
 
+
+def _add_runs(app: FastAPI) -> None:
     @app.get("/runs", tags=["runs"])
     async def runs(
         request: Request,
@@ -106,8 +117,6 @@ def make_app(
         if detail is None:
             raise NotFoundProblem(f"Ingest has committed no run {run}.")
         return detail
-
-    return app
 
 
 def _running(request: Request) -> Running[Any]:
