@@ -28,8 +28,8 @@ OpenSource = Callable[[], AbstractAsyncContextManager[Source]]
 class Extractor:
     """Runs jobs in order, several at once, and commits the runs that they fill, in order.
 
-    A job belongs to the run that is open when it begins. So each run holds a stretch of the jobs' order, and
-    what a fact refers to is never in a later run than the fact.
+    A job belongs to the run that is open when it begins. So each run holds a stretch of the jobs' order, the first
+    all reference tables, and what a fact refers to is never in a later run than the fact.
     """
 
     def __init__(
@@ -92,7 +92,9 @@ class Extractor:
             if not waiting:
                 return None
             assert self._current is not None
-            if self._current.bytes >= self._settings.run_bytes:
+            # Reference tables are joined, so they stay together; they come first, and are not cut anyway.
+            cut = waiting[-1].table.capture is Capture.CHANGES
+            if cut and self._current.bytes >= self._settings.run_bytes:
                 self._current.close()
                 await self._open()
             self._current.begin()
@@ -141,7 +143,7 @@ class Extractor:
 
 
 class _PartWriter:
-    """Writes a job's part; a job without rows writes none."""
+    """Writes a job's part; of a table captured as changes none without rows, but a join needs all its sides."""
 
     def __init__(self, bucket: Bucket, schema: str, run: OpenRun, job: Job) -> None:
         self._bucket = bucket
@@ -160,18 +162,24 @@ class _PartWriter:
             raise
 
     async def write(self, data: bytes) -> None:
-        if self._upload is None:
-            number = self._run.next_part(self._job.table)
-            key = part_key(self._schema, self._job.table.name, self._run.number, number, "csv")
-            self._upload = Upload(self._bucket, key)
-            await self._upload.write(csv_header(self._job.table))
-        await self._upload.write(data)
+        upload = self._upload or await self._begin()
+        await upload.write(data)
         self._run.bytes += len(data)
 
     async def finish(self, rows: int, started: float) -> None:
-        if self._upload is not None:
-            part = await self._upload.finish(rows)
+        upload = self._upload
+        if upload is None and self._job.table.capture is Capture.SNAPSHOT:
+            upload = await self._begin()
+        if upload is not None:
+            part = await upload.finish(rows)
             self._run.add(self._job.table, part, time.monotonic() - started)
+
+    async def _begin(self) -> Upload:
+        number = self._run.next_part(self._job.table)
+        key = part_key(self._schema, self._job.table.name, self._run.number, number, "csv")
+        self._upload = Upload(self._bucket, key)
+        await self._upload.write(csv_header(self._job.table))
+        return self._upload
 
 
 @asynccontextmanager
