@@ -25,19 +25,21 @@ class Built:
 def build(table: WarehouseTable, sources: Mapping[str, Rows], source_key: str) -> Built:
     """Build a table from the rows of its sources, by name; `source_key` is the key of the first source.
 
-    Raises ModelError if the table's function makes two rows of one.
+    The same sources give the same rows in the same order, whatever order a join leaves them in: two replicas
+    that build the same part write the same bytes. Raises ModelError if the table's function makes two rows of one.
     """
     assert table.build is not None
     unreadable = sources[table.sources[0]].unreadable
     first, *others = (sources[name].frame for name in table.sources)
     first = first.join(unreadable, left_on=source_key, right_on="key", how="anti")
     made = table.build(first.lazy(), *(frame.lazy() for frame in others)).select(_declared(table)).collect()
+    made = made.sort(table.key)
     if len(table.sources) > 1 and made[table.key].n_unique() != made.height:
         raise ModelError(f"The function that builds {table.name} gives more than one row for a {table.key}.")
     rejected = _rejected(table, made)
     lost = _lost(first[source_key], made[table.key])
     unreadable = unreadable.with_columns(pl.col("key").cast(made.schema[table.key]))
-    return Built(made.drop_nulls(_required(table)), pl.concat([rejected, lost, unreadable]))
+    return Built(made.drop_nulls(_required(table)), pl.concat([rejected, lost, unreadable]).sort("key"))
 
 
 def build_from_references(table: Dimension, keys: pl.Series, as_of: date) -> pl.DataFrame:

@@ -130,7 +130,8 @@ class RunTransform:
     ) -> None:
         text = pl.concat([await self._read(source.name, part, read_text) for part in parts])
         keys = rejected.select(REASONS, pl.col("key").cast(pl.String))
-        rows = keys.join(text, left_on="key", right_on=source.key, how="left", coalesce=False).drop("key")
+        rows = keys.join(text, left_on="key", right_on=source.key, how="left", coalesce=False, maintain_order="left")
+        rows = rows.drop("key")
         out = self._quarantined.setdefault(table.name, _Output(tuple(rows.columns)))
         key = quarantine_key(self._schema(table), table.name, self._manifest.run, len(out.parts))
         out.parts.append(await self._put(key, rows.height, await asyncio.to_thread(to_plain_parquet, rows)))
