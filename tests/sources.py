@@ -31,6 +31,12 @@ async def value(dsn: str, query: str, *parameters: object) -> Any:
         return await connection.fetchval(query, *parameters)
 
 
+async def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
+    """The rows that a query gives."""
+    async with connect("The database", dsn) as connection:
+        return [tuple(row) for row in await connection.fetch(query)]
+
+
 async def make_library(dsn: str, schema: str = "public") -> str:
     """Three books, two of them lent, in the empty database `dsn`; the same DSN."""
     async with connect("The source", dsn, search_path=ident(schema)) as connection:

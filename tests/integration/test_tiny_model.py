@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import httpx
+import polars as pl
 import pytest
 
-from tests.models.library import MODEL
+from tests.models.library import DIM_BOOK, FACT_LOAN, MODEL
+from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, LONGEST_WAIT
-from tests.sources import execute, make_library, value, verified
+from tests.sources import execute, make_library, rows, value, verified
+from totesys.schema import Model
+from totesys.table import Column, SourceTable
+from totesys.types import INTEGER, TEXT
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.services import STAGES, Event, Services, run_services
@@ -82,6 +88,35 @@ async def test_another_model_runs_on_the_same_services(
         "runs/run=00000002/load.json",
         "runs/run=00000002/manifest.json",
     ]
+
+
+def build_with_room(book: pl.LazyFrame, room: pl.LazyFrame) -> pl.LazyFrame:
+    return book.join(room, left_on="shelf", right_on="letter", how="left")
+
+
+async def test_a_table_that_is_joined_may_have_no_rows_yet(database: Callable[[], str], data_plane: DataPlane) -> None:
+    room = SourceTable("room", key="room_id", columns=(Column("room_id", INTEGER), Column("letter", TEXT)))
+    in_room = replace(
+        DIM_BOOK,
+        columns=(*DIM_BOOK.columns, Column("room_id", INTEGER, nullable=True)),
+        sources=("book", "room"),
+        build=build_with_room,
+        oracle="SELECT book_id, title, shelf, genre, room_id FROM book LEFT JOIN room ON letter = shelf",
+    )
+    model = Model("rooms", sources=(*MODEL.sources, room), tables=(FACT_LOAN, in_room))
+    source = await make_library(database())
+    await execute(source, "CREATE TABLE room (room_id integer NOT NULL, letter text NOT NULL)")
+    async with Pipeline(model, data_plane, source, database()) as pipeline:
+        for change in (
+            "UPDATE book SET title = 'Dune Messiah' WHERE book_id = 1",
+            "INSERT INTO room VALUES (7, 'A')",
+        ):
+            await pipeline.tick()
+            assert await verified(source, pipeline.warehouse_dsn, model)
+            await execute(source, change)
+        await pipeline.tick()
+        in_rooms = "SELECT book_id, room_id FROM warehouse.dim_book WHERE room_id > 0"
+        assert await rows(pipeline.warehouse_dsn, in_rooms) == [(1, 7)]
 
 
 def keys(emulator: Emulator, bucket: str) -> list[str]:
