@@ -67,6 +67,8 @@ def parse_message(body: str, kind: type[W]) -> W | None:
         if "Records" in content:
             return kind()
         return kind.model_validate(content)
+    except RecursionError as error:
+        raise BadMessage("The message is neither an S3 event nor a trigger: it is nested too deeply.") from error
     except (ValueError, TypeError) as error:
         reason = _first_fault(error) if isinstance(error, ValidationError) else str(error)
         raise BadMessage(f"The message is neither an S3 event nor a trigger: {reason}.") from error

@@ -42,4 +42,5 @@ def parse_record_key(key: str) -> tuple[int, str] | None:
     """Run and record name of a key below `runs/`; None for any other key."""
     folder, _, name = key.removeprefix(RUNS).partition("/")
     number = folder.removeprefix("run=")
-    return (int(number), name) if key.startswith(RUNS) and number.isdigit() and name else None
+    ours = key.startswith(RUNS) and number.isascii() and number.isdigit() and name
+    return (int(number), name) if ours else None

@@ -35,7 +35,8 @@ def after_failure(error: Exception, receives: int, max_receives: int, jitter: fl
         return DeadLetter(reason)
     if receives >= max_receives:
         return DeadLetter(f"{reason} (tried {receives} times)")
-    longest = min(FIRST_DELAY * 2**receives, LONGEST_DELAY)
+    # The limit is reached long before the power becomes more than a timedelta holds.
+    longest = min(FIRST_DELAY * 2 ** min(receives, 16), LONGEST_DELAY)
     return TryAgain(longest * (0.5 + jitter / 2))
 
 
