@@ -1,0 +1,69 @@
+"""The warehouse's DDL: what it makes is what the declarations say, and making it again harms nothing."""
+
+from collections.abc import AsyncIterator, Callable
+
+import asyncpg
+import pytest
+
+from tests.models import shops, values
+from totesys.model import MODEL
+from totesys.postgres import Connection, connect
+from totesys.schema import Model
+from totesys.table import Fact
+from totesys_load import ddl
+from totesys_load.warehouse import prepare, read_catalog
+
+SCHEMA = "warehouse"
+EVERYTHING = """
+    SELECT c.oid, n.nspname, c.relname, c.relkind, c.relfilenode FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE nspname !~ '^(pg_|information_schema)' ORDER BY 1"""
+
+
+@pytest.fixture
+async def warehouse(database: Callable[[], str]) -> AsyncIterator[Connection]:
+    async with connect("The warehouse", database()) as connection:
+        yield connection
+
+
+async def prepared(connection: Connection, model: Model) -> list[asyncpg.Record]:
+    """Everything that is there after the warehouse was prepared."""
+    async with connection.transaction():
+        await prepare(connection, model, SCHEMA, "postgresql://it")
+    return await connection.fetch(EVERYTHING)
+
+
+@pytest.mark.parametrize("model", [MODEL, shops.MODEL, values.MODEL], ids=lambda model: str(model.name))
+async def test_a_new_warehouse_is_as_declared_and_is_made_once(warehouse: Connection, model: Model) -> None:
+    first = await prepared(warehouse, model)
+    assert await prepared(warehouse, model) == first
+    catalog = await read_catalog(warehouse, model, SCHEMA)
+    assert ddl.differences(model, catalog) == []
+    assert ddl.missing(model, SCHEMA, catalog, {(row["nspname"], row["relname"]) for row in first}) == ""
+    for table in model.tables:
+        assert [(c.name, c.kind) for c in catalog[table.name]] == [
+            (c.name, c.kind) for c in ddl.expected_columns(table)
+        ]
+
+
+async def test_every_table_has_its_key_and_every_star_its_views(warehouse: Connection) -> None:
+    relations = {(row["nspname"], row["relname"]) for row in await prepared(warehouse, MODEL)}
+    for star, tables in MODEL.stars.items():
+        assert {(star, table.name) for table in tables} <= relations
+        assert {(star, table.current) for table in tables if isinstance(table, Fact)} <= relations
+    keys = await warehouse.fetch(
+        "SELECT conrelid::regclass::text AS name, pg_get_constraintdef(oid) AS key FROM pg_constraint "
+        "WHERE contype = 'p' AND connamespace = $1::text::regnamespace",
+        SCHEMA,
+    )
+    assert {row["name"]: row["key"] for row in keys} == {
+        f"{SCHEMA}.{t.name}": f"PRIMARY KEY ({t.record_id if isinstance(t, Fact) else t.key})" for t in MODEL.tables
+    }
+
+
+async def test_a_view_or_a_table_that_went_missing_is_made_again(warehouse: Connection) -> None:
+    before = await prepared(warehouse, MODEL)
+    fact = MODEL.facts[0]
+    dimension = next(table for table in MODEL.stars[fact.star] if not isinstance(table, Fact))
+    await warehouse.execute(f"DROP VIEW {fact.star}.{fact.current}; DROP TABLE {SCHEMA}.{dimension.name} CASCADE")
+    after = await prepared(warehouse, MODEL)
+    assert {(row["nspname"], row["relname"]) for row in after} == {(row["nspname"], row["relname"]) for row in before}

@@ -1,0 +1,183 @@
+"""What a warehouse table's function gives is brought into the declared form, or set apart with its reasons."""
+
+import calendar
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.examples import examples
+from tests.models import shops, values
+from totesys.errors import ModelError
+from totesys.lake.records import REASONS
+from totesys.model import MODEL
+from totesys.model.conformed import DIM_CURRENCY, DIM_DATE, DIM_STAFF, FIRST_DAY
+from totesys.model.payments import FACT_PAYMENT
+from totesys.schema import Model
+from totesys.table import SourceTable, WarehouseTable
+from totesys_transform.build import UNKNOWN, Built, build, build_from_references
+from totesys_transform.csv import Rows, no_reasons
+from totesys_transform.parquet import to_parquet
+
+TODAY = date(2026, 11, 22)
+BUILT = [
+    pytest.param(model, table, id=table.name)
+    for model in (MODEL, shops.MODEL, values.MODEL)
+    for table in model.tables
+    if table.sources
+]
+# A value of each type, for columns that do not matter.
+SOMETHING: dict[type[pl.DataType], Any] = {
+    pl.Int32: 1,
+    pl.Boolean: True,
+    pl.String: "x",
+    pl.Decimal: "1.00",
+    pl.Datetime: "2022-11-03T14:20:49.962",
+}
+DAYS = [f"2022-{month:02}-{day:02}" for month in (0, 2, 4, 12, 13) for day in (0, 1, 28, 29, 30, 31, 32)]
+WRITINGS = ["", " 2022-01-03", "2022-01-03 ", "2022-1-5", "+2022-1-03", "0000-01-01", "-001-01-01", "2022/01/03"]
+WRITINGS += ["٢٠٢٢-٠١-٠٣", "2022-01-03\n", "2022-01-03T00:00:00", "20220103", "2022-W01-1", "03-01-2022", "null", "0"]
+
+
+def rows(table: SourceTable, *given: dict[str, Any]) -> Rows:
+    """Rows of a source table in which only the given values matter."""
+    columns = {
+        column.name: pl.Series([row.get(column.name, SOMETHING[type(column.type.polars)]) for row in given])
+        for column in table.columns
+    }
+    schema = table.polars_schema
+    frame = pl.DataFrame(
+        [
+            series.cast(pl.String).str.to_datetime(time_unit="ms").alias(name)
+            if isinstance(schema[name], pl.Datetime)
+            else series.cast(schema[name]).alias(name)
+            for name, series in columns.items()
+        ]
+    )
+    return Rows(frame, no_reasons(schema[table.key]))
+
+
+def built(table: WarehouseTable, *given: Sequence[dict[str, Any]]) -> Built:
+    """The table, built of its sources' rows."""
+    sources = [MODEL.source(name) for name in table.sources]
+    frames = {source.name: rows(source, *some) for source, some in zip(sources, given, strict=True)}
+    return build(table, frames, sources[0].key)
+
+
+@pytest.mark.parametrize(("model", "table"), BUILT)
+def test_every_declared_column_is_built_with_its_type(model: Model, table: WarehouseTable) -> None:
+    sources = [model.source(name) for name in table.sources]
+    empty = {s.name: Rows(s.polars_schema.to_frame(), no_reasons(s.polars_schema[s.key])) for s in sources}
+    found = build(table, empty, sources[0].key)
+    assert found.rows.schema == table.polars_schema
+    assert found.rows.is_empty()
+    assert found.rejected.is_empty()
+    assert to_parquet(found.rows, table)
+
+
+def test_an_agreed_date_is_exactly_a_day_of_the_calendar() -> None:
+    texts = [*DAYS, *WRITINGS, "0001-01-01", "9999-12-31", "2024-02-29", "1900-02-29"]
+    found = built(FACT_PAYMENT, [{"payment_id": key, "payment_date": text} for key, text in enumerate(texts)])
+    dates = dict(found.rows.select("payment_id", "payment_date").iter_rows())
+    for key, text in enumerate(texts):
+        assert dates.get(key) == _day(text), text
+    assert found.rejected["key"].to_list() == [key for key, text in enumerate(texts) if _day(text) is None]
+    assert set(found.rejected[REASONS].explode()) == {"payment_date has no valid value"}
+
+
+def _day(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if text == day.isoformat() else None
+
+
+def test_every_reason_of_a_row_is_told() -> None:
+    found = built(FACT_PAYMENT, [{"payment_id": 1, "payment_date": "soon", "payment_amount": None}])
+    assert found.rejected.rows() == [(1, ["payment_amount has no valid value", "payment_date has no valid value"])]
+
+
+def test_a_required_text_that_is_missing_is_unknown() -> None:
+    staff = [{"staff_id": key, "department_id": key} for key in (1, 2)]
+    departments: list[dict[str, Any]] = [{"department_id": 1, "location": None}, {"department_id": 2, "location": ""}]
+    found = built(DIM_STAFF, staff, departments)
+    assert found.rows["location"].to_list() == [UNKNOWN, ""]
+    assert found.rejected.is_empty()
+
+
+def test_a_row_whose_other_side_is_missing_is_set_apart() -> None:
+    staff = [{"staff_id": key, "department_id": key} for key in (1, 2)]
+    found = built(DIM_STAFF, staff, [{"department_id": 1}])
+    assert found.rows["staff_id"].to_list() == [1]
+    assert found.rejected.rows() == [(2, ["no row was built of it"])]
+
+
+def test_a_currency_code_has_its_iso_name_or_none() -> None:
+    codes = ["GBP", "EUR", "gbp", "ZZZ", ""]
+    found = built(DIM_CURRENCY, [{"currency_id": key, "currency_code": code} for key, code in enumerate(codes)])
+    assert found.rows["currency_code"].to_list() == codes
+    assert found.rows["currency_name"].to_list() == ["Pound Sterling", "Euro", UNKNOWN, UNKNOWN, UNKNOWN]
+
+
+def test_a_function_that_loses_a_row_is_found_out() -> None:
+    source = shops.MODEL.source("ticket")
+    tickets = Rows(
+        pl.DataFrame({"ticket_id": [1, 2], "label": ["a", "b"]}, schema_overrides={"ticket_id": pl.Int32}),
+        no_reasons(source.polars_schema["ticket_id"]),
+    )
+    table = WarehouseTable(
+        "dim_ticket",
+        shops.DIM_TICKET.columns,
+        key="ticket_id",
+        sources=("ticket",),
+        build=lambda ticket: ticket.filter(pl.col("label") == "a"),
+        oracle="-",
+    )
+    found = build(table, {"ticket": tickets}, "ticket_id")
+    assert found.rows["ticket_id"].to_list() == [1]
+    assert found.rejected.rows() == [(2, ["no row was built of it"])]
+
+
+def test_a_join_that_makes_two_rows_of_one_is_refused() -> None:
+    with pytest.raises(ModelError, match="dim_staff gives more than one row"):
+        built(DIM_STAFF, [{"staff_id": 1, "department_id": 1}], [{"department_id": 1}, {"department_id": 1}])
+
+
+def test_rows_come_in_the_order_of_their_key() -> None:
+    staff = [{"staff_id": key, "department_id": key % 3} for key in (7, 3, 9, 1)]
+    departments = [{"department_id": key} for key in (2, 0, 1)]
+    assert built(DIM_STAFF, staff, departments).rows["staff_id"].to_list() == [1, 3, 7, 9]
+
+
+@examples(50)
+@given(referenced=st.lists(st.dates(), max_size=5), today=st.dates(FIRST_DAY, date(2100, 1, 1)) | st.just(FIRST_DAY))
+def test_the_calendar_has_no_gap_to_the_end_of_next_year_and_every_day_that_is_referred_to(
+    referenced: list[date], today: date
+) -> None:
+    days = build_from_references(DIM_DATE, pl.Series(referenced, dtype=pl.Date), today)["date_id"].to_list()
+    last = date(today.year + 1, 12, 31)
+    calendar_days = {FIRST_DAY + timedelta(days=number) for number in range((last - FIRST_DAY).days + 1)}
+    assert days == sorted(calendar_days | set(referenced))
+
+
+@examples(50)
+@given(day=st.dates())
+def test_a_day_is_described_as_the_calendar_has_it(day: date) -> None:
+    found = build_from_references(DIM_DATE, pl.Series([day], dtype=pl.Date), TODAY)
+    assert found.schema == DIM_DATE.polars_schema
+    [row] = found.filter(pl.col("date_id") == day).to_dicts()
+    assert row == {
+        "date_id": day,
+        "year": day.year,
+        "month": day.month,
+        "day": day.day,
+        "day_of_week": day.isoweekday(),
+        "day_name": calendar.day_name[day.weekday()],
+        "month_name": calendar.month_name[day.month],
+        "quarter": (day.month + 2) // 3,
+    }

@@ -1,0 +1,79 @@
+"""Whatever a queue holds is understood as a wake-up, dropped, or refused by name."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.examples import examples
+from totesys.errors import BadMessage
+from totesys.events import ExtractWakeup, RunsWakeup, Wakeup, parse_message
+
+S3_EVENT = {
+    "Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "runs/run%3D00000001/manifest.json"}}}]
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+FIELDS = st.sampled_from(["run", "from_run", "to_run", "mode", "trigger", "Event", "Records", "\ud800"])
+KINDS = st.sampled_from([ExtractWakeup, RunsWakeup])
+
+
+def parse(content: object, kind: type[Wakeup]) -> Wakeup | None:
+    return parse_message(json.dumps(content), kind)
+
+
+def test_an_s3_event_asks_for_what_is_undone() -> None:
+    assert parse(S3_EVENT, RunsWakeup) == RunsWakeup()
+    assert parse(S3_EVENT, ExtractWakeup) == ExtractWakeup()
+
+
+def test_s3s_test_event_asks_for_nothing() -> None:
+    assert parse({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}, RunsWakeup) is None
+
+
+def test_a_trigger_is_read_back_as_it_was_sent() -> None:
+    for sent in (ExtractWakeup(mode="full", trigger="schedule"), RunsWakeup(run=42), RunsWakeup(from_run=1, to_run=42)):
+        assert parse_message(sent.model_dump_json(exclude_none=True), type(sent)) == sent
+
+
+def test_runs_to_do_again_are_a_range() -> None:
+    assert RunsWakeup().again is None
+    assert RunsWakeup(run=7).again == (7, 7)
+    assert RunsWakeup(from_run=3, to_run=9).again == (3, 9)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("", "Expecting value"),
+        ("[]", "no JSON object"),
+        ("null", "no JSON object"),
+        ('{"run": 0}', "run"),
+        ('{"run": 100000000}', "run"),
+        ('{"run": 1, "to_run": 2}', "either run, or"),
+        ('{"from_run": 1}', "go together"),
+        ('{"from_run": 2, "to_run": 1}', "after to_run"),
+        ('{"runn": 1}', "runn"),
+        ("[" * 100_000, "nested"),
+        ('{"run": ' + "9" * 5_000 + "}", "digits"),
+    ],
+)
+def test_a_message_that_no_service_sends_is_refused_with_its_fault(body: str, reason: str) -> None:
+    with pytest.raises(BadMessage, match=reason):
+        parse_message(body, RunsWakeup)
+
+
+@examples(500)
+@given(body=st.text() | JSON.map(json.dumps) | st.dictionaries(FIELDS, JSON, max_size=3).map(json.dumps), kind=KINDS)
+def test_no_text_raises_anything_but_bad_message(body: str, kind: type[Wakeup]) -> None:
+    try:
+        found = parse_message(body, kind)
+    except BadMessage as error:
+        # The reason travels with the message to the dead-letter queue.
+        str(error).encode()
+    else:
+        assert found is None or isinstance(found, kind)

@@ -1,0 +1,78 @@
+"""A log line is one JSON object; one with metrics is what CloudWatch's embedded metric format asks for."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from totesys.logs import configure_logs, logger, metrics
+
+
+@pytest.fixture(autouse=True)
+def _logs_left_as_they_were() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("totesys")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    yield
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_metrics_are_well_formed() -> None:
+    fields = metrics({"stage": "load"}, Freshness=(1.5, "Seconds"), RowsWritten=(3, "Count"))
+    metadata = fields["_aws"]
+    assert set(metadata) == {"Timestamp", "CloudWatchMetrics"}
+    assert isinstance(metadata["Timestamp"], int)
+    [directive] = metadata["CloudWatchMetrics"]
+    assert directive == {
+        "Namespace": "totesys",
+        "Dimensions": [["stage"]],
+        "Metrics": [{"Name": "Freshness", "Unit": "Seconds"}, {"Name": "RowsWritten", "Unit": "Count"}],
+    }
+    # Each name in the directive is a member of the line's root.
+    assert all(isinstance(fields[name], str) for name in directive["Dimensions"][0])
+    assert all(isinstance(fields[metric["Name"]], int | float) for metric in directive["Metrics"])
+    assert json.loads(json.dumps(fields)) == fields
+
+
+def test_a_line_carries_its_metrics_at_its_root(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("ingest")
+    fields = metrics({"stage": "load"}, Freshness=(1.5, "Seconds"))
+    logger("totesys.load").info("run successful", run=7, **fields)
+    [line] = lines(capsys)
+    assert fields.items() <= line.items()
+    assert (line["event"], line["run"], line["level"], line["service"]) == ("run successful", 7, "info", "ingest")
+
+
+def test_a_line_is_one_line_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("ingest")
+    logger("totesys.load").info("two\nlines", text="\n\r\u2028 \ud800", thing=object())
+    [line] = lines(capsys)
+    assert line["event"] == "two\nlines"
+
+
+def test_an_error_is_logged_with_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("ingest")
+    try:
+        raise ValueError("broken")
+    except ValueError as error:
+        logger("totesys.load").error("failed", exc_info=error)
+    [line] = lines(capsys)
+    assert "ValueError: broken" in line["exception"]
+
+
+def test_libraries_are_heard_only_when_they_warn(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("ingest")
+    logging.getLogger("botocore").info("chatter")
+    logging.getLogger("botocore").warning("beware of %s", "this")
+    [line] = lines(capsys)
+    assert (line["event"], line["level"]) == ("beware of this", "warning")
