@@ -43,6 +43,8 @@ def place(dsn: str) -> str:
     """Where a DSN leads, without its password: `host:port/database`, or `its DSN` where that cannot be told."""
     try:
         parts = urlsplit(dsn)
+        if "@" in parts.path:  # a password with a slash in it: what follows is no path
+            return "its DSN"
         return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
     except ValueError:
         return "its DSN"
@@ -76,9 +78,12 @@ async def connect(what: str, dsn: str, **session: str) -> AsyncIterator[Connecti
     with database_errors(what, dsn):
         try:
             connection = await asyncpg.connect(dsn, server_settings={**SESSION, **session}, timeout=CONNECT_SECONDS)
-        except (ValueError, asyncpg.ClientConfigurationError) as error:
+        except (ValueError, OverflowError) as error:
+            # Only the driver's own words: Python's would quote a part of the password.
+            reason = str(error) if isinstance(error, asyncpg.ClientConfigurationError) else "it is no URL"
             raise SettingsError(
-                f"The DSN of {what.lower()} cannot be read: {error}. Write postgresql://user:password@host:port/database."
+                f"The DSN of {what.lower()} cannot be read: {reason}. "
+                "Write postgresql://user:password@host:port/database, with %2F for a / in the password."
             ) from None
         try:
             yield connection
