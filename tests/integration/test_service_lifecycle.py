@@ -70,7 +70,9 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-async def test_an_unreachable_source_is_tried_again_until_it_is_back(data_plane: DataPlane, folder: Path) -> None:
+async def test_an_unreachable_source_is_tried_again_until_it_is_back(
+    data_plane: DataPlane, emulator: Emulator, folder: Path
+) -> None:
     with PostgresServer.start(folder, durable=False) as server:
         source = await make_library(server.create_database("library"))
     settings = environment("ingest", data_plane, source_dsn=source) | LIBRARY
@@ -82,9 +84,13 @@ async def test_an_unreachable_source_is_tried_again_until_it_is_back(data_plane:
         await client.post("/trigger")
         await ingest.event("message failed", next="again", level="warning")
         with PostgresServer.start(folder, port=server.port, durable=False):
-            await ingest.event("extraction successful", last_run=1)
-            await ingest.event("message done", receives=2)
+            await ingest.event("extraction successful", runs=[1])
+            await ingest.event("message done")
             assert (await client.get("/health/ready")).status_code == 200
+            emulator.s3.delete_bucket(Bucket=data_plane.processed_bucket)
+            problem = (await client.get("/health/ready")).json()
+            assert (problem["status"], problem["title"]) == (503, "Settings error")
+            assert data_plane.processed_bucket in problem["detail"]
         assert await ingest.stop() == 0
 
 

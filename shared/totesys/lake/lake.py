@@ -33,6 +33,11 @@ class Lake:
     ingest: Bucket
     processed: Bucket
 
+    async def check(self) -> None:
+        """Ask whether both buckets answer."""
+        for bucket in (self.ingest, self.processed):
+            await bucket.get(keys.RUN_NUMBER)
+
     async def counter(self) -> RunCounter | None:
         """The last run number given out; None in a lake that has had no run."""
         return await _read(self.ingest, RunCounter, keys.RUN_NUMBER)

@@ -85,7 +85,7 @@ def _add_health(app: FastAPI, name: str) -> None:
         """Whether everything that the service depends on answers: 503 names what does not."""
         running = _running(request)
         await running.queue.check()
-        await running.stage.lake.counter()
+        await running.stage.lake.check()
         await running.stage.check()
         return Health(service=name)
 
