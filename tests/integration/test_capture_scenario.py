@@ -14,7 +14,8 @@ CHANGED, LATE = 1, 2
 DAY = (
     f"UPDATE sales_order SET units_sold = units_sold + 1000, last_updated = now() WHERE sales_order_id = {CHANGED}",
     """INSERT INTO sales_order SELECT 1 + max(sales_order_id) OVER (), now(), now(), design_id, staff_id,
-       counterparty_id, 77, unit_price, currency_id, agreed_delivery_date, agreed_payment_date, agreed_delivery_location_id
+       counterparty_id, 77, unit_price, currency_id, agreed_delivery_date, agreed_payment_date,
+       agreed_delivery_location_id
        FROM sales_order LIMIT 1""",
     "UPDATE department SET location = 'Leeds' WHERE department_id = (SELECT min(department_id) FROM staff)",
 )

@@ -1,6 +1,7 @@
 """The lake: every run number is given out once, a record says all or nothing, and a part is what its record says."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -21,14 +22,16 @@ from totesys.lake.keys import EMPTY, RUN_NUMBER, record_key
 from totesys.lake.lake import LOOK_BACK, Lake
 from totesys.lake.records import Manifest, RunCounter
 from totesys.lake.upload import PIECE_BYTES, Upload
+from totesys_cli.local.data_plane import DataPlane
 
 CSV = "lending/loan/run=00000001/part-00000.csv"
 
 
 @pytest.fixture
-async def lake(library: Pipeline) -> Lake:
+async def lake(data_plane: DataPlane) -> AsyncIterator[Lake]:
     """A lake that has had no run."""
-    return library.lake
+    async with Pipeline(MODEL, data_plane, "unused", "unused") as pipeline:
+        yield pipeline.lake
 
 
 def empty_manifest(run: int, **fields: Any) -> Manifest:
@@ -54,16 +57,15 @@ async def test_a_run_is_committed_once(lake: Lake) -> None:
     assert await lake.manifest(7) == first
 
 
-@pytest.mark.parametrize("runs", [[1], [1, 5], [3, 3 + LOOK_BACK], [3, 4 + LOOK_BACK], [2 * LOOK_BACK + 1]])
-async def test_the_newest_run_is_found_however_many_numbers_were_given_up_after_it(lake: Lake, runs: list[int]) -> None:
-    for run in runs:
+async def test_the_newest_run_is_found_however_many_numbers_were_given_up_after_it(lake: Lake) -> None:
+    for run in (1, 5, 5 + LOOK_BACK, 6 + 2 * LOOK_BACK, 7 + 5 * LOOK_BACK):
         await lake.commit(empty_manifest(run))
-    for given_up in (0, 1, LOOK_BACK - 1, LOOK_BACK, LOOK_BACK + 1, 5 * LOOK_BACK):
-        counter = RunCounter(lake=uuid4(), last=runs[-1] + given_up)
-        await lake.ingest.put(RUN_NUMBER, counter.model_dump_json().encode())
-        newest = await lake.newest_manifest()
-        assert newest is not None
-        assert newest.run == runs[-1]
+        for given_up in (0, 1, LOOK_BACK - 1, LOOK_BACK, LOOK_BACK + 1, 5 * LOOK_BACK):
+            counter = RunCounter(lake=uuid4(), last=run + given_up)
+            await lake.ingest.put(RUN_NUMBER, counter.model_dump_json().encode())
+            newest = await lake.newest_manifest()
+            assert newest is not None
+            assert newest.run == run
 
 
 async def test_a_lake_without_runs_has_no_newest_run(lake: Lake) -> None:
@@ -72,24 +74,25 @@ async def test_a_lake_without_runs_has_no_newest_run(lake: Lake) -> None:
     assert await lake.newest_manifest() is None
 
 
-@pytest.mark.parametrize(
-    ("body", "fault"),
-    [
-        (b"", "the whole: Invalid JSON"),
-        (empty_manifest(1).model_dump_json()[:-1].encode(), "the whole: Invalid JSON"),
-        (b"[]", "the whole: Input should be an object"),
-        (empty_manifest(1).model_dump_json().replace('"version":1', '"version":2').encode(), "version: Input should"),
-        (empty_manifest(1).model_dump_json().replace('"run":', '"ran":').encode(), "run: Field required"),
-        (b'{"novelty": 1,' + empty_manifest(1).model_dump_json()[1:].encode(), "novelty: Extra inputs"),
-    ],
-)
-async def test_a_record_that_cannot_be_read_is_named_with_its_fault(lake: Lake, body: bytes, fault: str) -> None:
-    await lake.ingest.put(record_key(1, EMPTY), body)
-    with pytest.raises(CorruptObject) as raised:
-        await lake.manifest(1)
-    where = lake.ingest.where("runs/run=00000001/empty.json")
-    assert str(raised.value).startswith(f"{where} is no Manifest of version 1: {fault}")
-    assert str(raised.value).endswith("Restore the object, or run the release that wrote it.")
+WHOLE = empty_manifest(1).model_dump_json().encode()
+FAULTS = {
+    b"": "the whole: Invalid JSON",
+    WHOLE[:-1]: "the whole: Invalid JSON",
+    b"[]": "the whole: Input should be an object",
+    WHOLE.replace(b'"version":1', b'"version":2'): "version: Input should",
+    WHOLE.replace(b'"run":', b'"ran":'): "run: Field required",
+    b'{"novelty": 1,' + WHOLE[1:]: "novelty: Extra inputs",
+}
+
+
+async def test_a_record_that_cannot_be_read_is_named_with_its_fault(lake: Lake) -> None:
+    for body, fault in FAULTS.items():
+        await lake.ingest.put(record_key(1, EMPTY), body)
+        with pytest.raises(CorruptObject) as raised:
+            await lake.manifest(1)
+        where = lake.ingest.where("runs/run=00000001/empty.json")
+        assert str(raised.value).startswith(f"{where} is no Manifest of version 1: {fault}")
+        assert str(raised.value).endswith("Restore the object, or run the release that wrote it.")
 
 
 async def test_a_run_counter_that_cannot_be_read_gives_out_no_number(lake: Lake) -> None:
@@ -128,11 +131,11 @@ async def uploaded(lake: Lake, key: str, chunks: list[bytes]) -> None:
     assert await lake.ingest.get_part(part) == whole
 
 
-@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES])
-async def test_an_object_of_any_size_arrives_as_it_was_written(lake: Lake, size: int) -> None:
-    data = Random(size).randbytes(size)
-    await uploaded(lake, "whole", [data])
-    await uploaded(lake, "in two", [data[: size // 2], data[size // 2 :]])
+async def test_an_object_of_any_size_arrives_as_it_was_written(lake: Lake) -> None:
+    for size in (0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES):
+        data = Random(size).randbytes(size)
+        await uploaded(lake, "whole", [data])
+        await uploaded(lake, "in two", [data[: size // 2], data[size // 2 :]])
 
 
 @given(sizes=st.lists(st.integers(0, PIECE_BYTES), max_size=4), seed=st.integers())
@@ -142,12 +145,12 @@ async def test_an_object_arrives_however_it_is_cut(lake: Lake, sizes: list[int],
     await uploaded(lake, "cut", [random.randbytes(size) for size in sizes])
 
 
-@pytest.mark.parametrize("size", [0, 1, 3 * PIECE_BYTES])
-async def test_an_upload_that_is_given_up_leaves_nothing(lake: Lake, size: int) -> None:
-    upload = Upload(lake.ingest, "given up")
-    await upload.write(bytes(size))
-    await upload.write(bytes(size))
-    await upload.abort()
+async def test_an_upload_that_is_given_up_leaves_nothing(lake: Lake) -> None:
+    for size in (0, 1, 3 * PIECE_BYTES):
+        upload = Upload(lake.ingest, "given up")
+        await upload.write(bytes(size))
+        await upload.write(bytes(size))
+        await upload.abort()
     assert await lake.ingest.get("given up") is None
     left = await lake.ingest.client.list_multipart_uploads(Bucket=lake.ingest.name)
     assert left.get("Uploads", []) == []
