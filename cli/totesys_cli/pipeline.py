@@ -17,6 +17,9 @@ from totesys_cli.local.emulator import Emulator
 from totesys_cli.services import Event, Services, run_services
 from totesys_infra import data_plane_template
 
+# How soon an extraction is tried again when another one of the same source is at work.
+BUSY_SECONDS = 1.0
+
 
 @dataclass
 class Pipeline:
@@ -28,6 +31,7 @@ class Pipeline:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _done: deque[str] = field(default_factory=lambda: deque(maxlen=1000))
     _runs: set[int] = field(default_factory=set)
+    _busy: bool = False
     _given_up: str | None = None
     _ended: str | None = None
 
@@ -44,7 +48,7 @@ class Pipeline:
         """
         self._runs.clear()
         self._given_up = None
-        await self._finish(await self.trigger("ingest", mode=mode))
+        await self._extract(mode)
         await self._finish(await self.trigger("transform"))
         await self._finish(await self.trigger("load"))
         return sorted(self._runs)
@@ -76,11 +80,22 @@ class Pipeline:
             self._done.append(event.fields["message_id"])
         elif event.name == "run successful":
             self._runs.add(event.fields["run"])
+        elif event.name == "another extraction is at work":
+            self._busy = True
         elif event.name == "message failed" and event.fields["next"] == "dead-letter queue":
             self._given_up = f"{event.service} failed: {event.fields['error']}"
         elif event.name == "process ended":
             self._ended = f"{event.service} has ended; its log says why"
         self._news.set()
+
+    async def _extract(self, mode: str) -> None:
+        """Ingest leaves a wake-up alone while another extraction is at work, perhaps for another lake."""
+        while True:
+            self._busy = False
+            await self._finish(await self.trigger("ingest", mode=mode))
+            if not self._busy:
+                return
+            await self.watch(BUSY_SECONDS)
 
     async def _next(self) -> None:
         self._news.clear()

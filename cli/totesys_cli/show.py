@@ -56,6 +56,8 @@ def line(event: Event) -> str | None:
     if event.name == "message failed":
         again = f"tried again in {fields['after_seconds']} s" if "after_seconds" in fields else "given up"
         return f"[red]{event.service} failed[/red], {again}: {_plain(fields['error'])}"
+    if event.name == "another extraction is at work":
+        return "another extraction of this source is at work"
     if event.name == "extraction started" and fields.get("level") == "warning":
         return f"[yellow]everything is extracted:[/yellow] {_plain(fields['reason'])}"
     if event.name in {"rows quarantined", "column not declared"}:
