@@ -13,6 +13,7 @@ from totesys.service.runs import RunDetail
 from totesys_cli import show
 from totesys_cli.databases import Databases
 from totesys_cli.durations import schedule_expression
+from totesys_cli.errors import BadInput
 from totesys_cli.local.places import require_free
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.preflight import check_source, check_warehouse
@@ -109,4 +110,9 @@ def _ports(options: RunOptions) -> dict[str, int]:
 
 
 def _open(log: Path | None, stack: ExitStack) -> IO[str] | None:
-    return None if log is None else stack.enter_context(log.open("a", encoding="utf-8"))
+    if log is None:
+        return None
+    try:
+        return stack.enter_context(log.open("a", encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"The log file {log} can't be written: {error.strerror}. Name another file.") from error

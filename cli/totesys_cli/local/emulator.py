@@ -56,6 +56,8 @@ class Emulator:
     def _start_on(cls, port: int, state: Path | None) -> Self:
         lock = [] if state is None else [lock_folder(state.absolute(), _NAME)]
         try:
+            if state is not None:
+                _make_folder(_objects(state))
             scratch = Path(tempfile.mkdtemp(prefix="totesys-emulator-"))
             token = secrets.token_hex(8)
             log_file = scratch / "log"
@@ -140,6 +142,21 @@ class Emulator:
         self.stop()
 
 
+def _objects(state: Path) -> Path:
+    return state.absolute() / "s3"
+
+
+def _make_folder(folder: Path) -> None:
+    # The emulator would go on without it, and keep nothing.
+    try:
+        folder.mkdir(exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise LocalStackError(
+            f"{_NAME} can't keep its objects in {folder}: {error.strerror}; choose another folder."
+        ) from error
+
+
 def _environment(port: int, scratch: Path, state: Path | None, token: str) -> dict[str, str]:
     """All that the emulator sees: variables of the caller could point it at other state or at real AWS."""
     variables = {
@@ -160,7 +177,7 @@ def _environment(port: int, scratch: Path, state: Path | None, token: str) -> di
     if state is not None:
         # Only what is written through at once. What the emulator saves when it shuts down is not there
         # after a kill, and there would be two ways to come back.
-        variables |= {"S3_PERSIST": "1", "S3_DATA_DIR": str(state.absolute() / "s3")}
+        variables |= {"S3_PERSIST": "1", "S3_DATA_DIR": str(_objects(state))}
     return variables
 
 
