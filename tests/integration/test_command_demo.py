@@ -1,0 +1,47 @@
+"""The commands that need no company of one's own: demo, simulate and help."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.command import Command, Companies, rows
+from totesys.model import MODEL
+from totesys_cli.local.postgres import PostgresServer
+
+
+@pytest.fixture
+def totesys(tmp_path: Path) -> Iterator[Command]:
+    with Command.that_leaves_nothing(tmp_path) as command:
+        yield command
+
+
+def test_the_demo_loads_changes_and_finds_every_table_equal(totesys: Command) -> None:
+    ended = totesys("demo", "--once", "--seed", "3")
+    assert ended.code == 0, ended.words
+    said = ended.words[ended.words.index("The company has written") :]
+    for table in MODEL.tables:
+        compared, equal, *wrong = re.search(rf"{table.name} +([\d,]+) +([\d,]+) +(\d+) +(\d+) +(\d+)", said).groups()  # type: ignore[union-attr]
+        assert compared == equal != "0", table.name
+        assert wrong[:3] == ["0", "0", "0"], table.name
+    assert "equals the source" in said
+
+
+async def test_simulate_says_what_it_has_written(postgres: PostgresServer, totesys: Command) -> None:
+    company = await (await Companies.of(postgres, scale=0.01)).make()
+    before = await rows(company.source_owner, "SELECT max(xmin::text::bigint) FROM sales_order")
+    ended = totesys("simulate", "--source", company.source_owner, "--seconds", "1", "--rate", "200")
+    assert ended.code == 0, ended.words
+    said = re.search(r"Written: ([\d,]+) new and ([\d,]+) changed rows in ([\d,]+) transactions", ended.words)
+    assert said
+    new = "SELECT count(*) FROM {} WHERE xmin::text::bigint > $1"
+    changed = [await rows(company.source_owner, new.format(t.name), before[0][0]) for t in MODEL.sources]
+    assert 0 < sum(found[0][0] for found in changed) <= int(said[1].replace(",", "")) + int(said[2].replace(",", ""))
+
+
+@pytest.mark.parametrize("command", ["", "run", "demo", "simulate", "verify"])
+def test_help_says_what_a_command_does(command: str, totesys: Command) -> None:
+    ended = totesys(*command.split(), "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"Usage: totesys {command}" in ended.words
