@@ -1,0 +1,69 @@
+"""A fact whose dimension is missing is set apart, and its run stays one that can be loaded again."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tests.models.shops import MODEL
+from tests.pipeline import Pipeline
+from tests.sources import execute, rows
+from totesys.events import RunsWakeup
+from totesys.postgres import connect
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.source_database import create_source
+
+SALES = "SELECT sale_id, amount FROM warehouse.fact_sale ORDER BY sale_record_id"
+
+
+@pytest.fixture
+async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+    """A source that takes sales of shops that it does not know."""
+    source = database()
+    async with connect("The source", source) as connection:
+        await create_source(connection, MODEL)
+    await execute(
+        source,
+        "ALTER TABLE sale DROP CONSTRAINT sale_shop_id_fkey",
+        "INSERT INTO region VALUES (1, 'North', now())",
+        "INSERT INTO shop VALUES (1, 'Corner', 1, now())",
+        "INSERT INTO ticket VALUES (1, 'paper', now())",
+        "INSERT INTO sale VALUES (1, 1, 1, 10, NULL, now()), (2, 1, 1, 20, NULL, now())",
+    )
+    async with Pipeline(MODEL, data_plane, source, database()) as opened:
+        await opened.tick()
+        yield opened
+
+
+async def sell(pipeline: Pipeline, *sales: tuple[int, int, int]) -> None:
+    for sale, shop, amount in sales:
+        await execute(pipeline.source_dsn, f"INSERT INTO sale VALUES ({sale}, {shop}, 1, {amount}, NULL, now())")
+    await pipeline.tick()
+
+
+@pytest.mark.parametrize("orphans", [[3], [5], [3, 4, 5], [4, 5]])
+async def test_a_run_with_orphans_is_loaded_again_as_it_was(pipeline: Pipeline, orphans: list[int]) -> None:
+    await sell(pipeline, *((sale, 99 if sale in orphans else 1, sale) for sale in (3, 4, 5)))
+    await sell(pipeline, (6, 99, 6), (7, 1, 7))
+    before = await rows(pipeline.warehouse_dsn, SALES)
+    assert [sale for sale, _ in before] == [sale for sale in range(1, 8) if sale not in {*orphans, 6}]
+    for wakeup in (RunsWakeup(run=2), RunsWakeup(run=3), RunsWakeup(from_run=1, to_run=3), RunsWakeup(run=2)):
+        await pipeline.load.work(wakeup)
+        assert await rows(pipeline.warehouse_dsn, SALES) == before
+    await sell(pipeline, (8, 1, 8))
+    assert await rows(pipeline.warehouse_dsn, SALES) == [*before, (8, 8)]
+
+
+async def test_an_orphan_takes_its_place_when_its_run_is_loaded_again_after_its_dimension_has_come(
+    pipeline: Pipeline,
+) -> None:
+    await sell(pipeline, (3, 1, 3), (4, 99, 4))
+    await sell(pipeline, (5, 1, 5), (6, 99, 6))
+    await execute(pipeline.source_dsn, "INSERT INTO shop VALUES (99, 'New', 1, now())")
+    await pipeline.tick()
+    assert [row["sale_id"] for row in await pipeline.quarantine("fact_sale")] == ["4", "6"]
+    assert await rows(pipeline.warehouse_dsn, SALES) == [(1, 10), (2, 20), (3, 3), (5, 5)]
+    await pipeline.load.work(RunsWakeup(from_run=2, to_run=3))
+    found = await rows(pipeline.warehouse_dsn, SALES)
+    assert found == [(1, 10), (2, 20), (3, 3), (4, 4), (5, 5), (6, 6)]
+    await pipeline.load.work(RunsWakeup(from_run=1, to_run=4))
+    assert await rows(pipeline.warehouse_dsn, SALES) == found
