@@ -74,6 +74,13 @@ async def test_a_lake_without_runs_has_no_newest_run(lake: Lake) -> None:
     assert await lake.newest_manifest() is None
 
 
+async def test_a_lake_that_has_lost_its_run_number_is_not_counted_anew(lake: Lake) -> None:
+    await lake.commit(empty_manifest(3))
+    with pytest.raises(CorruptObject, match="is missing, but the lake has runs up to 3"):
+        await lake.claim_run_number()
+    assert await lake.counter() is None
+
+
 WHOLE = empty_manifest(1).model_dump_json().encode()
 FAULTS = {
     b"": "the whole: Invalid JSON",

@@ -61,6 +61,13 @@ def test_a_model_that_cannot_be_imported_is_named(data_plane: DataPlane) -> None
     assert "TOTESYS_MODEL names 'no.such.model'" in refused("transform", data_plane, model="no.such.model")
 
 
+def test_a_missing_region_is_named(data_plane: DataPlane) -> None:
+    regionless = {k: v for k, v in environment("transform", data_plane).items() if not k.endswith("_REGION")}
+    code, (line,) = run_to_end("transform", regionless | {"AWS_CONFIG_FILE": "/dev/null"})
+    assert code == 2
+    assert line["error"].startswith("AWS_DEFAULT_REGION: no region is set")
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder below one that every account can enter, as Postgres needs it where this runs as root."""

@@ -7,9 +7,10 @@ import pytest
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, value, verified
-from totesys.errors import AccessDenied, WarehouseMismatch
+from totesys.errors import AccessDenied, SettingsError, WarehouseMismatch
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.preflight import check_warehouse
 
 MISSING = "SELECT to_regnamespace('etl') IS NULL"
 
@@ -66,3 +67,10 @@ async def test_a_role_that_may_not_create_schemas_is_told_so(
         await execute(warehouse, f"GRANT CREATE ON DATABASE {warehouse.rpartition('/')[2]} TO {visitor}")
         await pipeline.catch_up()
     assert await verified(source, warehouse, MODEL)
+
+
+async def test_a_schema_that_a_star_or_the_ledger_has_is_refused(database: Callable[[], str]) -> None:
+    warehouse = database()
+    for schema in ("etl", *MODEL.stars):
+        with pytest.raises(SettingsError, match=f"The warehouse schema cannot be {schema}"):
+            await check_warehouse(MODEL, warehouse, schema)

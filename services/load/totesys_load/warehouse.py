@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import asyncpg
 
-from totesys.errors import AccessDenied, WarehouseMismatch
+from totesys.errors import AccessDenied, SettingsError, WarehouseMismatch
 from totesys.postgres import Connection, place
 from totesys.schema import Model
 from totesys.sql import ident
@@ -31,8 +31,11 @@ WHERE n.nspname = ANY ($1)
 async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -> None:
     """Create what the warehouse lacks, inside the caller's transaction.
 
-    Raises WarehouseMismatch that lists every difference, or AccessDenied where the role may not create.
+    Raises WarehouseMismatch that lists every difference, AccessDenied where the role may not create, or
+    SettingsError for a schema that the warehouse needs for something else.
     """
+    if schema in {ddl.ETL, *model.stars}:
+        raise SettingsError(f"The warehouse schema cannot be {schema}, a star's or the ledger's. Name another.")
     catalog = await read_catalog(connection, model, schema)
     found = ddl.differences(model, catalog)
     if found:

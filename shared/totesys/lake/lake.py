@@ -49,9 +49,13 @@ class Lake:
         reraise=True,
     )
     async def claim_run_number(self) -> RunCounter:
-        """The next run number, for the caller alone, however many ask at once. Raises LakeUnavailable."""
+        """The next run number, for the caller alone, however many ask at once.
+
+        Raises LakeUnavailable, or CorruptObject in a lake that has runs and has lost their number.
+        """
         found = await self.ingest.get_with_etag(keys.RUN_NUMBER)
         if found is None:
+            await self._check_new()
             claimed = RunCounter(lake=uuid4(), last=1)
             won = await self.ingest.put_new(keys.RUN_NUMBER, _json(claimed))
         else:
@@ -61,6 +65,15 @@ class Lake:
         if not won:
             raise _RunNumberTaken(f"{self.ingest.where(keys.RUN_NUMBER)} is changed by others all the time.")
         return claimed
+
+    async def _check_new(self) -> None:
+        # Counting from 1 again would write over the parts of earlier runs.
+        runs = await self.ingested()
+        if runs and await self.counter() is None:
+            raise CorruptObject(
+                f"{self.ingest.where(keys.RUN_NUMBER)} is missing, but the lake has runs up to {max(runs)}. "
+                "Restore it: its lake is in every manifest, its last number must be the highest of any run."
+            )
 
     async def newest_manifest(self) -> Manifest | None:
         """The record of the last run that ingest committed, empty or not."""

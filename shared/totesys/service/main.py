@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
+import botocore.session
 import uvicorn
 from fastapi import FastAPI
 
@@ -39,6 +40,7 @@ def run_service(name: str, settings: type[S], wakeup: type[W], open_stage: OpenS
     try:
         read = read_settings(settings)
         load_model(read.model)
+        _require_region()
         listener = _listen(read.host, read.port)
     except TotesysError as error:
         log.error("service not started", error=str(error), kind=type(error).__name__)
@@ -53,6 +55,11 @@ def run_service(name: str, settings: type[S], wakeup: type[W], open_stage: OpenS
     log.info("service stopped")
     if not server.started:
         sys.exit(1)
+
+
+def _require_region() -> None:
+    if not botocore.session.Session().get_config_variable("region"):
+        raise SettingsError("AWS_DEFAULT_REGION: no region is set for S3 and SQS. Set it and start again.")
 
 
 def _lifespan(
