@@ -4,7 +4,7 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,62 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.command import Command, Companies, Company, Ended, rows
+from tests.expected import EXPECTED, ROWS
 from totesys.postgres import connect
 from totesys_cli.local.postgres import PostgresServer
 
-ROWS = {
-    "fact_sales_order": 11_187,
-    "fact_purchase_order": 4_649,
-    "fact_payment": 15_836,
-    "dim_transaction": 15_836,
-    "dim_design": 473,
-    "dim_staff": 20,
-    "dim_location": 30,
-    "dim_counterparty": 20,
-    "dim_currency": 3,
-    "dim_payment_type": 4,
-}
-MOMENTS = """created_at::date AS created_date, created_at::time AS created_time,
-    last_updated::date AS last_updated_date, last_updated::time AS last_updated_time"""
-# What each warehouse table should hold, asked of the source, key first.
-EXPECTED = {
-    "fact_sales_order": f"""
-        SELECT sales_order_id, {MOMENTS}, staff_id AS sales_staff_id, counterparty_id, units_sold, unit_price,
-               currency_id, design_id, agreed_payment_date::date AS agreed_payment_date,
-               agreed_delivery_date::date AS agreed_delivery_date, agreed_delivery_location_id
-        FROM sales_order""",
-    "fact_purchase_order": f"""
-        SELECT purchase_order_id, {MOMENTS}, staff_id, counterparty_id, item_code, item_quantity, item_unit_price,
-               currency_id, agreed_delivery_date::date AS agreed_delivery_date,
-               agreed_payment_date::date AS agreed_payment_date, agreed_delivery_location_id
-        FROM purchase_order""",
-    "fact_payment": f"""
-        SELECT payment_id, {MOMENTS}, transaction_id, counterparty_id, payment_amount, currency_id, payment_type_id,
-               paid, payment_date::date AS payment_date
-        FROM payment""",
-    "dim_transaction": """
-        SELECT transaction_id, transaction_type::text AS transaction_type, sales_order_id, purchase_order_id
-        FROM transaction""",
-    "dim_design": "SELECT design_id, design_name, file_location, file_name FROM design",
-    "dim_staff": """
-        SELECT staff_id, first_name, last_name, d.department_name, coalesce(d.location, 'Unknown') AS location,
-               email_address
-        FROM staff s, department d WHERE d.department_id = s.department_id""",
-    "dim_location": """
-        SELECT address_id AS location_id, address_line_1, address_line_2, district, city, postal_code, country, phone
-        FROM address""",
-    "dim_counterparty": """
-        SELECT c.counterparty_id, c.counterparty_legal_name, a.address_line_1 AS counterparty_legal_address_line_1,
-               a.address_line_2 AS counterparty_legal_address_line_2, a.district AS counterparty_legal_district,
-               a.city AS counterparty_legal_city, a.postal_code AS counterparty_legal_postal_code,
-               a.country AS counterparty_legal_country, a.phone AS counterparty_legal_phone_number
-        FROM counterparty c, address a WHERE a.address_id = c.legal_address_id""",
-    "dim_currency": """
-        SELECT currency_id, currency_code, CASE currency_code WHEN 'GBP' THEN 'Pound Sterling'
-               WHEN 'USD' THEN 'US Dollar' WHEN 'EUR' THEN 'Euro' END AS currency_name
-        FROM currency""",
-    "dim_payment_type": "SELECT payment_type_id, payment_type_name::text AS payment_type_name FROM payment_type",
-}
 LAKE_KEY = re.compile(
     r"(?P<schema>sales|purchases|payments|conformed)/(?P<table>\w+)/run=(?P<run>[0-9]{8})/part-[0-9]{5}\.(csv|parquet)"
 )
@@ -193,7 +141,6 @@ def test_the_first_call_says_what_it_has_loaded(first: Ended) -> None:
     assert first.code == 0, first.err
     for table, count in ROWS.items():
         assert re.search(rf"{table}\W+{count:,}\W+{count:,}\W+0\b", first.words), table
-    assert "Traceback" not in first.words
 
 
 async def test_every_value_is_what_the_source_says(story: Story, first: Ended) -> None:
@@ -228,8 +175,7 @@ async def test_the_lake_holds_the_run_in_files_that_anyone_can_read(story: Story
             in_order = sorted(pq.read_table(path).to_pylist(), key=lambda row: next(iter(row.values())))
             assert in_order == [dict(row) for row in await story.source(f"{query} ORDER BY 1")], table
     assert {table for _, table in built} == {*EXPECTED, "dim_date"}
-    assert ("sales", "fact_sales_order") in built
-    assert ("conformed", "dim_staff") in built
+    assert {("sales", "fact_sales_order"), ("conformed", "dim_staff")} <= built.keys()
 
 
 async def test_a_run_without_a_change_writes_nothing_but_its_record(
@@ -301,25 +247,3 @@ def test_verify_finds_all_equal_again_once_it_is_mended(story: Story, changes: C
     ended = story.verify("--json")
     assert ended.code == 0
     assert json.loads(ended.out)["equal"] is True
-
-
-@pytest.fixture
-def totesys(tmp_path: Path) -> Iterator[Command]:
-    with Command.that_leaves_nothing(tmp_path) as command:
-        yield command
-
-
-async def test_without_state_all_is_extracted_again_and_nothing_doubled(companies: Companies, totesys: Command) -> None:
-    company = await companies.make()
-    first, second = (totesys("run", *company.arguments, "--once", "--json") for _ in range(2))
-    assert first.code == second.code == 0, first.err + second.err
-    (loaded,), (again,) = json.loads(first.out), json.loads(second.out)
-    for run in (loaded, again):
-        assert run["run"] == 1
-        assert {name: table["rows"] for name, table in run["loaded"].items()}.items() >= ROWS.items()
-        assert all(run["stages"][stage]["seconds"] > 0 for stage in ("ingest", "transform", "load"))
-        assert 0 < run["freshness"] < 1800
-    assert {name: table["written"] for name, table in loaded["loaded"].items()}.items() >= ROWS.items()
-    assert {table["written"] for table in again["loaded"].values()} == {0}
-    counts = {table: (await rows(company.warehouse, f"SELECT count(*) FROM warehouse.{table}"))[0][0] for table in ROWS}
-    assert counts == ROWS
