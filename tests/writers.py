@@ -1,5 +1,6 @@
 """Sessions that change a source at the same time, in an order that a seed decides."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -35,6 +36,8 @@ class Writers:
         self._tables = sorted_by_references(model.sources)
         self._random = random
         self._sessions = [Session(connection) for connection in connections]
+        # What each row committed has been, for it may become that again.
+        self._earlier: dict[Row, list[dict[str, object]]] = defaultdict(list)
         self._free_keys = random.sample(range(1, 1_000_000), 10_000)
         self._committed: dict[str, list[int]] = {table.name: [] for table in self._tables}
 
@@ -96,7 +99,7 @@ class Writers:
 
     async def _change(self, session: Session) -> None:
         table = self._random.choices(self._tables, [4 if t.capture is Capture.CHANGES else 1 for t in self._tables])[0]
-        if self._random.random() < 0.3:
+        if self._random.random() < 0.15:
             await self._insert(session, table)
         else:
             await self._update(session, table)
@@ -120,19 +123,25 @@ class Writers:
         ]
         if not keys:
             return
-        # Newer rows more often, so that some rows change again and again.
-        key = keys[-1 - int(len(keys) * self._random.random() ** 3)]
-        columns = [c for c in table.columns if c.name != table.key and (self._random.random() < 0.5)]
-        if not columns:
-            assignments, values = f"{ident(table.key)} = {ident(table.key)}", []
-        else:
-            assignments = ", ".join(f"{ident(c.name)} = ${number}" for number, c in enumerate(columns, start=2))
-            values = [self._value(session, column) for column in columns]
+        # The newest rows nearly always, so that some change again and again.
+        key = keys[-1 - int(len(keys) * self._random.random() ** 8)]
+        earlier = self._earlier[table.name, key]
+        if (table.name, key) not in session.locked:
+            query = f"SELECT * FROM {ident(table.name)} WHERE {ident(table.key)} = $1"
+            earlier.append(dict(await session.connection.fetchrow(query, key) or {}))
+        back = earlier and self._random.random() < 0.4
+        changed = self._random.choice(earlier) if back else self._changed(session, table)
+        values = {table.key: key, **changed}
+        assignments = ", ".join(f"{ident(name)} = ${number}" for number, name in enumerate(values, start=1))
         await session.connection.execute(
-            f"UPDATE {ident(table.name)} SET {assignments} WHERE {ident(table.key)} = $1", key, *values
+            f"UPDATE {ident(table.name)} SET {assignments} WHERE {ident(table.key)} = $1", *values.values()
         )
         if session.open:
             session.locked.add((table.name, key))
+
+    def _changed(self, session: Session, table: SourceTable) -> dict[str, object]:
+        columns = [c for c in table.columns if c.name != table.key and self._random.random() < 0.5]
+        return {column.name: self._value(session, column) for column in columns}
 
     def _value(self, session: Session, column: Column) -> object:
         if column.references:

@@ -25,9 +25,9 @@ from totesys_cli.source_database import create_source
 from totesys_cli.verify import equal, verify
 from totesys_load.stage import Load
 
-SEEDS = [f"20261122-{number}" for number in range(8 * TIMES)]
+SEEDS = [f"20261122-{number}" for number in range(6 * TIMES)]
 SESSIONS = 3
-STEPS = 60
+STEPS = 40
 FIRST_ROWS = 250
 PAGE_BYTES = 8192
 
@@ -57,11 +57,11 @@ class History:
     async def step(self) -> None:
         """Whatever comes next."""
         steps = {
-            self._writers.act: 60,
-            self.tick: 10,
+            self.write: 20,
+            self.tick: 12,
             self.extract: 6,
             self.extract_everything: 2,
-            self.extract_and_break_off: 2,
+            self.extract_and_break_off: 6,
             self.all_at_once: 3,
             self.transform: 2,
             self.repeat: 4,
@@ -71,6 +71,10 @@ class History:
         step = self._random.choices(list(steps), list(steps.values()))[0]
         print(step.__name__)
         await step()
+
+    async def write(self) -> None:
+        for _ in range(self._random.randint(1, 20)):
+            await self._writers.act()
 
     async def tick(self) -> None:
         await self.extract()
@@ -95,7 +99,7 @@ class History:
     async def extract_and_break_off(self) -> None:
         replica = self._replica()
         lake = self._pipeline.lake
-        replica.ingest.lake = StoppingLake(lake.ingest, lake.processed, iter(range(self._random.randrange(5))))
+        replica.ingest.lake = StoppingLake(lake.ingest, lake.processed, iter(range(self._random.randrange(4))))
         sight, before = await self.audit.look(), await lake.newest_manifest()
         with suppress(LakeUnavailable):
             await replica.ingest.work(ExtractWakeup(mode=self._random.choice(["changes", "full"])))
@@ -173,7 +177,7 @@ async def history(random: Random, database: Callable[[], str], data_plane: DataP
     source_dsn = database()
     sizes = {
         "part_bytes": random.choice([PAGE_BYTES, 3 * PAGE_BYTES]),
-        "run_bytes": random.choice([1, 10_000, 1_000_000]),
+        "run_bytes": random.choice([1, 1, 10_000, 1_000_000]),
         "connections": random.randint(1, 3),
     }
     async with AsyncExitStack() as stack:
