@@ -20,6 +20,8 @@ from totesys_ingest.plan import Job
 WHAT = "The source"
 # The key of the advisory lock: any number, but the same for every ingest.
 LOCK = 0x746F7465737973
+# Whoever waits to change a table keeps all others from it meanwhile: then the extraction gives way.
+LOCK_TIMEOUT = "60s"
 
 # The oid tells databases of one server apart; the timeline changes when a standby or a backup takes over.
 _SNAPSHOT = """
@@ -70,9 +72,14 @@ class Source:
         )
         return bool(await self.connection.fetchval(query))
 
-    async def take_snapshot(self) -> Snapshot:
-        """Begin the transaction whose snapshot all extracting connections share."""
+    async def take_snapshot(self, tables: Iterable[SourceTable]) -> Snapshot:
+        """Begin the transaction whose snapshot all extracting connections share.
+
+        Rows keep their pages until it ends: VACUUM FULL would move them between one part and the next.
+        """
+        names = ", ".join(qualified(self.schema, table.name) for table in tables)
         await self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        await self.connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
         row = await self.connection.fetchrow(_SNAPSHOT)
         assert row is not None
         return Snapshot(**dict(row))
@@ -152,6 +159,7 @@ async def open_source(dsn: str, schema: str, longest: timedelta = timedelta(hour
         "statement_timeout": str(int(longest.total_seconds() * 1000)),
         # The connection that holds the snapshot is idle while the others extract.
         "idle_in_transaction_session_timeout": "0",
+        "lock_timeout": LOCK_TIMEOUT,
     }
     async with connect(WHAT, dsn, **session) as connection:
         try:

@@ -54,7 +54,7 @@ class Ingest:
         await self._check_contract(source)
         last = await self.lake.newest_manifest()
         snapshot_time = datetime.now(UTC)
-        snapshot = await source.take_snapshot()
+        snapshot = await source.take_snapshot(self.model.sources)
         start = choose_start(wakeup.mode, last, snapshot)
         say = log.warning if start.warning else log.info
         say("extraction started", everything=start.xmin is None, reason=start.reason)
