@@ -81,7 +81,7 @@ async def _round(console: Console, pipeline: Pipeline, owner: str, databases: Da
     while not writing.done():
         await asyncio.wait({writing}, timeout=TICK_SECONDS)
         await pipeline.extract()
-    console.print(f"The company has written {show.written(writing.result())}.")
+    console.print(f"The company has written {show.written(writing.result())}.", soft_wrap=True)
     await pipeline.extract()
     if not await run_verification(console, databases, json=False):
         raise StageFailed("The warehouse is not what the source says.")
@@ -89,7 +89,7 @@ async def _round(console: Console, pipeline: Pipeline, owner: str, databases: Da
 
 def _tell(console: Console, event: Event) -> None:
     if text := show.line(event):
-        console.print(text)
+        console.print(text, soft_wrap=True)
 
 
 def _show_inside(console: Console, pipeline: Pipeline, owner: str, warehouse: str) -> None:

@@ -50,7 +50,7 @@ async def run_once(databases: Databases, options: RunOptions, console: Console) 
             if text := show.line(event):
                 status.update(text)
                 if event.name != "run successful":
-                    status.console.print(text)
+                    status.console.print(text, soft_wrap=True)
 
         async with run_pipeline(
             databases, on_event=tell, state=options.state, ports=_ports(options), log=_open(options.log, stack)
@@ -75,9 +75,9 @@ async def run_on_schedule(databases: Databases, options: RunOptions, every: time
 
     def tell(event: Event) -> None:
         if options.json:
-            console.print_json(data=dict(event.fields), default=str)
+            console.print_json(data=dict(event.fields), default=str, indent=None)
         elif text := show.line(event):
-            console.print(text)
+            console.print(text, soft_wrap=True)
 
     with ExitStack() as stack:
         async with run_pipeline(

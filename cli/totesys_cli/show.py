@@ -35,7 +35,7 @@ def show_run(console: Console, run: RunDetail) -> None:
     if run.stages["ingest"].state == "empty":
         console.print(f"[bold]Run {run.run}[/bold] is empty: nothing had changed. {_seconds(run)}")
         return
-    table = Table(title=f"Run {run.run}", title_justify="left", caption=_seconds(run), caption_justify="left")
+    table = Table(title=f"Run {run.run}", title_justify="left")
     table.add_column("table")
     for name in ("rows", "written", "quarantined"):
         table.add_column(name, justify="right")
@@ -43,6 +43,7 @@ def show_run(console: Console, run: RunDetail) -> None:
         rejected = run.quarantine[name].rows if name in run.quarantine else 0
         table.add_row(name, f"{loaded.rows:,}", f"{loaded.written:,}", f"{rejected + loaded.quarantined:,}")
     console.print(table)
+    console.print(_seconds(run), soft_wrap=True)
 
 
 def line(event: Event) -> str | None:

@@ -43,7 +43,7 @@ def place(dsn: str) -> str:
     """Where a DSN leads, without its password: `host:port/database`, or `its DSN` where that cannot be told."""
     try:
         parts = urlsplit(dsn)
-        if "@" in parts.path:  # a password with a slash in it: what follows is no path
+        if "@" in parts.path + parts.query + parts.fragment:  # a password with / ? or # in it is cut there
             return "its DSN"
         return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
     except ValueError:

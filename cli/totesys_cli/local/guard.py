@@ -3,9 +3,10 @@
     python -I -S guard.py [--signal INT|TERM] [--grace SECONDS] [--user NAME] [--remove DIR ...] COMMAND ...
 
 Each COMMAND is a JSON array of arguments. They run one after another, each as a child in a session of its
-own, until one fails. The guard's standard input is a pipe whose other end only the parent holds: when it is
-at end of file the parent is gone, however it ended, and the guard stops the child, removes the folders and
-exits with the child's code (128 + n where signal n ended it). SIGTERM to the guard does the same.
+own, until one fails. The guard's standard input is a pipe whose other end only the parent holds. A byte from it, or
+SIGTERM to the guard, orders the stop: the child has the grace to end, then the folders are removed, and the guard
+exits with the child's code (128 + n where signal n ended it). End of file means that the parent is gone, however it
+ended: the same, but nobody waits for work at hand any more, so the child has a second at the most.
 
 Standard library only, and imports little: a guard is started for every process of the stack.
 """
@@ -25,6 +26,7 @@ from types import FrameType
 _CAN_NOT_START = 127
 _SIGNALLED = 128
 _REMOVE_SECONDS = 5.0
+_ABANDONED_GRACE = 1.0
 
 
 class _Watch:
@@ -32,6 +34,7 @@ class _Watch:
 
     def __init__(self) -> None:
         self.stopping = False
+        self.abandoned = False
         self._woken, write_end = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(write_end, False)
@@ -72,8 +75,9 @@ class _Watch:
         if self._woken in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._woken, 4096)
-        if 0 in ready and not os.read(0, 4096):
+        if 0 in ready:
             self.stopping = True
+            self.abandoned = not os.read(0, 1)
 
 
 def _kill_group(child: "subprocess.Popen[bytes]") -> None:
@@ -97,7 +101,8 @@ def _run(command: Sequence[str], watch: _Watch, options: argparse.Namespace) -> 
         return _CAN_NOT_START
     if not watch.until(child, None):
         child.send_signal(getattr(signal, f"SIG{options.signal}"))
-        watch.until(child, time.monotonic() + options.grace)
+        grace = min(options.grace, _ABANDONED_GRACE) if watch.abandoned else options.grace
+        watch.until(child, time.monotonic() + grace)
     _kill_group(child)
     code: int = child.wait()
     return code if code >= 0 else _SIGNALLED - code

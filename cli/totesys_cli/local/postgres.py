@@ -147,7 +147,7 @@ class PostgresServer:
     def dsn(self, database: str = "postgres", *, user: str = SUPERUSER, password: str | None = None) -> str:
         """The address of a database, for asyncpg and libpq; without `password`, the superuser's."""
         secret = self._password if password is None else password
-        return f"postgresql://{quote(user)}:{quote(secret)}@{LOOPBACK}:{self.port}/{quote(database)}"
+        return f"postgresql://{_escaped(user)}:{_escaped(secret)}@{LOOPBACK}:{self.port}/{_escaped(database)}"
 
     def create_database(self, name: str) -> str:
         """Create an empty database; its DSN. Raises `asyncpg.DuplicateDatabaseError` if it is there."""
@@ -243,6 +243,10 @@ def _state_lines(home: _Home) -> list[str]:
         return (home.data / "postmaster.pid").read_text().splitlines()
     except OSError:
         return []
+
+
+def _escaped(part: str) -> str:
+    return quote(part, safe="")
 
 
 def _quoted(identifier: str) -> str:

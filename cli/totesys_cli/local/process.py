@@ -97,7 +97,9 @@ class Guarded:
 
     def request_stop(self) -> None:
         """Order the stop, and don't wait for it."""
-        if self._guard.stdin is not None:
+        if self._guard.stdin is not None and not self._guard.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self._guard.stdin.write(b"\n")
             with contextlib.suppress(BrokenPipeError):
                 self._guard.stdin.close()
 

@@ -47,7 +47,8 @@ def _verdict(comparisons: Iterable[TableComparison]) -> Text:
 
 def _sample(comparison: TableComparison, sample: Sample) -> Text:
     expected, found = _value(sample.expected), _value(sample.found)
-    return Text(f"{comparison.table} {sample.key}, {sample.column}: expected {expected}, found {found}")
+    text = f"{comparison.table} {sample.key}, {sample.column}: expected {expected}, found {found}"
+    return Text(text, no_wrap=True, overflow="ignore")
 
 
 def _value(text: str | None) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+import aiohttp
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -41,7 +42,7 @@ def lake_errors(what: str) -> Iterator[None]:
         if status < 500 and code not in {"SlowDown", "Throttling", "RequestTimeout", "ThrottlingException"}:
             raise
         raise LakeUnavailable(f"AWS cannot serve {what} now: {error}.") from error
-    except (BotoCoreError, OSError, TimeoutError) as error:
+    except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as error:
         raise LakeUnavailable(f"{what} cannot be reached: {error}.") from error
 
 
