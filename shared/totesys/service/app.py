@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Body, Depends, FastAPI, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_offline import FastAPIOffline
 from fastapi_problem.error import NotFoundProblem, Problem, ServerProblem, UnauthorisedProblem
 from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new_exception_handler
 from pydantic import BaseModel
@@ -59,7 +60,7 @@ def make_app(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
 ) -> FastAPI:
     """The app of the service `name`. `lifespan` must set `app.state.running` to a Running."""
-    app = FastAPI(title=f"totesys {name}", version="0.1.0", lifespan=lifespan)
+    app = FastAPIOffline(title=f"totesys {name}", version="0.1.0", lifespan=lifespan)
     add_exception_handler(
         app,
         new_exception_handler(
