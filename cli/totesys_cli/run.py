@@ -90,7 +90,7 @@ async def run_on_schedule(databases: Databases, options: RunOptions, every: time
         ) as pipeline:
             if not options.json:
                 show_addresses(console, pipeline)
-                console.print(f"Every {every}. Ctrl-C ends it.")
+                console.print(f"An extraction every {every.total_seconds():.0f} s. Ctrl-C ends it.")
             await pipeline.trigger("ingest", mode="changes")
             while True:
                 await pipeline.watch(every.total_seconds())
