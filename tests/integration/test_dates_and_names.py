@@ -17,10 +17,12 @@ from totesys_cli.local.data_plane import DataPlane
 
 BAD_DATES = ["2022-13-45", "", "2022-1-5", "+2022-1-03", "0000-01-01", "2022-02-29", "٢٠٢٢-٠١-٠٣"]
 BAD_DATES += [" 2022-01-03", "2022-01-03\n"]
+# Postgres holds every character but NUL.
+CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+TEXTS = st.text(CHARACTERS, max_size=12)
 NEARLY_DATES = st.from_regex(r"[0-9]{4}-[01][0-9]-[0-3][0-9]", fullmatch=True) | st.from_regex(
-    r"[ +]?\d{1,4}[-/]\d{1,2}[-/]\d{1,2}\s?"
+    r".?\d{1,4}[-/]\d{1,2}[-/]\d{1,2}\s?", fullmatch=True, alphabet=CHARACTERS
 )
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 
 @pytest.fixture
