@@ -36,9 +36,8 @@ class Pipeline:
     _ended: str | None = None
 
     async def trigger(self, stage: str, **wakeup: str) -> str:
-        """Wake a service; the id of the message."""
-        answer = await self.http.post(f"{self.services.addresses[stage]}/trigger", json=wakeup)
-        answer.raise_for_status()
+        """Wake a service; the id of the message. Raises StageFailed."""
+        answer = await self._request("POST", stage, "/trigger", wakeup)
         return str(answer.json()["message_id"])
 
     async def extract(self, mode: str = "changes") -> list[int]:
@@ -54,10 +53,17 @@ class Pipeline:
         return sorted(self._runs)
 
     async def run(self, number: int) -> RunDetail:
-        """What the stages did with a run."""
-        answer = await self.http.get(f"{self.services.addresses['load']}/runs/{number}")
-        answer.raise_for_status()
-        return RunDetail.model_validate(answer.json())
+        """What the stages did with a run. Raises StageFailed."""
+        return RunDetail.model_validate((await self._request("GET", "load", f"/runs/{number}")).json())
+
+    async def _request(
+        self, method: str, stage: str, path: str, body: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        try:
+            answer = await self.http.request(method, f"{self.services.addresses[stage]}{path}", json=body)
+            return answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise StageFailed(f"{stage} does not answer {method} {path}: {error}") from error
 
     async def listen(self) -> None:
         """Take the services' log lines as they come, for ever."""
@@ -127,7 +133,8 @@ async def run_pipeline(
         plane = await asyncio.to_thread(emulator.apply, data_plane_template(), "totesys", schedule)
         async with (
             run_services(plane, databases.environment(), ports, log) as services,
-            httpx.AsyncClient(timeout=30) as http,
+            # A service closes a connection that is idle, perhaps just when it is used again.
+            httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_keepalive_connections=0)) as http,
         ):
             pipeline = Pipeline(services, http, on_event)
             listener = asyncio.create_task(pipeline.listen())

@@ -31,13 +31,17 @@ def build(table: WarehouseTable, sources: Mapping[str, Rows], source_key: str) -
     assert table.build is not None
     unreadable = sources[table.sources[0]].unreadable
     first, *others = (sources[name].frame for name in table.sources)
-    first = first.join(unreadable, left_on=source_key, right_on="key", how="anti")
+    if not unreadable.is_empty():
+        first = first.join(unreadable, left_on=source_key, right_on="key", how="anti")
     made = table.build(first.lazy(), *(frame.lazy() for frame in others)).select(_declared(table)).collect()
-    made = made.sort(table.key)
+    if not made[table.key].is_sorted():
+        made = made.sort(table.key)
     if len(table.sources) > 1 and made[table.key].n_unique() != made.height:
         raise ModelError(f"The function that builds {table.name} gives more than one row for a {table.key}.")
     rejected = _rejected(table, made)
     lost = _lost(first[source_key], made[table.key])
+    if rejected.is_empty() and lost.is_empty() and unreadable.is_empty():
+        return Built(made, rejected)
     unreadable = unreadable.with_columns(pl.col("key").cast(made.schema[table.key]))
     return Built(made.drop_nulls(_required(table)), pl.concat([rejected, lost, unreadable]).sort("key"))
 

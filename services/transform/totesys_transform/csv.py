@@ -19,7 +19,8 @@ _NULLS: dict[str, object] = {
     "true_values": ["t"],
     "false_values": ["f"],
 }
-_BLOCK_BYTES = 4 * 1024 * 1024
+# Every thread holds a few blocks, as read and as parsed.
+_BLOCK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)

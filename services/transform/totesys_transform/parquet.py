@@ -25,5 +25,9 @@ def to_plain_parquet(frame: pl.DataFrame) -> bytes:
 
 def _write(table: pa.Table) -> bytes:
     sink = io.BytesIO()
-    pyarrow.parquet.write_table(table, sink, compression="zstd", row_group_size=_ROW_GROUP)
+    # A dictionary of numbers that hardly repeat costs time and makes the object larger.
+    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    pyarrow.parquet.write_table(
+        table, sink, compression="zstd", row_group_size=_ROW_GROUP, use_dictionary=texts or False
+    )
     return sink.getvalue()

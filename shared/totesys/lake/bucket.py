@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 # Five tries with the client's own jittered back-off; no socket is read for longer than a minute.
 CLIENT_CONFIG = AioConfig(
-    connect_timeout=5, read_timeout=60, max_pool_connections=32, retries={"mode": "standard", "max_attempts": 5}
+    connect_timeout=5,
+    read_timeout=60,
+    max_pool_connections=32,
+    retries={"mode": "standard", "max_attempts": 5},
+    # What is read is compared with its manifest's checksum anyway.
+    response_checksum_validation="when_required",
 )
 
 _MISSING = {"NoSuchKey", "404"}
