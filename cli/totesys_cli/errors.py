@@ -4,6 +4,8 @@ from totesys.errors import TotesysError
 
 FAILED = 1
 WRONG_CALL = 2
+# As shells say of what Ctrl-C ended.
+INTERRUPTED = 130
 
 
 class StageFailed(TotesysError):

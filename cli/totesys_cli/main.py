@@ -4,7 +4,6 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ from rich.console import Console
 from totesys.errors import TotesysError
 from totesys_cli.databases import Databases
 from totesys_cli.durations import parse_period
-from totesys_cli.errors import FAILED, WRONG_CALL, StageFailed
+from totesys_cli.errors import FAILED, INTERRUPTED, WRONG_CALL, StageFailed
 from totesys_cli.local.errors import LocalStackError
 
 app = typer.Typer(
@@ -55,7 +54,8 @@ def run(
     period = parse_period(every)
     console = Console()
     _run_until_stopped(
-        run_once(databases, options, console) if once else run_on_schedule(databases, options, period, console)
+        run_once(databases, options, console) if once else run_on_schedule(databases, options, period, console),
+        has_end=once,
     )
 
 
@@ -68,7 +68,7 @@ def demo(
     """The whole system on this machine with generated data, live, verified."""
     from totesys_cli.demo import run_demo
 
-    _run_until_stopped(run_demo(Console(), once=once, seed=seed, rate=rate))
+    _run_until_stopped(run_demo(Console(), once=once, seed=seed, rate=rate), has_end=once)
 
 
 @app.command()
@@ -117,8 +117,8 @@ def _end(error: Exception, code: int) -> None:
     sys.exit(code)
 
 
-def _run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run until it ends, or until Ctrl-C or SIGTERM, which end it in order."""
+def _run_until_stopped(work: Coroutine[Any, Any, None], *, has_end: bool = False) -> None:
+    """Run until it ends, or until Ctrl-C or SIGTERM, which end it in order: too early if it `has_end` of its own."""
 
     async def stoppable() -> None:
         task = asyncio.current_task()
@@ -127,5 +127,8 @@ def _run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         await work
 
-    with suppress(asyncio.CancelledError):
+    try:
         asyncio.run(stoppable())
+    except asyncio.CancelledError:
+        if has_end:
+            sys.exit(INTERRUPTED)

@@ -56,7 +56,7 @@ def test_ctrl_c_ends_it_even_while_it_starts(processes: int, company: Company, t
         eventually(lambda: len(totesys.processes()) >= processes)
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate()
-    assert (process.returncode, out, errors) == (0, "", "")
+    assert (process.returncode, out, errors) == (130, "", "")
 
 
 def test_when_it_is_killed_its_servers_end_and_the_next_call_goes_on(
