@@ -1,11 +1,12 @@
 """Source databases for tests: made as declared, with a few rows."""
 
+import asyncio
 from typing import Any
 
 from tests.models.library import MODEL as LIBRARY
 from totesys.model import MODEL as COMPANY
 from totesys.model.simulation import fill
-from totesys.postgres import connect
+from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys_cli.source_database import create_source
@@ -29,6 +30,13 @@ async def value(dsn: str, query: str, *parameters: object) -> Any:
     """The single value that a query gives."""
     async with connect("The database", dsn) as connection:
         return await connection.fetchval(query, *parameters)
+
+
+async def until_there_is(connection: Connection, query: str) -> None:
+    """Wait until a query gives a row."""
+    async with asyncio.timeout(20):
+        while not await connection.fetch(query):  # noqa: ASYNC110 - what is waited for is in another process
+            await asyncio.sleep(0.02)
 
 
 async def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:

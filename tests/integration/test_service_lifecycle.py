@@ -13,7 +13,7 @@ import pytest
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, run_to_end, running
-from tests.sources import execute, make_library, verified
+from tests.sources import execute, make_library, until_there_is, verified
 from totesys.events import ExtractWakeup
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
@@ -109,7 +109,7 @@ async def test_work_that_does_not_end_in_time_is_given_back_at_sigterm(
     async with running("ingest", settings) as ingest, connect("The source", source) as other, other.transaction():
         await other.execute("LOCK TABLE loan IN ACCESS EXCLUSIVE MODE")
         sent = emulator.sqs.send_message(QueueUrl=data_plane.ingest_queue_url, MessageBody="{}")
-        await ingest.event("extraction started")
+        await until_there_is(other, "SELECT FROM pg_locks WHERE NOT granted AND relation = 'loan'::regclass")
         assert await ingest.stop() == 0
     (message,) = emulator.sqs.receive_message(QueueUrl=data_plane.ingest_queue_url, WaitTimeSeconds=20)["Messages"]
     assert message["MessageId"] == sent["MessageId"]

@@ -7,6 +7,7 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
+from tests.sources import until_there_is
 from totesys.errors import DatabaseUnavailable
 from totesys.model import MODEL
 from totesys.model.simulation import ROWS, Counts, fill, simulate
@@ -40,12 +41,6 @@ async def contents(dsn: str) -> dict[str, list[tuple[object, ...]]]:
 
 async def rows_of(connection: Connection, table: str) -> list[tuple[object, ...]]:
     return [tuple(row) for row in await connection.fetch(f"SELECT * FROM {ident(table)} ORDER BY 1")]
-
-
-async def until_there_is(connection: Connection, query: str) -> None:
-    async with asyncio.timeout(20):
-        while not await connection.fetch(query):  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.02)
 
 
 async def test_a_past_of_full_size_has_the_rows_that_it_says(database: Callable[[], str]) -> None:
