@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _NAME = "The AWS emulator"
 _START_SECONDS = 60.0
-_STOP_SECONDS = 10.0
+# Whatever it keeps is on disk before a request is answered; it would wait some seconds for idle connections to close.
+_STOP_SECONDS = 0.3
 _POLL_SECONDS = 0.02
 _ANSWER_SECONDS = 1.0
 
