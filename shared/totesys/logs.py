@@ -3,11 +3,19 @@
 import logging
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
 NAMESPACE = "totesys"
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Lines that are of no use once their reader has gone: this process is about to be stopped."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        if not isinstance(sys.exception(), BrokenPipeError):
+            super().handleError(record)
 
 
 def configure_logs(service: str) -> None:
@@ -23,7 +31,7 @@ def configure_logs(service: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Lines(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
+from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
@@ -76,3 +78,13 @@ def test_libraries_are_heard_only_when_they_warn(capsys: pytest.CaptureFixture[s
     logging.getLogger("botocore").warning("beware of %s", "this")
     [line] = lines(capsys)
     assert (line["event"], line["level"]) == ("beware of this", "warning")
+
+
+def test_a_service_whose_reader_has_gone_says_nothing_of_it() -> None:
+    script = "from totesys.logs import *; configure_logs('load'); input(); logger('totesys').info('service stopped')"
+    process = Popen([sys.executable, "-c", script], stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, errors = process.communicate(b"\n")
+    assert b"Logging error" not in errors
