@@ -63,11 +63,13 @@ class _Home:
     def password(self) -> str:
         """The superuser's password, made up the first time."""
         if not self.password_file.exists():
-            text = secrets.token_urlsafe(24)
-            descriptor = os.open(self.password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(text)
-            self._give_away(self.password_file)
+            # Whole and the server's own before it has its name: who is killed in between leaves nothing that counts.
+            draft = self.password_file.with_suffix(".new")
+            draft.unlink(missing_ok=True)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(24))
+            self._give_away(draft)
+            draft.rename(self.password_file)
         return self.password_file.read_text()
 
     def prepare(self) -> None:
