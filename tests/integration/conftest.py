@@ -1,6 +1,9 @@
-"""The library's pipeline in the test's own process, and a role with no rights."""
+"""The library's pipeline in the test's own process, a role with no rights, and a folder for a server."""
 
-from collections.abc import AsyncIterator, Callable
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +27,12 @@ async def visitor(postgres: PostgresServer) -> AsyncIterator[str]:
     await execute(postgres.dsn(), "CREATE ROLE visitor LOGIN PASSWORD 'visitor'")
     yield "visitor"
     await execute(postgres.dsn(), "DROP ROLE visitor")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder below one that every account can enter, as Postgres needs it where this runs as root."""
+    path = Path(tempfile.mkdtemp(prefix="totesys-test-", dir="/tmp"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)

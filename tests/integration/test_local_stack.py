@@ -3,12 +3,10 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -56,15 +54,6 @@ def wakeups(emulator: Emulator, queue_url: str, seconds: int = 0) -> list[str]:
     )
     bodies = [json.loads(message["Body"]) for message in received]
     return [record["s3"]["object"]["key"] for body in bodies for record in body.get("Records", [])]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder below one that every account can enter, as Postgres needs it where this runs as root."""
-    path = Path(tempfile.mkdtemp(prefix="totesys-test-", dir="/tmp"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """Each service's beginning and end, and what comes in between: settings, signals, outages, lost events."""
 
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
@@ -66,15 +63,6 @@ def test_a_missing_region_is_named(data_plane: DataPlane) -> None:
     code, (line,) = run_to_end("transform", regionless | {"AWS_CONFIG_FILE": "/dev/null"})
     assert code == 2
     assert line["error"].startswith("AWS_DEFAULT_REGION: no region is set")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder below one that every account can enter, as Postgres needs it where this runs as root."""
-    path = Path(tempfile.mkdtemp(prefix="totesys-test-", dir="/tmp"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
 
 
 async def test_an_unreachable_source_is_tried_again_until_it_is_back(

@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import os
+import pwd
 import select
 import signal
 import subprocess
@@ -86,15 +87,15 @@ def _kill_group(child: "subprocess.Popen[bytes]") -> None:
 
 
 def _run(command: Sequence[str], watch: _Watch, options: argparse.Namespace) -> int:
-    account: dict[str, object] = {}
-    if options.user is not None:
-        import pwd
-
-        entry = pwd.getpwnam(options.user)
-        account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    account = None if options.user is None else pwd.getpwnam(options.user)
     try:
-        child = subprocess.Popen(  # type: ignore[call-overload]
-            command, stdin=subprocess.DEVNULL, start_new_session=True, **account
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            user=None if account is None else account.pw_uid,
+            group=None if account is None else account.pw_gid,
+            extra_groups=None if account is None else [],
         )
     except OSError as error:
         print(f"{command[0]} can't be started: {error}", file=sys.stderr)

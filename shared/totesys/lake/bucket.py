@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -100,16 +100,16 @@ class Bucket:
 
     async def put_new(self, key: str, body: bytes) -> bool:
         """Write the object unless there is one; whether it was written."""
-        return await self._put_if(key, body, IfNoneMatch="*")
+        return await self._won(key, self.client.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*"))
 
     async def put_instead(self, key: str, body: bytes, etag: str) -> bool:
         """Write the object if it still has this entity tag; whether it was written."""
-        return await self._put_if(key, body, IfMatch=etag)
+        return await self._won(key, self.client.put_object(Bucket=self.name, Key=key, Body=body, IfMatch=etag))
 
-    async def _put_if(self, key: str, body: bytes, **condition: str) -> bool:
+    async def _won(self, key: str, put: Awaitable[object]) -> bool:
         with lake_errors(self.where(key)):
             try:
-                await self.client.put_object(Bucket=self.name, Key=key, Body=body, **condition)  # type: ignore[arg-type]
+                await put
             except ClientError as error:
                 if error_code(error) in _LOST_RACE:
                     return False

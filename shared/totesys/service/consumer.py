@@ -27,7 +27,7 @@ PAUSE = timedelta(seconds=1)
 class Consumer(Generic[W]):
     """One message at a time: whatever it says, the stage then does all that is undone.
 
-    A stage with `at_start` is sent that wake-up first, for events that came while nobody listened were lost.
+    A stage with `at_start` is sent that wake-up first: an event that came while nobody listened may be lost.
     """
 
     def __init__(
