@@ -1,0 +1,1 @@
+"""How fast the system is, beside the limit and beside others: `make bench`."""
