@@ -16,9 +16,9 @@ class IngestSettings(ServiceSettings):
     source_schema: str = "public"
 
     # A part is what transform and load hold in memory at once: several times its bytes, in a task of 512 MB.
-    part_bytes: int = Field(default=32 * MIB, ge=MIB)
+    part_bytes: int = Field(default=16 * MIB, ge=MIB)
     # A run is what becomes visible at once. Transform and load work on one while ingest writes the next.
-    run_bytes: int = Field(default=128 * MIB, ge=MIB)
+    run_bytes: int = Field(default=64 * MIB, ge=MIB)
     # Extracting connections, beside the one that holds the snapshot.
     connections: int = Field(default=2, ge=1, le=32)
     # A source that has stopped in the middle of a statement must not hold the lock for ever.

@@ -20,7 +20,7 @@ TEMPORARY = "pg_temp"
 def read_parquet(body: bytes, table: Table, where: str) -> pa.Table:
     """A part's rows. Raises CorruptObject if they are not the declared columns."""
     try:
-        rows = pyarrow.parquet.read_table(pa.BufferReader(body))
+        rows = pyarrow.parquet.ParquetFile(pa.BufferReader(body)).read()
     except pa.ArrowInvalid as error:
         raise CorruptObject(f"{where} is no Parquet: {error}. Trigger transform for its run again.") from error
     if not rows.schema.equals(arrow_schema(table)):

@@ -97,6 +97,12 @@ async def has_key_between(connection: Connection, schema: str, table: WarehouseT
     return bool(await connection.fetchval(query, first, last))
 
 
+async def count_keys_between(connection: Connection, schema: str, dimension: Dimension, first: int, last: int) -> int:
+    """How many rows of a dimension have a key from `first` to `last`."""
+    query = f"SELECT count(*) FROM {qualified(schema, dimension.name)} WHERE {ident(dimension.key)} BETWEEN $1 AND $2"
+    return int(await connection.fetchval(query, first, last))
+
+
 async def has_record_before(connection: Connection, schema: str, fact: Fact, record_id: int | None) -> bool:
     """Whether a fact has a row with a lesser record id; with None, whether it has any row."""
     earlier = f"$1::bigint IS NULL OR {ident(fact.record_id)} < $1"

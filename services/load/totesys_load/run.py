@@ -2,20 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from typing import TypeVar
 
 import pyarrow as pa
 
 from totesys.errors import WarehouseMismatch
 from totesys.lake.keys import quarantine_key
 from totesys.lake.lake import Lake
-from totesys.lake.records import BuiltTable, LoadedTable, ProcessedManifest
+from totesys.lake.prefetch import prefetched
+from totesys.lake.records import BuiltTable, LoadedTable, Part, ProcessedManifest
 from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.table import Dimension, Fact, WarehouseTable
 from totesys_load import ledger, merge
 from totesys_load.copy import TEMPORARY, copy_rows, read_parquet
 from totesys_load.quarantine import Orphan, ReferencedKeys, orphans_parquet
+
+W = TypeVar("W", bound=WarehouseTable)
 
 
 class RunLoad:
@@ -29,33 +35,36 @@ class RunLoad:
         self._lake = lake
         self._connection = connection
         self._manifest = manifest
+        self._parts: AsyncGenerator[pa.Table, None]
 
     async def apply(self) -> dict[str, LoadedTable]:
         """Write the run's rows and its ledger row; what was done, by table."""
         await ledger.record_run(self._connection, self._manifest)
-        loaded = await self.apply_dimensions()
-        for fact in self._model.facts:
-            if built := self._manifest.tables.get(fact.name):
+        async with self._reading(*self._model.dimensions, *self._model.facts):
+            loaded = await self._upsert_dimensions()
+            for fact, built in self._in_run(self._model.facts):
                 loaded[fact.name] = await self._append(fact, built)
         await ledger.record_tables(self._connection, self._manifest, loaded)
         return loaded
 
     async def apply_dimensions(self) -> dict[str, LoadedTable]:
         """Bring the run's dimension rows in; what was done, by table."""
-        loaded: dict[str, LoadedTable] = {}
-        for dimension in self._model.dimensions:
-            if built := self._manifest.tables.get(dimension.name):
-                loaded[dimension.name] = await self._upsert(dimension, built)
-        return loaded
+        async with self._reading(*self._model.dimensions):
+            return await self._upsert_dimensions()
 
     async def replace_facts(self) -> dict[str, LoadedTable]:
         """Write the run's facts again, in the place of what it wrote. Raises WarehouseMismatch if they do not fit."""
-        loaded: dict[str, LoadedTable] = {}
-        for fact in self._model.facts:
-            if built := self._manifest.tables.get(fact.name):
-                loaded[fact.name] = await self._replace(fact, built)
+        async with self._reading(*self._model.facts):
+            loaded = {fact.name: await self._replace(fact, built) for fact, built in self._in_run(self._model.facts)}
         await ledger.record_tables(self._connection, self._manifest, loaded)
         return loaded
+
+    async def _upsert_dimensions(self) -> dict[str, LoadedTable]:
+        dimensions = self._in_run(self._model.dimensions)
+        return {dimension.name: await self._upsert(dimension, built) for dimension, built in dimensions}
+
+    def _in_run(self, tables: Iterable[W]) -> list[tuple[W, BuiltTable]]:
+        return [(table, built) for table in tables if (built := self._manifest.tables.get(table.name))]
 
     async def _upsert(self, dimension: Dimension, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
@@ -149,15 +158,22 @@ class RunLoad:
     async def _copy(
         self, schema: str, name: str, table: WarehouseTable, built: BuiltTable, referenced: ReferencedKeys | None = None
     ) -> None:
-        async for rows in self._parts(table, built):
+        for _ in built.parts:
+            rows = await anext(self._parts)
             if referenced is not None:
                 referenced.add(rows)
             await copy_rows(self._connection, schema, name, rows)
 
-    async def _parts(self, table: WarehouseTable, built: BuiltTable) -> AsyncIterator[pa.Table]:
-        for part in built.parts:
-            body = await self._lake.processed.get_part(part)
-            yield await asyncio.to_thread(read_parquet, body, table, self._lake.processed.where(part.key))
+    @asynccontextmanager
+    async def _reading(self, *tables: WarehouseTable) -> AsyncIterator[None]:
+        """Read the tables' parts, in their order, the next one while the last one is written."""
+        parts = [partial(self._read, table, part) for table, built in self._in_run(tables) for part in built.parts]
+        async with aclosing(prefetched(parts)) as self._parts:
+            yield
+
+    async def _read(self, table: WarehouseTable, part: Part) -> pa.Table:
+        body = await self._lake.processed.get_part(part)
+        return await asyncio.to_thread(read_parquet, body, table, self._lake.processed.where(part.key))
 
 
 def _since(started: float) -> float:

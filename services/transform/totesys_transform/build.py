@@ -79,7 +79,7 @@ def _rejected(table: WarehouseTable, made: pl.DataFrame) -> pl.DataFrame:
 
 def _lost(wanted: pl.Series, got: pl.Series) -> pl.DataFrame:
     if wanted.len() == got.len():
-        wanted = wanted.clear()
+        return no_reasons(got.dtype)
     missing = pl.DataFrame({"key": wanted.cast(got.dtype)}).join(pl.DataFrame({"key": got}), on="key", how="anti")
     reason = pl.lit(["no row was built of it"], dtype=pl.List(pl.String))
     return missing.with_columns(reason.alias(REASONS))

@@ -64,10 +64,12 @@ def read_text(data: bytes, table: SourceTable) -> pl.DataFrame:
 
 
 def _read(data: bytes, types: dict[str, pa.DataType], block_bytes: int) -> pa.Table:
+    # Where nothing is quoted no field holds a newline: rows are found without a look at every character.
+    quoted = b'"' in data
     return pyarrow.csv.read_csv(
         pa.BufferReader(data),
         read_options=pyarrow.csv.ReadOptions(block_size=block_bytes),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        parse_options=pyarrow.csv.ParseOptions(quote_char='"' if quoted else False, newlines_in_values=quoted),
         convert_options=pyarrow.csv.ConvertOptions(column_types=types, include_columns=list(types), **_NULLS),
     )
 

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
-from zlib import crc32
 
 import polars as pl
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow as pa
 from totesys.errors import CorruptObject
 from totesys.lake.keys import part_key, quarantine_key
 from totesys.lake.lake import Lake
+from totesys.lake.prefetch import prefetched
 from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
 from totesys.schema import Model
 from totesys.table import Capture, Dimension, SourceTable, Table, WarehouseTable
@@ -35,8 +37,16 @@ class _Output:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """What is built at once: a part of a table captured as changes, or a snapshot with all that it is joined with."""
+
+    table: WarehouseTable
+    parts: Mapping[str, Sequence[Part]]
+
+
 class RunTransform:
-    """Transforms one run. CPU work is done in threads; one part at a time is held in memory."""
+    """Transforms one run. CPU work is done in threads, on one piece at a time while the next one's bytes come."""
 
     def __init__(self, model: Model, lake: Lake, manifest: Manifest) -> None:
         self._model = model
@@ -52,9 +62,10 @@ class RunTransform:
         Raises CorruptObject, LakeUnavailable or ModelError.
         """
         started = time.monotonic()
-        for table in self._model.tables:
-            if table.sources and all(name in self._manifest.tables for name in table.sources):
-                await self._transform_table(table)
+        pieces = list(self._pieces())
+        async with aclosing(prefetched([partial(self._get, piece) for piece in pieces])) as bodies:
+            for piece in pieces:
+                await self._write(piece, await anext(bodies))
         for dimension in self._model.dimensions:
             if not dimension.sources:
                 await self._derive(dimension)
@@ -79,46 +90,57 @@ class RunTransform:
             },
         )
 
-    async def _transform_table(self, table: WarehouseTable) -> None:
-        parts = {name: self._manifest.tables[name].parts for name in table.sources}
-        primary = self._model.source(table.sources[0])
-        if primary.capture is Capture.SNAPSHOT:
-            await self._write(table, parts)
-            return
-        for part in parts[primary.name]:
-            await self._write(table, {primary.name: (part,)})
+    def _pieces(self) -> Iterator[_Piece]:
+        for table in self._model.tables:
+            if not table.sources or any(name not in self._manifest.tables for name in table.sources):
+                continue
+            parts = {name: self._manifest.tables[name].parts for name in table.sources}
+            primary = self._model.source(table.sources[0])
+            if primary.capture is Capture.SNAPSHOT:
+                yield _Piece(table, parts)
+            else:
+                yield from (_Piece(table, {primary.name: (part,)}) for part in parts[primary.name])
 
-    async def _read(self, source: str, part: Part, read: Callable[[bytes, SourceTable], R]) -> R:
-        data = await self._lake.ingest.get_part(part)
+    async def _get(self, piece: _Piece) -> dict[str, bytes]:
+        return {part.key: await self._lake.ingest.get_part(part) for parts in piece.parts.values() for part in parts}
+
+    async def _read(self, source: str, part: Part, body: bytes, read: Callable[[bytes, SourceTable], R]) -> R:
         try:
-            return await asyncio.to_thread(read, data, self._model.source(source))
+            return await asyncio.to_thread(read, body, self._model.source(source))
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
             raise CorruptObject(f"{self._lake.ingest.where(part.key)} is no CSV of {source}: {error}.") from error
 
-    async def _rows(self, source: str, part: Part) -> Rows:
-        rows = await self._read(source, part, read_csv)
+    async def _rows(self, source: str, part: Part, body: bytes) -> Rows:
+        rows = await self._read(source, part, body, read_csv)
         if rows.frame.height != part.rows:
             raise CorruptObject(
                 f"{self._lake.ingest.where(part.key)} has {rows.frame.height} rows, its manifest says {part.rows}."
             )
         return rows
 
-    async def _write(self, table: WarehouseTable, parts: Mapping[str, Sequence[Part]]) -> None:
+    async def _write(self, piece: _Piece, bodies: Mapping[str, bytes]) -> None:
         started = time.monotonic()
-        sources = {name: concat([await self._rows(name, part) for part in several]) for name, several in parts.items()}
+        table = piece.table
+        sources = {
+            name: concat([await self._rows(name, part, bodies[part.key]) for part in parts])
+            for name, parts in piece.parts.items()
+        }
         primary = self._model.source(table.sources[0])
-        built, body = await asyncio.to_thread(_build_and_encode, table, sources, primary.key)
+        built, parquet = await asyncio.to_thread(_build_and_encode, table, sources, primary.key)
         out = self._built.setdefault(table.name, _Output(table.column_names))
         if not built.rows.is_empty():
-            await self._put_rows(table, built.rows, body)
+            await self._put_rows(table, built.rows, parquet)
         if not built.rejected.is_empty():
-            await self._put_rejected(table, built.rejected, primary, parts[primary.name])
+            texts = [
+                await self._read(primary.name, part, bodies[part.key], read_text) for part in piece.parts[primary.name]
+            ]
+            await self._put_rejected(table, built.rejected, primary, pl.concat(texts))
         out.seconds += time.monotonic() - started
 
     async def _put_rows(self, table: WarehouseTable, rows: pl.DataFrame, body: bytes) -> None:
         out = self._built.setdefault(table.name, _Output(table.column_names))
         key = part_key(self._schema(table), table.name, self._manifest.run, len(out.parts), "parquet")
-        out.parts.append(await self._put(key, rows.height, body))
+        out.parts.append(await self._lake.processed.put_part(key, body, rows.height))
         if table.polars_schema[table.key].is_integer():
             out.keys += [rows[table.key].min(), rows[table.key].max()]  # type: ignore[list-item]
         for column in table.columns:
@@ -126,15 +148,15 @@ class RunTransform:
                 self._referenced[column.references].append(rows[column.name].unique())
 
     async def _put_rejected(
-        self, table: WarehouseTable, rejected: pl.DataFrame, source: SourceTable, parts: Sequence[Part]
+        self, table: WarehouseTable, rejected: pl.DataFrame, source: SourceTable, text: pl.DataFrame
     ) -> None:
-        text = pl.concat([await self._read(source.name, part, read_text) for part in parts])
         keys = rejected.select(REASONS, pl.col("key").cast(pl.String))
         rows = keys.join(text, left_on="key", right_on=source.key, how="left", coalesce=False, maintain_order="left")
         rows = rows.drop("key")
         out = self._quarantined.setdefault(table.name, _Output(tuple(rows.columns)))
         key = quarantine_key(self._schema(table), table.name, self._manifest.run, len(out.parts))
-        out.parts.append(await self._put(key, rows.height, await asyncio.to_thread(to_plain_parquet, rows)))
+        body = await asyncio.to_thread(to_plain_parquet, rows)
+        out.parts.append(await self._lake.processed.put_part(key, body, rows.height))
 
     async def _derive(self, dimension: Dimension) -> None:
         started = time.monotonic()
@@ -144,10 +166,6 @@ class RunTransform:
         rows = await asyncio.to_thread(build_from_references, dimension, keys, self._manifest.snapshot_time.date())
         await self._put_rows(dimension, rows, await asyncio.to_thread(to_parquet, rows, dimension))
         self._built[dimension.name].seconds += time.monotonic() - started
-
-    async def _put(self, key: str, rows: int, body: bytes) -> Part:
-        await self._lake.processed.put(key, body)
-        return Part(key=key, rows=rows, bytes=len(body), crc32=f"{crc32(body):08x}")
 
     def _schema(self, table: Table) -> str:
         return self._model.lake_schema(table)

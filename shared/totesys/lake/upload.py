@@ -14,10 +14,9 @@ from totesys.lake.records import Part
 if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
 
-# S3 takes no multipart piece under 5 MiB but the last; larger ones cost memory, smaller ones requests.
-PIECE_BYTES = 8 * 1024 * 1024
-# One piece travels while the next one fills.
-PIECES_IN_FLIGHT = 2
+# Most parts are smaller and go in one put. A piece is held twice at most: one travels while the next one fills.
+PIECE_BYTES = 32 * 1024 * 1024
+PIECES_IN_FLIGHT = 1
 
 
 class Upload:
@@ -29,37 +28,42 @@ class Upload:
     def __init__(self, bucket: Bucket, key: str) -> None:
         self._bucket = bucket
         self._key = key
-        self._buffer = bytearray()
+        self._chunks: list[bytes] = []
+        self._waiting = 0
         self._upload_id: str | None = None
         self._pieces: list[asyncio.Task[CompletedPartTypeDef]] = []
         self._slots = asyncio.Semaphore(PIECES_IN_FLIGHT)
+        self._sent = 0
         self._crc = 0
-        self.bytes = 0
 
     async def write(self, data: bytes) -> None:
         """Append `data`. Raises LakeUnavailable if a piece could not be sent."""
-        self._crc = crc32(data, self._crc)
-        self.bytes += len(data)
-        self._buffer += data
-        if len(self._buffer) >= PIECE_BYTES:
+        self._chunks.append(data)
+        self._waiting += len(data)
+        if self._waiting >= PIECE_BYTES:
             await self._send_piece()
 
     async def finish(self, rows: int) -> Part:
         """Make the object visible and say what it holds."""
         if self._upload_id is None:
-            await self._bucket.put(self._key, bytes(self._buffer))
-        else:
-            if self._buffer:
-                await self._send_piece()
-            pieces = await asyncio.gather(*self._pieces)
-            with lake_errors(self._bucket.where(self._key)):
-                await self._bucket.client.complete_multipart_upload(
-                    Bucket=self._bucket.name,
-                    Key=self._key,
-                    UploadId=self._upload_id,
-                    MultipartUpload={"Parts": pieces},
-                )
-        return Part(key=self._key, rows=rows, bytes=self.bytes, crc32=f"{self._crc:08x}")
+            return await self._bucket.put_part(self._key, self._take(), rows)
+        if self._chunks:
+            await self._send_piece()
+        pieces = await asyncio.gather(*self._pieces)
+        with lake_errors(self._bucket.where(self._key)):
+            await self._bucket.client.complete_multipart_upload(
+                Bucket=self._bucket.name,
+                Key=self._key,
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": pieces},
+            )
+        return Part(key=self._key, rows=rows, bytes=self._sent, crc32=f"{self._crc:08x}")
+
+    def _take(self) -> bytes:
+        body = b"".join(self._chunks)
+        self._chunks.clear()
+        self._waiting = 0
+        return body
 
     async def _send_piece(self) -> None:
         if self._upload_id is None:
@@ -70,7 +74,9 @@ class Upload:
             if piece.done():
                 piece.result()
         await self._slots.acquire()
-        body, self._buffer = bytes(self._buffer), bytearray()
+        body = self._take()
+        self._sent += len(body)
+        self._crc = crc32(body, self._crc)
         self._pieces.append(asyncio.create_task(self._put_piece(self._upload_id, len(self._pieces) + 1, body)))
 
     async def _put_piece(self, upload_id: str, number: int, body: bytes) -> CompletedPartTypeDef:

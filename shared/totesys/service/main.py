@@ -1,6 +1,7 @@
 """The one process of a service: HTTP and the consumer in one event loop."""
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -49,6 +50,8 @@ def run_service(name: str, settings: type[S], wakeup: type[W], open_stage: OpenS
     # uvicorn stops at a signal and then raises it again for whoever was there before: for nobody.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    # What is imported lives as long as the process: the collector need not look at it again and again.
+    gc.freeze()
     log.info("service listening", host=read.host, port=listener.getsockname()[1])
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
     asyncio.run(server.serve(sockets=[listener]))
