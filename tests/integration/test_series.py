@@ -15,7 +15,7 @@ from totesys.schema import Model
 from totesys.table import Dimension, Fact
 from totesys_cli.local.data_plane import DataPlane
 
-LOANS = 4_000
+LOANS = 8_000
 MORE_LOANS = f"""
     INSERT INTO loan SELECT n, 1 + n % 3, 'reader ' || n, timestamp '2026-01-01' + n * interval '1 minute', n % 9,
     n % 2 = 0 FROM generate_series(3, {LOANS}) n"""

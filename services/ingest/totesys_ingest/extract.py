@@ -13,7 +13,7 @@ from totesys.lake.records import Manifest
 from totesys.lake.upload import Upload
 from totesys.logs import logger
 from totesys.schema import Model
-from totesys.table import Capture
+from totesys.table import Capture, SourceTable
 from totesys_ingest.baseline import Snapshot
 from totesys_ingest.plan import Job
 from totesys_ingest.run_writer import Extraction, OpenRun
@@ -82,10 +82,21 @@ class Extractor:
             return
         async with self._open_source() as source:
             await source.share_snapshot(self._snapshot)
-            while assigned := await self._next(waiting):
-                run, job = assigned
-                await self._do(source, run, job)
-                run.end()
+            part: _OpenPart | None = None
+            try:
+                while assigned := await self._next(waiting):
+                    run, job = assigned
+                    if part is not None and not part.takes(run, job.table):
+                        await part.finish()
+                        part = None
+                    part = part or self._open_part(run, job.table)
+                    await part.add(source, job)
+                if part is not None:
+                    await part.finish()
+            except BaseException:
+                if part is not None:
+                    await part.abort()
+                raise
 
     async def _next(self, waiting: list[Job]) -> tuple[OpenRun, Job] | None:
         async with self._turn:
@@ -100,13 +111,10 @@ class Extractor:
             self._current.begin()
             return self._current, waiting.pop()
 
-    async def _do(self, source: Source, run: OpenRun, job: Job) -> None:
-        started = time.monotonic()
-        writer = _PartWriter(self._lake.ingest, self._model.lake_schema(job.table), run, job)
-        since = self._extraction.xmin_before if job.table.capture is Capture.CHANGES else None
-        async with writer.opened():
-            rows = await source.copy(job, since, writer.write)
-            await writer.finish(rows, started)
+    def _open_part(self, run: OpenRun, table: SourceTable) -> "_OpenPart":
+        since = self._extraction.xmin_before if table.capture is Capture.CHANGES else None
+        enough = self._settings.part_bytes // 2
+        return _OpenPart(self._lake.ingest, self._model.lake_schema(table), run, table, since, enough)
 
     async def _commit_all(self, previous: int) -> list[Manifest]:
         committed: list[Manifest] = []
@@ -142,43 +150,61 @@ class Extractor:
         )
 
 
-class _PartWriter:
-    """Writes a job's part; of a table captured as changes none without rows, but a join needs all its sides."""
+class _OpenPart:
+    """A part that is being written, of one job or of several that gave too few rows for a part of their own.
 
-    def __init__(self, bucket: Bucket, schema: str, run: OpenRun, job: Job) -> None:
+    Of a table captured as changes there is none without rows, but a join needs all its sides.
+    """
+
+    def __init__(
+        self, bucket: Bucket, schema: str, run: OpenRun, table: SourceTable, since: int | None, enough: int
+    ) -> None:
         self._bucket = bucket
         self._schema = schema
         self._run = run
-        self._job = job
+        self._table = table
+        self._since = since
+        self._enough = enough
+        self._started = time.monotonic()
         self._upload: Upload | None = None
+        self._bytes = 0
+        self._rows = 0
+        self._jobs = 0
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except BaseException:
-            if self._upload is not None:
-                await self._upload.abort()
-            raise
+    def takes(self, run: OpenRun, table: SourceTable) -> bool:
+        """Whether another job's rows may be added: those of the same table and run, until there are `enough` bytes."""
+        return run is self._run and table is self._table and self._bytes < self._enough
 
-    async def write(self, data: bytes) -> None:
+    async def add(self, source: Source, job: Job) -> None:
+        """Stream the rows of a job, which is at an end for the run when the part is."""
+        self._jobs += 1
+        self._rows += await source.copy(job, self._since, self._write)
+
+    async def finish(self) -> None:
+        """Put the part, if there is one, and end its jobs."""
+        if self._upload is None and self._table.capture is Capture.SNAPSHOT:
+            await self._begin()
+        if self._upload is not None:
+            part = await self._upload.finish(self._rows)
+            self._run.add(self._table, part, time.monotonic() - self._started)
+        self._run.end(self._jobs)
+
+    async def abort(self) -> None:
+        """Leave no object behind."""
+        if self._upload is not None:
+            await self._upload.abort()
+
+    async def _write(self, data: bytes) -> None:
         upload = self._upload or await self._begin()
         await upload.write(data)
+        self._bytes += len(data)
         self._run.bytes += len(data)
 
-    async def finish(self, rows: int, started: float) -> None:
-        upload = self._upload
-        if upload is None and self._job.table.capture is Capture.SNAPSHOT:
-            upload = await self._begin()
-        if upload is not None:
-            part = await upload.finish(rows)
-            self._run.add(self._job.table, part, time.monotonic() - started)
-
     async def _begin(self) -> Upload:
-        number = self._run.next_part(self._job.table)
-        key = part_key(self._schema, self._job.table.name, self._run.number, number, "csv")
+        number = self._run.next_part(self._table)
+        key = part_key(self._schema, self._table.name, self._run.number, number, "csv")
         self._upload = Upload(self._bucket, key)
-        await self._upload.write(csv_header(self._job.table))
+        await self._upload.write(csv_header(self._table))
         return self._upload
 
 

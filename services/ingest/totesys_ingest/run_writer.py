@@ -55,9 +55,9 @@ class OpenRun:
         """A job of this run begins."""
         self.jobs += 1
 
-    def end(self) -> None:
-        """A job of this run ended."""
-        self.jobs -= 1
+    def end(self, jobs: int) -> None:
+        """So many jobs of this run ended."""
+        self.jobs -= jobs
         self._settle()
 
     def close(self) -> None:

@@ -91,6 +91,11 @@ async def replace_versions(connection: Connection, schema: str, fact: Fact, firs
     )
 
 
+async def has_rows(connection: Connection, schema: str, table: WarehouseTable) -> bool:
+    """Whether the table has any row."""
+    return bool(await connection.fetchval(f"SELECT EXISTS (SELECT FROM {qualified(schema, table.name)})"))
+
+
 async def has_key_between(connection: Connection, schema: str, table: WarehouseTable, first: int, last: int) -> bool:
     """Whether the table has a row with a key from `first` to `last`."""
     query = f"SELECT EXISTS (SELECT FROM {qualified(schema, table.name)} WHERE {ident(table.key)} BETWEEN $1 AND $2)"
@@ -103,11 +108,11 @@ async def count_keys_between(connection: Connection, schema: str, dimension: Dim
     return int(await connection.fetchval(query, first, last))
 
 
-async def has_record_before(connection: Connection, schema: str, fact: Fact, record_id: int | None) -> bool:
-    """Whether a fact has a row with a lesser record id; with None, whether it has any row."""
-    earlier = f"$1::bigint IS NULL OR {ident(fact.record_id)} < $1"
-    query = f"SELECT EXISTS (SELECT FROM {qualified(schema, fact.name)} WHERE {earlier})"
-    return bool(await connection.fetchval(query, record_id))
+async def least_record_id(connection: Connection, schema: str, fact: Fact) -> int | None:
+    """The least record id of a fact; None if it has no row."""
+    query = f"SELECT min({ident(fact.record_id)}) FROM {qualified(schema, fact.name)}"
+    least: int | None = await connection.fetchval(query)
+    return least
 
 
 async def last_record_id(connection: Connection, schema: str, fact: Fact) -> int:
@@ -126,6 +131,7 @@ async def make_referenced(connection: Connection, schema: str, dimension: Dimens
 
 async def take_unknown_keys(connection: Connection, schema: str, dimension: Dimension) -> list[object]:
     """The referenced keys that the dimension has not; drops the temporary table."""
+    await connection.execute(f"ANALYZE pg_temp.{REFERENCED}")
     rows = await connection.fetch(
         f"SELECT r.key FROM pg_temp.{REFERENCED} AS r WHERE NOT EXISTS (SELECT FROM "
         f"{qualified(schema, dimension.name)} AS d WHERE d.{ident(dimension.key)} = r.key)"

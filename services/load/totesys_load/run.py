@@ -25,16 +25,26 @@ W = TypeVar("W", bound=WarehouseTable)
 
 
 class RunLoad:
-    """Loads one run over a connection that is in a transaction and holds the load's lock."""
+    """Loads one run over a connection that is in a transaction and holds the load's lock.
+
+    `filling` remembers, from run to run, which extraction found a dimension empty.
+    """
 
     def __init__(
-        self, model: Model, schema: str, lake: Lake, connection: Connection, manifest: ProcessedManifest
+        self,
+        model: Model,
+        schema: str,
+        lake: Lake,
+        connection: Connection,
+        manifest: ProcessedManifest,
+        filling: dict[str, int],
     ) -> None:
         self._model = model
         self._schema = schema
         self._lake = lake
         self._connection = connection
         self._manifest = manifest
+        self._filling = filling
         self._parts: AsyncGenerator[pa.Table, None]
 
     async def apply(self) -> dict[str, LoadedTable]:
@@ -68,7 +78,7 @@ class RunLoad:
 
     async def _upsert(self, dimension: Dimension, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
-        if await self._is_new(dimension, built):
+        if await self._is_filling(dimension) or await self._is_new(dimension, built):
             await self._copy(self._schema, dimension.name, dimension, built)
             written = built.rows
         else:
@@ -141,12 +151,24 @@ class RunLoad:
             return False
         return not await merge.has_key_between(self._connection, self._schema, table, built.first_key, built.last_key)
 
+    async def _is_filling(self, dimension: Dimension) -> bool:
+        """Whether all the dimension's rows are of this run's extraction: a row is in one run of an extraction only."""
+        if not await merge.has_rows(self._connection, self._schema, dimension):
+            self._filling[dimension.name] = self._manifest.extraction
+        filled_by_this = self._filling.get(dimension.name) == self._manifest.extraction
+        return (
+            filled_by_this
+            and bool(dimension.sources)
+            and not await ledger.written_by_other_extractions(self._connection, self._manifest, dimension.name)
+        )
+
     async def _is_new_extraction(self, fact: Fact) -> bool:
         """Whether all the fact's rows are of this run's extraction, whose runs have no key in common."""
         if await ledger.written_by_other_extractions(self._connection, self._manifest, fact.name):
             return False
+        least = await merge.least_record_id(self._connection, self._schema, fact)
         first = await ledger.first_record_id(self._connection, self._manifest, fact.name)
-        return not await merge.has_record_before(self._connection, self._schema, fact, first)
+        return least is None or (first is not None and least >= first)
 
     async def _copy_incoming(
         self, table: WarehouseTable, built: BuiltTable, referenced: ReferencedKeys | None = None

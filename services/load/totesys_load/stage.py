@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from totesys_load.warehouse import WHAT, prepare
 
 log = logger("totesys.load")
 
+# A run's rows are looked up by their keys, on pages that are in memory or on solid state: not worth a scan of all.
+_PLANNER = {"random_page_cost": "1.1", "work_mem": "32MB"}
 _HEAD = {"lake", "run", "previous", "extraction", "complete", "snapshot_time"}
 
 
@@ -34,6 +36,7 @@ class Load:
     name: str = "load"
     at_start: RunsWakeup | None = DO_UNDONE
     _prepared: bool = False
+    _filling: dict[str, int] = field(default_factory=dict)
 
     async def check(self) -> None:
         """Ask the warehouse whether it answers."""
@@ -77,7 +80,7 @@ class Load:
             # Another replica may have been faster while this one waited for the lock.
             if await ledger.last_run(connection, manifest.lake) >= manifest.run:
                 return
-            loaded = await self._run(connection, manifest).apply()
+            loaded = await self._run(connection, manifest, self._filling).apply()
         await self._done(manifest, loaded, time.monotonic() - started)
 
     async def _again(self, connection: Connection, lake: UUID, first: int, last: int) -> None:
@@ -99,11 +102,11 @@ class Load:
     async def _load_again(
         self, connection: Connection, manifest: ProcessedManifest, *, facts: bool
     ) -> dict[str, LoadedTable]:
-        one = self._run(connection, manifest)
+        one = self._run(connection, manifest, {})
         return {**await one.apply_dimensions(), **(await one.replace_facts() if facts else {})}
 
-    def _run(self, connection: Connection, manifest: ProcessedManifest) -> RunLoad:
-        return RunLoad(self.model, self.settings.warehouse_schema, self.lake, connection, manifest)
+    def _run(self, connection: Connection, manifest: ProcessedManifest, filling: dict[str, int]) -> RunLoad:
+        return RunLoad(self.model, self.settings.warehouse_schema, self.lake, connection, manifest, filling)
 
     async def _manifest(self, run: int) -> ProcessedManifest:
         manifest = await self.lake.processed_manifest(run)
@@ -149,10 +152,11 @@ class Load:
     async def _connected(self) -> AsyncIterator[Connection]:
         timeout = str(int(self.settings.statement_timeout.total_seconds() * 1000))
         try:
-            async with connect(WHAT, self._dsn, statement_timeout=timeout) as connection:
+            async with connect(WHAT, self._dsn, statement_timeout=timeout, **_PLANNER) as connection:
                 yield connection
         except Exception:
             self._prepared = False
+            self._filling.clear()
             raise
 
     @asynccontextmanager
