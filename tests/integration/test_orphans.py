@@ -40,10 +40,13 @@ async def sell(pipeline: Pipeline, *sales: tuple[int, int, int]) -> None:
     await pipeline.tick()
 
 
+@pytest.mark.parametrize("unknown", [2, 99])
 @pytest.mark.parametrize("orphans", [[3], [5], [3, 4, 5], [4, 5]])
-async def test_a_run_with_orphans_is_loaded_again_as_it_was(pipeline: Pipeline, orphans: list[int]) -> None:
-    await sell(pipeline, *((sale, 99 if sale in orphans else 1, sale) for sale in (3, 4, 5)))
-    await sell(pipeline, (6, 99, 6), (7, 1, 7))
+async def test_a_run_with_orphans_is_loaded_again_as_it_was(
+    pipeline: Pipeline, orphans: list[int], unknown: int
+) -> None:
+    await sell(pipeline, *((sale, unknown if sale in orphans else 1, sale) for sale in (3, 4, 5)))
+    await sell(pipeline, (6, unknown, 6), (7, 1, 7))
     before = await rows(pipeline.warehouse_dsn, SALES)
     assert [sale for sale, _ in before] == [sale for sale in range(1, 8) if sale not in {*orphans, 6}]
     for wakeup in (RunsWakeup(run=2), RunsWakeup(run=3), RunsWakeup(from_run=1, to_run=3), RunsWakeup(run=2)):

@@ -134,3 +134,30 @@ async def test_a_large_change_comes_in_several_runs_too(library: Pipeline) -> No
     assert len(await series(library)) > done + 1
     assert await rows(library.warehouse_dsn, "SELECT count(*) FROM warehouse.fact_loan") == [(2 * LOANS,)]
     assert await is_right(library)
+
+
+async def test_changes_that_lie_far_apart_share_a_part(library: Pipeline) -> None:
+    await execute(library.source_dsn, "ALTER TABLE loan SET (fillfactor = 50)", "VACUUM FULL loan")
+    await library.tick()
+    first = await series(library)
+    assert sum(len(run.tables["loan"].parts) for run in first) > 10
+    await execute(library.source_dsn, "UPDATE loan SET fee = fee + 10 WHERE loan_id % 40 = 0")
+    await library.tick()
+    (changes,) = (await series(library))[len(first) :]
+    assert changes.tables["loan"].rows == LOANS // 40
+    assert len(changes.tables["loan"].parts) <= library.ingest.settings.connections
+    assert await is_right(library)
+
+
+async def test_a_dimension_comes_in_several_runs_whatever_the_order_of_its_keys(
+    database: Callable[[], str], data_plane: DataPlane
+) -> None:
+    source = await make_company(database())
+    # What is updated goes to the end of the table: every part has keys from one end to the other.
+    await execute(source, "UPDATE transaction SET last_updated = now() WHERE transaction_id % 3 = 0")
+    limits = {"part_bytes": 8 * 1024, "run_bytes": 1}
+    async with Pipeline(COMPANY, data_plane, source, database(), **limits) as pipeline:
+        for mode in ("changes", "full"):
+            await pipeline.tick(mode)
+            assert len([run for run in await series(pipeline) if "transaction" in run.tables]) > 1
+            assert await is_right(pipeline)
