@@ -157,7 +157,7 @@ async def test_a_dimension_comes_in_several_runs_whatever_the_order_of_its_keys(
     await execute(
         source, *(f"UPDATE transaction SET last_updated = now() WHERE transaction_id % 3 = {n}" for n in (2, 1, 0))
     )
-    limits = {"part_bytes": 8 * 1024, "run_bytes": 1}
+    limits = {"part_bytes": 8 * 1024, "run_bytes": 1, "connections": 1}
     async with Pipeline(COMPANY, data_plane, source, database(), **limits) as pipeline:
         for mode in ("changes", "full"):
             await pipeline.tick(mode)
