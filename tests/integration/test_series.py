@@ -152,6 +152,92 @@ async def test_changes_that_lie_far_apart_share_a_part(library: Pipeline) -> Non
 async def test_a_dimension_comes_in_several_runs_whatever_the_order_of_its_keys(
     database: Callable[[], str], data_plane: DataPlane
 ) -> None:
+    source = await make_company(database(), scale=0.03)
+    # What is updated goes to the end of the table: every part has keys from one end to the other.
+    await execute(source, "UPDATE transaction SET last_updated = now() WHERE transaction_id % 3 = 0")
+    limits = {"part_bytes": 8 * 1024, "run_bytes": 1, "connections": connections}
+    async with Pipeline(COMPANY, data_plane, await make_company(database()), database(), **limits) as pipeline:
+        await pipeline.tick()
+        runs = await series(pipeline)
+        assert len(runs) > 1
+        assert all(set(dimension.sources) <= set(runs[0].tables) for dimension in joining(COMPANY))
+        for fact in COMPANY.facts:
+            first = min(run.run for run in runs for name in fact.sources if name in run.tables)
+            assert last_run_of_references(COMPANY, fact, runs) <= first
+            assert await pipeline.quarantine(fact.name) == []
+        assert await is_right(pipeline)
+
+
+def joining(model: Model) -> list[Dimension]:
+    return [dimension for dimension in model.dimensions if len(dimension.sources) > 1]
+
+
+def last_run_of_references(model: Model, fact: Fact, runs: list[Manifest]) -> int:
+    dimensions = [model.table(column.references) for column in fact.columns if column.references]
+    sources = {name for dimension in dimensions for name in dimension.sources}
+    return max(run.run for run in runs for name in sources if name in run.tables)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+async def test_an_extraction_that_was_cut_off_starts_over(library: Pipeline, loaded: bool) -> None:
+    await library.ingest.work(ExtractWakeup())
+    await cut_off(library, after=1)
+    if loaded:
+        await library.catch_up()
+    await execute(library.source_dsn, "UPDATE loan SET fee = 77 WHERE loan_id % 100 = 1")
+    await library.tick()
+    again = [run for run in await series(library) if run.run > 1]
+    assert again[-1].complete
+    assert again[0].previous == 1
+    assert sum(run.tables["loan"].rows for run in again) == LOANS
+    assert await is_right(library)
+    assert await rows(library.warehouse_dsn, DOUBLED) == []
+    await library.tick()
+    assert (await series(library))[-1].empty
+
+
+async def test_a_full_extraction_that_was_cut_off_keeps_the_baseline(library: Pipeline) -> None:
+    await library.tick()
+    baseline = (await series(library))[-1].xmin_after
+    done = len(await series(library))
+    await execute(library.source_dsn, "UPDATE loan SET fee = 77 WHERE loan_id % 100 = 1")
+    await library.ingest.work(ExtractWakeup(mode="full"))
+    await cut_off(library, after=done + 1)
+    await library.catch_up()
+    await library.tick()
+    last = (await series(library))[-1]
+    assert last.xmin_before == baseline
+    assert last.tables["loan"].rows == LOANS // 100
+    assert await is_right(library)
+    assert await rows(library.warehouse_dsn, DOUBLED) == []
+
+
+async def test_a_large_change_comes_in_several_runs_too(library: Pipeline) -> None:
+    await library.tick()
+    done = len(await series(library))
+    await execute(library.source_dsn, "UPDATE loan SET fee = fee + 10", "UPDATE book SET shelf = 'Z'")
+    await library.tick()
+    assert len(await series(library)) > done + 1
+    assert await rows(library.warehouse_dsn, "SELECT count(*) FROM warehouse.fact_loan") == [(2 * LOANS,)]
+    assert await is_right(library)
+
+
+async def test_changes_that_lie_far_apart_share_a_part(library: Pipeline) -> None:
+    await execute(library.source_dsn, "ALTER TABLE loan SET (fillfactor = 50)", "VACUUM FULL loan")
+    await library.tick()
+    first = await series(library)
+    assert sum(len(run.tables["loan"].parts) for run in first) > 10
+    await execute(library.source_dsn, "UPDATE loan SET fee = fee + 10 WHERE loan_id % 40 = 0")
+    await library.tick()
+    (changes,) = (await series(library))[len(first) :]
+    assert changes.tables["loan"].rows == LOANS // 40
+    assert len(changes.tables["loan"].parts) <= library.ingest.settings.connections
+    assert await is_right(library)
+
+
+async def test_a_dimension_comes_in_several_runs_whatever_the_order_of_its_keys(
+    database: Callable[[], str], data_plane: DataPlane
+) -> None:
     source = await make_company(database())
     # What is updated goes to the end of the table: every part has keys from one end to the other.
     await execute(
