@@ -5,7 +5,7 @@ UV := $(or $(shell command -v uv),.uv/bin/uv)
 RUN := $(UV) run --no-sync
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint template
+.PHONY: help setup demo test lint template bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ lint: setup ## ruff and mypy
 
 template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra.app
+
+bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full
+	@$(UV) sync --locked --quiet --group bench
+	@$(RUN) python -m bench $(if $(SIZE),--size $(SIZE)) $(ARGS)
 
 .uv/bin/uv:
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -1,7 +1,7 @@
 """Compares the warehouse's current state with what the source says that it should be."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -28,8 +28,9 @@ async def verify(
     *,
     source_schema: str = "public",
     warehouse_schema: str = "warehouse",
+    tables: Sequence[WarehouseTable] | None = None,
 ) -> tuple[TableComparison, ...]:
-    """Compare every row and column of every warehouse table with its oracle over the source.
+    """Compare every row and column of every warehouse table, or only of `tables`, with its oracle over the source.
 
     Each database is read as it is at one moment. Raises SchemaDrift or WarehouseMismatch if a table or a column
     is not there; DatabaseUnavailable, AccessDenied or SettingsError if a database cannot be read.
@@ -39,7 +40,7 @@ async def verify(
         Side.open("The warehouse", warehouse_dsn, WarehouseMismatch) as warehouse,
     ):
         verification = _Verification(model, source, warehouse, warehouse_schema)
-        return tuple([await verification.of(table) for table in model.tables])
+        return tuple([await verification.of(table) for table in (model.tables if tables is None else tables)])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What is compared, a module each. Each figure is recorded once what it is of has been verified."""

@@ -1,0 +1,67 @@
+"""The bare limit: psql out of the source, psql into the warehouse, nothing in between."""
+
+import time
+
+from bench.peers.process import Usage, run
+from bench.peers.tables import SCHEMA, TABLES, create_tables, select, source_of
+from totesys.postgres import SESSION, connect
+from totesys.sql import column_list, qualified
+from totesys.table import WarehouseTable
+from totesys_cli.local.binaries import find_binaries
+
+SOURCE_SCHEMA = "public"
+# Binary is quicker than text: no number or date is printed and read again.
+FORMAT = "(FORMAT binary)"
+# A scan reads the table, by one process: an index would answer count(*) from fewer pages.
+ONE_SCAN = {
+    "max_parallel_workers_per_gather": "0",
+    "enable_indexonlyscan": "off",
+    "enable_indexscan": "off",
+    "enable_bitmapscan": "off",
+}
+
+
+async def load(source: str, warehouse: str) -> Usage:
+    """Fill the warehouse's tables, one after another, in a database that has none.
+
+    Raises CommandFailed with what psql says.
+    """
+    await create_tables(warehouse)
+    total = Usage(0, 0, 0)
+    for table in TABLES:
+        copy_in = f"COPY {qualified(SCHEMA, table.name)} ({column_list(table.column_names)}) FROM STDIN {FORMAT}"
+        total += await run(_psql(source, _copy_out(table)), _psql(warehouse, copy_in), environment=_session())
+    return total
+
+
+async def copy_out(source: str) -> Usage:
+    """Read the same rows, and drop them. Raises CommandFailed with what psql says."""
+    total = Usage(0, 0, 0)
+    for table in TABLES:
+        total += await run(_psql(source, _copy_out(table), "--output=/dev/null"), environment=_session())
+    return total
+
+
+async def scan(source: str) -> float:
+    """The seconds of one sequential scan of each of the source tables, over one connection."""
+    async with connect("The source", source, **ONE_SCAN) as connection:
+        started = time.perf_counter()
+        for table in TABLES:
+            await connection.fetchval(f"SELECT count(*) FROM {qualified(SOURCE_SCHEMA, source_of(table).name)}")
+        return time.perf_counter() - started
+
+
+def _copy_out(table: WarehouseTable) -> str:
+    return f"COPY ({select(table, SOURCE_SCHEMA)}) TO STDOUT {FORMAT}"
+
+
+def _psql(dsn: str, command: str, *options: str) -> list[str]:
+    # Only a server must be fit for another account; psql is run by this one.
+    program = str(find_binaries(account=None) / "psql")
+    return [program, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *options, f"--command={command}", dsn]
+
+
+def _session() -> dict[str, str]:
+    """The services' session settings, as psql takes them."""
+    settings = {name: value.replace(" ", "\\ ") for name, value in SESSION.items()}
+    return {"PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in settings.items())}

@@ -1,0 +1,121 @@
+"""Parts into S3 and out of it."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from http.client import HTTPConnection
+from zlib import crc32
+
+from aiobotocore.session import get_session
+
+from bench.stages import loopback
+from bench.stages.source import CsvPart
+from bench.stages.step import Meter, Step, in_thread
+from totesys.lake.bucket import CLIENT_CONFIG, Bucket
+from totesys.lake.records import Part
+from totesys.lake.upload import Upload
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.places import LOOPBACK
+from totesys_cli.local.process import Guarded
+from totesys_infra import data_plane_template
+
+
+@asynccontextmanager
+async def local_bucket() -> AsyncIterator[Bucket]:
+    """A bucket of an emulator of its own. Raises LocalStackError."""
+    with await asyncio.to_thread(Emulator.start) as emulator:
+        plane = await asyncio.to_thread(emulator.apply, data_plane_template())
+        async with _client(plane) as bucket:
+            yield bucket
+
+
+@asynccontextmanager
+async def _client(plane: DataPlane) -> AsyncIterator[Bucket]:
+    environment = plane.environment()
+    async with get_session().create_client(
+        "s3",
+        region_name=plane.region,
+        endpoint_url=plane.endpoint_url,
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        config=CLIENT_CONFIG,
+    ) as client:
+        yield Bucket(client, plane.ingest_bucket)
+
+
+@contextmanager
+def loopback_server() -> Iterator[HTTPConnection]:
+    """A connection to a server that keeps nothing."""
+    with Guarded.start([sys.executable, "-I", loopback.__file__], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        connection = HTTPConnection(LOOPBACK, int(server.stdout.readline()))
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+async def s3_put(meter: Meter, bucket: Bucket, socket: HTTPConnection, parts: Sequence[CsvPart]) -> None:
+    """Measure uploads of parts as their bytes come."""
+
+    async def upload() -> None:
+        for number, part in enumerate(parts):
+            target = Upload(bucket, f"part-{number}.csv")
+            for chunk in part.chunks:
+                await target.write(chunk)
+            await target.finish(part.rows)
+
+    await meter.measure(
+        Step(
+            name="S3 put",
+            rows=sum(part.rows for part in parts),
+            bytes=sum(part.bytes for part in parts),
+            ours=upload,
+            limit="the same bytes into a socket",
+            bare=in_thread(_send, socket, [b"".join(part.chunks) for part in parts]),
+        )
+    )
+
+
+async def s3_get(meter: Meter, bucket: Bucket, socket: HTTPConnection, parts: Sequence[Part]) -> None:
+    """Measure downloads of parts that are in the bucket."""
+
+    async def download() -> None:
+        for part in parts:
+            await bucket.get_part(part)
+
+    await meter.measure(
+        Step(
+            name="S3 get",
+            rows=sum(part.rows for part in parts),
+            bytes=sum(part.bytes for part in parts),
+            ours=download,
+            limit="as many bytes from a socket",
+            bare=in_thread(_receive, socket, [part.bytes for part in parts]),
+        )
+    )
+
+
+async def store(bucket: Bucket, bodies: Sequence[tuple[int, bytes]]) -> list[Part]:
+    """Put whole objects, of so many rows each; what their manifest would say."""
+    parts = []
+    for number, (rows, body) in enumerate(bodies):
+        part = Part(key=f"part-{number}.parquet", rows=rows, bytes=len(body), crc32=f"{crc32(body):08x}")
+        await bucket.put(part.key, body)
+        parts.append(part)
+    return parts
+
+
+def _send(socket: HTTPConnection, bodies: Sequence[bytes]) -> None:
+    for body in bodies:
+        socket.request("PUT", "/", body)
+        socket.getresponse().read()
+
+
+def _receive(socket: HTTPConnection, sizes: Sequence[int]) -> None:
+    for size in sizes:
+        socket.request("GET", f"/{size}")
+        socket.getresponse().read()

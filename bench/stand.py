@@ -1,0 +1,102 @@
+"""Where everything is measured: one Postgres server with the source and, for each contender, an empty warehouse."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from bench import growth
+from totesys.model import MODEL
+from totesys.postgres import connect
+from totesys.sql import ident
+from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.verify.comparison import equal
+from totesys_cli.verify.verification import verify
+
+SOURCE = "source"
+# Whether a commit waits for the disk.
+DURABLE = False
+
+
+class WrongResult(Exception):
+    """A warehouse that is not what its source says: whatever was measured has no speed."""
+
+
+@dataclass
+class Stand:
+    """The server, and the source, which only grows.
+
+    The server does not wait for its disk (`DURABLE`), as in the demonstration: what is compared is the work of
+    the programs, not the disk of this machine, which would make every contender's figures alike. All have the same
+    server with the same settings.
+    """
+
+    server: PostgresServer
+    orders: int = 0
+    rows: int = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls) -> AsyncIterator[Self]:
+        """A stand without a source yet. It ends, with all that it holds, when this process does."""
+        server = await asyncio.to_thread(PostgresServer.start, durable=DURABLE)
+        try:
+            yield cls(server)
+        finally:
+            await asyncio.to_thread(server.stop)
+
+    @property
+    def source(self) -> str:
+        """The DSN of the source."""
+        return self.server.dsn(SOURCE)
+
+    @property
+    def folder(self) -> Path:
+        """A folder for files that end with the stand."""
+        folder = self.server.folder / "files"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    async def grow(self, orders: int) -> None:
+        """Bring the source to that many orders. Raises ValueError if it has more."""
+        if orders < self.orders:
+            raise ValueError(f"The source has {self.orders} orders already, more than {orders}.")
+        if orders == self.orders:
+            return
+        if self.orders >= growth.GENERATED_ORDERS:
+            await growth.grow(self.source, orders)
+        else:
+            # As many orders as can be are generated, not copied.
+            await asyncio.to_thread(self.server.drop_database, SOURCE)
+            await asyncio.to_thread(self.server.create_database, SOURCE)
+            await growth.create(self.source, orders)
+        self.orders, self.rows = orders, await growth.count_rows(self.source)
+
+    @asynccontextmanager
+    async def database(self, name: str) -> AsyncIterator[str]:
+        """The DSN of a new empty database, dropped at the end."""
+        dsn = await asyncio.to_thread(self.server.create_database, name)
+        try:
+            yield dsn
+        finally:
+            await asyncio.to_thread(self.server.drop_database, name)
+
+    @asynccontextmanager
+    async def copy_of_source(self, name: str) -> AsyncIterator[str]:
+        """The DSN of a copy of the source, dropped at the end, for what would make the source another one."""
+        async with connect("The server", self.server.dsn()) as connection:
+            await connection.execute(f"CREATE DATABASE {ident(name)} TEMPLATE {ident(SOURCE)} STRATEGY FILE_COPY")
+        try:
+            yield self.server.dsn(name)
+        finally:
+            await asyncio.to_thread(self.server.drop_database, name)
+
+
+async def require_equal(source: str, warehouse: str) -> None:
+    """Compare the warehouse with the source, every row and column. Raises WrongResult."""
+    comparisons = await verify(source, warehouse, MODEL)
+    if not equal(comparisons):
+        wrong = [comparison for comparison in comparisons if not comparison.is_equal]
+        raise WrongResult(f"The warehouse is not what the source says: {wrong}")

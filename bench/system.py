@@ -1,0 +1,111 @@
+"""Our system as its users run it: the services as processes, the lake in the emulator, and what they log."""
+
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import processes
+from totesys_cli.databases import Databases
+from totesys_cli.pipeline import Pipeline, run_pipeline
+from totesys_cli.services import STAGES, Event
+
+EMULATOR = "emulator"
+POSTGRES = "postgres"
+
+
+class NotMeasurable(Exception):
+    """Something went wrong and right again meanwhile: the time says nothing."""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """From the trigger to the moment when the warehouse had everything. `runs` are those that held rows."""
+
+    seconds: float
+    runs: tuple[int, ...]
+
+
+@dataclass
+class Log:
+    """What the services have logged, with the moments when it arrived here, as `time.perf_counter` counts."""
+
+    arrived: list[tuple[float, Event]] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        self.arrived.append((time.perf_counter(), event))
+
+    def require_no_failure(self) -> None:
+        """Raise NotMeasurable if a message has failed, even if it was done when tried again."""
+        for _, event in self.arrived:
+            if event.name == "message failed":
+                raise NotMeasurable(f"{event.service} failed meanwhile: {event.fields['error']}")
+
+    def extraction(self, started: float) -> Extraction:
+        """The one extraction that this log is of, triggered at `started`. Raises NotMeasurable."""
+        self.require_no_failure()
+        return read_extraction(self.arrived, started)
+
+
+def read_extraction(arrived: Iterable[tuple[float, Event]], started: float) -> Extraction:
+    """What a log says of its one extraction. Raises NotMeasurable if it holds none, or its last run is not loaded."""
+    loaded: dict[int, float] = {}
+    ended: tuple[float, tuple[int, ...]] | None = None
+    for moment, event in arrived:
+        if event.service == "load" and event.name == "run successful":
+            loaded[event.fields["run"]] = moment
+        elif event.name == "extraction successful":
+            ended = moment, tuple(event.fields["runs"])
+    if ended is None:
+        raise NotMeasurable("Ingest logged no extraction.")
+    moment, runs = ended
+    if set(runs) - set(loaded):
+        raise NotMeasurable(f"The extraction made the runs {runs}, load logged {sorted(loaded)}.")
+    # Nothing is loaded of an extraction that found nothing: it ends where that is known.
+    return Extraction((loaded[runs[-1]] if runs else moment) - started, runs)
+
+
+@dataclass
+class System:
+    """The running system. Its processes are as old as itself, so their peaks are of its own work."""
+
+    pipeline: Pipeline
+    databases: Databases
+    log: Log
+    pids: Mapping[str, int]
+
+    async def extract(self) -> Extraction:
+        """Trigger an extraction and wait until it is visible and nothing is left to do.
+
+        Raises StageFailed, or NotMeasurable if anything failed on the way.
+        """
+        self.log.arrived.clear()
+        started = time.perf_counter()
+        await self.pipeline.extract()
+        return self.log.extraction(started)
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """The CPU time until now of each service, the emulator and all of Postgres."""
+        return {group: processes.cpu_seconds(pid) for group, pid in self.pids.items()}
+
+    def peak_bytes(self) -> dict[str, int]:
+        """The peak of resident memory until now of each service."""
+        return {stage: processes.peak_bytes(self.pids[stage]) for stage in STAGES}
+
+
+@asynccontextmanager
+async def run_system(source: str, warehouse: str, postgres: int, lake: Path | None = None) -> AsyncIterator[System]:
+    """Start the system between two databases of the server whose process id is `postgres`.
+
+    The folder `lake` keeps the lake; without one it is empty, and ends with the system. Raises LocalStackError.
+    """
+    databases = Databases(source, warehouse)
+    log = Log()
+    async with run_pipeline(databases, on_event=log.take, state=lake, ports=dict.fromkeys(STAGES, 0)) as pipeline:
+        pids = {
+            **processes.service_pids(),
+            EMULATOR: processes.descendant_running("ministack"),
+            POSTGRES: postgres,
+        }
+        yield System(pipeline, databases, log, pids)

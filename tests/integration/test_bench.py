@@ -1,0 +1,100 @@
+"""The benchmark measures our system, and what the report looks for is what the cases record.
+
+Without the peers, which need the dependency group `bench`, and so without ticks, in which one of them takes part.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
+from multiprocessing import get_context
+
+import pytest
+
+from bench.cases import loads
+from bench.cases.loads import STAR
+from bench.contenders import PIPE, TOTESYS
+from bench.figures import Figures
+from bench.measurement import Case, Measurement
+from bench.run import measure
+from bench.sizes import Size
+from bench.stages.step import LIMIT, ROUNDS
+from bench.stand import Stand
+from bench.targets import targets
+from bench.trial import Trial
+from totesys_cli.services import STAGES
+
+ORDERS = 2_000
+TINY = Size(
+    name="tiny",
+    about="whether our system is measured at all",
+    first_load_orders=ORDERS,
+    rounds=1,
+    peer_rounds=1,
+    student_orders=100,
+    tick_orders=(ORDERS,),
+    tick_rounds=1,
+    changed_rows=(0,),
+    memory_orders=(ORDERS,),
+    stage_orders=ORDERS,
+    freshness_rate=50,
+    freshness_time=timedelta(seconds=2),
+    idle_time=timedelta(seconds=1),
+)
+
+
+async def _measure_ours(say: Callable[[str], None]) -> list[Measurement]:
+    measured: list[Measurement] = []
+    await measure(TINY, measured.append, say, {Case.STAGES, Case.FRESHNESS})
+    async with Stand.opened() as stand:
+        await stand.grow(ORDERS)
+        trial = Trial(TINY, stand, frozenset({Case.FIRST_LOAD, Case.MEMORY}), measured.append, say)
+        async with loads.loaded(trial):
+            pass
+    return measured
+
+
+def _run() -> list[Measurement]:
+    return asyncio.run(_measure_ours(print))
+
+
+@pytest.fixture(scope="module")
+def measured() -> list[Measurement]:
+    """In a process of its own: the benchmark looks for the services and the emulator among its descendants."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        return processes.submit(_run).result()
+
+
+def test_our_figures_are_of_verified_warehouses(measured: list[Measurement]) -> None:
+    seconds = [
+        one
+        for one in measured
+        if one.contender == TOTESYS and one.quantity == "seconds" and one.subject != "verification"
+    ]
+    assert {one.case for one in seconds} == {Case.FIRST_LOAD, Case.FRESHNESS}
+    assert all(one.verified for one in seconds)
+    assert all(one.verified is not False for one in measured)
+    assert all(one.orders == ORDERS for one in measured)
+
+
+def test_every_step_is_measured_beside_its_limit_over_the_same_rows(measured: list[Measurement]) -> None:
+    steps = [one for one in measured if one.case == Case.STAGES and one.quantity == "rows/s"]
+    sides = {one.subject: {other.contender for other in steps if other.subject == one.subject} for one in steps}
+    assert len(sides) == 10
+    for contenders in sides.values():
+        ours, limit = sorted(contenders, reverse=True)
+        assert (ours, limit[: len(LIMIT)]) == (TOTESYS, LIMIT)
+    assert len(steps) == len(sides) * 2 * ROUNDS
+    (rows,) = {one.rows for one in steps}
+    assert rows
+    assert 0 < rows < ORDERS
+
+
+def test_the_report_finds_its_targets_in_what_is_recorded(measured: list[Measurement]) -> None:
+    found = {target.name for target in targets(Figures(measured))}
+    assert found == {
+        f"first load of {ORDERS:,} orders: {TOTESYS} / {PIPE}",
+        *(f"memory of {stage}: {ORDERS:,} orders" for stage in STAGES),
+        "freshness: p99",
+    }
+    assert {one.subject for one in measured if one.contender == PIPE and one.quantity == "rows/s"} == {STAR}

@@ -1,0 +1,30 @@
+"""The proxy in front of the emulator changes nothing, and counts."""
+
+import asyncio
+
+import boto3
+from botocore.config import Config
+
+from bench.counting_proxy import counting_proxy
+from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane
+from totesys_cli.local.emulator import Emulator
+
+KEY, BODY = "a b/ü", b"\x00body\xff"
+
+
+def put_and_get(endpoint: str, bucket: str) -> bytes:
+    session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+    s3 = session.client("s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"}))
+    s3.put_object(Bucket=bucket, Key=KEY, Body=BODY)
+    found: bytes = s3.get_object(Bucket=bucket, Key=KEY)["Body"].read()
+    return found
+
+
+async def test_requests_pass_unchanged_and_are_counted(emulator: Emulator, data_plane: DataPlane) -> None:
+    async with counting_proxy(emulator.endpoint_url) as proxy:
+        plane = proxy.in_front_of(data_plane)
+        assert plane.load_queue_url == data_plane.load_queue_url.replace(emulator.endpoint_url, proxy.url)
+        assert await asyncio.to_thread(put_and_get, plane.endpoint_url, plane.code_bucket) == BODY
+        assert proxy.counts == {"S3 PutObject": 1, "S3 GetObject": 1}
+    direct = emulator.s3.get_object(Bucket=data_plane.code_bucket, Key=KEY)
+    assert direct["Body"].read() == BODY
