@@ -19,7 +19,7 @@ LOANS = 8_000
 MORE_LOANS = f"""
     INSERT INTO loan SELECT n, 1 + n % 3, 'reader ' || n, timestamp '2026-01-01' + n * interval '1 minute', n % 9,
     n % 2 = 0 FROM generate_series(3, {LOANS}) n"""
-SMALL = {"part_bytes": 32 * 1024, "run_bytes": 64 * 1024}
+SMALL = {"part_bytes": 32 * 1024, "scan_bytes": 64 * 1024, "run_bytes": 64 * 1024}
 DOUBLED = "SELECT loan_id FROM warehouse.fact_loan GROUP BY loan_id, fee HAVING count(*) > 1"
 
 
@@ -161,3 +161,17 @@ async def test_a_dimension_comes_in_several_runs_whatever_the_order_of_its_keys(
             await pipeline.tick(mode)
             assert len([run for run in await series(pipeline) if "transaction" in run.tables]) > 1
             assert await is_right(pipeline)
+
+
+async def test_a_part_is_bounded_however_much_one_statement_gives(library: Pipeline) -> None:
+    limit = 32 * 1024
+    library.ingest.settings = library.ingest.settings.model_copy(update={"scan_bytes": 2**30, "run_bytes": 2**30})
+    await library.tick()
+    await execute(library.source_dsn, """UPDATE loan SET reader = 'a "quoted" name' || chr(10) || loan_id""")
+    await library.tick()
+    changes = (await series(library))[-1].tables["loan"]
+    assert len(changes.parts) > 3
+    assert changes.rows == LOANS
+    # The last message of a part is as long as the driver's buffer.
+    assert all(part.bytes < limit + 512 * 1024 for part in changes.parts)
+    assert await is_right(library)

@@ -13,9 +13,9 @@ SIZES = st.dictionaries(st.sampled_from([table.name for table in MODEL.sources])
 
 
 @examples(200)
-@given(pages=SIZES, pages_per_part=st.integers(1, 6_000))
-def test_every_page_is_in_exactly_one_job(pages: dict[str, int], pages_per_part: int) -> None:
-    jobs = plan_jobs(MODEL.sources, pages, pages_per_part)
+@given(pages=SIZES, pages_per_job=st.integers(1, 6_000))
+def test_every_page_is_in_exactly_one_job(pages: dict[str, int], pages_per_job: int) -> None:
+    jobs = plan_jobs(MODEL.sources, pages, pages_per_job)
     for table in MODEL.sources:
         parts = [job for job in jobs if job.table is table]
         assert parts[0].first_page == 0
@@ -25,13 +25,13 @@ def test_every_page_is_in_exactly_one_job(pages: dict[str, int], pages_per_part:
 
 
 @examples(200)
-@given(pages=SIZES, pages_per_part=st.integers(1, 6_000))
-def test_a_part_is_bounded_and_none_is_empty_by_plan(pages: dict[str, int], pages_per_part: int) -> None:
+@given(pages=SIZES, pages_per_job=st.integers(1, 6_000))
+def test_a_job_is_bounded_and_none_is_empty_by_plan(pages: dict[str, int], pages_per_job: int) -> None:
     for table in CHANGES:
         size = pages.get(table.name, 0)
-        starts = [job.first_page for job in plan_jobs([table], pages, pages_per_part)]
+        starts = [job.first_page for job in plan_jobs([table], pages, pages_per_job)]
         ends = [*starts[1:], max(size, 1)]
-        assert all(0 < end - start <= pages_per_part for start, end in zip(starts, ends, strict=True))
+        assert all(0 < end - start <= pages_per_job for start, end in zip(starts, ends, strict=True))
 
 
 @examples(50)

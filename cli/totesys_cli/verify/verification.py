@@ -1,12 +1,12 @@
 """Compares the warehouse's current state with what the source says that it should be."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar, cast
 
 import polars as pl
 
+from totesys.concurrent import both
 from totesys.errors import SchemaDrift, WarehouseMismatch
 from totesys.schema import Model
 from totesys.sql import ident
@@ -17,8 +17,6 @@ from totesys_cli.verify.side import Side
 
 KEYS_AT_ONCE = 200_000
 LEAST_KEY = -(2**63)
-
-T = TypeVar("T")
 
 
 async def verify(
@@ -64,7 +62,7 @@ class _Verification:
 
     async def _next_key(self, table: WarehouseTable, start: int) -> int | None:
         """The least key from `start` on that either side has."""
-        expected, found = await _both(
+        expected, found = await both(
             self.source.values(queries.next_expected_key(self.model, table), start),
             self.warehouse.values(queries.next_found_key(table, self.schema), start),
         )
@@ -72,7 +70,7 @@ class _Verification:
 
     async def _compare(self, table: WarehouseTable, keys: tuple[int, int] | None = None) -> TableComparison:
         columns, window = table.column_names, keys is not None
-        expected, found = await _both(
+        expected, found = await both(
             self.source.texts(columns, queries.expected_rows(self.model, table, window), *keys or ()),
             self.warehouse.texts(columns, queries.found_rows(table, self.schema, window), *keys or ()),
         )
@@ -88,12 +86,3 @@ class _Verification:
         query = queries.referenced_keys(self.model, table, self.schema)
         referenced = await self.warehouse.values(query, more) if more and query else []
         return found.filter(~pl.col(table.key).is_in(referenced))
-
-
-async def _both(source: Awaitable[T], warehouse: Awaitable[T]) -> tuple[T, T]:
-    """Ask both sides at once. Both are heard out even if one fails: a connection at work can't be closed well."""
-    answers = await asyncio.gather(source, warehouse, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return cast(tuple[T, T], tuple(answers))

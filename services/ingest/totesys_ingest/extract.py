@@ -1,24 +1,21 @@
 """An extraction: jobs run on several connections that share one snapshot, their parts become runs."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from totesys.errors import DatabaseUnavailable
-from totesys.lake.bucket import Bucket
-from totesys.lake.keys import part_key
 from totesys.lake.lake import Lake
-from totesys.lake.records import Manifest
-from totesys.lake.upload import Upload
+from totesys.lake.records import Manifest, RunCounter
 from totesys.logs import logger
 from totesys.schema import Model
-from totesys.table import Capture, SourceTable
+from totesys.table import Capture
 from totesys_ingest.baseline import Snapshot
+from totesys_ingest.part_writer import PartWriter
 from totesys_ingest.plan import Job
 from totesys_ingest.run_writer import Extraction, OpenRun
 from totesys_ingest.settings import IngestSettings
-from totesys_ingest.source import Source, csv_header
+from totesys_ingest.source import Source
 
 log = logger("totesys.ingest.extract")
 
@@ -53,13 +50,13 @@ class Extractor:
         self._opened: asyncio.Queue[OpenRun | None] = asyncio.Queue()
         self._current: OpenRun | None = None
 
-    async def run(self, jobs: Sequence[Job], previous: int) -> list[Manifest]:
+    async def run(self, jobs: Sequence[Job], first: RunCounter, previous: int) -> list[Manifest]:
         """Do all jobs; the records of the runs that were committed, the last of them complete.
 
-        `previous` is the newest run with parts before these. Raises TransientError, and then no further run
-        is committed.
+        `first` is the first of these runs, `previous` the newest run with parts before them. Raises TransientError,
+        and then no further run is committed.
         """
-        await self._open()
+        await self._open(first)
         waiting = list(reversed(jobs))
         async with _first_error_only(), asyncio.TaskGroup() as tasks:
             committer = tasks.create_task(self._commit_all(previous))
@@ -72,8 +69,7 @@ class Extractor:
             await self._opened.put(None)
         return committer.result()
 
-    async def _open(self) -> None:
-        counter = await self._lake.claim_run_number()
+    async def _open(self, counter: RunCounter) -> None:
         self._current = OpenRun(counter.lake, counter.last)
         await self._opened.put(self._current)
 
@@ -82,20 +78,13 @@ class Extractor:
             return
         async with self._open_source() as source:
             await source.share_snapshot(self._snapshot)
-            part: _OpenPart | None = None
+            parts = PartWriter(self._lake.ingest, self._model, self._extraction, self._settings.part_bytes)
             try:
                 while assigned := await self._next(waiting):
-                    run, job = assigned
-                    if part is not None and not part.takes(run, job.table):
-                        await part.finish()
-                        part = None
-                    part = part or self._open_part(run, job.table)
-                    await part.add(source, job)
-                if part is not None:
-                    await part.finish()
+                    await parts.copy(source, *assigned)
+                await parts.finish()
             except BaseException:
-                if part is not None:
-                    await part.abort()
+                await parts.abort()
                 raise
 
     async def _next(self, waiting: list[Job]) -> tuple[OpenRun, Job] | None:
@@ -107,14 +96,9 @@ class Extractor:
             cut = waiting[-1].table.capture is Capture.CHANGES
             if cut and self._current.bytes >= self._settings.run_bytes:
                 self._current.close()
-                await self._open()
+                await self._open(await self._lake.claim_run_number())
             self._current.begin()
             return self._current, waiting.pop()
-
-    def _open_part(self, run: OpenRun, table: SourceTable) -> "_OpenPart":
-        since = self._extraction.xmin_before if table.capture is Capture.CHANGES else None
-        enough = self._settings.part_bytes // 2
-        return _OpenPart(self._lake.ingest, self._model.lake_schema(table), run, table, since, enough)
 
     async def _commit_all(self, previous: int) -> list[Manifest]:
         committed: list[Manifest] = []
@@ -148,64 +132,6 @@ class Extractor:
             rows={name: table.rows for name, table in manifest.tables.items()},
             bytes=sum(table.bytes for table in manifest.tables.values()),
         )
-
-
-class _OpenPart:
-    """A part that is being written, of one job or of several that gave too few rows for a part of their own.
-
-    Of a table captured as changes there is none without rows, but a join needs all its sides.
-    """
-
-    def __init__(
-        self, bucket: Bucket, schema: str, run: OpenRun, table: SourceTable, since: int | None, enough: int
-    ) -> None:
-        self._bucket = bucket
-        self._schema = schema
-        self._run = run
-        self._table = table
-        self._since = since
-        self._enough = enough
-        self._started = time.monotonic()
-        self._upload: Upload | None = None
-        self._bytes = 0
-        self._rows = 0
-        self._jobs = 0
-
-    def takes(self, run: OpenRun, table: SourceTable) -> bool:
-        """Whether another job's rows may be added: those of the same table and run, until there are `enough` bytes."""
-        return run is self._run and table is self._table and self._bytes < self._enough
-
-    async def add(self, source: Source, job: Job) -> None:
-        """Stream the rows of a job, which is at an end for the run when the part is."""
-        self._jobs += 1
-        self._rows += await source.copy(job, self._since, self._write)
-
-    async def finish(self) -> None:
-        """Put the part, if there is one, and end its jobs."""
-        if self._upload is None and self._table.capture is Capture.SNAPSHOT:
-            await self._begin()
-        if self._upload is not None:
-            part = await self._upload.finish(self._rows)
-            self._run.add(self._table, part, time.monotonic() - self._started)
-        self._run.end(self._jobs)
-
-    async def abort(self) -> None:
-        """Leave no object behind."""
-        if self._upload is not None:
-            await self._upload.abort()
-
-    async def _write(self, data: bytes) -> None:
-        upload = self._upload or await self._begin()
-        await upload.write(data)
-        self._bytes += len(data)
-        self._run.bytes += len(data)
-
-    async def _begin(self) -> Upload:
-        number = self._run.next_part(self._table)
-        key = part_key(self._schema, self._table.name, self._run.number, number, "csv")
-        self._upload = Upload(self._bucket, key)
-        await self._upload.write(csv_header(self._table))
-        return self._upload
 
 
 @asynccontextmanager

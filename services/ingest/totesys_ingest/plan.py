@@ -15,17 +15,17 @@ class Job:
     end_page: int | None = None
 
 
-def plan_jobs(tables: Iterable[SourceTable], pages: Mapping[str, int], pages_per_part: int) -> list[Job]:
-    """Cut each table that is captured as changes into parts, in the tables' order.
+def plan_jobs(tables: Iterable[SourceTable], pages: Mapping[str, int], pages_per_job: int) -> list[Job]:
+    """Cut each table that is captured as changes into jobs, in the tables' order.
 
-    A table's rows take about as many bytes in CSV as on its pages. The last part of a table is open-ended.
+    A table's rows take about as many bytes in CSV as on its pages. The last job of a table is open-ended.
     """
     jobs: list[Job] = []
     for table in tables:
         if table.capture is Capture.SNAPSHOT:
             jobs.append(Job(table))
             continue
-        starts = range(0, max(1, pages.get(table.name, 0)), pages_per_part)
+        starts = range(0, max(1, pages.get(table.name, 0)), pages_per_job)
         ends = [*starts[1:], None]
         jobs += [Job(table, start, end) for start, end in zip(starts, ends, strict=True)]
     return jobs

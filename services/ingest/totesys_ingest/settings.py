@@ -19,6 +19,9 @@ class IngestSettings(ServiceSettings):
     part_bytes: int = Field(default=16 * MIB, ge=MIB)
     # A run is what becomes visible at once. Transform and load work on one while ingest writes the next.
     run_bytes: int = Field(default=64 * MIB, ge=MIB)
+    # What one statement looks through for changes: a table up to this size is scanned in the way that spares the
+    # source's cache, a larger one in pieces that several connections share.
+    scan_bytes: int = Field(default=256 * MIB, ge=MIB)
     # Extracting connections, beside the one that holds the snapshot.
     connections: int = Field(default=2, ge=1, le=32)
     # A source that has stopped in the middle of a statement must not hold the lock for ever.

@@ -39,7 +39,7 @@ SELECT c.relname AS table_name, a.attname AS column_name, format_type(a.atttypid
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p')
+WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) AND c.relkind IN ('r', 'p')
 ORDER BY c.relname, a.attnum
 """
 
@@ -47,7 +47,7 @@ _PAGES = """
 SELECT c.relname AS table_name, pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages,
        current_setting('block_size')::int AS page_bytes
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = ANY ($2)
+WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])
 """
 
 Sink = Callable[[bytes], Coroutine[Any, Any, None]]
@@ -110,10 +110,12 @@ class Source:
         rows = await self.connection.fetch(_PAGES, self.schema, [table.name for table in tables])
         return {row["table_name"]: row["pages"] for row in rows}, rows[0]["page_bytes"]
 
-    async def has_changes(self, table: SourceTable, xmin: int) -> bool:
-        """Whether any row was written by a transaction that a snapshot with this xmin may not have seen."""
-        query = f"SELECT EXISTS (SELECT FROM {qualified(self.schema, table.name)} WHERE {_since(xmin)})"
-        return bool(await self.connection.fetchval(query))
+    async def changed(self, tables: Sequence[SourceTable], xmin: int) -> set[str]:
+        """The tables that have a row of a transaction that a snapshot with this xmin may not have seen."""
+        tests = (f"EXISTS (SELECT FROM {qualified(self.schema, t.name)} WHERE {_since(xmin)})" for t in tables)
+        row = await self.connection.fetchrow(f"SELECT {', '.join(tests)}")
+        assert row is not None
+        return {table.name for table, found in zip(tables, row, strict=True) if found}
 
     async def copy(self, job: Job, xmin: int | None, sink: Sink) -> int:
         """Stream the rows of a job as CSV without a header; their number."""

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from totesys.concurrent import both
 from totesys.errors import DatabaseUnavailable
 from totesys.events import ExtractWakeup
 from totesys.lake.lake import Lake
@@ -51,14 +52,13 @@ class Ingest:
 
     async def _extract(self, source: Source, wakeup: ExtractWakeup) -> None:
         started = time.monotonic()
-        await self._check_contract(source)
-        last = await self.lake.newest_manifest()
+        last, _ = await both(self.lake.newest_manifest(), self._check_contract(source))
         snapshot_time = datetime.now(UTC)
         snapshot = await source.take_snapshot(self.model.sources)
         start = choose_start(wakeup.mode, last, snapshot)
         say = log.warning if start.warning else log.info
         say("extraction started", everything=start.xmin is None, reason=start.reason)
-        tables = await self._tables(source, start)
+        counter, tables = await both(self.lake.claim_run_number(), self._tables(source, start))
         pages, page_bytes = await source.pages(self.model.sources)
         extraction = Extraction(
             trigger=wakeup.trigger,
@@ -69,8 +69,9 @@ class Ingest:
             xmin_after=snapshot.xmin,
         )
         extractor = Extractor(self.model, self.lake, self.settings, self._opened, source, snapshot, extraction)
-        jobs = plan_jobs(tables, pages, max(1, self.settings.part_bytes // page_bytes))
-        runs = await extractor.run(jobs, _newest_with_parts(last) if last else 0)
+        job_bytes = self.settings.part_bytes if start.xmin is None else self.settings.scan_bytes
+        jobs = plan_jobs(tables, pages, max(1, job_bytes // page_bytes))
+        runs = await extractor.run(jobs, counter, _newest_with_parts(last) if last else 0)
         seconds = time.monotonic() - started
         rows = sum(table.rows for run in runs for table in run.tables.values())
         log.info(
@@ -94,7 +95,7 @@ class Ingest:
         if start.xmin is None:
             return list(self.model.extraction_order)
         snapshots = [table for table in self.model.sources if table.capture is Capture.SNAPSHOT]
-        changed = {table.name for table in snapshots if await source.has_changes(table, start.xmin)}
+        changed = await source.changed(snapshots, start.xmin)
         needed = changed | self.model.needed_with(changed)
         return [t for t in self.model.extraction_order if t.capture is Capture.CHANGES or t.name in needed]
 

@@ -1,0 +1,121 @@
+"""The parts that one connection's rows become, cut between two rows."""
+
+import time
+
+from totesys.lake.bucket import Bucket
+from totesys.lake.keys import part_key
+from totesys.lake.upload import Upload
+from totesys.schema import Model
+from totesys.table import Capture, SourceTable
+from totesys_ingest.plan import Job
+from totesys_ingest.run_writer import Extraction, OpenRun
+from totesys_ingest.source import Source, csv_header
+
+
+def count_rows(csv: bytes) -> int:
+    """The rows of whole lines of CSV: the line ends that are in no quotes."""
+    if b'"' not in csv:
+        return csv.count(b"\n")
+    # Quotes come in pairs, also where they stand for themselves: what is outside is every second piece.
+    return sum(piece.count(b"\n") for piece in csv.split(b'"')[::2])
+
+
+class PartWriter:
+    """Writes jobs, one after another. A part ends when it is full, or when the next job is another table's or run's.
+
+    So a job that gives many rows becomes several parts, and jobs that give few share one.
+    """
+
+    def __init__(self, bucket: Bucket, model: Model, extraction: Extraction, part_bytes: int) -> None:
+        self._bucket = bucket
+        self._model = model
+        self._extraction = extraction
+        self._part_bytes = part_bytes
+        self._open: _OpenPart | None = None
+
+    async def copy(self, source: Source, run: OpenRun, job: Job) -> None:
+        """Stream a job's rows into the run. Raises what `Source.copy` and `Upload` raise."""
+        if self._open is not None and not self._open.is_of(run, job.table):
+            await self.finish()
+        part = self._open or self._begin(run, job.table)
+        part.jobs += 1
+        counted = 0
+
+        async def write(data: bytes) -> None:
+            # Postgres sends each row in a message of its own, and the driver gives whole messages: this is whole rows.
+            nonlocal part, counted
+            if part.bytes >= self._part_bytes:
+                part = await self._cut(part)
+            rows = count_rows(data)
+            counted += rows
+            await part.write(data, rows)
+
+        since = self._extraction.xmin_before if job.table.capture is Capture.CHANGES else None
+        sent = await source.copy(job, since, write)
+        assert counted == sent, f"{counted} rows were counted, the source sent {sent}"
+
+    async def finish(self) -> None:
+        """Put the part that is open, if there is one, and end its jobs."""
+        part, self._open = self._open, None
+        if part is not None:
+            await part.put()
+            part.run.end(part.jobs)
+
+    async def abort(self) -> None:
+        """Leave no object behind of a part that is open."""
+        if self._open is not None:
+            await self._open.abort()
+
+    def _begin(self, run: OpenRun, table: SourceTable) -> "_OpenPart":
+        self._open = _OpenPart(self._bucket, self._model.lake_schema(table), run, table)
+        return self._open
+
+    async def _cut(self, part: "_OpenPart") -> "_OpenPart":
+        await part.put()
+        following = self._begin(part.run, part.table)
+        following.jobs = part.jobs
+        return following
+
+
+class _OpenPart:
+    """A part that is being written. `jobs` are those of its run that are not at an end before it is."""
+
+    def __init__(self, bucket: Bucket, schema: str, run: OpenRun, table: SourceTable) -> None:
+        self.run = run
+        self.table = table
+        self.jobs = 0
+        self.bytes = 0
+        self._rows = 0
+        self._bucket = bucket
+        self._schema = schema
+        self._started = time.monotonic()
+        self._upload: Upload | None = None
+
+    def is_of(self, run: OpenRun, table: SourceTable) -> bool:
+        return run is self.run and table is self.table
+
+    async def write(self, data: bytes, rows: int) -> None:
+        upload = self._upload or await self._begin()
+        await upload.write(data)
+        self._rows += rows
+        self.bytes += len(data)
+        self.run.bytes += len(data)
+
+    async def put(self) -> None:
+        """Make it an object. Of a table captured as changes there is none without rows; a join needs all its sides."""
+        if self._upload is None and self.table.capture is Capture.SNAPSHOT:
+            await self._begin()
+        if self._upload is not None:
+            part = await self._upload.finish(self._rows)
+            self.run.add(self.table, part, time.monotonic() - self._started)
+
+    async def abort(self) -> None:
+        if self._upload is not None:
+            await self._upload.abort()
+
+    async def _begin(self) -> Upload:
+        number = self.run.next_part(self.table)
+        key = part_key(self._schema, self.table.name, self.run.number, number, "csv")
+        self._upload = Upload(self._bucket, key)
+        await self._upload.write(csv_header(self.table))
+        return self._upload
