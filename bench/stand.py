@@ -1,7 +1,7 @@
 """Where everything is measured: one Postgres server with the source and, for each contender, an empty warehouse."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from bench import growth
 from totesys.model import MODEL
 from totesys.postgres import connect
 from totesys.sql import ident
+from totesys.table import WarehouseTable
 from totesys_cli.local.postgres import PostgresServer
 from totesys_cli.verify.comparison import equal
 from totesys_cli.verify.verification import verify
@@ -94,9 +95,9 @@ class Stand:
             await asyncio.to_thread(self.server.drop_database, name)
 
 
-async def require_equal(source: str, warehouse: str) -> None:
-    """Compare the warehouse with the source, every row and column. Raises WrongResult."""
-    comparisons = await verify(source, warehouse, MODEL)
+async def require_equal(source: str, warehouse: str, tables: Sequence[WarehouseTable] | None = None) -> None:
+    """Compare the warehouse, or these tables of it, with the source, every row and column. Raises WrongResult."""
+    comparisons = await verify(source, warehouse, MODEL, tables=tables)
     if not equal(comparisons):
         wrong = [comparison for comparison in comparisons if not comparison.is_equal]
         raise WrongResult(f"The warehouse is not what the source says: {wrong}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.cases.loads import RAW, STAR
-from bench.contenders import DLT, PIPE, SCAN, TOTESYS
+from bench.contenders import DLT, DLT_TUNED, PIPE, SCAN, TOTESYS
 from bench.figures import Figures, Series
 from bench.measurement import Case
 
@@ -49,7 +49,7 @@ def _first_load(figures: Figures) -> Iterator[Target]:
         ratio = figures.ratio(ours, ours._replace(contender=PIPE))
         if ratio is not None:
             yield Target(f"{at}: {TOTESYS} / {PIPE}", "≤", FIRST_LOAD_OF_PIPE, ratio, "×", aim=1.0)
-        for peer in DLT.values():
+        for peer in (DLT, *DLT_TUNED.values()):
             ratio = figures.ratio(ours._replace(contender=peer, subject=RAW), ours)
             if ratio is not None:
                 yield Target(f"{at}: {peer}, {RAW} / {TOTESYS}", "≥", DLT_OF_FIRST_LOAD, ratio, "×")

@@ -4,9 +4,10 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from bench.contenders import PIPE, TOTESYS
+from bench.contenders import BINARY_PIPE, PIPE, TOTESYS
 from bench.measurement import Case
 from bench.peers import pipe
+from bench.peers.tables import TABLES
 from bench.processes import cpu_seconds
 from bench.stand import require_equal
 from bench.system import POSTGRES, System, run_system
@@ -27,21 +28,25 @@ async def loaded(trial: Trial) -> AsyncIterator[System]:
     rounds = trial.size.rounds if compared else 1
     for number in range(1, rounds + 1):
         if compared:
-            await _pipe(trial, number)
+            await _pipe(trial, number, PIPE, pipe.TEXT)
+            await _pipe(trial, number, BINARY_PIPE, pipe.BINARY)
         async with _ours(trial, number) as system:
             if number == rounds:
                 yield system
 
 
-async def _pipe(trial: Trial, number: int) -> None:
-    trial.say(f"first load: {PIPE}, round {number}")
+async def _pipe(trial: Trial, number: int, contender: str, form: str) -> None:
+    trial.say(f"first load: {contender}, round {number}")
     stand = trial.stand
     async with stand.database("warehouse") as warehouse:
         before = cpu_seconds(stand.server.pid)
-        usage = await pipe.load(stand.source, warehouse)
+        usage = await pipe.load(stand.source, warehouse, form)
         cpu = {CLIENT: usage.cpu_seconds, POSTGRES: cpu_seconds(stand.server.pid) - before}
-    record_load(trial, PIPE, STAR, usage.seconds, stand.rows, number)
-    record_use(trial, PIPE, cpu, {CLIENT: usage.peak_bytes}, number)
+        # Its statements are the same in every round.
+        if number == 1:
+            await require_equal(stand.source, warehouse, TABLES)
+    record_load(trial, contender, STAR, usage.seconds, stand.rows, number, verified=True)
+    record_use(trial, contender, cpu, {CLIENT: usage.peak_bytes}, number)
 
 
 @asynccontextmanager

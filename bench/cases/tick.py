@@ -2,7 +2,7 @@
 
 from bench.cases.peer_loads import DltCopy
 from bench.changes import change
-from bench.contenders import DLT, SCAN, TOTESYS
+from bench.contenders import DLT_TUNED, SCAN, TOTESYS
 from bench.measurement import Case
 from bench.peers import dlt_copy, pipe
 from bench.stand import require_equal
@@ -15,11 +15,15 @@ async def measure(trial: Trial, system: System, copy: DltCopy) -> None:
 
     Raises WrongResult, NotMeasurable, StageFailed or CommandFailed.
     """
-    for rows in trial.size.changed_rows:
-        rounds = [await _round(trial, system, copy, rows, number) for number in range(1, trial.size.tick_rounds + 1)]
-        trial.say(f"tick: verification after {rows:,} changed rows")
-        await require_equal(system.databases.source, system.databases.warehouse)
-        for number, seconds in enumerate(rounds, 1):
+    counts = trial.size.changed_rows
+    rounds = {
+        rows: [await _round(trial, system, copy, rows, number) for number in range(1, trial.size.tick_rounds + 1)]
+        for rows in counts
+    }
+    trial.say("tick: verification")
+    await require_equal(system.databases.source, system.databases.warehouse)
+    for rows in counts:
+        for number, seconds in enumerate(rounds[rows], 1):
             for contender, value in seconds.items():
                 trial.record(
                     Case.TICK,
@@ -45,6 +49,6 @@ async def _round(trial: Trial, system: System, copy: DltCopy, rows: int, number:
             seconds[SCAN] = await pipe.scan(source)
         else:
             seconds[TOTESYS] = (await system.extract()).seconds
-    run = await dlt_copy.tick(source, copy.warehouse, dlt_copy.PYARROW, copy.folder, copy.since)
-    seconds[DLT[dlt_copy.PYARROW]] = run.seconds
+    run = await dlt_copy.tick(source, copy.warehouse, dlt_copy.CONNECTORX, copy.folder, copy.since)
+    seconds[DLT_TUNED[dlt_copy.CONNECTORX]] = run.seconds
     return seconds

@@ -15,12 +15,13 @@ PROGRAM = "bench.peers.dlt_pipeline"
 ENVIRONMENT = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
 
 
-async def load(source: str, warehouse: str, backend: str, folder: Path) -> PeerRun:
+async def load(source: str, warehouse: str, backend: str, folder: Path, *, tuned: bool) -> PeerRun:
     """Copy every row into DATASET, in the place of what is there, with one of dlt's backends.
 
-    dlt keeps its files in `folder`. Raises CommandFailed with what dlt says.
+    `tuned` for speed, or as dlt's documentation begins. dlt keeps its files in `folder`. Raises CommandFailed with what
+    dlt says.
     """
-    return await _run(source, warehouse, backend, folder)
+    return await _run(source, warehouse, backend, folder, *([] if tuned else ["--plain"]))
 
 
 async def tick(source: str, warehouse: str, backend: str, folder: Path, since: datetime) -> PeerRun:

@@ -10,8 +10,8 @@ from totesys.table import WarehouseTable
 from totesys_cli.local.binaries import find_binaries
 
 SOURCE_SCHEMA = "public"
-# Binary is quicker than text: no number or date is printed and read again.
-FORMAT = "(FORMAT binary)"
+# What COPY does unless told otherwise, and what spares printing each number and reading it again.
+TEXT, BINARY = "text", "binary"
 # A scan reads the table, by one process: an index would answer count(*) from fewer pages.
 ONE_SCAN = {
     "max_parallel_workers_per_gather": "0",
@@ -21,16 +21,17 @@ ONE_SCAN = {
 }
 
 
-async def load(source: str, warehouse: str) -> Usage:
-    """Fill the warehouse's tables, one after another, in a database that has none.
+async def load(source: str, warehouse: str, form: str = TEXT) -> Usage:
+    """Fill the warehouse's tables, one after another, in a database that has none; `form` is a format of COPY.
 
     Raises CommandFailed with what psql says.
     """
     await create_tables(warehouse)
     total = Usage(0, 0, 0)
     for table in TABLES:
-        copy_in = f"COPY {qualified(SCHEMA, table.name)} ({column_list(table.column_names)}) FROM STDIN {FORMAT}"
-        total += await run(_psql(source, _copy_out(table)), _psql(warehouse, copy_in), environment=_session())
+        target = f"{qualified(SCHEMA, table.name)} ({column_list(table.column_names)})"
+        copy_in = f"COPY {target} FROM STDIN (FORMAT {form})"
+        total += await run(_psql(source, _copy_out(table, form)), _psql(warehouse, copy_in), environment=_session())
     return total
 
 
@@ -38,7 +39,7 @@ async def copy_out(source: str) -> Usage:
     """Read the same rows, and drop them. Raises CommandFailed with what psql says."""
     total = Usage(0, 0, 0)
     for table in TABLES:
-        total += await run(_psql(source, _copy_out(table), "--output=/dev/null"), environment=_session())
+        total += await run(_psql(source, _copy_out(table, TEXT), "--output=/dev/null"), environment=_session())
     return total
 
 
@@ -51,8 +52,8 @@ async def scan(source: str) -> float:
         return time.perf_counter() - started
 
 
-def _copy_out(table: WarehouseTable) -> str:
-    return f"COPY ({select(table, SOURCE_SCHEMA)}) TO STDOUT {FORMAT}"
+def _copy_out(table: WarehouseTable, form: str) -> str:
+    return f"COPY ({select(table, SOURCE_SCHEMA)}) TO STDOUT (FORMAT {form})"
 
 
 def _psql(dsn: str, command: str, *options: str) -> list[str]:
