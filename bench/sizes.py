@@ -76,7 +76,7 @@ SIZES = {
             stage_orders=1_000_000,
             freshness_rate=200,
             freshness_time=timedelta(minutes=10),
-            idle_time=timedelta(minutes=5),
+            idle_time=timedelta(minutes=3),
         ),
     )
 }

@@ -37,7 +37,9 @@ async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncI
         f"INSERT INTO sale SELECT n, 1, 1, 0, NULL, now() FROM generate_series(0, {2 * WRITERS * PAIRS - 1}) AS n",
     )
     # A page a part, so that every connection that extracts has some of the rows.
-    async with Pipeline(MODEL, data_plane, source, database(), part_bytes=8192, connections=3) as opened:
+    async with Pipeline(
+        MODEL, data_plane, source, database(), part_bytes=8192, full_connections=3, connections=3
+    ) as opened:
         yield opened
 
 

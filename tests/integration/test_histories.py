@@ -179,6 +179,7 @@ async def history(random: Random, database: Callable[[], str], data_plane: DataP
         "part_bytes": random.choice([PAGE_BYTES, 3 * PAGE_BYTES]),
         "run_bytes": random.choice([1, 1, 10_000, 1_000_000]),
         "connections": random.randint(1, 3),
+        "full_connections": random.randint(1, 3),
     }
     async with AsyncExitStack() as stack:
         connections = [await stack.enter_async_context(connect("The source", source_dsn)) for _ in range(SESSIONS)]

@@ -69,7 +69,7 @@ async def test_a_large_table_comes_in_several_parts_and_runs_of_one_extraction(l
 async def test_what_a_fact_refers_to_is_in_an_earlier_run_or_in_the_same(
     database: Callable[[], str], data_plane: DataPlane, connections: int
 ) -> None:
-    limits = {"part_bytes": 8 * 1024, "run_bytes": 1, "connections": connections}
+    limits = {"part_bytes": 8 * 1024, "run_bytes": 1, "full_connections": connections}
     async with Pipeline(COMPANY, data_plane, await make_company(database()), database(), **limits) as pipeline:
         await pipeline.tick()
         runs = await series(pipeline)
@@ -155,7 +155,7 @@ async def test_a_dimension_comes_in_several_runs_whatever_the_order_of_its_keys(
     source = await make_company(database(), scale=0.03)
     # What is updated goes to the end of the table: every part has keys from one end to the other.
     await execute(source, "UPDATE transaction SET last_updated = now() WHERE transaction_id % 3 = 0")
-    limits = {"part_bytes": 8 * 1024, "run_bytes": 1, "connections": 1}
+    limits = {"part_bytes": 8 * 1024, "run_bytes": 1, "full_connections": 1}
     async with Pipeline(COMPANY, data_plane, source, database(), **limits) as pipeline:
         for mode in ("changes", "full"):
             await pipeline.tick(mode)

@@ -60,14 +60,17 @@ class Extractor:
         waiting = list(reversed(jobs))
         async with _first_error_only(), asyncio.TaskGroup() as tasks:
             committer = tasks.create_task(self._commit_all(previous))
-            workers = [
-                tasks.create_task(self._work(waiting)) for _ in range(min(self._settings.connections, len(jobs)))
-            ]
+            workers = [tasks.create_task(self._work(waiting)) for _ in range(min(self._connections, len(jobs)))]
             await asyncio.gather(*workers)
             assert self._current is not None
             self._current.close()
             await self._opened.put(None)
         return committer.result()
+
+    @property
+    def _connections(self) -> int:
+        everything = self._extraction.xmin_before is None
+        return self._settings.full_connections if everything else self._settings.connections
 
     async def _open(self, counter: RunCounter) -> None:
         self._current = OpenRun(counter.lake, counter.last)

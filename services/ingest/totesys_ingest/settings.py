@@ -22,7 +22,10 @@ class IngestSettings(ServiceSettings):
     # What one statement looks through for changes: a table up to this size is scanned in the way that spares the
     # source's cache, a larger one in pieces that several connections share.
     scan_bytes: int = Field(default=256 * MIB, ge=MIB)
-    # Extracting connections, beside the one that holds the snapshot.
+    # Connections that look for changes, beside the one that holds the snapshot: they share the tables between them.
     connections: int = Field(default=2, ge=1, le=32)
+    # Connections of an extraction of everything. One reads faster than load can write, so more help where reading is
+    # slow, and elsewhere only make the others wait.
+    full_connections: int = Field(default=1, ge=1, le=32)
     # A source that has stopped in the middle of a statement must not hold the lock for ever.
     statement_timeout: timedelta = timedelta(hours=1)
