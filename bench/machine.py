@@ -34,7 +34,7 @@ def this_machine() -> Machine:
         cpu=_field(Path("/proc/cpuinfo"), "model name") or platform.machine(),
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        system=f"{_distribution()}, Linux {platform.release()}",
+        system=f"{_distribution()}, Linux {platform.release().partition('-')[0]}",
         python=platform.python_version(),
         postgres=_postgres(),
         libraries=dict(_libraries()),

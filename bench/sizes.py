@@ -32,7 +32,7 @@ SIZES = {
     for size in (
         Size(
             name="small",
-            about="a minute or two: whether everything runs",
+            about="two or three minutes: whether everything runs",
             first_load_orders=50_000,
             rounds=1,
             peer_rounds=1,
