@@ -42,7 +42,8 @@ class PartWriter:
         counted = 0
 
         async def write(data: bytes) -> None:
-            # Postgres sends each row in a message of its own, and the driver gives whole messages: this is whole rows.
+            # Whole rows: the server sends each in a CopyData message of its own ("Message Formats" in Postgres'
+            # documentation), and the driver gives whole messages.
             nonlocal part, counted
             if part.bytes >= self._part_bytes:
                 part = await self._cut(part)
