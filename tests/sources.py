@@ -1,7 +1,9 @@
 """Source databases for tests: made as declared, with a few rows."""
 
-import asyncio
+import operator
 from typing import Any
+
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tests.models.library import MODEL as LIBRARY
 from totesys.model import MODEL as COMPANY
@@ -34,9 +36,8 @@ async def value(dsn: str, query: str, *parameters: object) -> Any:
 
 async def until_there_is(connection: Connection, query: str) -> None:
     """Wait until a query gives a row."""
-    async with asyncio.timeout(20):
-        while not await connection.fetch(query):  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.02)
+    poll = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(0.02), stop=stop_after_delay(20))
+    await poll(connection.fetch, query)
 
 
 async def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:

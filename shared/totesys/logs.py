@@ -13,7 +13,7 @@ NAMESPACE = "totesys"
 class _Lines(logging.StreamHandler[TextIO]):
     """Lines that are of no use once their reader has gone: this process is about to be stopped."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - it overrides logging's, which has this name
         if not isinstance(sys.exception(), BrokenPipeError):
             super().handleError(record)
 
