@@ -19,6 +19,8 @@ from totesys_infra import data_plane_template
 
 # How soon an extraction is tried again when another one of the same source is at work.
 BUSY_SECONDS = 1.0
+# The services wait for a database that is down as long as it takes; who waits for one extraction does not.
+OUTAGE_SECONDS = 60.0
 
 
 @dataclass
@@ -90,6 +92,8 @@ class Pipeline:
             self._busy = True
         elif event.name == "message failed" and event.fields["next"] == "dead-letter queue":
             self._given_up = f"{event.service} failed: {event.fields['error']}"
+        elif event.name == "waiting for dependencies" and event.fields["seconds"] > OUTAGE_SECONDS:
+            self._given_up = f"{event.service} cannot go on: {' '.join(event.fields['dependencies'].values())}"
         elif event.name == "process ended":
             self._ended = f"{event.service} has ended; its log says why"
         self._news.set()

@@ -54,7 +54,10 @@ def line(event: Event) -> str | None:
         fresh = f", {fields['freshness']:.1f} s after its snapshot" if "freshness" in fields else ""
         what = "nothing had changed" if event.service == "ingest" and not fields["rows"] else f"{rows:,} rows"
         return f"run {fields['run']:>4}  {event.service:<9} {what}, {fields['seconds']:.2f} s{fresh}"
-    if event.name == "message failed":
+    if event.name == "waiting for dependencies":
+        faults = " ".join(fields["dependencies"].values())
+        return f"[yellow]{event.service} waits[/yellow], asks again in {fields['after_seconds']} s: {_plain(faults)}"
+    if event.name in {"message failed", "pass failed"}:
         again = f"tried again in {fields['after_seconds']} s" if "after_seconds" in fields else "given up"
         return f"[red]{event.service} failed[/red], {again}: {_plain(fields['error'])}"
     if event.name == "another extraction is at work":

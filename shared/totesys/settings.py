@@ -34,8 +34,10 @@ class ServiceSettings(BaseSettings):
     long_poll: timedelta = timedelta(seconds=20)
     # The queue's redrive policy says the same.
     max_receives: int = Field(default=5, ge=1)
-    # Fargate kills a task at 120 s.
-    shutdown_grace: timedelta = timedelta(seconds=100)
+    # How long a service goes without a message before it looks for what is undone: as often as the tick.
+    resync: timedelta = timedelta(minutes=5)
+    # A run takes seconds. What takes longer is given back to another replica; Fargate kills a task at 120 s.
+    shutdown_grace: timedelta = timedelta(seconds=10)
 
     @model_validator(mode="after")
     def _token_unless_loopback(self) -> "ServiceSettings":

@@ -65,7 +65,7 @@ def test_a_missing_region_is_named(data_plane: DataPlane) -> None:
     assert line["error"].startswith("AWS_DEFAULT_REGION: no region is set")
 
 
-async def test_an_unreachable_source_is_tried_again_until_it_is_back(
+async def test_a_source_that_is_down_is_waited_for_and_uses_up_no_receive(
     data_plane: DataPlane, emulator: Emulator, folder: Path
 ) -> None:
     with PostgresServer.start(folder, durable=False) as server:
@@ -77,10 +77,13 @@ async def test_an_unreachable_source_is_tried_again_until_it_is_back(
         assert (problem["status"], problem["title"]) == (503, "Database unavailable")
         assert f"The source at 127.0.0.1:{server.port}/library does not answer" in problem["detail"]
         await client.post("/trigger")
-        await ingest.event("message failed", next="again", level="warning")
+        for _ in range(2):
+            waiting = await ingest.event("waiting for dependencies", level="warning")
+            assert list(waiting["dependencies"]) == ["database"]
         with PostgresServer.start(folder, port=server.port, durable=False):
+            await ingest.event("all dependencies answer")
             await ingest.event("extraction successful", runs=[1])
-            await ingest.event("message done")
+            await ingest.event("message done", receives=1)
             assert (await client.get("/health/ready")).status_code == 200
             emulator.s3.delete_bucket(Bucket=data_plane.processed_bucket)
             problem = (await client.get("/health/ready")).json()

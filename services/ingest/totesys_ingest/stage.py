@@ -32,7 +32,8 @@ class Ingest:
     lake: Lake
     model: Model
     name: str = "ingest"
-    at_start: ExtractWakeup | None = None
+    # The schedule is its clock.
+    unprompted: ExtractWakeup | None = None
     _warned: set[str] = field(default_factory=set)
 
     async def check(self) -> None:

@@ -34,7 +34,7 @@ class Load:
     lake: Lake
     model: Model
     name: str = "load"
-    at_start: RunsWakeup | None = DO_UNDONE
+    unprompted: RunsWakeup | None = DO_UNDONE
     _prepared: bool = False
     _filling: dict[str, int] = field(default_factory=dict)
 
@@ -62,17 +62,17 @@ class Load:
         self._prepared = True
 
     async def _load_undone(self, connection: Connection, lake: UUID) -> None:
+        """Load what is undone now. What transform commits meanwhile has events of its own."""
         last = await ledger.last_run(connection, lake)
         await self._complete_record(connection, lake, last)
-        while runs := await self.lake.processed_runs(after=last):
-            for run in runs:
-                manifest = await self._manifest(run)
-                if manifest.previous > last:
-                    log.info("an earlier run comes first", run=run, waiting_for=manifest.previous)
-                    return
-                async with self.lake.failures_recorded(run, self.name):
-                    await self._apply(connection, manifest)
-                last = run
+        for run in await self.lake.processed_runs(after=last):
+            manifest = await self._manifest(run)
+            if manifest.previous > last:
+                log.info("an earlier run comes first", run=run, waiting_for=manifest.previous)
+                return
+            async with self.lake.failures_recorded(run, self.name):
+                await self._apply(connection, manifest)
+            last = run
 
     async def _apply(self, connection: Connection, manifest: ProcessedManifest) -> None:
         started = time.monotonic()

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from totesys.errors import BadMessage
+from totesys.errors import BadMessage, TerminalError
 from totesys.events import DO_UNDONE, RunsWakeup
 from totesys.lake.lake import Lake
 from totesys.logs import logger, metrics
@@ -22,7 +22,7 @@ class Transform:
     lake: Lake
     model: Model
     name: str = "transform"
-    at_start: RunsWakeup | None = DO_UNDONE
+    unprompted: RunsWakeup | None = DO_UNDONE
     # Every run up to this one is done, which a restart finds out again.
     _done: int = 0
 
@@ -30,12 +30,21 @@ class Transform:
         """Transform needs nothing but the lake and its queue."""
 
     async def work(self, wakeup: RunsWakeup) -> None:
-        """Transform the runs that the wake-up names again, then all that are undone."""
+        """Transform the runs that the wake-up names again, then all that are undone.
+
+        A run that cannot be transformed does not keep the others waiting: its error is raised after them. What ingest
+        commits meanwhile has events of its own.
+        """
         if wakeup.again:
             await self._again(*wakeup.again)
-        while undone := await self._undone():
-            for run in undone:
+        failures: list[TerminalError] = []
+        for run in await self._undone():
+            try:
                 await self._transform(run, again=False)
+            except TerminalError as error:
+                failures.append(error)
+        for failure in failures:
+            raise failure
 
     async def _again(self, first: int, last: int) -> None:
         runs = [run for run, empty in (await self.lake.ingested(after=first - 1)).items() if run <= last and not empty]

@@ -1,20 +1,24 @@
-"""The consumer: receives a wake-up, has the stage work, deletes the message only when the work is done."""
+"""The consumer: receives a wake-up, has the stage work, and is not put off by what is down or lost."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Generic, TypeVar
 
-from structlog.contextvars import bound_contextvars
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
 
-from totesys.errors import TotesysError, TransientError
+from totesys.errors import LakeUnavailable, TerminalError, TotesysError, TransientError
 from totesys.events import Wakeup, parse_message
 from totesys.logs import logger
+from totesys.service.delivery import Delivery
 from totesys.service.queue import Message, Queue
-from totesys.service.retry import DeadLetter, after_failure, jitter
+from totesys.service.readiness import ask
+from totesys.service.retry import back_off, jitter
 from totesys.service.stage import Stage
+from totesys.settings import ServiceSettings
 
 log = logger("totesys.service.consumer")
 
@@ -22,33 +26,32 @@ W = TypeVar("W", bound=Wakeup)
 
 # After the queue itself could not be asked.
 PAUSE = timedelta(seconds=1)
+# A dependency that is down is asked again so often at the least.
+LONGEST_WAIT = timedelta(seconds=10)
+# What a poll may take longer than it was asked to wait.
+POLL_MARGIN = timedelta(seconds=20)
+HEARTBEAT = timedelta(seconds=5)
 
 
 class Consumer(Generic[W]):
     """One message at a time: whatever it says, the stage then does all that is undone.
 
-    A stage with `at_start` is sent that wake-up first: an event that came while nobody listened may be lost.
+    No message is received while a dependency is down, so that an outage uses up none of a message's receives. A
+    stage that can work `unprompted` does so at the start, after an outage, and when no message has come for
+    `resync`: an event that is lost is made up for.
     """
 
-    def __init__(
-        self,
-        queue: Queue,
-        stage: Stage[W],
-        wakeup: type[W],
-        *,
-        long_poll: timedelta,
-        visibility: timedelta,
-        max_receives: int,
-    ) -> None:
+    def __init__(self, queue: Queue, stage: Stage[W], wakeup: type[W], settings: ServiceSettings) -> None:
         self._queue = queue
         self._stage = stage
         self._wakeup = wakeup
-        self._long_poll = long_poll
-        self._visibility = visibility
-        self._max_receives = max_receives
+        self._settings = settings
         self._stopping = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._in_doubt = True
+        self._failures = 0
+        self._next_pass = math.inf if stage.unprompted is None else 0.0
         self._last_sign = time.monotonic()
         self._task: asyncio.Task[None] | None = None
 
@@ -56,9 +59,13 @@ class Consumer(Generic[W]):
         """Begin to receive, in a task of its own."""
         self._task = asyncio.create_task(self._run(), name=f"{self._stage.name} consumer")
 
+    def receive_no_more(self) -> None:
+        """Take no further message; what is at work goes on."""
+        self._stopping.set()
+
     async def stop(self, grace: timedelta) -> None:
         """Receive no more. Work at hand has `grace` to end; else it is broken off and its message given back."""
-        self._stopping.set()
+        self.receive_no_more()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), grace.total_seconds())
         if self._task is not None:
@@ -72,74 +79,127 @@ class Consumer(Generic[W]):
         if self._task is None or self._task.done():
             return "the consumer has ended"
         silent = time.monotonic() - self._last_sign
-        if silent > 3 * (self._long_poll + self._visibility).total_seconds():
+        if silent > 3 * (self._settings.long_poll + POLL_MARGIN).total_seconds():
             return f"the consumer has shown no sign for {silent:.0f} s"
         return None
 
     async def _run(self) -> None:
-        first = self._stage.at_start
         while not self._stopping.is_set():
             self._last_sign = time.monotonic()
             try:
-                if first is not None:
-                    await self._queue.send(first.model_dump_json(exclude_none=True))
-                    first = None
-                message = await self._queue.receive(self._long_poll, self._visibility)
-                if message is not None:
-                    self._idle.clear()
-                    await self._handle(message)
-            except TotesysError as error:
-                log.warning("queue failed", error=str(error), transient=error.transient)
-                await asyncio.sleep(PAUSE.total_seconds())
+                await self._turn()
+            except Exception as error:
+                trace = None if isinstance(error, TotesysError) else error
+                log.warning("queue failed", error=str(error), kind=type(error).__name__, exc_info=trace)
+                self._in_doubt = True
+                await self._pause(PAUSE.total_seconds())
             finally:
                 self._idle.set()
 
-    async def _handle(self, message: Message) -> None:
-        with bound_contextvars(message_id=message.id, receives=message.receives):
-            try:
-                async with self._hidden(message):
-                    wakeup = parse_message(message.body, self._wakeup)
-                    if wakeup is not None:
-                        await self._stage.work(wakeup)
-            except asyncio.CancelledError:
-                await self._queue.hide(message, timedelta(0))
-                log.info("message given back")
-                raise
-            except Exception as error:  # noqa: BLE001 - nothing may end the loop; each is logged and decided on
-                await self._failed(message, error)
-            else:
-                await self._queue.delete(message)
-                log.info("message done")
+    async def _turn(self) -> None:
+        if self._in_doubt:
+            await self._until_ready()
+        if self._stopping.is_set():
+            return
+        if time.monotonic() >= self._next_pass:
+            await self._pass()
+        elif message := await self._poll():
+            self._idle.clear()
+            await self._deliver(message)
 
-    async def _failed(self, message: Message, error: Exception) -> None:
-        decision = after_failure(error, message.receives, self._max_receives, jitter())
-        fields = {"error": str(error), "kind": type(error).__name__, "stage": self._stage.name}
-        trace = None if isinstance(error, TotesysError) else error
-        if isinstance(decision, DeadLetter):
-            log.error("message failed", **fields, next="dead-letter queue", exc_info=trace)
-            await self._queue.bury(message, decision.reason)
-        else:
-            seconds = round(decision.delay.total_seconds(), 1)
+    async def _poll(self) -> Message | None:
+        until_pass = max(0.0, self._next_pass - time.monotonic())
+        seconds = math.ceil(min(self._settings.long_poll.total_seconds(), until_pass))
+        try:
+            async with asyncio.timeout(seconds + POLL_MARGIN.total_seconds()):
+                return await self._queue.receive(timedelta(seconds=seconds), self._settings.visibility)
+        except TimeoutError:
+            raise LakeUnavailable(f"{self._queue.url} has not answered a poll of {seconds} s.") from None
+
+    async def _deliver(self, message: Message) -> None:
+        delivery = Delivery(self._queue, message, self._settings.visibility, self._settings.max_receives)
+        if self._stopping.is_set():
+            await delivery.give_back()
+            return
+        async with self._signs_of_life():
+            error = await delivery.handle(self._work)
+        self._in_doubt = isinstance(error, TransientError)
+        if error is None:
+            self._pass_after(self._settings.resync)
+
+    async def _work(self, body: str) -> None:
+        wakeup = parse_message(body, self._wakeup)
+        if wakeup is not None:
+            await self._stage.work(wakeup)
+
+    async def _pass(self) -> None:
+        """Work without a message. A failure is tried again like a message's, but is nobody's dead letter."""
+        assert self._stage.unprompted is not None
+        self._idle.clear()
+        try:
+            async with self._signs_of_life():
+                await self._stage.work(self._stage.unprompted)
+        except Exception as error:  # noqa: BLE001 - as in a delivery
+            self._failures += 1
+            self._in_doubt = isinstance(error, TransientError)
+            again = self._settings.resync if isinstance(error, TerminalError) else back_off(self._failures, jitter())
+            self._pass_after(again)
+            trace = None if isinstance(error, TotesysError) else error
             level = log.warning if isinstance(error, TransientError) else log.error
-            level("message failed", **fields, next="again", after_seconds=seconds, exc_info=trace)
-            await self._queue.hide(message, max(decision.delay, timedelta(seconds=1)))
+            fields = {"error": str(error), "kind": type(error).__name__}
+            level("pass failed", **fields, next="again", after_seconds=round(again.total_seconds(), 1), exc_info=trace)
+        else:
+            self._failures = 0
+            self._pass_after(self._settings.resync)
+
+    def _pass_after(self, delay: timedelta) -> None:
+        if self._stage.unprompted is not None:
+            self._next_pass = time.monotonic() + delay.total_seconds()
+
+    async def _until_ready(self) -> None:
+        """Wait until all that the service depends on answers, or until it is to stop."""
+        asks = AsyncRetrying(
+            sleep=self._pause,
+            retry=retry_if_result(bool),
+            wait=wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT),
+            stop=lambda _: self._stopping.is_set(),
+            before_sleep=self._say_waiting,
+            retry_error_callback=lambda _: {},
+        )
+        await asks(self._faults)
+        self._in_doubt = False
+        if asks.statistics["attempt_number"] > 1:
+            log.info("all dependencies answer")
+            # What happened meanwhile has perhaps no message, or one that is hidden for some time.
+            self._pass_after(timedelta(0))
+
+    async def _faults(self) -> dict[str, TotesysError]:
+        self._last_sign = time.monotonic()
+        answers = await ask(self._queue, self._stage)
+        return {name: answer for name, answer in answers.items() if isinstance(answer, TotesysError)}
+
+    def _say_waiting(self, state: RetryCallState) -> None:
+        assert state.outcome is not None
+        faults = {name: str(error) for name, error in state.outcome.result().items()}
+        since = round(time.monotonic() - state.start_time, 1)
+        again = round(state.upcoming_sleep, 1)
+        log.warning("waiting for dependencies", dependencies=faults, seconds=since, after_seconds=again)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     @asynccontextmanager
-    async def _hidden(self, message: Message) -> AsyncIterator[None]:
-        """Keep others from receiving the message while the block works."""
-        keeper = asyncio.create_task(self._keep_hidden(message))
+    async def _signs_of_life(self) -> AsyncIterator[None]:
+        """While the block works it is its own timeouts that bound it."""
+
+        async def beat() -> None:
+            while True:
+                self._last_sign = time.monotonic()
+                await asyncio.sleep(HEARTBEAT.total_seconds())
+
+        heart = asyncio.create_task(beat())
         try:
             yield
         finally:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
-
-    async def _keep_hidden(self, message: Message) -> None:
-        while True:
-            await asyncio.sleep(self._visibility.total_seconds() / 3)
-            self._last_sign = time.monotonic()
-            try:
-                await self._queue.hide(message, self._visibility)
-            except TotesysError as error:
-                log.warning("visibility not extended", error=str(error))
+            heart.cancel()

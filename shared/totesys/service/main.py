@@ -7,7 +7,8 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeVar
+from types import FrameType
+from typing import Any, TypeVar
 
 import botocore.session
 import uvicorn
@@ -53,11 +54,25 @@ def run_service(name: str, settings: type[S], wakeup: type[W], open_stage: OpenS
     # What is imported lives as long as the process: the collector need not look at it again and again.
     gc.freeze()
     log.info("service listening", host=read.host, port=listener.getsockname()[1])
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5), app)
     asyncio.run(server.serve(sockets=[listener]))
     log.info("service stopped")
     if not server.started:
         sys.exit(1)
+
+
+class _Server(uvicorn.Server):
+    """Has the consumer receive no more as soon as a signal comes: open HTTP connections still have their grace."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        running: Running[Any] | None = getattr(self._app.state, "running", None)
+        if running is not None:
+            asyncio.get_running_loop().call_soon_threadsafe(running.consumer.receive_no_more)
 
 
 def _require_region() -> None:
@@ -75,14 +90,7 @@ def _lifespan(
             open_queue(settings.queue_url, settings.dlq_url) as queue,
             open_stage(settings, lake) as stage,
         ):
-            consumer = Consumer(
-                queue,
-                stage,
-                wakeup,
-                long_poll=settings.long_poll,
-                visibility=settings.visibility,
-                max_receives=settings.max_receives,
-            )
+            consumer = Consumer(queue, stage, wakeup, settings)
             app.state.running = Running(stage, queue, consumer)
             consumer.start()
             log.info("service started")

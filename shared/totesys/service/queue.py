@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
-from totesys.lake.bucket import CLIENT_CONFIG, error_code, lake_errors
+from totesys.lake.bucket import CLIENT_CONFIG, lake_errors
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
+# What SQS says of a receipt that has been used up or has expired, and of a message that is not in flight any more.
+_NOT_OURS = ("ReceiptHandle", "MessageNotInflight")
 # SQS takes an attribute of any length below the message's 256 KiB; a reason needs no more than this.
 REASON_CHARACTERS = 1000
 
@@ -59,19 +61,27 @@ class Queue:
         return None
 
     async def hide(self, message: Message, time: timedelta) -> None:
-        """Keep a message from being received for `time` from now; zero gives it back at once."""
-        with lake_errors(self.url):
+        """Keep a message from being received for `time` from now; zero gives it back at once.
+
+        Nothing is to be done for one that is gone, or that another has received because its time ran out.
+        """
+        with self._no_longer_ours():
             await self._client.change_message_visibility(
                 QueueUrl=self.url, ReceiptHandle=message.receipt, VisibilityTimeout=int(time.total_seconds())
             )
 
     async def delete(self, message: Message) -> None:
         """Remove a message. One that is gone already, because its visibility ran out, is no error."""
+        with self._no_longer_ours():
+            await self._client.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
+
+    @contextmanager
+    def _no_longer_ours(self) -> Iterator[None]:
         with lake_errors(self.url):
             try:
-                await self._client.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
+                yield
             except ClientError as error:
-                if error_code(error) != "ReceiptHandleIsInvalid":
+                if not any(name in str(error) for name in _NOT_OURS):
                     raise
 
     async def bury(self, message: Message, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What happens to a message whose work failed. Pure."""
+"""What happens to work that failed. Pure."""
 
 import random
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class DeadLetter:
 
 
 def after_failure(error: Exception, receives: int, max_receives: int, jitter: float) -> TryAgain | DeadLetter:
-    """Back-off that doubles with each receive, between half and all of it by `jitter` (0 to 1), and ends.
+    """What to do with a message whose work failed: try again after `back_off`, or no more.
 
     An error that is not ours may be a passing one: only a TerminalError is buried at once.
     """
@@ -35,11 +35,16 @@ def after_failure(error: Exception, receives: int, max_receives: int, jitter: fl
         return DeadLetter(reason)
     if receives >= max_receives:
         return DeadLetter(f"{reason} (tried {receives} times)")
+    return TryAgain(back_off(receives, jitter))
+
+
+def back_off(failures: int, jitter: float) -> timedelta:
+    """A delay that doubles with each failure up to a limit, between half and all of it by `jitter` (0 to 1)."""
     # The limit is reached long before the power becomes more than a timedelta holds.
-    longest = min(FIRST_DELAY * 2 ** min(receives, 16), LONGEST_DELAY)
-    return TryAgain(longest * (0.5 + jitter / 2))
+    longest: timedelta = min(FIRST_DELAY * 2 ** min(failures, 16), LONGEST_DELAY)
+    return longest * (0.5 + jitter / 2)
 
 
 def jitter() -> float:
-    """A number from 0 to 1, for `after_failure`."""
+    """A number from 0 to 1, for `after_failure` and `back_off`."""
     return random.random()

@@ -18,8 +18,8 @@ class Stage(Protocol[W]):
     def lake(self) -> Lake: ...
 
     @property
-    def at_start(self) -> W | None:
-        """The wake-up that the service sends to itself when it starts; None for none."""
+    def unprompted(self) -> W | None:
+        """What the service does without a message, at its start and when none has come for long; None for nothing."""
 
     async def work(self, wakeup: W) -> None:
         """Do all that the wake-up asks for and all that is undone. Raises TransientError or TerminalError."""
