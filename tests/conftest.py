@@ -45,3 +45,8 @@ def emulator() -> Iterator[Emulator]:
 def data_plane(emulator: Emulator) -> DataPlane:
     """Buckets and queues that no other test uses; the schedule is off."""
     return emulator.apply(data_plane_template(), f"test-{next(_numbers)}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=1, help="how often tests/faults causes each fault")
+    parser.addoption("--seed", default="20261123", help="what decides what tests/faults leaves to chance")

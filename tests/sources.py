@@ -14,6 +14,8 @@ from totesys.sql import ident
 from totesys_cli.source_database import create_source
 from totesys_cli.verify import equal, verify
 
+LONGEST_WAIT = 60.0
+
 BOOKS = """
     INSERT INTO book VALUES (1, 'Dune', 'A', 'NOVEL'), (2, 'Howl', NULL, 'POETRY'), (3, 'Odes, "all"', '', 'POETRY')"""
 LOANS = """
@@ -36,7 +38,9 @@ async def value(dsn: str, query: str, *parameters: object) -> Any:
 
 async def until_there_is(connection: Connection, query: str) -> None:
     """Wait until a query gives a row."""
-    poll = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(0.02), stop=stop_after_delay(20))
+    poll = AsyncRetrying(
+        retry=retry_if_result(operator.not_), wait=wait_fixed(0.02), stop=stop_after_delay(LONGEST_WAIT)
+    )
     await poll(connection.fetch, query)
 
 
