@@ -89,7 +89,7 @@ class Pipeline:
         elif event.name == "run successful":
             self._runs.add(event.fields["run"])
         elif event.name == "another extraction is at work":
-            self._busy = True
+            self._busy = not event.fields["waits"]
         elif event.name == "message failed" and event.fields["next"] == "dead-letter queue":
             self._given_up = f"{event.service} failed: {event.fields['error']}"
         elif event.name == "waiting for dependencies" and event.fields["seconds"] > OUTAGE_SECONDS:

@@ -2,14 +2,24 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from random import Random
+from typing import Any, TypeAlias
 
 import pytest
 from rich.console import Console
 
 from tests.faults import report
 from tests.faults.report import Outcome
+from tests.faults.world import World, make_world
+from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.postgres import PostgresServer
+from totesys_infra import data_plane_template
+
+Worlds: TypeAlias = Callable[..., AbstractAsyncContextManager[World]]
+OutcomeOf: TypeAlias = Callable[[str], Outcome]
 
 SEED = pytest.StashKey[str]()
 OUTCOMES = pytest.StashKey[list[Outcome]]()
@@ -28,7 +38,14 @@ def rounds(pytestconfig: pytest.Config) -> int:
 
 
 @pytest.fixture
-def outcome_of(pytestconfig: pytest.Config) -> Callable[[str], Outcome]:
+def random(request: pytest.FixtureRequest, seed: str) -> Random:
+    """What is left to chance in a test, decided by the seed and the test's name."""
+    print(f"seed {seed}")
+    return Random(f"{seed}/{request.node.name}")
+
+
+@pytest.fixture
+def outcome_of(pytestconfig: pytest.Config) -> OutcomeOf:
     """A line of the table, for a fault."""
 
     def begin(fault: str) -> Outcome:
@@ -37,6 +54,27 @@ def outcome_of(pytestconfig: pytest.Config) -> Callable[[str], Outcome]:
         return outcome
 
     return begin
+
+
+@pytest.fixture(scope="module")
+def worlds(postgres: PostgresServer, emulator: Emulator, seed: str, folder: Path) -> Worlds:
+    """Makes running systems, each with databases and a data plane of its own."""
+
+    @asynccontextmanager
+    async def make(
+        name: str, source: PostgresServer = postgres, warehouse: PostgresServer = postgres, **options: Any
+    ) -> AsyncIterator[World]:
+        plane = emulator.apply(data_plane_template(), f"test-{name}".replace("_", "-"))
+        dsns = source.create_database(f"{name}_source"), warehouse.create_database(f"{name}_warehouse")
+        world = await make_world(emulator, plane, *dsns, f"{seed}/{name}")
+        logs = folder / name
+        logs.mkdir()
+        async with world.running(logs, **options):
+            yield world
+        source.drop_database(f"{name}_source")
+        warehouse.drop_database(f"{name}_warehouse")
+
+    return make
 
 
 @pytest.fixture(scope="module")

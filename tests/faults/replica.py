@@ -5,8 +5,9 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ class Replica:
         self.passed: Counter[Moment] = Counter()
         self._settings = dict(settings)
         self._log = log
-        self._armed: Moment | None = None
-        self._killed = asyncio.Event()
+        self._armed: tuple[Moment, Callable[[], None]] | None = None
+        self._come = asyncio.Event()
+        self._dead = False
         self._process: Guarded | None = None
         self._read = 0
         self._lines: deque[bytes] = deque()
@@ -45,7 +47,7 @@ class Replica:
 
     async def start(self) -> None:
         """Start it and wait until it has started."""
-        self._killed.clear()
+        self._dead = False
         with self._log.open("ab") as output:
             self._process = await asyncio.to_thread(
                 lambda: Guarded.start(
@@ -59,23 +61,43 @@ class Replica:
         assert self._process is not None
         return await asyncio.to_thread(self._process.stop)
 
-    async def kill(self) -> None:
-        """SIGKILL; returns when it is dead."""
-        self._kill()
-        await self.stop()
-
     def _kill(self) -> None:
+        self._dead = True
+        self._signal(signal.SIGKILL)
+
+    def _terminate(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
         assert self._process is not None
         for child in _children(self._process.pid):
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, number)
 
     async def killed_at(self, moment: Moment) -> None:
         """Kill it as soon as it comes to that moment; returns when it is dead."""
-        self._armed = moment
+        await self._at(moment, self._kill)
+        await self.stop()
+
+    async def cut_at(self, moment: Moment) -> None:
+        """Cut the connection on which it comes to that moment."""
+        await self._at(moment, _cut)
+
+    async def stopped_at(self, moment: Moment) -> tuple[int, float]:
+        """SIGTERM as soon as it comes to that moment; the exit code, and the seconds until then."""
+        await self._at(moment, self._terminate)
+        started = time.monotonic()
+        assert self._process is not None
+        code = await asyncio.to_thread(self._process.wait, LONGEST_WAIT)
+        seconds = time.monotonic() - started
+        await self.stop()
+        return code, seconds
+
+    async def _at(self, moment: Moment, action: Callable[[], None]) -> None:
+        self._come.clear()
+        self._armed = (moment, action)
         try:
             async with asyncio.timeout(LONGEST_WAIT):
-                await self._killed.wait()
-            await self.stop()
+                await self._come.wait()
         except TimeoutError:
             raise AssertionError(f"{self.stage} did not come to {moment} within {LONGEST_WAIT:.0f} s") from None
         finally:
@@ -83,10 +105,12 @@ class Replica:
 
     async def _pass(self, moment: Moment) -> None:
         self.passed[moment] += 1
-        if self._armed == moment:
-            self._kill()
-            self._killed.set()
-        if self._killed.is_set():
+        if self._armed is not None and self._armed[0] == moment:
+            _, action = self._armed
+            self._armed = None
+            self._come.set()
+            action()
+        if self._dead:
             raise Cut
 
     async def event(self, name: str, **fields: object) -> dict[str, Any]:
@@ -106,6 +130,10 @@ class Replica:
             whole = log.read().rpartition(b"\n")[0]
         self._read += len(whole) + 1 if whole else 0
         self._lines.extend(whole.splitlines())
+
+
+def _cut() -> None:
+    raise Cut
 
 
 def _children(pid: int) -> list[int]:

@@ -1,17 +1,13 @@
 """A service that is killed at any moment, and started again, loses nothing and does nothing twice."""
 
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults.report import Outcome
+from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.wires import Moment, When
-from tests.faults.world import World, make_world
-from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
-from totesys_infra import data_plane_template
+from tests.faults.world import World
 
 # Every write of each service; `test_every_write_is_a_crash_point` finds out if one is missing.
 CRASH_POINTS = {
@@ -29,19 +25,14 @@ MOMENTS = [
 
 
 @pytest.fixture(scope="module")
-async def world(postgres: PostgresServer, emulator: Emulator, seed: str, folder: Path) -> AsyncIterator[World]:
-    plane = emulator.apply(data_plane_template(), "test-kills")
-    source, warehouse = (postgres.create_database(f"kills_{name}") for name in ("source", "warehouse"))
-    made = await make_world(emulator, plane, source, warehouse, f"{seed}/kills")
-    async with made.running(folder):
-        yield made
-    for name in ("source", "warehouse"):
-        postgres.drop_database(f"kills_{name}")
+async def world(worlds: Worlds) -> AsyncIterator[World]:
+    async with worlds("kills") as world:
+        yield world
 
 
 @pytest.mark.parametrize(("stage", "moment"), MOMENTS, ids=lambda value: str(value))
 async def test_a_service_killed_at_any_write_loses_nothing_and_doubles_nothing(
-    world: World, outcome_of: Callable[[str], Outcome], rounds: int, stage: str, moment: Moment
+    world: World, outcome_of: OutcomeOf, rounds: int, stage: str, moment: Moment
 ) -> None:
     outcome = outcome_of(f"{stage} killed {moment}")
     replica = world.replica(stage)

@@ -1,5 +1,6 @@
 """Ingest: what happens on a wake-up."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -7,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from totesys.concurrent import both
-from totesys.errors import DatabaseUnavailable
 from totesys.events import ExtractWakeup
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
@@ -22,6 +22,9 @@ from totesys_ingest.settings import IngestSettings
 from totesys_ingest.source import Source, check_contract, open_source
 
 log = logger("totesys.ingest")
+
+# How soon a full extraction asks again whether the one at work has ended.
+BUSY_SECONDS = 1.0
 
 
 @dataclass
@@ -46,10 +49,13 @@ class Ingest:
         async with self._opened() as source:
             if await source.try_lock():
                 await self._extract(source, wakeup)
-            elif wakeup.mode == "full":
-                raise DatabaseUnavailable("Another extraction is at work; the full one waits for its end.")
-            else:
-                log.info("another extraction is at work")
+                return
+            log.info("another extraction is at work", waits=wakeup.mode == "full")
+            if wakeup.mode == "full":
+                # Nothing else brings what was asked for. The source's own wait could not be broken off as easily.
+                while not await source.try_lock():
+                    await asyncio.sleep(BUSY_SECONDS)
+                await self._extract(source, wakeup)
 
     async def _extract(self, source: Source, wakeup: ExtractWakeup) -> None:
         started = time.monotonic()
