@@ -1,4 +1,4 @@
-"""The library's pipeline in the test's own process, a role with no rights, and a folder for a server."""
+"""The library's pipeline in the test's own process, a lake on a bad day, a role with no rights, a server's folder."""
 
 import shutil
 import tempfile
@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.faulty_aws import FaultyAws, faulty_aws
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library
+from totesys.lake.lake import Lake
 from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.postgres import PostgresServer
 
 
@@ -19,6 +22,20 @@ async def library(database: Callable[[], str], data_plane: DataPlane) -> AsyncIt
     """A pipeline of the library, which has run nothing yet."""
     async with Pipeline(MODEL, data_plane, await make_library(database()), database()) as pipeline:
         yield pipeline
+
+
+@pytest.fixture
+async def aws(emulator: Emulator) -> AsyncIterator[FaultyAws]:
+    """A proxy in front of the emulator that breaks nothing yet."""
+    async with faulty_aws(emulator.endpoint_url, seed=20261124) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def faulty_lake(aws: FaultyAws, data_plane: DataPlane) -> AsyncIterator[Lake]:
+    """A lake behind the proxy that has had no run."""
+    async with Pipeline(MODEL, aws.in_front_of(data_plane), "unused", "unused") as pipeline:
+        yield pipeline.lake
 
 
 @pytest.fixture

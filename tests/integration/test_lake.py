@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from random import Random
-from typing import Any
 from uuid import uuid4
 from zlib import crc32
 
@@ -15,12 +13,13 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
+from tests.records import empty_manifest
 from tests.sources import verified
 from totesys.errors import CorruptObject
 from totesys.events import DO_UNDONE, ExtractWakeup
 from totesys.lake.keys import EMPTY, RUN_NUMBER, record_key
 from totesys.lake.lake import LOOK_BACK, Lake
-from totesys.lake.records import Manifest, RunCounter
+from totesys.lake.records import RunCounter
 from totesys.lake.upload import PIECE_BYTES, Upload
 from totesys_cli.local.data_plane import DataPlane
 
@@ -32,14 +31,6 @@ async def lake(data_plane: DataPlane) -> AsyncIterator[Lake]:
     """A lake that has had no run."""
     async with Pipeline(MODEL, data_plane, "unused", "unused") as pipeline:
         yield pipeline.lake
-
-
-def empty_manifest(run: int, **fields: Any) -> Manifest:
-    now = datetime.now(UTC)
-    common = {"lake": uuid4(), "run": run, "previous": 0, "extraction": run, "complete": True}
-    times = {"snapshot_time": now, "finished_at": now, "seconds": 0, "trigger": "test"}
-    baseline: dict[str, Any] = {"source": "somewhere", "xmin_before": None, "xmin_after": 1, "tables": {}}
-    return Manifest.model_validate({**common, **times, **baseline, **fields})
 
 
 async def test_everyone_who_asks_at_once_gets_a_run_number_of_their_own(lake: Lake) -> None:

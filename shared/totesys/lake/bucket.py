@@ -1,71 +1,97 @@
-"""A bucket, with conditional puts, and S3's errors as ours."""
+"""A bucket, with conditional puts, whose answers are whole or are asked for again."""
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 from zlib import crc32
 
 import aiohttp
-from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from aiobotocore.response import AioReadTimeoutError
+from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteReadError, ResponseStreamingError
+from botocore.parsers import ResponseParserError
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from totesys.errors import AccessDenied, CorruptObject, LakeUnavailable, SettingsError
+from totesys.errors import CorruptObject
+from totesys.lake.aws import CLIENT_CONFIG, error_code, lake_errors
 from totesys.lake.records import Part
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_s3.type_defs import ListObjectsV2OutputTypeDef
 
-# Five tries with the client's own jittered back-off; no socket is read for longer than a minute.
-CLIENT_CONFIG = AioConfig(
-    connect_timeout=5,
-    read_timeout=60,
-    max_pool_connections=32,
-    retries={"mode": "standard", "max_attempts": 5},
-    # What is read is compared with its manifest's checksum anyway.
-    response_checksum_validation="when_required",
-)
+__all__ = ["CLIENT_CONFIG", "Bucket", "checksum", "error_code", "lake_errors", "writer"]
+
+T = TypeVar("T")
+
+# However slowly an answer comes, and however often it is asked for.
+ANSWER_SECONDS = 120.0
 
 _MISSING = {"NoSuchKey", "404"}
-_LOST_RACE = {"PreconditionFailed", "ConditionalRequestConflict"}
+_LOST_RACE = {"PreconditionFailed", "NoSuchKey"}
+_WRITER = "writer"
+
+# The client asks again for an answer that does not come, not for one that comes damaged: a body is read when the client
+# is done. A part that is not what its manifest says may be damaged on its way, or where it lies.
+_DAMAGES = (
+    aiohttp.ClientPayloadError,
+    AioReadTimeoutError,
+    CorruptObject,
+    FlexibleChecksumError,
+    IncompleteReadError,
+    ResponseParserError,
+    ResponseStreamingError,
+)
+# What we sent came damaged, or met another request for the same key.
+_DAMAGE_CODES = {"BadDigest", "ConditionalRequestConflict", "OperationAborted"}
 
 
-@contextmanager
-def lake_errors(what: str) -> Iterator[None]:
-    """Turn an AWS error about `what` into LakeUnavailable, AccessDenied or SettingsError."""
-    try:
-        yield
-    except ClientError as error:
-        code, status = error_code(error), error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
-        if code in {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
-            raise AccessDenied(f"AWS refuses access to {what}: {error}. Grant the right to the service.") from error
-        if code in {"NoSuchBucket", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}:
-            raise SettingsError(
-                f"{what} does not exist: {error}. Deploy the data plane, or correct the name."
-            ) from error
-        if status < 500 and code not in {"SlowDown", "Throttling", "RequestTimeout", "ThrottlingException"}:
-            raise
-        raise LakeUnavailable(f"AWS cannot serve {what} now: {error}.") from error
-    except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise LakeUnavailable(f"{what} cannot be reached: {error}.") from error
+def _damaged(error: BaseException) -> bool:
+    return isinstance(error, _DAMAGES) or (isinstance(error, ClientError) and error_code(error) in _DAMAGE_CODES)
 
 
-def error_code(error: ClientError) -> str:
-    """The code that AWS gave, such as `NoSuchKey`."""
-    return error.response.get("Error", {}).get("Code", "")
+@retry(
+    retry=retry_if_exception(_damaged),
+    wait=wait_random_exponential(multiplier=0.1, max=2),
+    stop=stop_after_attempt(4),
+    reraise=True,
+)
+async def _whole(request: Callable[[], Awaitable[T]]) -> T:
+    return await request()
+
+
+def checksum(crc: int) -> str:
+    """A CRC-32 as S3 takes it. Bytes that arrive damaged are then refused."""
+    return b64encode(crc.to_bytes(4, "big")).decode()
+
+
+def writer() -> dict[str, str]:
+    """Metadata by which an object is known to be this write's, whatever became of the answer. See `Bucket.wrote`."""
+    return {_WRITER: str(uuid4())}
 
 
 class Bucket:
-    """One bucket. Every method raises what `lake_errors` says."""
+    """One bucket. Every method raises what `lake_errors` says, within ANSWER_SECONDS.
 
-    def __init__(self, client: S3Client, name: str) -> None:
+    `remedy` says what to do about a part that is corrupt.
+    """
+
+    def __init__(self, client: S3Client, name: str, remedy: str = "Restore it.") -> None:
         self.client = client
         self.name = name
+        self._remedy = remedy
 
     def where(self, key: str) -> str:
         return f"s3://{self.name}/{key}"
+
+    async def ask(self, key: str, request: Callable[[], Awaitable[T]]) -> T:
+        """What a request about `key` gives; made a few times if an answer comes damaged."""
+        with lake_errors(self.where(key)):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await _whole(request)
 
     async def get(self, key: str) -> bytes | None:
         """The object's bytes; None if there is none."""
@@ -74,63 +100,88 @@ class Bucket:
 
     async def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
         """The object's bytes and its entity tag; None if there is none."""
-        with lake_errors(self.where(key)):
-            try:
-                response = await self.client.get_object(Bucket=self.name, Key=key)
-            except ClientError as error:
-                if error_code(error) in _MISSING:
-                    return None
-                raise
-            async with response["Body"] as body:
-                return await body.read(), response["ETag"]
+        # S3 gives the checksum that the object was put with, and the client compares.
+        return await self.ask(key, lambda: self._read(key, ChecksumMode="ENABLED"))
 
     async def get_part(self, part: Part) -> bytes:
         """A part's bytes. Raises CorruptObject if they are not the ones that its manifest names."""
-        body = await self.get(part.key)
-        if body is None or len(body) != part.bytes or f"{crc32(body):08x}" != part.crc32:
-            state = "is missing" if body is None else "is not what its manifest says"
-            raise CorruptObject(
-                f"{self.where(part.key)} {state}. Restore it, or trigger the run's earlier stage again."
-            )
-        return body
+
+        async def read() -> bytes:
+            body, _ = await self._read(part.key) or (None, "")
+            if body is None or len(body) != part.bytes or f"{crc32(body):08x}" != part.crc32:
+                state = "is missing" if body is None else "is not what its manifest says"
+                raise CorruptObject(f"{self.where(part.key)} {state}. {self._remedy}")
+            return body
+
+        return await self.ask(part.key, read)
+
+    async def _read(self, key: str, **options: Any) -> tuple[bytes, str] | None:
+        try:
+            response = await self.client.get_object(Bucket=self.name, Key=key, **options)
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                return None
+            raise
+        async with response["Body"] as body:
+            return await body.read(), response["ETag"]
 
     async def put(self, key: str, body: bytes) -> None:
         """Write the object, whatever was there."""
-        with lake_errors(self.where(key)):
-            await self.client.put_object(Bucket=self.name, Key=key, Body=body)
+        await self._put(key, body)
 
     async def put_part(self, key: str, body: bytes, rows: int) -> Part:
-        """Write an object of rows, whatever was there; what a manifest says of it. S3 refuses damaged bytes."""
+        """Write an object of rows, whatever was there; what a manifest says of it."""
         crc = crc32(body)
-        checksum = b64encode(crc.to_bytes(4, "big")).decode()
-        with lake_errors(self.where(key)):
-            await self.client.put_object(Bucket=self.name, Key=key, Body=body, ChecksumCRC32=checksum)
+        await self._put(key, body, ChecksumCRC32=checksum(crc))
         return Part(key=key, rows=rows, bytes=len(body), crc32=f"{crc:08x}")
+
+    async def _put(self, key: str, body: bytes, **options: Any) -> None:
+        await self.ask(key, lambda: self.client.put_object(Bucket=self.name, Key=key, Body=body, **options))
 
     async def put_new(self, key: str, body: bytes) -> bool:
         """Write the object unless there is one; whether it was written."""
-        return await self._won(key, self.client.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*"))
+        return await self._put_if(key, body, IfNoneMatch="*")
 
     async def put_instead(self, key: str, body: bytes, etag: str) -> bool:
         """Write the object if it still has this entity tag; whether it was written."""
-        return await self._won(key, self.client.put_object(Bucket=self.name, Key=key, Body=body, IfMatch=etag))
+        return await self._put_if(key, body, IfMatch=etag)
 
-    async def _won(self, key: str, put: Awaitable[object]) -> bool:
-        with lake_errors(self.where(key)):
+    async def _put_if(self, key: str, body: bytes, **condition: Any) -> bool:
+        ours = writer()
+
+        async def put() -> bool:
             try:
-                await put
+                await self.client.put_object(Bucket=self.name, Key=key, Body=body, Metadata=ours, **condition)
             except ClientError as error:
-                if error_code(error) in _LOST_RACE:
-                    return False
-                raise
+                if error_code(error) not in _LOST_RACE:
+                    raise
+                # The race may have been won by the try before, whose answer was lost.
+                return await self.wrote(key, ours)
             return True
+
+        return await self.ask(key, put)
+
+    async def wrote(self, key: str, ours: dict[str, str]) -> bool:
+        """Whether the object that is there is the one of this `writer`. Two writers may write the same bytes."""
+        try:
+            found = await self.client.head_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                return False
+            raise
+        return found["Metadata"].get(_WRITER) == ours[_WRITER]
 
     async def keys(self, prefix: str, after: str = "") -> AsyncIterator[str]:
         """The keys that start with `prefix` and come after `after`, in order."""
-        with lake_errors(self.where(prefix)):
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.name, Prefix=prefix, StartAfter=after
-            )
-            async for page in pages:
-                for entry in page.get("Contents", []):
-                    yield entry["Key"]
+        more = True
+        while more:
+            page = await self._page(prefix, after)
+            for entry in page.get("Contents", []):
+                after = entry["Key"]
+                yield after
+            more = page["IsTruncated"]
+
+    async def _page(self, prefix: str, after: str) -> ListObjectsV2OutputTypeDef:
+        return await self.ask(
+            prefix, lambda: self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after)
+        )

@@ -13,13 +13,25 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_rand
 
 from totesys.errors import CorruptObject, LakeUnavailable, TotesysError
 from totesys.lake import keys
-from totesys.lake.bucket import CLIENT_CONFIG, Bucket
+from totesys.lake.aws import CLIENT_CONFIG
+from totesys.lake.bucket import Bucket
 from totesys.lake.records import Failure, LoadRecord, Manifest, ProcessedManifest, Record, RunCounter, parse_record
+from totesys.logs import logger
+
+log = logger("totesys.lake")
 
 R = TypeVar("R", bound=Record)
 
 # How many run numbers back one listing looks for the newest record.
 LOOK_BACK = 100
+
+# No manifest, no run: ingest then starts where the last run that is left ended. It has to stand still meanwhile, for a
+# run that it commits would wait for ever for one that is deleted.
+INGEST_REMEDY = (
+    "Restore it. If that can't be: stop ingest, delete manifest.json and empty.json of its run and of all later runs "
+    "in both buckets, and start it again; its next extraction brings their rows as they are then."
+)
+PROCESSED_REMEDY = "Restore it, or trigger transform for its run again."
 
 
 class _RunNumberTaken(LakeUnavailable):
@@ -45,7 +57,7 @@ class Lake:
     @retry(
         retry=retry_if_exception_type(_RunNumberTaken),
         wait=wait_random_exponential(multiplier=0.02, max=1),
-        stop=stop_after_delay(30),
+        stop=stop_after_delay(60),
         reraise=True,
     )
     async def claim_run_number(self) -> RunCounter:
@@ -144,24 +156,33 @@ class Lake:
         """Record an error of the block as the stage's failure on the run, and raise it on."""
         try:
             yield
-        except TotesysError as error:
-            failure = Failure(
-                run=run,
-                stage=stage,
-                title=error.title,
-                detail=str(error),
-                transient=error.transient,
-                failed_at=datetime.now(UTC),
-            )
-            await self.processed.put(keys.record_key(run, keys.failure_name(stage)), _json(failure))
+        except LakeUnavailable:
+            # Where nothing can be read, nothing can be written.
             raise
+        except TotesysError as error:
+            await self._record_failure(run, stage, error)
+            raise
+
+    async def _record_failure(self, run: int, stage: str, error: TotesysError) -> None:
+        failure = Failure(
+            run=run,
+            stage=stage,
+            title=error.title,
+            detail=str(error),
+            transient=error.transient,
+            failed_at=datetime.now(UTC),
+        )
+        try:
+            await self.processed.put(keys.record_key(run, keys.failure_name(stage)), _json(failure))
+        except TotesysError as unwritten:
+            log.warning("failure not recorded", run=run, stage=stage, failure=str(error), error=str(unwritten))
 
 
 @asynccontextmanager
 async def open_lake(ingest_bucket: str, processed_bucket: str) -> AsyncIterator[Lake]:
     """The lake in two buckets. Endpoint, region and credentials are the AWS client's own settings."""
     async with get_session().create_client("s3", config=CLIENT_CONFIG) as client:
-        yield Lake(Bucket(client, ingest_bucket), Bucket(client, processed_bucket))
+        yield Lake(Bucket(client, ingest_bucket, INGEST_REMEDY), Bucket(client, processed_bucket, PROCESSED_REMEDY))
 
 
 async def _read(bucket: Bucket, kind: type[R], key: str) -> R | None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from totesys.errors import LakeUnavailable
-from totesys.lake.bucket import Bucket, lake_errors
+from botocore.exceptions import ClientError
+
+from totesys.errors import TotesysError
+from totesys.lake.aws import error_code
+from totesys.lake.bucket import Bucket, checksum, writer
 from totesys.lake.records import Part
+from totesys.logs import logger
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
+
+log = logger("totesys.lake.upload")
 
 # Most parts are smaller and go in one put. A piece is held twice at most: one travels while the next one fills.
 PIECE_BYTES = 32 * 1024 * 1024
@@ -22,7 +27,7 @@ PIECES_IN_FLIGHT = 1
 class Upload:
     """Collects bytes into one object: a single put if they are few, a multipart upload else.
 
-    Nothing is visible before `finish`; who gives up before that calls `abort`.
+    Nothing is visible before `finish`, which leaves nothing behind if it fails; who gives up before that calls `abort`.
     """
 
     def __init__(self, bucket: Bucket, key: str) -> None:
@@ -31,6 +36,7 @@ class Upload:
         self._chunks: list[bytes] = []
         self._waiting = 0
         self._upload_id: str | None = None
+        self._writer = writer()
         self._pieces: list[asyncio.Task[CompletedPartTypeDef]] = []
         self._slots = asyncio.Semaphore(PIECES_IN_FLIGHT)
         self._sent = 0
@@ -41,23 +47,35 @@ class Upload:
         self._chunks.append(data)
         self._waiting += len(data)
         if self._waiting >= PIECE_BYTES:
-            await self._send_piece()
+            if self._upload_id is None:
+                self._upload_id = await self._begin()
+            await self._send_piece(self._upload_id)
 
     async def finish(self, rows: int) -> Part:
-        """Make the object visible and say what it holds."""
-        if self._upload_id is None:
-            return await self._bucket.put_part(self._key, self._take(), rows)
-        if self._chunks:
-            await self._send_piece()
-        pieces = await asyncio.gather(*self._pieces)
-        with lake_errors(self._bucket.where(self._key)):
-            await self._bucket.client.complete_multipart_upload(
-                Bucket=self._bucket.name,
-                Key=self._key,
-                UploadId=self._upload_id,
-                MultipartUpload={"Parts": pieces},
-            )
+        """Make the object visible and say what it holds. Raises what `Bucket` raises."""
+        try:
+            if self._upload_id is None:
+                return await self._bucket.put_part(self._key, self._take(), rows)
+            if self._chunks:
+                await self._send_piece(self._upload_id)
+            await self._complete(self._upload_id, await asyncio.gather(*self._pieces))
+        except BaseException:
+            await self.abort()
+            raise
         return Part(key=self._key, rows=rows, bytes=self._sent, crc32=f"{self._crc:08x}")
+
+    async def _complete(self, upload_id: str, pieces: list[CompletedPartTypeDef]) -> None:
+        async def complete() -> None:
+            try:
+                await self._bucket.client.complete_multipart_upload(
+                    Bucket=self._bucket.name, Key=self._key, UploadId=upload_id, MultipartUpload={"Parts": pieces}
+                )
+            except ClientError as error:
+                # The try before may have completed it, and its answer been lost.
+                if error_code(error) != "NoSuchUpload" or not await self._bucket.wrote(self._key, self._writer):
+                    raise
+
+        await self._bucket.ask(self._key, complete)
 
     def _take(self) -> bytes:
         body = b"".join(self._chunks)
@@ -65,11 +83,16 @@ class Upload:
         self._waiting = 0
         return body
 
-    async def _send_piece(self) -> None:
-        if self._upload_id is None:
-            with lake_errors(self._bucket.where(self._key)):
-                created = await self._bucket.client.create_multipart_upload(Bucket=self._bucket.name, Key=self._key)
-            self._upload_id = created["UploadId"]
+    async def _begin(self) -> str:
+        created = await self._bucket.ask(
+            self._key,
+            lambda: self._bucket.client.create_multipart_upload(
+                Bucket=self._bucket.name, Key=self._key, ChecksumAlgorithm="CRC32", Metadata=self._writer
+            ),
+        )
+        return created["UploadId"]
+
+    async def _send_piece(self, upload_id: str) -> None:
         for piece in self._pieces:
             if piece.done():
                 piece.result()
@@ -77,26 +100,41 @@ class Upload:
         body = self._take()
         self._sent += len(body)
         self._crc = crc32(body, self._crc)
-        self._pieces.append(asyncio.create_task(self._put_piece(self._upload_id, len(self._pieces) + 1, body)))
+        self._pieces.append(asyncio.create_task(self._put_piece(upload_id, len(self._pieces) + 1, body)))
 
     async def _put_piece(self, upload_id: str, number: int, body: bytes) -> CompletedPartTypeDef:
+        crc = checksum(crc32(body))
         try:
-            with lake_errors(self._bucket.where(self._key)):
-                answer = await self._bucket.client.upload_part(
-                    Bucket=self._bucket.name, Key=self._key, UploadId=upload_id, PartNumber=number, Body=body
-                )
+            answer = await self._bucket.ask(
+                self._key,
+                lambda: self._bucket.client.upload_part(
+                    Bucket=self._bucket.name,
+                    Key=self._key,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    Body=body,
+                    ChecksumCRC32=crc,
+                ),
+            )
         finally:
             self._slots.release()
-        return {"PartNumber": number, "ETag": answer["ETag"]}
+        # S3 completes an upload only if every piece comes with its checksum.
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": crc}
 
     async def abort(self) -> None:
-        """Leave no object behind."""
+        """Leave no object and no task behind."""
         for piece in self._pieces:
             piece.cancel()
         await asyncio.gather(*self._pieces, return_exceptions=True)
-        if self._upload_id is not None:
-            # What is left behind then is invisible, and the bucket's lifecycle removes it.
-            with suppress(LakeUnavailable), lake_errors(self._bucket.where(self._key)):
-                await self._bucket.client.abort_multipart_upload(
-                    Bucket=self._bucket.name, Key=self._key, UploadId=self._upload_id
+        upload_id, self._upload_id = self._upload_id, None
+        if upload_id is not None:
+            try:
+                await self._bucket.ask(
+                    self._key,
+                    lambda: self._bucket.client.abort_multipart_upload(
+                        Bucket=self._bucket.name, Key=self._key, UploadId=upload_id
+                    ),
                 )
+            except TotesysError as error:
+                # What is left is invisible.
+                log.warning("upload not aborted", key=self._key, error=str(error), next="the bucket's lifecycle does")
