@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-import aiohttp
 from aiohttp import web
+
+from tests.faulty_aws import Exchange, Fault, faulty_aws
 
 LOOPBACK = "127.0.0.1"
 
@@ -73,41 +74,22 @@ def name_of(method: str, path: str, target: str | None) -> str | None:
 @asynccontextmanager
 async def aws_wire(endpoint_url: str, hook: Hook) -> AsyncIterator[str]:
     """A loopback endpoint in front of S3 and SQS; its URL."""
-    async with aiohttp.ClientSession(
-        auto_decompress=False, connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=120)
-    ) as session:
 
-        async def forward(request: web.Request) -> web.Response:
-            what = name_of(request.method, request.path, request.headers.get("X-Amz-Target"))
-            body = await request.read()
-            try:
-                if what:
-                    await hook(Moment(When.BEFORE, what))
-                url = f"{endpoint_url}{request.raw_path}"
-                headers = request.headers.copy()
-                headers.popall("Transfer-Encoding", None)
-                async with session.request(request.method, url, headers=headers, data=body) as answer:
-                    content = await answer.read()
-                if what:
-                    await hook(Moment(When.AFTER, what))
-            except (Cut, aiohttp.ClientError):
-                assert request.transport is not None
-                request.transport.abort()
-                raise
-            kept = {k: v for k, v in answer.headers.items() if k.lower() not in {"content-length", "transfer-encoding"}}
-            return web.Response(status=answer.status, headers=kept, body=content)
-
-        app = web.Application(client_max_size=1 << 30)
-        app.router.add_route("*", "/{path:.*}", forward)
-        # A service that is gone must not go on receiving messages.
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
-        await runner.setup()
-        site = web.TCPSite(runner, LOOPBACK, 0)
-        await site.start()
+    async def carry(exchange: Exchange) -> web.StreamResponse:
+        request = exchange.request
+        what = name_of(request.method, request.path, request.headers.get("X-Amz-Target"))
         try:
-            yield f"http://{LOOPBACK}:{runner.addresses[0][1]}"
-        finally:
-            await runner.cleanup()
+            if what:
+                await hook(Moment(When.BEFORE, what))
+            answer = await exchange.forward()
+            if what:
+                await hook(Moment(When.AFTER, what))
+        except Cut:
+            return exchange.breaks()
+        return answer.response()
+
+    async with faulty_aws(endpoint_url, Fault("*", carry)) as aws:
+        yield aws.endpoint_url
 
 
 @asynccontextmanager
@@ -197,7 +179,3 @@ def _statement(kind: bytes, body: bytes) -> str | None:
     if kind == b"Q" and body.startswith(b"COPY"):
         return "COPY"
     return "COPY data" if kind == b"d" else None
-
-
-async def pass_on(_moment: Moment) -> None:
-    """The hook that does nothing."""

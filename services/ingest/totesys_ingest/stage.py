@@ -1,11 +1,13 @@
 """Ingest: what happens on a wake-up."""
 
-import asyncio
+import operator
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
 from totesys.concurrent import both
 from totesys.events import ExtractWakeup
@@ -23,8 +25,8 @@ from totesys_ingest.source import Source, check_contract, open_source
 
 log = logger("totesys.ingest")
 
-# How soon a full extraction asks again whether the one at work has ended.
-BUSY_SECONDS = 1.0
+# A full extraction asks again and again whether the one at work has ended: the server's own wait has a timeout.
+_until_true = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(1))
 
 
 @dataclass
@@ -52,9 +54,8 @@ class Ingest:
                 return
             log.info("another extraction is at work", waits=wakeup.mode == "full")
             if wakeup.mode == "full":
-                # Nothing else brings what was asked for. The source's own wait could not be broken off as easily.
-                while not await source.try_lock():
-                    await asyncio.sleep(BUSY_SECONDS)
+                # Nothing else brings what was asked for.
+                await _until_true(source.try_lock)
                 await self._extract(source, wakeup)
 
     async def _extract(self, source: Source, wakeup: ExtractWakeup) -> None:

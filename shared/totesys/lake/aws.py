@@ -1,7 +1,8 @@
 """How S3 and SQS are asked, and their errors as ours."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
 from aiobotocore.config import AioConfig
@@ -20,6 +21,9 @@ CLIENT_CONFIG = AioConfig(
     # Parts are compared with their manifest's checksum anyway; of a record, the bucket asks for S3's own.
     response_checksum_validation="when_required",
 )
+
+# However slowly an answer comes, and however often it is asked for.
+ANSWER_SECONDS = 120.0
 
 _REFUSED = {
     "403",
@@ -55,6 +59,14 @@ def lake_errors(what: str) -> Iterator[None]:
         raise LakeUnavailable(f"AWS cannot serve {what} now: {error}.") from error
     except (BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
         raise LakeUnavailable(f"{what} cannot be reached: {str(error) or 'no answer in time'}.") from error
+
+
+@asynccontextmanager
+async def answered(what: str) -> AsyncIterator[None]:
+    """Ask AWS about `what` in the block, within ANSWER_SECONDS. Raises what `lake_errors` says."""
+    with lake_errors(what):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            yield
 
 
 def error_code(error: ClientError) -> str:

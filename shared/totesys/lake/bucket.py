@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,19 +15,14 @@ from botocore.parsers import ResponseParserError
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from totesys.errors import CorruptObject
-from totesys.lake.aws import CLIENT_CONFIG, error_code, lake_errors
+from totesys.lake.aws import answered, error_code
 from totesys.lake.records import Part
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.type_defs import ListObjectsV2OutputTypeDef
 
-__all__ = ["CLIENT_CONFIG", "Bucket", "checksum", "error_code", "lake_errors", "writer"]
-
 T = TypeVar("T")
-
-# However slowly an answer comes, and however often it is asked for.
-ANSWER_SECONDS = 120.0
 
 _MISSING = {"NoSuchKey", "404"}
 _LOST_RACE = {"PreconditionFailed", "NoSuchKey"}
@@ -89,9 +83,8 @@ class Bucket:
 
     async def ask(self, key: str, request: Callable[[], Awaitable[T]]) -> T:
         """What a request about `key` gives; made a few times if an answer comes damaged."""
-        with lake_errors(self.where(key)):
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await _whole(request)
+        async with answered(self.where(key)):
+            return await _whole(request)
 
     async def get(self, key: str) -> bytes | None:
         """The object's bytes; None if there is none."""

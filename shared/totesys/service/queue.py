@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,15 +12,15 @@ from typing import TYPE_CHECKING
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
-from totesys.lake.bucket import CLIENT_CONFIG, lake_errors
+from totesys.lake.aws import CLIENT_CONFIG, answered, message_is_lost
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
-# What SQS says of a receipt that has been used up or has expired, and of a message that is not in flight any more.
-_NOT_OURS = ("ReceiptHandle", "MessageNotInflight")
 # SQS takes an attribute of any length below the message's 256 KiB; a reason needs no more than this.
 REASON_CHARACTERS = 1000
+# What SQS takes in a text is what XML does: "SendMessage" in its API reference.
+_NOT_TAKEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ class Queue:
 
     async def send(self, body: str) -> str:
         """Queue a message; its id."""
-        with lake_errors(self.url):
+        async with answered(self.url):
             return (await self._client.send_message(QueueUrl=self.url, MessageBody=body))["MessageId"]
 
     async def receive(self, wait: timedelta, visibility: timedelta) -> Message | None:
         """The next message, hidden from others for `visibility`; None if none comes within `wait`."""
-        with lake_errors(self.url):
+        async with answered(self.url):
             answer = await self._client.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=1,
@@ -65,29 +66,29 @@ class Queue:
 
         Nothing is to be done for one that is gone, or that another has received because its time ran out.
         """
-        with self._no_longer_ours():
+        async with self._unless_lost():
             await self._client.change_message_visibility(
                 QueueUrl=self.url, ReceiptHandle=message.receipt, VisibilityTimeout=int(time.total_seconds())
             )
 
     async def delete(self, message: Message) -> None:
         """Remove a message. One that is gone already, because its visibility ran out, is no error."""
-        with self._no_longer_ours():
+        async with self._unless_lost():
             await self._client.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
 
-    @contextmanager
-    def _no_longer_ours(self) -> Iterator[None]:
-        with lake_errors(self.url):
+    @asynccontextmanager
+    async def _unless_lost(self) -> AsyncIterator[None]:
+        async with answered(self.url):
             try:
                 yield
             except ClientError as error:
-                if not any(name in str(error) for name in _NOT_OURS):
+                if not message_is_lost(error):
                     raise
 
     async def bury(self, message: Message, reason: str) -> None:
         """Move a message to the dead-letter queue with its reason; sent there before it is deleted here."""
-        attributes = {"reason": reason[:REASON_CHARACTERS], "message_id": message.id}
-        with lake_errors(self.dlq_url):
+        attributes = {"reason": _NOT_TAKEN.sub("?", reason[:REASON_CHARACTERS]), "message_id": message.id}
+        async with answered(self.dlq_url):
             await self._client.send_message(
                 QueueUrl=self.dlq_url,
                 MessageBody=message.body,
@@ -99,7 +100,7 @@ class Queue:
 
     async def check(self) -> None:
         """Ask whether the queue answers."""
-        with lake_errors(self.url):
+        async with answered(self.url):
             await self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
 
 

@@ -1,0 +1,55 @@
+"""S3 and SQS on their bad days: errors, breaks, damage and delay, in front of every service at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.faults.conftest import OutcomeOf, Worlds
+from tests.faults.world import World
+from tests.faults.writers import hash_of
+from tests.faulty_aws import Fault, FaultyAws, corrupt, cut, faulty_aws, late, lost, refused, reset, short
+from totesys_cli.local.emulator import Emulator
+
+SECONDS = 5.0
+# How much of everything is broken: most work meets some of it, and four tries of a request seldom all do.
+CHANCE = 0.1
+FAULTS = {
+    "500 from S3 and SQS": [Fault("*", refused("InternalError", 500), CHANCE)],
+    "503 SlowDown from S3": [Fault("S3 *", refused("SlowDown", 503), CHANCE)],
+    "connections reset": [Fault("*", reset, CHANCE)],
+    "answers lost after the work was done": [Fault("*", lost, CHANCE)],
+    "bodies cut": [Fault("*", cut, CHANCE)],
+    "bodies too short": [Fault("S3 GetObject", short, CHANCE)],
+    "bodies corrupt": [Fault("S3 GetObject", corrupt, CHANCE)],
+    "700 ms late": [Fault("*", late(0.7))],
+    "S3 and SQS gone": [Fault("*", reset)],
+}
+
+
+@pytest.fixture(scope="module")
+async def aws(emulator: Emulator, seed: str) -> AsyncIterator[FaultyAws]:
+    async with faulty_aws(emulator.endpoint_url, seed=hash_of(seed)) as aws:
+        yield aws
+
+
+@pytest.fixture(scope="module")
+async def world(worlds: Worlds, aws: FaultyAws) -> AsyncIterator[World]:
+    async with worlds("aws", endpoint_url=aws.endpoint_url) as world:
+        yield world
+
+
+@pytest.mark.parametrize("fault", list(FAULTS))
+async def test_aws_on_a_bad_day_delays_and_does_no_more(
+    world: World, aws: FaultyAws, outcome_of: OutcomeOf, rounds: int, fault: str
+) -> None:
+    outcome = outcome_of(fault)
+    for _ in range(rounds):
+        async with world.trial(outcome):
+            aws.broken.clear()
+            aws.inject(*FAULTS[fault])
+            await asyncio.sleep(SECONDS)
+            aws.inject()
+            assert aws.broken
+            outcome.recoveries.append(await world.recovery())
+        outcome.rounds += 1
