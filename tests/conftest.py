@@ -49,4 +49,5 @@ def data_plane(emulator: Emulator) -> DataPlane:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=1, help="how often tests/faults causes each fault")
+    parser.addoption("--large", type=float, default=1.0, help="what is a large run: times the company's 48,066 rows")
     parser.addoption("--seed", default="20261123", help="what decides what tests/faults leaves to chance")

@@ -34,7 +34,7 @@ R = TypeVar("R")
 MODEL_NAME = "tests.faults.audited"
 ROOT = Path(__file__).parents[2]
 SCALE = 0.01
-TICK = 0.4
+TICK = 0.8
 # How many ticks may wait: who is down for long is not to work off each of them.
 WAITING_TICKS = 2
 DSN_SETTINGS = {"ingest": "TOTESYS_SOURCE_DSN", "transform": None, "load": "TOTESYS_WAREHOUSE_DSN"}
