@@ -29,6 +29,7 @@ CLIENT_CONFIG = AioConfig(
 )
 
 _MISSING = {"NoSuchKey", "404"}
+_REFUSED = {"AccessDenied", "InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken"}
 _LOST_RACE = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
@@ -39,17 +40,20 @@ def lake_errors(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         code, status = error_code(error), error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
-        if code in {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
-            raise AccessDenied(f"AWS refuses access to {what}: {error}. Grant the right to the service.") from error
+        said = str(error).rstrip(".")
+        if code in _REFUSED:
+            raise AccessDenied(
+                f"AWS refuses access to {what}: {said}. Grant the right, or correct the credentials."
+            ) from error
         if code in {"NoSuchBucket", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}:
             raise SettingsError(
-                f"{what} does not exist: {error}. Deploy the data plane, or correct the name."
+                f"{what} does not exist: {said}. Deploy the data plane, or correct the name."
             ) from error
         if status < 500 and code not in {"SlowDown", "Throttling", "RequestTimeout", "ThrottlingException"}:
             raise
-        raise LakeUnavailable(f"AWS cannot serve {what} now: {error}.") from error
+        raise LakeUnavailable(f"AWS cannot serve {what} now: {said}.") from error
     except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise LakeUnavailable(f"{what} cannot be reached: {error}.") from error
+        raise LakeUnavailable(f"{what} cannot be reached: {str(error).rstrip('.')}.") from error
 
 
 def error_code(error: ClientError) -> str:
