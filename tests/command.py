@@ -62,10 +62,10 @@ class Command:
         command.wait_until_gone()
         assert not list(command.temporary.iterdir())
 
-    def __call__(self, *arguments: str) -> Ended:
-        """Call it and wait for its end."""
+    def __call__(self, *arguments: str, answer: str = "") -> Ended:
+        """Call it, answer what it asks, and wait for its end."""
         with self.started(*arguments) as process:
-            out, err = process.communicate(timeout=2 * LONGEST_WAIT)
+            out, err = process.communicate(answer, timeout=2 * LONGEST_WAIT)
         return Ended(process.returncode, out, err)
 
     @contextmanager
@@ -75,6 +75,7 @@ class Command:
         with subprocess.Popen(
             [Path(sysconfig.get_path("scripts")) / "totesys", *arguments],
             env={**settings, "TMPDIR": str(self.temporary), "COLUMNS": "160"},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

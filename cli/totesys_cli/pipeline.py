@@ -25,8 +25,9 @@ OUTAGE_SECONDS = 60.0
 
 @dataclass
 class Pipeline:
-    """The running pipeline. `on_event` sees every log line of the services."""
+    """The running pipeline. `lake` is where S3 and SQS answer; `on_event` sees every log line of the services."""
 
+    lake: str
     services: Services
     http: httpx.AsyncClient
     on_event: Callable[[Event], None]
@@ -140,7 +141,7 @@ async def run_pipeline(
             # A service closes a connection that is idle, perhaps just when it is used again.
             httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_keepalive_connections=0)) as http,
         ):
-            pipeline = Pipeline(services, http, on_event)
+            pipeline = Pipeline(plane.endpoint_url, services, http, on_event)
             listener = asyncio.create_task(pipeline.listen())
             try:
                 yield pipeline

@@ -49,16 +49,19 @@ def lake_errors(what: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error_code(error)
+        code, said = error_code(error), str(error).rstrip(".")
         if code in _REFUSED:
-            raise AccessDenied(f"AWS refuses access to {what}: {error}. Grant the right to the service.") from error
+            raise AccessDenied(
+                f"AWS refuses access to {what}: {said}. Grant the right, or correct the credentials."
+            ) from error
         if code in _ABSENT:
             raise SettingsError(
-                f"{what} does not exist: {error}. Deploy the data plane, or correct the name."
+                f"{what} does not exist: {said}. Deploy the data plane, or correct the name."
             ) from error
-        raise LakeUnavailable(f"AWS cannot serve {what} now: {error}.") from error
+        raise LakeUnavailable(f"AWS cannot serve {what} now: {said}.") from error
     except (BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
-        raise LakeUnavailable(f"{what} cannot be reached: {str(error) or 'no answer in time'}.") from error
+        said = str(error).rstrip(".") or "no answer in time"
+        raise LakeUnavailable(f"{what} cannot be reached: {said}.") from error
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""Dead letters: the messages that a service has given up."""
