@@ -74,8 +74,9 @@ async def test_an_unreachable_source_is_tried_again_until_it_is_back(
     async with running("ingest", settings) as ingest, httpx.AsyncClient(base_url=ingest.url) as client:
         assert (await client.get("/health")).status_code == 200
         problem = (await client.get("/health/ready")).json()
-        assert (problem["status"], problem["title"]) == (503, "Database unavailable")
-        assert f"The source at 127.0.0.1:{server.port}/library does not answer" in problem["detail"]
+        assert (problem["status"], problem["title"]) == (503, "Not ready")
+        assert problem["dependencies"] == {"queue": "ok", "lake": "ok", "source": "database unavailable"}
+        assert f"source: The source at 127.0.0.1:{server.port}/library does not answer" in problem["detail"]
         await client.post("/trigger")
         await ingest.event("message failed", next="again", level="warning")
         with PostgresServer.start(folder, port=server.port, durable=False):
@@ -84,7 +85,7 @@ async def test_an_unreachable_source_is_tried_again_until_it_is_back(
             assert (await client.get("/health/ready")).status_code == 200
             emulator.s3.delete_bucket(Bucket=data_plane.processed_bucket)
             problem = (await client.get("/health/ready")).json()
-            assert (problem["status"], problem["title"]) == (503, "Settings error")
+            assert problem["dependencies"] == {"queue": "ok", "lake": "settings error", "source": "ok"}
             assert data_plane.processed_bucket in problem["detail"]
         assert await ingest.stop() == 0
 
@@ -129,6 +130,6 @@ async def test_a_lost_event_is_made_up_for_at_start_and_at_the_next_wake_up(
                 await load.event("run successful", run=3)
                 emulator.sqs.delete_queue(QueueUrl=data_plane.load_queue_url)
                 problem = (await client.get(f"{load.url}/health/ready")).json()
-                assert problem["status"] == 503
+                assert problem["dependencies"] == {"queue": "settings error", "lake": "ok", "warehouse": "ok"}
                 assert data_plane.load_queue_url in problem["detail"]
     assert await verified(source, warehouse, MODEL)

@@ -32,6 +32,7 @@ class Ingest:
     lake: Lake
     model: Model
     name: str = "ingest"
+    database: str | None = "source"
     at_start: ExtractWakeup | None = None
     _warned: set[str] = field(default_factory=set)
 

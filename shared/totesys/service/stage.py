@@ -18,6 +18,10 @@ class Stage(Protocol[W]):
     def lake(self) -> Lake: ...
 
     @property
+    def database(self) -> str | None:
+        """What the database of `check` is to the stage, such as `source`; None for a stage without one."""
+
+    @property
     def at_start(self) -> W | None:
         """The wake-up that the service sends to itself when it starts; None for none."""
 
