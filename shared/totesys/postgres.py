@@ -1,15 +1,15 @@
 """Connections to Postgres whose errors say what happened, to which database, and what to do."""
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import asyncpg
 
 from totesys.errors import AccessDenied, DatabaseUnavailable, SettingsError
 from totesys.tls import tls_fault, unreadable_file
+from totesys.watched import SERVER_SETTINGS, Watched
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -17,13 +17,9 @@ else:
     Connection = asyncpg.Connection
 
 CONNECT_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
 # How much later than the server's own limit the client gives a statement up: the server is gone, or what is between.
 MARGIN_SECONDS = 30.0
-
-# A side that has gone without a word is given up after this many seconds, and its locks with it. More than any lock is
-# waited for and than S3 may take to read: meanwhile a side that lives may take nothing.
-SILENCE = 90
-IDLE, INTERVAL = 30, 10
 
 SESSION = {
     # What COPY prints must not depend on how a server or a role is set up.
@@ -33,11 +29,7 @@ SESSION = {
     "application_name": "totesys",
     # No statement of ours needs longer; in milliseconds.
     "statement_timeout": "3600000",
-    # The server's half of noticing silence; the client's is _Watched.
-    "tcp_keepalives_idle": str(IDLE),
-    "tcp_keepalives_interval": str(INTERVAL),
-    "tcp_keepalives_count": str((SILENCE - IDLE) // INTERVAL),
-    "tcp_user_timeout": str(SILENCE * 1000),
+    **SERVER_SETTINGS,
 }
 
 _DENIED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError)
@@ -53,24 +45,6 @@ _UNABLE = (
     asyncpg.TransactionRollbackError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
-
-
-class _Watched(Connection):
-    """A connection that the kernel gives up when the server has gone without a word.
-
-    The driver's own time limit does not end a COPY whose bytes nobody takes.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, protocol: Any, transport: Any, *rest: Any) -> None:
-        super().__init__(protocol, transport, *rest)
-        used: socket.socket = transport.get_extra_info("socket")
-        if used.family != socket.AF_UNIX:
-            used.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            used.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE)
-            used.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, INTERVAL)
-            used.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
 
 
 def place(dsn: str) -> str:
@@ -130,7 +104,7 @@ async def _open(what: str, dsn: str, session: dict[str, str]) -> Connection:
             server_settings=session,
             timeout=CONNECT_SECONDS,
             command_timeout=limit,
-            connection_class=_Watched,
+            connection_class=Watched,
         )
     except (ValueError, OverflowError, OSError) as error:
         if fault := tls_fault(error):
@@ -147,6 +121,6 @@ async def _open(what: str, dsn: str, session: dict[str, str]) -> Connection:
 
 async def _close(connection: Connection) -> None:
     try:
-        await connection.close(timeout=5)
+        await connection.close(timeout=CLOSE_SECONDS)
     except _BROKEN:
         connection.terminate()

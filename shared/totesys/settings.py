@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -77,12 +78,10 @@ def read_settings(kind: type[S], **given: Any) -> S:
     except ValidationError as error:
         faults = "; ".join(_fault(fault["loc"], fault["msg"]) for fault in error.errors())
         raise SettingsError(f"{faults}. Set it and start again.") from None
-    except OSError as error:
-        raise _unreadable(f"{error.filename}: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise _unreadable("a file is no UTF-8 text") from None
-    except UserWarning as warning:
-        raise _unreadable(str(warning)) from None
+    except pydantic_settings.SettingsError as error:
+        cause = error.__cause__
+        # What Python says of text that is none shows a part of it.
+        raise _unreadable("a file is no UTF-8 text" if isinstance(cause, UnicodeError) else str(cause)) from None
 
 
 def _secrets_folder() -> Path | None:

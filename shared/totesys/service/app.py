@@ -130,7 +130,7 @@ def _add_runs(app: FastAPI) -> None:
         return await list_runs(_running(request).stage.lake, limit, before)
 
     @app.get("/runs/{run}", tags=["runs"], responses=documented(404, 422, 503))
-    async def one_run(request: Request, run: Annotated[RunNumber, Path()]) -> RunDetail:
+    async def one_run(request: Request, run: Annotated[RunNumber, Path(examples=[1])]) -> RunDetail:
         """One run with its tables and parts."""
         detail = await run_detail(_running(request).stage.lake, run)
         if detail is None:
