@@ -46,19 +46,12 @@ async def in_front_of(dsn: str, tls: ssl.SSLContext | None = None) -> AsyncItera
         assert own is not None
         served.add(own)
         proxy.ends.add(writer)
-        # Whoever breaks off is told so by the other end.
-        with suppress(OSError, asyncio.IncompleteReadError):
-            first = await reader.readexactly(len(SSL_REQUEST))
-            if tls is not None and first == SSL_REQUEST:
-                writer.write(b"S")
-                await writer.start_tls(tls)
-                proxy.encrypted += 1
-                first = b""
-            target = urlsplit(dsn)
-            from_server, to_server = await asyncio.open_connection(target.hostname, target.port)
-            proxy.ends.add(to_server)
-            to_server.write(first)
-            await asyncio.gather(_pass_on(proxy, reader, to_server), _pass_on(proxy, from_server, writer))
+        try:
+            # Whoever breaks off is told so by the other end.
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await _serve(proxy, tls, reader, writer)
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(serve, LOOPBACK, 0)
     proxy.port = server.sockets[0].getsockname()[1]
@@ -70,6 +63,25 @@ async def in_front_of(dsn: str, tls: ssl.SSLContext | None = None) -> AsyncItera
         for task in served:
             task.cancel()
         await asyncio.gather(*served, return_exceptions=True)
+
+
+async def _serve(
+    proxy: Proxy, tls: ssl.SSLContext | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    first = await reader.readexactly(len(SSL_REQUEST))
+    if tls is not None and first == SSL_REQUEST:
+        writer.write(b"S")
+        await writer.start_tls(tls)
+        proxy.encrypted += 1
+        first = b""
+    target = urlsplit(proxy.dsn)
+    from_server, to_server = await asyncio.open_connection(target.hostname, target.port)
+    proxy.ends.add(to_server)
+    to_server.write(first)
+    try:
+        await asyncio.gather(_pass_on(proxy, reader, to_server), _pass_on(proxy, from_server, writer))
+    finally:
+        to_server.close()
 
 
 async def _pass_on(proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
