@@ -52,6 +52,8 @@ class Command:
     def __init__(self, folder: Path) -> None:
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
+        # What its calls see of TOTESYS_ settings: nothing but these.
+        self.settings: dict[str, str] = {}
 
     @classmethod
     @contextmanager
@@ -74,7 +76,7 @@ class Command:
         settings = {name: value for name, value in os.environ.items() if not name.startswith("TOTESYS_")}
         with subprocess.Popen(
             [Path(sysconfig.get_path("scripts")) / "totesys", *arguments],
-            env={**settings, "TMPDIR": str(self.temporary), "COLUMNS": "160"},
+            env={**settings, **self.settings, "TMPDIR": str(self.temporary), "COLUMNS": "160"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

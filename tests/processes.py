@@ -53,6 +53,8 @@ class Service:
     def __init__(self, process: Guarded) -> None:
         self._process = process
         self.url = ""
+        # All that has been read of it.
+        self.printed: list[bytes] = []
 
     async def event(self, name: str, **fields: object) -> dict[str, Any]:
         """Wait for the next log line called `name` that has these fields."""
@@ -60,6 +62,7 @@ class Service:
         assert output is not None
         async with asyncio.timeout(LONGEST_WAIT):
             while line := await asyncio.to_thread(output.readline):
+                self.printed.append(line)
                 event: dict[str, Any] = json.loads(line)
                 if event["event"] == name and fields.items() <= event.items():
                     return event
@@ -69,11 +72,25 @@ class Service:
         """Send SIGTERM; the exit code."""
         return await asyncio.to_thread(self._process.stop)
 
+    async def last_words(self) -> bytes:
+        """Stop it; all that it has printed from its beginning to its end."""
+        await self.stop()
+        assert self._process.stdout is not None
+        self.printed += await asyncio.to_thread(self._process.stdout.readlines)
+        return b"".join(self.printed)
+
 
 @asynccontextmanager
 async def running(stage: str, variables: Mapping[str, str]) -> AsyncIterator[Service]:
     """A service that has started; stopped at the end."""
-    process = Guarded.start([sys.executable, "-m", f"totesys_{stage}"], env=variables, stdout=subprocess.PIPE, grace=20)
+    process = Guarded.start(
+        [sys.executable, "-m", f"totesys_{stage}"],
+        env=variables,
+        stdout=subprocess.PIPE,
+        # What is no log line must not come at all, and is no JSON.
+        stderr=subprocess.STDOUT,
+        grace=20,
+    )
     service = Service(process)
     try:
         listening = await service.event("service listening")

@@ -1,14 +1,14 @@
 """The two databases that a call names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Databases:
     """What the pipeline runs against. `model` is the module whose MODEL declares the tables."""
 
-    source: str
-    warehouse: str
+    source: str = field(repr=False)
+    warehouse: str = field(repr=False)
     model: str = "totesys.model"
     source_schema: str = "public"
     warehouse_schema: str = "warehouse"

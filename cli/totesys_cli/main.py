@@ -27,8 +27,10 @@ dlq = typer.Typer(
 )
 app.add_typer(dlq, name="dlq")
 
-SourceDsn = Annotated[str, typer.Option("--source", help="postgresql://user:password@host:port/database")]
-WarehouseDsn = Annotated[str, typer.Option("--warehouse", help="postgresql://user:password@host:port/database")]
+_DSN = "postgresql://user:password@host:port/database"
+# In the environment no other account of the machine sees a password.
+SourceDsn = Annotated[str, typer.Option("--source", envvar="TOTESYS_SOURCE_DSN", help=_DSN)]
+WarehouseDsn = Annotated[str, typer.Option("--warehouse", envvar="TOTESYS_WAREHOUSE_DSN", help=_DSN)]
 ModelName = Annotated[str, typer.Option("--model", envvar="TOTESYS_MODEL", help="module that declares the tables")]
 SourceSchema = Annotated[str, typer.Option(help="schema of the source tables")]
 WarehouseSchema = Annotated[str, typer.Option(help="schema of the warehouse tables")]

@@ -2,7 +2,7 @@
 
     TotesysError
     ├── TransientError          the same work may succeed later: it is tried again, with back-off
-    │   ├── DatabaseUnavailable     a Postgres does not answer, or broke off
+    │   ├── DatabaseUnavailable     a Postgres does not answer, broke off, or cannot serve now
     │   └── LakeUnavailable         S3 or SQS does not answer, or broke off
     └── TerminalError           trying again changes nothing: a person has to mend something
         ├── ModelError              the declarations contradict each other
@@ -33,7 +33,7 @@ class TransientError(TotesysError):
 
 
 class DatabaseUnavailable(TransientError):
-    """A Postgres server does not answer, or broke off."""
+    """A Postgres server does not answer, broke off, or says that it cannot serve now."""
 
     title = "Database unavailable"
 

@@ -1,6 +1,5 @@
 """Connections to Postgres whose errors say what happened, to which database, and what to do."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -9,30 +8,39 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from totesys.errors import AccessDenied, DatabaseUnavailable, SettingsError
+from totesys.tls import tls_fault, unreadable_file
+from totesys.watched import SERVER_SETTINGS, Watched
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 else:
     Connection = asyncpg.Connection
 
-# What COPY prints must not depend on how a server or a role is set up.
+CONNECT_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
+# How much later than the server's own limit the client gives a statement up: the server is gone, or what is between.
+MARGIN_SECONDS = 30.0
+
 SESSION = {
+    # What COPY prints must not depend on how a server or a role is set up.
     "client_encoding": "UTF8",
     "DateStyle": "ISO, YMD",
     "TimeZone": "UTC",
     "application_name": "totesys",
+    # No statement of ours needs longer; in milliseconds.
+    "statement_timeout": "3600000",
+    **SERVER_SETTINGS,
 }
-CONNECT_SECONDS = 10.0
 
 _DENIED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError)
-_BROKEN = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
+# The server or the way to it.
+_BROKEN = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+# It answers that it cannot: it starts or stops, its disk or its slots are full, it is a standby, another is in the way.
+_UNABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,
     asyncpg.IdleInTransactionSessionTimeoutError,
@@ -62,6 +70,8 @@ def database_errors(what: str, dsn: str) -> Iterator[None]:
         raise SettingsError(f"{what} at {place(dsn)}: {error}. Create it, or correct the DSN.") from error
     except _DENIED as error:
         raise AccessDenied(f"{what} at {place(dsn)} refuses: {error}. Correct the DSN or grant the right.") from error
+    except _UNABLE as error:
+        raise DatabaseUnavailable(f"{what} at {place(dsn)} cannot do it now: {error}.") from error
     except _BROKEN as error:
         raise DatabaseUnavailable(
             f"{what} at {place(dsn)} does not answer: {str(error) or type(error).__name__}. "
@@ -73,26 +83,44 @@ def database_errors(what: str, dsn: str) -> Iterator[None]:
 async def connect(what: str, dsn: str, **session: str) -> AsyncIterator[Connection]:
     """A connection to `what`, closed at the end, with SESSION and the given settings.
 
-    Errors inside the block are mapped as `database_errors` says.
+    No statement takes longer than `statement_timeout` (milliseconds): the server ends it, or the client if the server
+    is gone. Errors inside the block are mapped as `database_errors` says.
     """
     with database_errors(what, dsn):
-        try:
-            connection = await asyncpg.connect(dsn, server_settings={**SESSION, **session}, timeout=CONNECT_SECONDS)
-        except (ValueError, OverflowError) as error:
-            # Only the driver's own words: Python's would quote a part of the password.
-            reason = str(error) if isinstance(error, asyncpg.ClientConfigurationError) else "it is no URL"
-            raise SettingsError(
-                f"The DSN of {what.lower()} cannot be read: {reason}. "
-                "Write postgresql://user:password@host:port/database, with %2F for a / in the password."
-            ) from None
+        connection = await _open(what, dsn, SESSION | session)
         try:
             yield connection
         finally:
             await _close(connection)
 
 
+async def _open(what: str, dsn: str, session: dict[str, str]) -> Connection:
+    limit = int(session["statement_timeout"]) / 1000 + MARGIN_SECONDS
+    try:
+        if fault := unreadable_file(dsn):
+            raise SettingsError(f"The DSN of {what.lower()}: {fault}. Put the file there, or correct the DSN.")
+        return await asyncpg.connect(
+            dsn,
+            server_settings=session,
+            timeout=CONNECT_SECONDS,
+            command_timeout=limit,
+            connection_class=Watched,
+        )
+    except (ValueError, OverflowError, OSError) as error:
+        if fault := tls_fault(error):
+            raise SettingsError(f"{what} at {place(dsn)} {fault}") from error
+        if isinstance(error, OSError):
+            raise
+        # Only the driver's own words: Python's would quote a part of the password.
+        reason = error.args[0] if isinstance(error, asyncpg.ClientConfigurationError) else "it is no URL"
+        raise SettingsError(
+            f"The DSN of {what.lower()} cannot be read: {reason}. "
+            "Write postgresql://user:password@host:port/database, with %2F for a / in the password."
+        ) from None
+
+
 async def _close(connection: Connection) -> None:
     try:
-        await connection.close(timeout=5)
+        await connection.close(timeout=CLOSE_SECONDS)
     except _BROKEN:
         connection.terminate()

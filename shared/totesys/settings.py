@@ -1,9 +1,13 @@
-"""What every service can be told, by environment variables that start with `TOTESYS_`."""
+"""What every service can be told, by environment variables that start with `TOTESYS_` or by files of such names."""
 
+import os
+import warnings
 from datetime import timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, TypeVar
 
+import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -59,14 +63,40 @@ def _is_loopback(host: str) -> bool:
 
 S = TypeVar("S", bound=BaseSettings)
 
+# Names the folder where Docker, ECS or Kubernetes mount secrets: a file `totesys_source_dsn` is TOTESYS_SOURCE_DSN.
+SECRETS_DIR = "TOTESYS_SECRETS_DIR"
+
 
 def read_settings(kind: type[S], **given: Any) -> S:
-    """Settings of `kind` from the environment and from `given`. Raises SettingsError that names each fault."""
+    """Settings of `kind` from `given`, else the environment, else the files of the folder TOTESYS_SECRETS_DIR.
+
+    Raises SettingsError that names each fault.
+    """
     try:
-        return kind(**given)
+        with warnings.catch_warnings():
+            # A file that cannot be what it should be is only warned of.
+            warnings.simplefilter("error", UserWarning)
+            return kind(_secrets_dir=_secrets_folder(), **given)
     except ValidationError as error:
         faults = "; ".join(_fault(fault["loc"], fault["msg"]) for fault in error.errors())
         raise SettingsError(f"{faults}. Set it and start again.") from None
+    except pydantic_settings.SettingsError as error:
+        cause = error.__cause__
+        # What Python says of text that is none shows a part of it.
+        raise _unreadable("a file is no UTF-8 text" if isinstance(cause, UnicodeError) else str(cause)) from None
+
+
+def _secrets_folder() -> Path | None:
+    named = os.environ.get(SECRETS_DIR)
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise _unreadable(f"{named} is no folder")
+    return Path(named)
+
+
+def _unreadable(why: str) -> SettingsError:
+    return SettingsError(f"{SECRETS_DIR}: {why}. Mount the secrets there so that this account can read them.")
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:

@@ -81,6 +81,15 @@ async def test_an_address_that_leads_nowhere_is_refused(side: str, company: Comp
     await assert_untouched(company)
 
 
+async def test_a_dsn_may_come_from_the_environment(company: Company, totesys: Command) -> None:
+    totesys.settings = {"TOTESYS_SOURCE_DSN": company.source, "TOTESYS_WAREHOUSE_DSN": company.warehouse}
+    assert_refused(totesys("verify"), "The warehouse", place(company.warehouse), "does not exist")
+    assert_refused(totesys("verify", "--source", f"{company.source}_not"), f"{place(company.source)}_not")
+    totesys.settings["TOTESYS_SOURCE_DSN"] = "postgresql://me:wr0ng@host:port/db"
+    for call in (("run", "--once"), ("simulate",), ("verify",)):
+        assert_refused(totesys(*call), "The DSN of the source")
+
+
 @pytest.mark.parametrize("fault", BROKEN_SOURCES)
 async def test_a_source_that_is_not_as_declared_is_refused(
     fault: str, company: Company, totesys: Command, tmp_path: Path

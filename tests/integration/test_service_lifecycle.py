@@ -74,12 +74,13 @@ async def test_a_source_that_is_down_is_waited_for_and_uses_up_no_receive(
     async with running("ingest", settings) as ingest, httpx.AsyncClient(base_url=ingest.url) as client:
         assert (await client.get("/health")).status_code == 200
         problem = (await client.get("/health/ready")).json()
-        assert (problem["status"], problem["title"]) == (503, "Database unavailable")
-        assert f"The source at 127.0.0.1:{server.port}/library does not answer" in problem["detail"]
+        assert (problem["status"], problem["title"]) == (503, "Not ready")
+        assert problem["dependencies"] == {"queue": "ok", "lake": "ok", "source": "database unavailable"}
+        assert f"source: The source at 127.0.0.1:{server.port}/library does not answer" in problem["detail"]
         await client.post("/trigger")
         for _ in range(2):
             waiting = await ingest.event("waiting for dependencies", level="warning")
-            assert list(waiting["dependencies"]) == ["database"]
+            assert list(waiting["dependencies"]) == ["source"]
         with PostgresServer.start(folder, port=server.port, durable=False):
             await ingest.event("all dependencies answer")
             await ingest.event("extraction successful", runs=[1])
@@ -87,7 +88,7 @@ async def test_a_source_that_is_down_is_waited_for_and_uses_up_no_receive(
             assert (await client.get("/health/ready")).status_code == 200
             emulator.s3.delete_bucket(Bucket=data_plane.processed_bucket)
             problem = (await client.get("/health/ready")).json()
-            assert (problem["status"], problem["title"]) == (503, "Settings error")
+            assert problem["dependencies"] == {"queue": "ok", "lake": "settings error", "source": "ok"}
             assert data_plane.processed_bucket in problem["detail"]
         assert await ingest.stop() == 0
 
@@ -132,6 +133,6 @@ async def test_a_lost_event_is_made_up_for_at_start_and_at_the_next_wake_up(
                 await load.event("run successful", run=3)
                 emulator.sqs.delete_queue(QueueUrl=data_plane.load_queue_url)
                 problem = (await client.get(f"{load.url}/health/ready")).json()
-                assert problem["status"] == 503
+                assert problem["dependencies"] == {"queue": "settings error", "lake": "ok", "warehouse": "ok"}
                 assert data_plane.load_queue_url in problem["detail"]
     assert await verified(source, warehouse, MODEL)

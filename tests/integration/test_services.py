@@ -104,11 +104,15 @@ def problem_in(problem: httpx.Response) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize("stage", STAGES)
-async def test_a_service_whose_dependencies_answer_is_healthy_and_ready(company: Company, stage: str) -> None:
-    for path in ("/health", "/health/ready"):
-        answer = await company.request("GET", stage, path)
-        assert (answer.status_code, answer.json()) == (200, {"service": stage, "status": "ok"})
+@pytest.mark.parametrize(("stage", "database"), [("ingest", ["source"]), ("transform", []), ("load", ["warehouse"])])
+async def test_a_service_whose_dependencies_answer_is_healthy_and_ready(
+    company: Company, stage: str, database: list[str]
+) -> None:
+    healthy = await company.request("GET", stage, "/health")
+    assert (healthy.status_code, healthy.json()) == (200, {"service": stage, "status": "ok"})
+    ready = await company.request("GET", stage, "/health/ready")
+    dependencies = dict.fromkeys(["queue", "lake", *database], "ok")
+    assert (ready.status_code, ready.json()) == (200, healthy.json() | {"dependencies": dependencies})
 
 
 async def test_the_first_run_brings_the_whole_source_to_the_warehouse(company: Company) -> None:

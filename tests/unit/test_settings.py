@@ -1,5 +1,7 @@
 """Settings that are wrong name themselves; those that are secret never show."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -93,3 +95,60 @@ def test_settings_do_not_change(environment: pytest.MonkeyPatch) -> None:
     settings = read_settings(TransformSettings)
     with pytest.raises(ValidationError):
         settings.port = 1
+
+
+@pytest.fixture
+def mounted(environment: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of secrets, which are in no environment variable."""
+    for name in ("TOTESYS_SOURCE_DSN", "TOTESYS_TRIGGER_TOKEN"):
+        environment.delenv(name)
+        (tmp_path / name.lower()).write_text(f"mounted-{SECRET}\n")
+    environment.setenv("TOTESYS_SECRETS_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_a_secret_may_come_from_a_file_without_its_line_end(mounted: Path) -> None:
+    settings = read_settings(IngestSettings)
+    assert settings.source_dsn.get_secret_value() == f"mounted-{SECRET}"
+    assert settings.trigger_token is not None
+    assert settings.trigger_token.get_secret_value() == f"mounted-{SECRET}"
+
+
+def test_the_environment_wins_over_a_file(mounted: Path, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("TOTESYS_SOURCE_DSN", "given")
+    assert read_settings(IngestSettings).source_dsn.get_secret_value() == "given"
+
+
+def test_a_file_may_be_a_link_as_kubernetes_makes_it(mounted: Path) -> None:
+    file = mounted / "totesys_source_dsn"
+    file.rename(mounted / "..data")
+    file.symlink_to("..data")
+    assert read_settings(IngestSettings).source_dsn.get_secret_value() == f"mounted-{SECRET}"
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_named(mounted: Path, environment: pytest.MonkeyPatch) -> None:
+    for path in (mounted / "nothing", mounted / "totesys_source_dsn"):
+        environment.setenv("TOTESYS_SECRETS_DIR", str(path))
+        with pytest.raises(SettingsError, match=f"TOTESYS_SECRETS_DIR: {path} is no folder"):
+            read_settings(IngestSettings)
+
+
+def test_a_secret_that_cannot_be_read_is_named(mounted: Path) -> None:
+    file = mounted / "totesys_source_dsn"
+    file.write_bytes(b"\xff" + SECRET.encode())
+    with pytest.raises(SettingsError, match="TOTESYS_SECRETS_DIR: a file is no UTF-8 text") as caught:
+        read_settings(IngestSettings)
+    assert SECRET not in str(caught.value)
+    file.unlink()
+    with pytest.raises(SettingsError, match="TOTESYS_SOURCE_DSN: Field required"):
+        read_settings(IngestSettings)
+    file.mkdir()
+    with pytest.raises(SettingsError, match=f'TOTESYS_SECRETS_DIR: .*"{file}" but found a directory'):
+        read_settings(IngestSettings)
+
+
+@pytest.mark.parametrize("name", ["TOTESYS_STATEMENT_TIMEOUT", "TOTESYS_LOCK_TIMEOUT"])
+def test_a_time_limit_is_longer_than_nothing(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.setenv(name, "PT0S")
+    with pytest.raises(SettingsError, match=name):
+        read_settings(LoadSettings)

@@ -24,6 +24,7 @@ SUPERUSER = "postgres"
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+_STATEMENT_SECONDS = 300.0
 _POLL_SECONDS = 0.01
 _NAME = "Postgres"
 # The line of postmaster.pid that says what the server is doing.
@@ -183,7 +184,7 @@ class PostgresServer:
 
     def _execute(self, statement: str) -> None:
         async def run() -> None:
-            connection = await asyncpg.connect(self.dsn())
+            connection = await asyncpg.connect(self.dsn(), command_timeout=_STATEMENT_SECONDS)
             try:
                 await connection.execute(statement)
             finally:

@@ -28,4 +28,4 @@ class IngestSettings(ServiceSettings):
     # slow, and elsewhere only make the others wait.
     full_connections: int = Field(default=1, ge=1, le=32)
     # A source that has stopped in the middle of a statement must not hold the lock for ever.
-    statement_timeout: timedelta = timedelta(hours=1)
+    statement_timeout: timedelta = Field(default=timedelta(hours=1), gt=timedelta(0))

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -58,7 +58,7 @@ class Source:
     """A connection to the source, in one schema."""
 
     connection: Connection
-    dsn: str
+    dsn: str = field(repr=False)
     schema: str
 
     async def try_lock(self) -> bool:

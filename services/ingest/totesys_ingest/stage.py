@@ -37,6 +37,7 @@ class Ingest:
     lake: Lake
     model: Model
     name: str = "ingest"
+    database: str | None = "source"
     # The schedule is its clock.
     unprompted: ExtractWakeup | None = None
     _warned: set[str] = field(default_factory=set)

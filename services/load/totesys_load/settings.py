@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from totesys.settings import ServiceSettings
 
@@ -14,6 +14,6 @@ class LoadSettings(ServiceSettings):
     warehouse_schema: str = "warehouse"
 
     # How long to wait for another load, or for whoever else locks a table of the warehouse.
-    lock_timeout: timedelta = timedelta(seconds=60)
+    lock_timeout: timedelta = Field(default=timedelta(seconds=60), gt=timedelta(0))
     # A run is bounded; a statement that takes longer than this has lost its server.
-    statement_timeout: timedelta = timedelta(hours=1)
+    statement_timeout: timedelta = Field(default=timedelta(hours=1), gt=timedelta(0))

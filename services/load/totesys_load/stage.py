@@ -34,6 +34,7 @@ class Load:
     lake: Lake
     model: Model
     name: str = "load"
+    database: str | None = "warehouse"
     unprompted: RunsWakeup | None = DO_UNDONE
     _prepared: bool = False
     _filling: dict[str, int] = field(default_factory=dict)

@@ -22,6 +22,7 @@ class Transform:
     lake: Lake
     model: Model
     name: str = "transform"
+    database: str | None = None
     unprompted: RunsWakeup | None = DO_UNDONE
     # Every run up to this one is done, which a restart finds out again.
     _done: int = 0

@@ -4,24 +4,28 @@ import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from fastapi import Body, Depends, FastAPI, Path, Query, Request
+from fastapi import Body, Depends, FastAPI, HTTPException, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
-from fastapi_problem.error import NotFoundProblem, Problem, ServerProblem, UnauthorisedProblem
-from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new_exception_handler
-from pydantic import BaseModel
+from fastapi_problem.error import Problem
+from pydantic import BaseModel, SecretStr
 
-from totesys.errors import TotesysError
 from totesys.events import RunNumber, Wakeup
+from totesys.service.body import BodyLimit
 from totesys.service.consumer import Consumer
+from totesys.service.problems import NotReadyDocument, answer_with_problems, documented
 from totesys.service.queue import Queue
+from totesys.service.readiness import ask
 from totesys.service.runs import RunDetail, RunState, list_runs, run_detail
 from totesys.service.stage import Stage
 from totesys.settings import ServiceSettings
 
 W = TypeVar("W", bound=Wakeup)
+
+# Above every run number.
+NO_RUN_YET = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -37,20 +41,19 @@ class Health(BaseModel):
     """The answer of a healthy service."""
 
     service: str
-    status: str = "ok"
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(Health):
+    """The answer of a service whose dependencies all answer."""
+
+    dependencies: dict[str, str]
 
 
 class Queued(BaseModel):
     """The answer to a trigger: the id of the message that will wake the service."""
 
     message_id: str
-
-
-class InternalProblem(ServerProblem):
-    """What a client is told of a defect: nothing that the log should keep to itself."""
-
-    def __init__(self, _detail: str) -> None:
-        super().__init__("Something unexpected happened; the service's log says what.")
 
 
 def make_app(
@@ -60,63 +63,78 @@ def make_app(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
 ) -> FastAPI:
     """The app of the service `name`. `lifespan` must set `app.state.running` to a Running."""
-    app = FastAPIOffline(title=f"totesys {name}", version="0.1.0", lifespan=lifespan)
-    add_exception_handler(
-        app,
-        new_exception_handler(
-            handlers={TotesysError: _totesys_problem}, unhandled_wrappers={"default": InternalProblem}
-        ),
+    app = FastAPIOffline(
+        title=f"totesys {name}",
+        version="0.1.0",
+        lifespan=lifespan,
+        # What is not there is a 404, not a way to what is.
+        redirect_slashes=False,
+        # Where any request can end.
+        responses=documented(408, 413, 500),
     )
+    app.add_middleware(BodyLimit, refuse=answer_with_problems(app))
     _add_health(app, name)
-    _add_trigger(app, wakeup, settings)
+    _add_trigger(app, wakeup, settings.trigger_token)
     _add_runs(app)
     return app
 
 
 def _add_health(app: FastAPI, name: str) -> None:
-    @app.get("/health", tags=["health"])
+    @app.get("/health", tags=["health"], responses=documented(503))
     async def health(request: Request) -> Health:
         """Whether the service is alive: 503 when its consumer is stuck or has ended."""
         if fault := _running(request).consumer.fault:
             raise Problem(title="Not healthy", status=503, detail=fault, type_="not-healthy")
         return Health(service=name)
 
-    @app.get("/health/ready", tags=["health"])
-    async def ready(request: Request) -> Health:
+    @app.get("/health/ready", tags=["health"], responses=documented(503, model=NotReadyDocument))
+    async def ready(request: Request) -> Readiness:
         """Whether everything that the service depends on answers: 503 names what does not."""
-        running = _running(request)
-        await running.queue.check()
-        await running.stage.lake.check()
-        await running.stage.check()
-        return Health(service=name)
+        faults = await ask(_running(request).queue, _running(request).stage)
+        states = {of: fault.title.lower() if fault else "ok" for of, fault in faults.items()}
+        detail = " ".join(f"{of}: {fault}" for of, fault in faults.items() if fault)
+        if detail:
+            raise Problem(title="Not ready", status=503, detail=detail, type_="not-ready", dependencies=states)
+        return Readiness(service=name, dependencies=states)
 
 
-def _add_trigger(app: FastAPI, wakeup: type[W], settings: ServiceSettings) -> None:
+def _add_trigger(app: FastAPI, wakeup: type[W], token: SecretStr | None) -> None:
     default = wakeup()
 
-    @app.post("/trigger", status_code=202, tags=["runs"], dependencies=[Depends(_authorise(settings))])
-    async def trigger(request: Request, ask: Annotated[wakeup, Body()] = default) -> Queued:  # type: ignore[valid-type]
+    async def trigger(request: Request, ask_for: Annotated[wakeup, Body()] = default) -> Queued:  # type: ignore[valid-type]
         """Queue the wake-up that an event would. Without a body: do what is undone."""
-        body: Wakeup = ask
-        return Queued(message_id=await _running(request).queue.send(body.model_dump_json(exclude_none=True)))
+        body: Wakeup = ask_for
+        # A queue takes not every character of Unicode, but every one of ASCII.
+        message = body.model_dump_json(exclude_none=True, ensure_ascii=True)
+        return Queued(message_id=await _running(request).queue.send(message))
+
+    app.add_api_route(
+        "/trigger",
+        trigger,
+        methods=["POST"],
+        status_code=202,
+        tags=["runs"],
+        dependencies=[Depends(_authorise(token))] if token else [],
+        responses=documented(400, 415, 422, 503, *([401] if token else [])),
+    )
 
 
 def _add_runs(app: FastAPI) -> None:
-    @app.get("/runs", tags=["runs"])
+    @app.get("/runs", tags=["runs"], responses=documented(422, 503))
     async def runs(
         request: Request,
         limit: Annotated[int, Query(ge=1, le=200)] = 20,
-        before: RunNumber | None = None,
+        before: Annotated[int, Query(ge=1, le=NO_RUN_YET)] = NO_RUN_YET,
     ) -> list[RunState]:
-        """Runs, newest first, each with the state of its three stages."""
+        """Runs below `before`, newest first, each with the state of its three stages."""
         return await list_runs(_running(request).stage.lake, limit, before)
 
-    @app.get("/runs/{run}", tags=["runs"])
-    async def one_run(request: Request, run: Annotated[RunNumber, Path()]) -> RunDetail:
+    @app.get("/runs/{run}", tags=["runs"], responses=documented(404, 422, 503))
+    async def one_run(request: Request, run: Annotated[RunNumber, Path(examples=[1])]) -> RunDetail:
         """One run with its tables and parts."""
         detail = await run_detail(_running(request).stage.lake, run)
         if detail is None:
-            raise NotFoundProblem(f"Ingest has committed no run {run}.")
+            raise HTTPException(404, f"Ingest has committed no run {run}.")
         return detail
 
 
@@ -125,20 +143,18 @@ def _running(request: Request) -> Running[Any]:
     return running
 
 
-def _authorise(settings: ServiceSettings) -> Callable[..., None]:
+def _authorise(token: SecretStr) -> Callable[..., None]:
     bearer = HTTPBearer(auto_error=False)
+    expected = token.get_secret_value().encode()
 
     def check(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
-        token = settings.trigger_token
-        given = credentials.credentials if credentials else ""
-        if token and not secrets.compare_digest(given.encode(), token.get_secret_value().encode()):
-            raise UnauthorisedProblem(
-                "Give the trigger token as `Authorization: Bearer …`.", headers={"WWW-Authenticate": "Bearer"}
+        # A header's bytes are read as Latin-1, whatever they are.
+        given = credentials.credentials.encode("latin-1") if credentials else b""
+        if not secrets.compare_digest(given, expected):
+            raise HTTPException(
+                401,
+                "Give the trigger token as `Authorization: Bearer …`.",
+                headers={"WWW-Authenticate": "Bearer"},
             )
 
     return check
-
-
-def _totesys_problem(_handler: ExceptionHandler, _request: Request, error: Exception) -> Problem:
-    title = error.title if isinstance(error, TotesysError) else "Error"
-    return Problem(title=title, status=503, detail=str(error), type_=title.lower().replace(" ", "-"))

@@ -176,7 +176,7 @@ class Consumer(Generic[W]):
     async def _faults(self) -> dict[str, TotesysError]:
         self._last_sign = time.monotonic()
         answers = await ask(self._queue, self._stage)
-        return {name: answer for name, answer in answers.items() if isinstance(answer, TotesysError)}
+        return {name: fault for name, fault in answers.items() if fault is not None}
 
     def _say_waiting(self, state: RetryCallState) -> None:
         assert state.outcome is not None

@@ -18,6 +18,10 @@ class Stage(Protocol[W]):
     def lake(self) -> Lake: ...
 
     @property
+    def database(self) -> str | None:
+        """What the database of `check` is to the stage, such as `source`; None for a stage without one."""
+
+    @property
     def unprompted(self) -> W | None:
         """What the service does without a message, at its start and when none has come for long; None for nothing."""
 

@@ -1,0 +1,68 @@
+"""Connections to Postgres that end when the other side has gone without a word."""
+
+import asyncio
+import socket
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+if TYPE_CHECKING:
+    _Base = asyncpg.Connection[asyncpg.Record]
+else:
+    _Base = asyncpg.Connection
+
+# Seconds until a side that does not answer is given up, and its locks with it. More than any lock is waited for and
+# than S3 may take to read: meanwhile a side that lives may take nothing.
+SILENCE = 90
+IDLE, INTERVAL = 30, 10
+
+# How the server notices it.
+SERVER_SETTINGS = {
+    "tcp_keepalives_idle": str(IDLE),
+    "tcp_keepalives_interval": str(INTERVAL),
+    "tcp_keepalives_count": str((SILENCE - IDLE) // INTERVAL),
+    "tcp_user_timeout": str(SILENCE * 1000),
+}
+
+
+class Watched(_Base):
+    """A connection whose every statement ends with it."""
+
+    __slots__ = ()
+
+    def __init__(self, protocol: Any, transport: Any, *rest: Any) -> None:
+        super().__init__(protocol, transport, *rest)
+        used: socket.socket = transport.get_extra_info("socket")
+        if used.family != socket.AF_UNIX:
+            used.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            used.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE)
+            used.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, INTERVAL)
+            used.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
+
+    async def copy_to_table(self, *where: Any, **how: Any) -> str:
+        """As the driver does."""
+        return await self._while_open(super().copy_to_table(*where, **how))
+
+    async def copy_records_to_table(self, *where: Any, **how: Any) -> str:
+        """As the driver does."""
+        return await self._while_open(super().copy_records_to_table(*where, **how))
+
+    async def _while_open(self, copying: Coroutine[Any, Any, str]) -> str:
+        """End a COPY with its connection: the driver alone goes on waiting until somebody takes its bytes."""
+        task = asyncio.create_task(copying)
+
+        def end(_: object) -> None:
+            task.cancel()
+
+        self.add_termination_listener(end)
+        try:
+            return await task
+        except (Exception, asyncio.CancelledError) as error:
+            own = asyncio.current_task()
+            cancelled = own is not None and own.cancelling()
+            if cancelled or isinstance(error, asyncpg.PostgresError) or not self.is_closed():
+                raise
+            raise asyncpg.ConnectionDoesNotExistError("the connection ended in the middle of COPY") from error
+        finally:
+            self.remove_termination_listener(end)

@@ -1,0 +1,73 @@
+"""Each service answers as its OpenAPI document says, whatever it is asked: schemathesis asks."""
+
+import asyncio
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.examples import TIMES
+from tests.processes import LIBRARY
+from tests.sources import make_library
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.services import STAGES, run_services
+
+TOKEN = "open-sesame"
+EXAMPLES = 10 * TIMES
+# JSON Schema cannot say that a first run comes before the last one.
+NOT_ALL_SAID = {"transform", "load"}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    """Where each call of schemathesis may leave what it leaves."""
+    for stage in STAGES:
+        (tmp_path / stage).mkdir()
+    return {stage: tmp_path / stage for stage in STAGES}
+
+
+async def asked(stage: str, address: str, token: str | None, folder: Path) -> tuple[int | None, str]:
+    """Ask a service whatever its document allows and forbids; the exit code, and what was found."""
+    # What a token changes is one operation: that the edges of all values are tried once is enough.
+    phases = "examples,coverage,fuzzing" if token else "fuzzing"
+    process = await asyncio.create_subprocess_exec(
+        *(Path(sysconfig.get_path("scripts")) / "schemathesis", "run", f"{address}/openapi.json"),
+        *("--phases", phases, "--max-examples", str(EXAMPLES), "--generation-deterministic"),
+        *("--checks", "all", *(["--exclude-checks", "positive_data_acceptance"] if stage in NOT_ALL_SAID else [])),
+        *(["--header", f"Authorization: Bearer {token}"] if token else []),
+        *("--request-timeout", "30", "--no-shrink", "--no-color"),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    printed, _ = await process.communicate()
+    return process.returncode, printed.decode()
+
+
+async def asks_for_a_token(address: str) -> bool:
+    """Whether a service's document says that its trigger is guarded."""
+    async with httpx.AsyncClient(base_url=address) as client:
+        trigger = (await client.get("/openapi.json")).json()["paths"]["/trigger"]["post"]
+    assert ("401" in trigger["responses"]) == ("security" in trigger)
+    return "security" in trigger
+
+
+@pytest.mark.parametrize("token", [TOKEN, None], ids=["with a token", "without"])
+async def test_every_answer_is_the_documented_one(
+    data_plane: DataPlane, database: Callable[[], str], folders: dict[str, Path], token: str | None
+) -> None:
+    settings = {
+        **LIBRARY,
+        "TOTESYS_SOURCE_DSN": await make_library(database()),
+        "TOTESYS_WAREHOUSE_DSN": database(),
+        **({"TOTESYS_TRIGGER_TOKEN": token} if token else {}),
+    }
+    async with run_services(data_plane, settings, dict.fromkeys(STAGES, 0), None) as services:
+        for address in services.addresses.values():
+            assert await asks_for_a_token(address) == bool(token)
+        found = await asyncio.gather(*(asked(s, services.addresses[s], token, folders[s]) for s in STAGES))
+    for code, printed in found:
+        assert code == 0, printed

@@ -1,0 +1,84 @@
+"""A body reaches the app whole and once, or not at all: it is too large, or it does not come in time."""
+
+import asyncio
+from datetime import timedelta
+from itertools import chain, repeat
+
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Message, Receive, Scope, Send
+
+from tests.examples import examples
+from totesys.service.body import BodyLimit
+
+MOST = 8
+SOON = timedelta(milliseconds=1)
+GONE: Message = {"type": "http.disconnect"}
+
+
+def refuse(_request: Request, error: Exception) -> Response:
+    return PlainTextResponse("", status_code=error.status_code, headers=error.headers)  # type: ignore[attr-defined]
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the body, as an app that reads it itself."""
+    body = b""
+    while (message := await receive())["type"] == "http.request":
+        body += message["body"]
+        if not message["more_body"]:
+            break
+    await PlainTextResponse(body)(scope, receive, send)
+
+
+async def answer(messages: list[Message], declared: int | None = None, longest: timedelta = SOON) -> list[Message]:
+    """What is sent to a client that sends these messages, and then nothing more."""
+    headers = [] if declared is None else [(b"content-length", str(declared).encode())]
+    waiting, sent = iter(messages), list[Message]()
+
+    async def receive() -> Message:
+        for message in waiting:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    await BodyLimit(echo, refuse, MOST, longest)(scope, receive, send)
+    return sent
+
+
+def in_chunks(chunks: list[bytes]) -> list[Message]:
+    lasts = chain(repeat(True, len(chunks) - 1), [False])
+    return [{"type": "http.request", "body": c, "more_body": m} for c, m in zip(chunks, lasts, strict=True)]
+
+
+@examples(200)
+@given(st.lists(st.binary(max_size=MOST), min_size=1, max_size=4), st.booleans())
+async def test_a_body_is_taken_whole_up_to_the_limit_however_it_comes(chunks: list[bytes], declared: bool) -> None:
+    body = b"".join(chunks)
+    start, *rest = await answer(in_chunks(chunks), len(body) if declared else None, timedelta(seconds=60))
+    if len(body) <= MOST:
+        assert (start["status"], rest[0]["body"]) == (200, body)
+    else:
+        assert start["status"] == 413
+        assert (b"connection", b"close") in start["headers"]
+
+
+async def test_what_is_declared_too_large_is_refused_before_it_comes() -> None:
+    start, *_ = await answer([], declared=MOST + 1, longest=timedelta(seconds=60))
+    assert start["status"] == 413
+
+
+async def test_a_body_that_does_not_come_in_time_is_refused() -> None:
+    start, *_ = await answer([{"type": "http.request", "body": b"1", "more_body": True}])
+    assert start["status"] == 408
+    assert (b"connection", b"close") in start["headers"]
+
+
+async def test_whoever_has_gone_is_no_error() -> None:
+    start, *_ = await answer([{"type": "http.request", "body": b"1", "more_body": True}, GONE])
+    assert start["status"] == 200
