@@ -7,7 +7,7 @@ RUN := $(UV) run --no-sync
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint template bench
+.PHONY: help setup demo test faults lint template bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: setup ## the whole system on this machine, live; ONCE=1 ends after one ver
 
 test: setup ## every test
 	@$(RUN) pytest $(ARGS)
+
+faults: setup ## every fault, with a table of what came of it; ROUNDS=7 SEED=… ARGS="-k killed" say how often and which
+	@$(RUN) pytest tests/faults $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: setup ## ruff and mypy
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy

@@ -123,14 +123,14 @@ class World:
     @asynccontextmanager
     async def trial(self, outcome: Outcome, *, at_rest: bool = False) -> AsyncIterator[None]:
         """Writers are at work, unless `at_rest`, as long as the block lasts. After it, nothing may differ."""
-        before = await self._runs()
+        before = await self.loaded()
         looks = len(self._look.half_runs)
         async with AsyncExitStack() as stack:
             if not at_rest:
                 await stack.enter_async_context(writing(self.source, f"{self.seed}/{next(self._trials)}"))
             yield
         await self.recovery()
-        outcome.runs = await self._runs() - before
+        outcome.runs = len(await self.loaded() - before)
         outcome.half_runs = len(self._look.half_runs) - looks
         async with connect("The source", self.source) as source, connect("The warehouse", self.warehouse) as warehouse:
             found = await deviation(source, warehouse)
@@ -164,9 +164,10 @@ class World:
             await until_there_is(warehouse, "SELECT WHERE to_regclass('warehouse.fact_audit') IS NOT NULL")
             await until_there_is(warehouse, f"SELECT FROM warehouse.fact_audit WHERE audit_id = {probe}")
 
-    async def _runs(self) -> int:
+    async def loaded(self) -> set[int]:
+        """The runs that are in the warehouse."""
         async with connect("The warehouse", self.warehouse) as warehouse:
-            return int(await warehouse.fetchval("SELECT count(*) FROM etl.run"))
+            return {row["run"] for row in await warehouse.fetch("SELECT run FROM etl.run")}
 
     async def _dead_letters(self) -> set[str]:
         for stage in STAGES:
