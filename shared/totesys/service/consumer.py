@@ -29,7 +29,9 @@ PAUSE = timedelta(seconds=1)
 # A dependency that is down is asked again so often at the least.
 LONGEST_WAIT = timedelta(seconds=10)
 # What a poll may take longer than it was asked to wait.
-POLL_MARGIN = timedelta(seconds=20)
+POLL_MARGIN = timedelta(seconds=10)
+# So many polls in turn may get no answer while the queue itself says that it is there: then it is this process.
+SILENT_POLLS = 2
 HEARTBEAT = timedelta(seconds=5)
 
 
@@ -79,13 +81,12 @@ class Consumer(Generic[W]):
         if self._task is None or self._task.done():
             return "the consumer has ended"
         silent = time.monotonic() - self._last_sign
-        if silent > 3 * (self._settings.long_poll + POLL_MARGIN).total_seconds():
-            return f"the consumer has shown no sign for {silent:.0f} s"
+        if silent > SILENT_POLLS * (self._settings.long_poll + POLL_MARGIN).total_seconds():
+            return f"no poll has been answered for {silent:.0f} s, and nothing is at work"
         return None
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
-            self._last_sign = time.monotonic()
             try:
                 await self._turn()
             except Exception as error:
@@ -112,9 +113,11 @@ class Consumer(Generic[W]):
         seconds = math.ceil(min(self._settings.long_poll.total_seconds(), until_pass))
         try:
             async with asyncio.timeout(seconds + POLL_MARGIN.total_seconds()):
-                return await self._queue.receive(timedelta(seconds=seconds), self._settings.visibility)
+                message = await self._queue.receive(timedelta(seconds=seconds), self._settings.visibility)
         except TimeoutError:
             raise LakeUnavailable(f"{self._queue.url} has not answered a poll of {seconds} s.") from None
+        self._last_sign = time.monotonic()
+        return message
 
     async def _deliver(self, message: Message) -> None:
         delivery = Delivery(self._queue, message, self._settings.visibility, self._settings.max_receives)
@@ -124,13 +127,12 @@ class Consumer(Generic[W]):
         async with self._signs_of_life():
             error = await delivery.handle(self._work)
         self._in_doubt = isinstance(error, TransientError)
-        if error is None:
-            self._pass_after(self._settings.resync)
 
     async def _work(self, body: str) -> None:
         wakeup = parse_message(body, self._wakeup)
         if wakeup is not None:
             await self._stage.work(wakeup)
+            self._all_done()
 
     async def _pass(self) -> None:
         """Work without a message. A failure is tried again like a message's, but is nobody's dead letter."""
@@ -149,8 +151,11 @@ class Consumer(Generic[W]):
             fields = {"error": str(error), "kind": type(error).__name__}
             level("pass failed", **fields, next="again", after_seconds=round(again.total_seconds(), 1), exc_info=trace)
         else:
-            self._failures = 0
-            self._pass_after(self._settings.resync)
+            self._all_done()
+
+    def _all_done(self) -> None:
+        self._failures = 0
+        self._pass_after(self._settings.resync)
 
     def _pass_after(self, delay: timedelta) -> None:
         if self._stage.unprompted is not None:
@@ -174,9 +179,12 @@ class Consumer(Generic[W]):
             self._pass_after(timedelta(0))
 
     async def _faults(self) -> dict[str, TotesysError]:
-        self._last_sign = time.monotonic()
         answers = await ask(self._queue, self._stage)
-        return {name: fault for name, fault in answers.items() if fault is not None}
+        faults = {name: fault for name, fault in answers.items() if fault is not None}
+        if faults:
+            # Known, and told by /health/ready: no other process would fare better.
+            self._last_sign = time.monotonic()
+        return faults
 
     def _say_waiting(self, state: RetryCallState) -> None:
         assert state.outcome is not None
