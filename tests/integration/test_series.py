@@ -126,6 +126,25 @@ async def test_a_full_extraction_that_was_cut_off_keeps_the_baseline(library: Pi
     assert await rows(library.warehouse_dsn, DOUBLED) == []
 
 
+async def test_a_run_of_an_extraction_that_was_overtaken_is_passed_over(library: Pipeline) -> None:
+    await library.tick()
+    done = len(await series(library))
+    await library.ingest.work(ExtractWakeup(mode="full"))
+    _, late, *_ = (run for run in await series(library) if run.run > done)
+    await cut_off(library, after=done + 1)
+    await execute(library.source_dsn, "UPDATE loan SET fee = 77")
+    await library.tick()
+    written = await rows(library.warehouse_dsn, "SELECT count(*) FROM warehouse.fact_loan")
+    # What ingest was just putting when it lost the source's lock.
+    number = (await library.lake.claim_run_number()).last
+    await library.lake.commit(late.model_copy(update={"run": number, "previous": (await series(library))[-1].run}))
+    await library.catch_up()
+    assert await is_right(library)
+    await library.tick()
+    assert await is_right(library)
+    assert await rows(library.warehouse_dsn, "SELECT count(*) FROM warehouse.fact_loan") == written
+
+
 async def test_a_large_change_comes_in_several_runs_too(library: Pipeline) -> None:
     await library.tick()
     done = len(await series(library))

@@ -36,6 +36,13 @@ async def last_run(connection: Connection, lake: UUID) -> int:
     return int(await connection.fetchval(f"SELECT coalesce(max(run), 0) FROM {ETL}.run WHERE lake = $1", lake))
 
 
+async def is_overtaken(connection: Connection, manifest: ProcessedManifest) -> bool:
+    """Whether a newer extraction of the lake is in the warehouse. They are numbered in their snapshots' order."""
+    # No run has a lower number than its extraction, and runs are what the index knows.
+    query = f"SELECT EXISTS (SELECT FROM {ETL}.run WHERE lake = $1 AND run > $2 AND extraction > $2)"
+    return bool(await connection.fetchval(query, manifest.lake, manifest.extraction))
+
+
 async def record_run(connection: Connection, manifest: ProcessedManifest) -> None:
     """Note that the run is being applied. Its key keeps it from being applied twice."""
     await connection.execute(

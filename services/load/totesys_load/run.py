@@ -57,6 +57,11 @@ class RunLoad:
         await ledger.record_tables(self._connection, self._manifest, loaded)
         return loaded
 
+    async def pass_over(self) -> dict[str, LoadedTable]:
+        """Write nothing but the ledger row."""
+        await ledger.record_run(self._connection, self._manifest)
+        return {}
+
     async def apply_dimensions(self) -> dict[str, LoadedTable]:
         """Bring the run's dimension rows in; what was done, by table."""
         async with self._reading(*self._model.dimensions):

@@ -81,7 +81,12 @@ class Load:
             # Another replica may have been faster while this one waited for the lock.
             if await ledger.last_run(connection, manifest.lake) >= manifest.run:
                 return
-            loaded = await self._run(connection, manifest, self._filling).apply()
+            run = self._run(connection, manifest, self._filling)
+            overtaken = await ledger.is_overtaken(connection, manifest)
+            loaded = await (run.pass_over() if overtaken else run.apply())
+        if overtaken:
+            # Its ingest lost the source's lock while it was being committed, and another one has been faster.
+            log.warning("run passed over", run=manifest.run, reason="a newer extraction is in the warehouse")
         await self._done(manifest, loaded, time.monotonic() - started)
 
     async def _again(self, connection: Connection, lake: UUID, first: int, last: int) -> None:
