@@ -21,7 +21,7 @@ from totesys_infra import data_plane_template
 Worlds: TypeAlias = Callable[..., AbstractAsyncContextManager[World]]
 OutcomeOf: TypeAlias = Callable[[str], Outcome]
 
-SEED = pytest.StashKey[str]()
+SECONDS_A_ROUND = 300
 OUTCOMES = pytest.StashKey[list[Outcome]]()
 
 
@@ -84,6 +84,13 @@ def folder() -> Iterator[Path]:
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that causes its fault more often may take longer."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(SECONDS_A_ROUND * config.getoption("--rounds")))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -10,7 +10,7 @@ from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.world import World
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import NotificationConfigurationTypeDef
+    from mypy_boto3_s3.type_defs import NotificationConfigurationTypeDef, QueueConfigurationTypeDef
 
 COPIES = 3
 LATEST = 3.0
@@ -50,14 +50,17 @@ async def _carrier(world: World, random: Random) -> AsyncIterator[list[str]]:
     sqs = world.emulator.sqs
     detour = sqs.create_queue(QueueName=f"{world.plane.ingest_bucket}-detour")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=detour, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    rules = [{"Name": "suffix", "Value": "manifest.json"}]
     targets = {
         world.plane.ingest_bucket: world.plane.transform_queue_url,
         world.plane.processed_bucket: world.plane.load_queue_url,
     }
     for bucket in targets:
-        queue = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": rules}}}
-        _announce(world, bucket, {"QueueConfigurations": [queue]})  # type: ignore[list-item]
+        queue: QueueConfigurationTypeDef = {
+            "QueueArn": arn,
+            "Events": ["s3:ObjectCreated:*"],
+            "Filter": {"Key": {"FilterRules": [{"Name": "suffix", "Value": "manifest.json"}]}},
+        }
+        _announce(world, bucket, {"QueueConfigurations": [queue]})
     carried: list[str] = []
 
     async def deliver(target: str, body: str) -> None:
