@@ -126,7 +126,7 @@ async def test_a_server_that_says_nothing_is_given_up(
     aws: FaultyAws, faulty_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part = await faulty_lake.ingest.put_part("part", BODY, rows=1)
-    monkeypatch.setattr("totesys.lake.bucket.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("totesys.lake.aws.ANSWER_SECONDS", 0.2)
     bucket = faulty_lake.ingest
     silences = {
         silent: (lambda: bucket.get_part(part), lambda: bucket.put("key", BODY), lambda: bucket.put_new("key", BODY)),
