@@ -14,7 +14,7 @@ from totesys.sql import ident
 from totesys_cli.source_database import create_source
 from totesys_cli.verify import equal, verify
 
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 120.0
 
 BOOKS = """
     INSERT INTO book VALUES (1, 'Dune', 'A', 'NOVEL'), (2, 'Howl', NULL, 'POETRY'), (3, 'Odes, "all"', '', 'POETRY')"""

@@ -21,7 +21,7 @@ from totesys_infra import data_plane_template
 Worlds: TypeAlias = Callable[..., AbstractAsyncContextManager[World]]
 OutcomeOf: TypeAlias = Callable[[str], Outcome]
 
-SECONDS_A_ROUND = 300
+SECONDS_A_ROUND = 600
 OUTCOMES = pytest.StashKey[list[Outcome]]()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from tests.faults.wires import Cut, Moment, aws_wire, postgres_wire
 from totesys_cli.local.process import Guarded
 
-LONGEST_WAIT = 120.0
+LONGEST_WAIT = 200.0
 GRACE = 60.0
 POLL = 0.02
 

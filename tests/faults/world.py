@@ -130,13 +130,14 @@ class World:
                 await stack.enter_async_context(writing(self.source, f"{self.seed}/{next(self._trials)}"))
             yield
         await self.recovery()
-        outcome.runs = len(await self.loaded() - before)
-        outcome.half_runs = len(self._look.half_runs) - looks
+        outcome.runs += len(await self.loaded() - before)
+        outcome.half_runs += len(self._look.half_runs) - looks
         async with connect("The source", self.source) as source, connect("The warehouse", self.warehouse) as warehouse:
             found = await deviation(source, warehouse)
-        outcome.lost, outcome.double = found.lost, found.double
+        outcome.lost += found.lost
+        outcome.double += found.double
         letters = await self._dead_letters() - self.rubbish
-        outcome.dead_letters = len(letters)
+        outcome.dead_letters += len(letters)
         assert not found.examples
         assert not self._look.half_runs[looks:]
         assert not letters
