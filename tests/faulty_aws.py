@@ -11,7 +11,6 @@ The proxy lives in the event loop of who enters it: nothing there may block whil
 import asyncio
 import io
 import json
-import operator
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -21,9 +20,9 @@ from random import Random
 from xml.sax.saxutils import escape
 
 from aiohttp import ClientSession, ClientTimeout, web
-from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from bench.counting_proxy import operation
+from tests.until import until
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.places import LOOPBACK
 
@@ -187,11 +186,7 @@ class FaultyAws:
 
     async def until_broken(self, name: str) -> None:
         """Wait until a fault has met a request for the operation."""
-        poll = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(0.02), stop=stop_after_delay(60))
-        await poll(self._is_broken, name)
-
-    async def _is_broken(self, name: str) -> bool:
-        return self.broken[name] > 0
+        await until(lambda: self.broken[name])
 
     async def pass_on(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""

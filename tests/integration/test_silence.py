@@ -87,6 +87,7 @@ async def test_both_sides_give_up_who_has_gone_without_a_word(database: Callable
         # The server asks its socket.
         idle, interval, count, silence = [await connection.fetchval(f"SHOW {name}") for name in SERVER_SETTINGS]
         assert int(silence) / 1000 == int(idle) + int(interval) * int(count) == SILENCE
+        # The client's: the driver gives no other way to it.
         used = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
         assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == SILENCE * 1000
         assert used.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

@@ -6,6 +6,7 @@ from itertools import chain, repeat
 
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
@@ -19,7 +20,8 @@ GONE: Message = {"type": "http.disconnect"}
 
 
 def refuse(_request: Request, error: Exception) -> Response:
-    return PlainTextResponse("", status_code=error.status_code, headers=error.headers)  # type: ignore[attr-defined]
+    assert isinstance(error, HTTPException)
+    return PlainTextResponse("", status_code=error.status_code, headers=error.headers)
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:

@@ -101,6 +101,7 @@ def _add_health(app: FastAPI, name: str) -> None:
 def _add_trigger(app: FastAPI, wakeup: type[W], token: SecretStr | None) -> None:
     default = wakeup()
 
+    # The body's type is the stage's own, which a checker cannot know.
     async def trigger(request: Request, ask_for: Annotated[wakeup, Body()] = default) -> Queued:  # type: ignore[valid-type]
         """Queue the wake-up that an event would. Without a body: do what is undone."""
         body: Wakeup = ask_for

@@ -127,4 +127,5 @@ def _document(app: FastAPI) -> None:
                         answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
         return document
 
+    # As FastAPI's documentation has it, under "Extending OpenAPI".
     app.openapi = openapi  # type: ignore[method-assign]
