@@ -1,13 +1,17 @@
 """What a table is: the declarations that keys, CSV reading, Parquet, DDL, merge and verification derive from."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-
-import polars as pl
+from typing import TYPE_CHECKING, TypeAlias
 
 from totesys.types import BIGINT, ColumnType
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Capture(StrEnum):
@@ -42,10 +46,6 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
-    @property
-    def polars_schema(self) -> pl.Schema:
-        return pl.Schema({column.name: column.type.polars for column in self.columns})
-
     def column(self, name: str) -> Column:
         """The column called `name`. Raises KeyError."""
         for column in self.columns:
@@ -63,10 +63,10 @@ class SourceTable(Table):
 
 # Takes the frames of a warehouse table's sources, in their order, and gives its rows. Columns that are not
 # declared are left out; a row whose required value comes out NULL is quarantined.
-Build = Callable[..., pl.LazyFrame]
+Build: TypeAlias = "Callable[..., pl.LazyFrame]"
 
 # Takes the distinct keys that a run's rows refer to and the day of its snapshot, and gives a dimension's rows.
-BuildFromReferences = Callable[[pl.Series, date], pl.LazyFrame]
+BuildFromReferences: TypeAlias = "Callable[[pl.Series, date], pl.LazyFrame]"
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,58 @@
 """The column types that both databases, CSV and Parquet share."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-import polars as pl
+
+class Kind(StrEnum):
+    """What a column's values are, whatever holds them."""
+
+    INT32 = "int32"
+    INT64 = "int64"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    DATE = "date"
+    TIME = "time"  # of day, in milliseconds
+    MOMENT = "moment"  # without a zone, in milliseconds
+    DECIMAL = "decimal"
 
 
 @dataclass(frozen=True)
 class ColumnType:
-    """A type as Postgres prints it (`format_type`) and as Polars holds it.
+    """A type as Postgres prints it (`format_type`), and the kind of its values.
 
-    `values` are an enum's labels, in order; empty for every other type.
+    `digits` are a decimal's: all, and those after the point. `values` are an enum's labels, in order.
     """
 
     postgres: str
-    polars: pl.DataType
+    kind: Kind
+    digits: tuple[int, int] = (0, 0)
     values: tuple[str, ...] = ()
 
+    @property
+    def is_integer(self) -> bool:
+        return self.kind in (Kind.INT32, Kind.INT64)
 
-INTEGER = ColumnType("integer", pl.Int32())
-BIGINT = ColumnType("bigint", pl.Int64())
-BOOLEAN = ColumnType("boolean", pl.Boolean())
-TEXT = ColumnType("text", pl.String())
-DATE = ColumnType("date", pl.Date())
-TIME = ColumnType("time(3) without time zone", pl.Time())
-TIMESTAMP = ColumnType("timestamp(3) without time zone", pl.Datetime("ms"))
+
+INTEGER = ColumnType("integer", Kind.INT32)
+BIGINT = ColumnType("bigint", Kind.INT64)
+BOOLEAN = ColumnType("boolean", Kind.BOOLEAN)
+TEXT = ColumnType("text", Kind.TEXT)
+DATE = ColumnType("date", Kind.DATE)
+TIME = ColumnType("time(3) without time zone", Kind.TIME)
+TIMESTAMP = ColumnType("timestamp(3) without time zone", Kind.MOMENT)
 
 
 def varchar(length: int) -> ColumnType:
     """Text of at most `length` characters."""
-    return ColumnType(f"character varying({length})", pl.String())
+    return ColumnType(f"character varying({length})", Kind.TEXT)
 
 
 def numeric(precision: int, scale: int) -> ColumnType:
     """An exact number of `precision` digits, `scale` of them after the point."""
-    return ColumnType(f"numeric({precision},{scale})", pl.Decimal(precision, scale))
+    return ColumnType(f"numeric({precision},{scale})", Kind.DECIMAL, (precision, scale))
 
 
 def enum(name: str, *values: str) -> ColumnType:
     """A Postgres enum. A label that is not declared still travels: it is text on the way."""
-    return ColumnType(f'"{name}"', pl.String(), values)
+    return ColumnType(f'"{name}"', Kind.TEXT, values=values)

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.models import shops, values
 from totesys.errors import ModelError
+from totesys.frames import key_type, polars_schema
 from totesys.lake.records import REASONS
 from totesys.model import MODEL
 from totesys.model.conformed import DIM_CURRENCY, DIM_DATE, DIM_STAFF, FIRST_DAY
 from totesys.model.payments import FACT_PAYMENT
 from totesys.schema import Model
 from totesys.table import SourceTable, WarehouseTable
+from totesys.types import Kind
 from totesys_transform.build import UNKNOWN, Built, build, build_from_references
 from totesys_transform.csv import Rows, no_reasons
 from totesys_transform.parquet import to_parquet
@@ -31,12 +33,12 @@ BUILT = [
     if table.sources
 ]
 # A value of each type, for columns that do not matter.
-SOMETHING: dict[type[pl.DataType], Any] = {
-    pl.Int32: 1,
-    pl.Boolean: True,
-    pl.String: "x",
-    pl.Decimal: "1.00",
-    pl.Datetime: "2022-11-03T14:20:49.962",
+SOMETHING: dict[Kind, Any] = {
+    Kind.INT32: 1,
+    Kind.BOOLEAN: True,
+    Kind.TEXT: "x",
+    Kind.DECIMAL: "1.00",
+    Kind.MOMENT: "2022-11-03T14:20:49.962",
 }
 DAYS = [f"2022-{month:02}-{day:02}" for month in (0, 2, 4, 12, 13) for day in (0, 1, 28, 29, 30, 31, 32)]
 WRITINGS = ["", " 2022-01-03", "2022-01-03 ", "2022-1-5", "+2022-1-03", "0000-01-01", "-001-01-01", "2022/01/03"]
@@ -46,10 +48,10 @@ WRITINGS += ["٢٠٢٢-٠١-٠٣", "2022-01-03\n", "2022-01-03T00:00:00", "20220
 def rows(table: SourceTable, *given: dict[str, Any]) -> Rows:
     """Rows of a source table in which only the given values matter."""
     columns = {
-        column.name: pl.Series([row.get(column.name, SOMETHING[type(column.type.polars)]) for row in given])
+        column.name: pl.Series([row.get(column.name, SOMETHING[column.type.kind]) for row in given])
         for column in table.columns
     }
-    schema = table.polars_schema
+    schema = polars_schema(table)
     frame = pl.DataFrame(
         [
             series.cast(pl.String).str.to_datetime(time_unit="ms").alias(name)
@@ -71,9 +73,9 @@ def built(table: WarehouseTable, *given: Sequence[dict[str, Any]]) -> Built:
 @pytest.mark.parametrize(("model", "table"), BUILT)
 def test_every_declared_column_is_built_with_its_type(model: Model, table: WarehouseTable) -> None:
     sources = [model.source(name) for name in table.sources]
-    empty = {s.name: Rows(s.polars_schema.to_frame(), no_reasons(s.polars_schema[s.key])) for s in sources}
+    empty = {s.name: Rows(polars_schema(s).to_frame(), no_reasons(key_type(s))) for s in sources}
     found = build(table, empty, sources[0].key)
-    assert found.rows.schema == table.polars_schema
+    assert found.rows.schema == polars_schema(table)
     assert found.rows.is_empty()
     assert found.rejected.is_empty()
     assert to_parquet(found.rows, table)
@@ -128,7 +130,7 @@ def test_a_function_that_loses_a_row_is_found_out() -> None:
     source = shops.MODEL.source("ticket")
     tickets = Rows(
         pl.DataFrame({"ticket_id": [1, 2], "label": ["a", "b"]}, schema_overrides={"ticket_id": pl.Int32}),
-        no_reasons(source.polars_schema["ticket_id"]),
+        no_reasons(key_type(source)),
     )
     table = WarehouseTable(
         "dim_ticket",
@@ -169,7 +171,7 @@ def test_the_calendar_has_no_gap_to_the_end_of_next_year_and_every_day_that_is_r
 @given(day=st.dates())
 def test_a_day_is_described_as_the_calendar_has_it(day: date) -> None:
     found = build_from_references(DIM_DATE, pl.Series([day], dtype=pl.Date), TODAY)
-    assert found.schema == DIM_DATE.polars_schema
+    assert found.schema == polars_schema(DIM_DATE)
     [row] = found.filter(pl.col("date_id") == day).to_dicts()
     assert row == {
         "date_id": day,

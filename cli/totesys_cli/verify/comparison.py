@@ -86,7 +86,7 @@ def compare(table: WarehouseTable, expected: pl.DataFrame, found: pl.DataFrame) 
 
 def _joined(table: WarehouseTable, expected: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     key = pl.col(table.key)
-    if table.column(table.key).type.polars.is_integer():
+    if table.column(table.key).type.is_integer:
         key = key.cast(pl.Int64)
     turn = pl.int_range(pl.len(), dtype=pl.UInt32).over(key).alias(TURN)
     left, right = (frame.with_columns(key, turn) for frame in (expected, found))

@@ -50,7 +50,7 @@ class _Verification:
 
     async def of(self, table: WarehouseTable) -> TableComparison:
         """Compare a table, in windows of keys where these are integers, so that memory is bounded."""
-        if not table.column(table.key).type.polars.is_integer():
+        if not table.column(table.key).type.is_integer:
             return await self._compare(table)
         total = TableComparison(table.name)
         first = await self._next_key(table, LEAST_KEY)

@@ -7,8 +7,10 @@ from datetime import date
 import polars as pl
 
 from totesys.errors import ModelError
+from totesys.frames import key_type, polars_type
 from totesys.lake.records import REASONS
 from totesys.table import Column, Dimension, WarehouseTable
+from totesys.types import Kind
 from totesys_transform.csv import Rows, no_reasons, no_value
 
 UNKNOWN = "Unknown"
@@ -57,9 +59,9 @@ def _declared(table: WarehouseTable) -> list[pl.Expr]:
 
 
 def _column(table: WarehouseTable, column: Column) -> pl.Expr:
-    value = pl.col(column.name).cast(column.type.polars)
+    value = pl.col(column.name).cast(polars_type(column.type))
     may_be_unknown = isinstance(table, Dimension) and not column.nullable and column.name != table.key
-    if may_be_unknown and isinstance(column.type.polars, pl.String):
+    if may_be_unknown and column.type.kind is Kind.TEXT:
         return value.fill_null(UNKNOWN)
     return value
 
@@ -71,7 +73,7 @@ def _required(table: WarehouseTable) -> list[str]:
 def _rejected(table: WarehouseTable, made: pl.DataFrame) -> pl.DataFrame:
     required = _required(table)
     if not any(made[name].null_count() for name in required):
-        return no_reasons(table.polars_schema[table.key])
+        return no_reasons(key_type(table))
     reasons = pl.concat_list(pl.when(pl.col(name).is_null()).then(pl.lit(no_value(name))) for name in required)
     faulty = made.filter(pl.any_horizontal(pl.col(name).is_null() for name in required))
     return faulty.select(key=pl.col(table.key), **{REASONS: reasons.list.drop_nulls()})

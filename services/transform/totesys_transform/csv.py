@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from totesys.arrow import arrow_type
+from totesys.frames import key_type, polars_type
 from totesys.lake.records import REASONS
 from totesys.table import SourceTable
 
@@ -38,9 +39,9 @@ class Rows:
 def read_csv(data: bytes, table: SourceTable) -> Rows:
     """The rows. Raises pyarrow.ArrowInvalid if the bytes are not the table's CSV at all."""
     try:
-        typed = {column.name: arrow_type(column.type.polars) for column in table.columns}
+        typed = {column.name: arrow_type(column.type) for column in table.columns}
         frame = _frame(_read(data, typed, _BLOCK_BYTES))
-        return Rows(frame, no_reasons(table.column(table.key).type.polars))
+        return Rows(frame, no_reasons(key_type(table)))
     except pa.ArrowInvalid:
         # Some value does not fit, or a row is longer than a block.
         text = read_text(data, table)
@@ -94,7 +95,7 @@ def no_value(column: str) -> str:
 
 
 def _lenient(table: SourceTable) -> list[pl.Expr]:
-    return [_parsed(pl.col(column.name), column.type.polars) for column in table.columns]
+    return [_parsed(pl.col(column.name), polars_type(column.type)) for column in table.columns]
 
 
 def _parsed(text: pl.Expr, kind: pl.DataType) -> pl.Expr:

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from totesys.errors import CorruptObject
+from totesys.frames import key_type
 from totesys.lake.keys import part_key, quarantine_key
 from totesys.lake.lake import Lake
 from totesys.lake.prefetch import prefetched
@@ -141,7 +142,7 @@ class RunTransform:
         out = self._built.setdefault(table.name, _Output(table.column_names))
         key = part_key(self._schema(table), table.name, self._manifest.run, len(out.parts), "parquet")
         out.parts.append(await self._lake.processed.put_part(key, body, rows.height))
-        if table.polars_schema[table.key].is_integer():
+        if table.column(table.key).type.is_integer:
             out.keys += [rows[table.key].min(), rows[table.key].max()]  # type: ignore[list-item]
         for column in table.columns:
             if column.references and not self._model.table(column.references).sources:
@@ -160,7 +161,7 @@ class RunTransform:
 
     async def _derive(self, dimension: Dimension) -> None:
         started = time.monotonic()
-        none = pl.Series("key", dtype=dimension.polars_schema[dimension.key])
+        none = pl.Series("key", dtype=key_type(dimension))
         keys = pl.concat([none, *(column.alias("key") for column in self._referenced[dimension.name])])
         keys = keys.drop_nulls().unique().sort()
         rows = await asyncio.to_thread(build_from_references, dimension, keys, self._manifest.snapshot_time.date())

@@ -1,13 +1,18 @@
 """The dimensions that more than one star uses."""
 
-from datetime import date
+from __future__ import annotations
 
-import polars as pl
+from datetime import date
+from typing import TYPE_CHECKING
+
 from iso4217 import Currency
 
 from totesys.model.source import ADDRESS, COUNTERPARTY, CURRENCY, DEPARTMENT, STAFF
 from totesys.table import Column, Dimension
 from totesys.types import DATE, INTEGER, TEXT, varchar
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FIRST_DAY = date(2020, 1, 1)
 CURRENCY_NAMES = {currency.code: currency.currency_name for currency in Currency}
@@ -24,6 +29,8 @@ LEGAL = "counterparty_legal"
 
 def build_dim_date(referenced: pl.Series, as_of: date) -> pl.LazyFrame:
     """Every day from 2020 to the end of the year after `as_of`, and every other day that is referred to."""
+    import polars as pl
+
     calendar = pl.date_range(FIRST_DAY, date(as_of.year + 1, 12, 31), eager=True).alias("date_id")
     days = pl.LazyFrame([pl.concat([calendar, referenced.cast(pl.Date).alias("date_id")]).unique().sort()])
     day = pl.col("date_id").dt
@@ -104,6 +111,8 @@ DIM_LOCATION = Dimension(
 
 
 def build_dim_currency(currency: pl.LazyFrame) -> pl.LazyFrame:
+    import polars as pl
+
     names = pl.col("currency_code").replace_strict(CURRENCY_NAMES, default=None, return_dtype=pl.String)
     return currency.with_columns(currency_name=names)
 

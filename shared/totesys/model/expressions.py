@@ -1,11 +1,15 @@
 """Expressions that several warehouse tables share, each in Polars for the build and in SQL for the oracle."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import polars as pl
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from totesys.table import Column
 from totesys.types import DATE, TIME
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MOMENTS = (
     Column("created_date", DATE, references="dim_date"),
@@ -21,6 +25,8 @@ MOMENTS_ORACLE = """
 
 def moments() -> Sequence[pl.Expr]:
     """The source's two timestamps, each as a date and a time of day in milliseconds."""
+    import polars as pl
+
     return [
         part
         for source, name in (("created_at", "created"), ("last_updated", "last_updated"))
@@ -33,6 +39,8 @@ def moments() -> Sequence[pl.Expr]:
 
 def iso_date(name: str) -> pl.Expr:
     """The text column `name` as a date: exactly yyyy-mm-dd and a day of the calendar, else NULL."""
+    import polars as pl
+
     text = pl.col(name)
     day = text.str.to_date("%Y-%m-%d", strict=False)
     return pl.when(text.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$") & (day.dt.year() > 0)).then(day).alias(name)

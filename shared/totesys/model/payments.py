@@ -1,11 +1,16 @@
 """The Payments star."""
 
-import polars as pl
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from totesys.model.expressions import MOMENTS, MOMENTS_ORACLE, iso_date, iso_date_oracle, moments
 from totesys.model.source import MONEY, PAYMENT, PAYMENT_TYPE, TRANSACTION
 from totesys.table import Column, Dimension, Fact
 from totesys.types import BOOLEAN, DATE, INTEGER, TEXT
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def build_fact_payment(payment: pl.LazyFrame) -> pl.LazyFrame:

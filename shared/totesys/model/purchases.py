@@ -1,11 +1,16 @@
 """The Purchases star."""
 
-import polars as pl
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from totesys.model.expressions import MOMENTS, MOMENTS_ORACLE, iso_date, iso_date_oracle, moments
 from totesys.model.source import MONEY, PURCHASE_ORDER
 from totesys.table import Column, Fact
 from totesys.types import DATE, INTEGER, TEXT
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def build_fact_purchase_order(purchase_order: pl.LazyFrame) -> pl.LazyFrame:

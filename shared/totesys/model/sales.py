@@ -1,11 +1,16 @@
 """The Sales star."""
 
-import polars as pl
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from totesys.model.expressions import MOMENTS, MOMENTS_ORACLE, iso_date, iso_date_oracle, moments
 from totesys.model.source import DESIGN, MONEY, SALES_ORDER
 from totesys.table import Column, Dimension, Fact
 from totesys.types import DATE, INTEGER, TEXT
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def build_fact_sales_order(sales_order: pl.LazyFrame) -> pl.LazyFrame:
@@ -13,7 +18,7 @@ def build_fact_sales_order(sales_order: pl.LazyFrame) -> pl.LazyFrame:
         *moments(),
         iso_date("agreed_payment_date"),
         iso_date("agreed_delivery_date"),
-        sales_staff_id=pl.col("staff_id"),
+        sales_staff_id="staff_id",
     )
 
 

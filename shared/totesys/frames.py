@@ -1,0 +1,31 @@
+"""The Polars form of declared columns. Only what builds or compares frames imports this."""
+
+import polars as pl
+
+from totesys.table import Table
+from totesys.types import ColumnType, Kind
+
+_SIMPLE: dict[Kind, pl.DataType] = {
+    Kind.INT32: pl.Int32(),
+    Kind.INT64: pl.Int64(),
+    Kind.BOOLEAN: pl.Boolean(),
+    Kind.TEXT: pl.String(),
+    Kind.DATE: pl.Date(),
+    Kind.TIME: pl.Time(),
+    Kind.MOMENT: pl.Datetime("ms"),
+}
+
+
+def polars_type(declared: ColumnType) -> pl.DataType:
+    """The Polars type of a declared column."""
+    return pl.Decimal(*declared.digits) if declared.kind is Kind.DECIMAL else _SIMPLE[declared.kind]
+
+
+def key_type(table: Table) -> pl.DataType:
+    """The Polars type of a table's key."""
+    return polars_type(table.column(table.key).type)
+
+
+def polars_schema(table: Table) -> pl.Schema:
+    """The declared columns as a Polars schema."""
+    return pl.Schema({column.name: polars_type(column.type) for column in table.columns})
