@@ -7,18 +7,16 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from totesys.postgres import connect
-from totesys.schema import load_model
 from totesys_cli import show
+from totesys_cli.company import make_source
 from totesys_cli.databases import Databases
 from totesys_cli.errors import StageFailed
 from totesys_cli.local.postgres import PostgresServer
 from totesys_cli.pipeline import Pipeline, run_pipeline
-from totesys_cli.reader_role import create_reader
+from totesys_cli.roles import Role
 from totesys_cli.run import extract_once, show_addresses
 from totesys_cli.services import STAGES, Event
 from totesys_cli.simulate import simulation_of
-from totesys_cli.source_database import create_source
 from totesys_cli.verify.command import run_verification
 
 MODEL = "totesys.model"
@@ -61,15 +59,13 @@ async def run_demo(console: Console, *, once: bool, seed: int, rate: float) -> N
 
 async def _make_source(console: Console, owner: str, seed: int) -> str:
     """A filled source; the DSN of a role that may only read it."""
+    reader = Role("etl_reader", secrets.token_urlsafe(12))
     with console.status("filling the source"):
-        async with connect("The source", owner) as connection:
-            await create_source(connection, load_model(MODEL))
-            rows = await simulation_of(MODEL).fill(connection, seed=seed)
-            reader, password = "etl_reader", secrets.token_urlsafe(12)
-            await create_reader(connection, reader, password)
+        rows = await make_source(owner, reader, model=MODEL, seed=seed)
+    assert rows is not None
     console.print(f"The source has {sum(rows.values()):,} rows in {len(rows)} tables (seed {seed}).")
     parts = urlsplit(owner)
-    return parts._replace(netloc=f"{reader}:{password}@{parts.hostname}:{parts.port}").geturl()
+    return parts._replace(netloc=f"{reader.name}:{reader.password}@{parts.hostname}:{parts.port}").geturl()
 
 
 async def _round(console: Console, pipeline: Pipeline, owner: str, databases: Databases, company: _Writing) -> None:

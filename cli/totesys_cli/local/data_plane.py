@@ -50,18 +50,40 @@ class DataPlane:
         }
 
 
-def apply_template(
+def make_data_plane(
     cloudformation: "CloudFormationClient",
     s3: "S3Client",
+    endpoint_url: str,
     template: str,
     name: str,
     schedule: str | None,
-) -> dict[str, str]:
-    """Make the stack `name`, or bring it up to date; its outputs.
+) -> DataPlane:
+    """Make the stack `name` in the emulator at `endpoint_url`, or bring it up to date.
 
-    Buckets that are there already, with their objects, become the stack's. Raises `LocalStackError` if
-    CloudFormation refuses the template or fails.
+    `schedule` is how often the emulator wakes ingest, such as `rate(5 minutes)` (a minute at the least);
+    None: never. Buckets that are there already, with their objects, become the stack's. Raises
+    `LocalStackError` if CloudFormation refuses the template or fails.
     """
+    outputs = _apply(cloudformation, s3, template, name, schedule)
+    return DataPlane(
+        endpoint_url=endpoint_url,
+        region=REGION,
+        ingest_bucket=outputs["IngestBucket"],
+        processed_bucket=outputs["ProcessedBucket"],
+        code_bucket=outputs["CodeBucket"],
+        ingest_queue_url=outputs["IngestQueueUrl"],
+        transform_queue_url=outputs["TransformQueueUrl"],
+        load_queue_url=outputs["LoadQueueUrl"],
+        ingest_dlq_url=outputs["IngestDlqUrl"],
+        transform_dlq_url=outputs["TransformDlqUrl"],
+        load_dlq_url=outputs["LoadDlqUrl"],
+    )
+
+
+def _apply(
+    cloudformation: "CloudFormationClient", s3: "S3Client", template: str, name: str, schedule: str | None
+) -> dict[str, str]:
+    """The outputs of the stack, made or brought up to date."""
     parameters: list[ParameterTypeDef] = [
         {"ParameterKey": "Name", "ParameterValue": name},
         {"ParameterKey": "ScheduleState", "ParameterValue": "DISABLED" if schedule is None else "ENABLED"},

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Self
 import boto3
 from botocore.config import Config
 
-from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane, apply_template
+from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane, make_data_plane
 from totesys_cli.local.errors import LocalStackError
 from totesys_cli.local.places import LOOPBACK, lock_folder, start_on_port
 from totesys_cli.local.process import Guarded
@@ -114,20 +114,7 @@ class Emulator:
         `schedule` is how often the emulator wakes ingest, such as `rate(5 minutes)` (a minute at the
         least); None: never. Objects that are in the buckets stay. Raises `LocalStackError` if it fails.
         """
-        outputs = apply_template(self.cloudformation, self.s3, template, name, schedule)
-        return DataPlane(
-            endpoint_url=self.endpoint_url,
-            region=REGION,
-            ingest_bucket=outputs["IngestBucket"],
-            processed_bucket=outputs["ProcessedBucket"],
-            code_bucket=outputs["CodeBucket"],
-            ingest_queue_url=outputs["IngestQueueUrl"],
-            transform_queue_url=outputs["TransformQueueUrl"],
-            load_queue_url=outputs["LoadQueueUrl"],
-            ingest_dlq_url=outputs["IngestDlqUrl"],
-            transform_dlq_url=outputs["TransformDlqUrl"],
-            load_dlq_url=outputs["LoadDlqUrl"],
-        )
+        return make_data_plane(self.cloudformation, self.s3, self.endpoint_url, template, name, schedule)
 
     def stop(self) -> None:
         """Stop the emulator. Raises `LocalStackError` if it does not end."""

@@ -1,0 +1,85 @@
+"""`totesys local`: what a local stack is made of, where its servers run already."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import boto3
+from botocore.config import Config
+from rich.console import Console
+
+from totesys.postgres import database_errors
+from totesys_cli.company import make_source, make_warehouse
+from totesys_cli.durations import schedule_expression
+from totesys_cli.errors import BadInput
+from totesys_cli.local.data_plane import ACCESS_KEY, REGION, make_data_plane
+from totesys_cli.roles import Role
+from totesys_infra import data_plane_template
+
+READER = "etl_reader"
+LOADER = "etl_loader"
+ROWS_A_LINE = 500_000
+
+
+@dataclass(frozen=True)
+class Past:
+    """The company's generated past: whose it is, and how much of it."""
+
+    model: str
+    seed: int
+    scale: float
+
+
+def deploy(console: Console, endpoint: str, name: str, every: timedelta) -> None:
+    """Make the data plane `name` in the emulator at `endpoint`, or bring it up to date. Raises LocalStackError."""
+    schedule = schedule_expression(every)
+    if schedule is None:
+        raise BadInput("The emulator's schedule knows whole minutes only: 1m, 5m, 1h.")
+    session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+    config = Config(connect_timeout=5, read_timeout=30, s3={"addressing_style": "path"})
+    cloudformation = session.client("cloudformation", endpoint_url=endpoint, config=config)
+    s3 = session.client("s3", endpoint_url=endpoint, config=config)
+    plane = make_data_plane(cloudformation, s3, endpoint, data_plane_template(), name, schedule)
+    console.print(
+        f"The data plane {name} is there: buckets {plane.ingest_bucket}, {plane.processed_bucket} and "
+        f"{plane.code_bucket}, six queues, a {schedule} tick.",
+        soft_wrap=True,
+    )
+
+
+async def make_databases(
+    console: Console, source: str, warehouse: str, reader_password: str, loader_password: str, past: Past
+) -> None:
+    """Make and fill the source where it is empty, and have the roles of ingest and load."""
+    progress = _Progress(console)
+    with database_errors("The source", source):
+        rows = await make_source(
+            source,
+            Role(READER, reader_password),
+            model=past.model,
+            seed=past.seed,
+            scale=past.scale,
+            progress=progress.tell,
+        )
+    with database_errors("The warehouse", warehouse):
+        await make_warehouse(warehouse, Role(LOADER, loader_password))
+    if rows is None:
+        console.print("The source has its tables already; they stay as they are.")
+    else:
+        console.print(f"The source has {sum(rows.values()):,} rows in {len(rows)} tables (seed {past.seed}).")
+    console.print(f"The roles {READER} and {LOADER} are there.")
+
+
+class _Progress:
+    """A line now and then, as a container's log can show it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._rows: dict[str, int] = {}
+        self._told = 0
+
+    def tell(self, table: str, rows: int) -> None:
+        self._rows[table] = rows
+        written = sum(self._rows.values())
+        if written - self._told >= ROWS_A_LINE:
+            self._told = written
+            self._console.print(f"{written:,} rows")
