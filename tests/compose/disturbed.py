@@ -1,0 +1,52 @@
+"""A stack in the middle of a run, so that something can happen to it there."""
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+
+import httpx
+
+from tests.compose.stack import TOKEN, Stack
+from tests.compose.truth import eventually
+from totesys.model.simulation import simulate
+
+# What a service logs when the one before it has given it a run to do.
+BEGINS = {
+    "ingest": ("ingest", "extraction started"),
+    "transform": ("ingest", "run successful"),
+    "load": ("transform", "run successful"),
+}
+CHANGES_A_SECOND = 300.0
+SECONDS_OF_CHANGES = 2.0
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """A service that has begun with a run; `ended` runs were through before."""
+
+    stack: Stack
+    service: str
+    ended: int
+
+    def has_ended(self) -> bool:
+        """Whether it has logged a run's end since."""
+        return len(self.stack.events(self.service, "run successful")) > self.ended
+
+
+async def at_work(stack: Stack, service: str, random: Random) -> AtWork:
+    """Change the source, ask for an extraction of everything, and wait until `service` has begun with it."""
+    await simulate(stack.dsn("source"), rate=CHANGES_A_SECOND, seconds=SECONDS_OF_CHANGES, seed=random.randrange(2**31))
+    begun, ended = len(stack.events(*BEGINS[service])), len(stack.events(service, "run successful"))
+    async with httpx.AsyncClient() as http:
+        asked = await http.post(
+            f"http://{stack.address('ingest')}/trigger",
+            json={"mode": "full"},
+            headers={"Authorization": f"Bearer {TOKEN}"},
+        )
+    assert asked.status_code == 202
+
+    async def has_begun() -> bool:
+        return await asyncio.to_thread(lambda: len(stack.events(*BEGINS[service]))) > begun
+
+    await eventually(has_begun, poll=0.1)
+    return AtWork(stack, service, ended)
