@@ -40,3 +40,4 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     made = Stack("totesys-test", tmp_path_factory.mktemp("stack"), TOTESYS_SCALE="4")
     with made.compose:
         yield made
+    made("down", "--rmi", "local")
