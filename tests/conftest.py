@@ -8,20 +8,21 @@ import pytest
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def postgres() -> Iterator[ReachablePostgres]:
     """A Postgres server that is gone at the end of the session."""
     with PostgresServer.start(durable=False) as server:
         yield server
 
 
 @pytest.fixture
-def database(postgres: PostgresServer) -> Iterator[Callable[[], str]]:
+def database(postgres: ReachablePostgres) -> Iterator[Callable[[], str]]:
     """Makes an empty database, as often as it is called, and gives its DSN; they end with the test."""
     names: list[str] = []
 
