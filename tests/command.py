@@ -19,7 +19,7 @@ from totesys.model.simulation import fill
 from totesys.postgres import connect
 from totesys.schema import sorted_by_references
 from totesys.sql import ident, literal
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.source_database import create_source
 
 # The company's real extract, where it is at hand; else one of the same size is generated.
@@ -157,13 +157,13 @@ class Company:
 class Companies:
     """Makes companies whose sources are copies of one database; they are gone with the server."""
 
-    def __init__(self, postgres: PostgresServer, template: str, role: str) -> None:
+    def __init__(self, postgres: ReachablePostgres, template: str, role: str) -> None:
         self._postgres = postgres
         self._template = template
         self._role = role
 
     @classmethod
-    async def of(cls, postgres: PostgresServer, *, scale: float | None = None) -> "Companies":
+    async def of(cls, postgres: ReachablePostgres, *, scale: float | None = None) -> "Companies":
         """Of the real extract, or of what is generated at this scale (None: at full scale, without an extract)."""
         number = next(_numbers)
         template, role = f"company_{number}", f"role_of_company_{number}"

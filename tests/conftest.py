@@ -1,6 +1,7 @@
 """A Postgres server and an emulator for the session; a fresh database and data plane for each test."""
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import count
 
 import pytest
@@ -8,20 +9,29 @@ import pytest
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A Postgres server that is gone at the end of the session."""
-    with PostgresServer.start(durable=False) as server:
-        yield server
+def postgres(request: pytest.FixtureRequest) -> Iterator[ReachablePostgres]:
+    """A Postgres server that is gone at the end of the session: the wheel's, or the image of `--postgres`."""
+    image = request.config.getoption("--postgres")
+    if image is None:
+        with PostgresServer.start(durable=False) as server:
+            yield server
+    else:
+        # Only here, because what it imports is in a dependency group that nothing else needs.
+        from tests.postgres_container import postgres_container
+
+        with postgres_container(image) as server:
+            yield server
 
 
 @pytest.fixture
-def database(postgres: PostgresServer) -> Iterator[Callable[[], str]]:
+def database(postgres: ReachablePostgres) -> Iterator[Callable[[], str]]:
     """Makes an empty database, as often as it is called, and gives its DSN; they end with the test."""
     names: list[str] = []
 
@@ -51,3 +61,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=1, help="how often tests/faults causes each fault")
     parser.addoption("--large", type=float, default=1.0, help="what is a large run: times the company's 48,066 rows")
     parser.addoption("--seed", default="20261123", help="what decides what tests/faults leaves to chance")
+    parser.addoption("--postgres", metavar="IMAGE", help="run what uses Postgres, and only that, on this image")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--postgres") is not None and find_spec("testcontainers") is None:
+        raise pytest.UsageError("--postgres needs the dependency group `containers`: call `make test-postgres`.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a server in a container, only the tests that ask for it say something."""
+    if config.getoption("--postgres") is None:
+        return
+    chosen = [item for item in items if isinstance(item, pytest.Function) and "postgres" in item.fixturenames]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen

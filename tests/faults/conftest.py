@@ -15,7 +15,7 @@ from tests.faults import report
 from tests.faults.report import Outcome
 from tests.faults.world import World, make_world
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
 Worlds: TypeAlias = Callable[..., AbstractAsyncContextManager[World]]
@@ -57,12 +57,12 @@ def outcome_of(pytestconfig: pytest.Config) -> OutcomeOf:
 
 
 @pytest.fixture(scope="module")
-def worlds(postgres: PostgresServer, emulator: Emulator, seed: str, folder: Path) -> Worlds:
+def worlds(postgres: ReachablePostgres, emulator: Emulator, seed: str, folder: Path) -> Worlds:
     """Makes running systems, each with databases and a data plane of its own."""
 
     @asynccontextmanager
     async def make(
-        name: str, source: PostgresServer = postgres, warehouse: PostgresServer = postgres, **options: Any
+        name: str, source: ReachablePostgres = postgres, warehouse: ReachablePostgres = postgres, **options: Any
     ) -> AsyncIterator[World]:
         plane = emulator.apply(data_plane_template(), f"test-{name}".replace("_", "-"))
         dsns = source.create_database(f"{name}_source"), warehouse.create_database(f"{name}_warehouse")

@@ -14,7 +14,7 @@ from tests.sources import execute, make_library
 from totesys.lake.lake import Lake
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def faulty_lake(aws: FaultyAws, data_plane: DataPlane) -> AsyncIterator[La
 
 
 @pytest.fixture
-async def visitor(postgres: PostgresServer) -> AsyncIterator[str]:
+async def visitor(postgres: ReachablePostgres) -> AsyncIterator[str]:
     """A role that may do nothing but connect; its password is its name."""
     await execute(postgres.dsn(), "CREATE ROLE visitor LOGIN PASSWORD 'visitor'")
     yield "visitor"

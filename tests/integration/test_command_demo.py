@@ -8,7 +8,7 @@ import pytest
 
 from tests.command import Command, Companies, rows
 from totesys.model import MODEL
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_the_demo_loads_changes_and_finds_every_table_equal(totesys: Command) ->
     assert "equals the source" in said
 
 
-async def test_simulate_says_what_it_has_written(postgres: PostgresServer, totesys: Command) -> None:
+async def test_simulate_says_what_it_has_written(postgres: ReachablePostgres, totesys: Command) -> None:
     company = await (await Companies.of(postgres, scale=0.01)).make()
     before = await rows(company.source_owner, "SELECT max(xmin::text::bigint) FROM sales_order")
     ended = totesys("simulate", "--source", company.source_owner, "--seconds", "1", "--rate", "200")

@@ -12,8 +12,8 @@ from tests.command import Command, Companies, Ended, eventually, line_with
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.places import LOOPBACK, free_port, port_in_use
-from totesys_cli.local.postgres import PostgresServer
 from totesys_cli.local.process import Guarded
+from totesys_cli.local.reachable import ReachablePostgres
 
 KEY = {"AWS_ACCESS_KEY_ID": "AKIA0000000000000000", "AWS_SECRET_ACCESS_KEY": "s3cret"}
 
@@ -95,7 +95,7 @@ def test_help_says_what_a_command_does(command: str, totesys: Command) -> None:
     assert f"Usage: totesys dlq {command}" in ended.words
 
 
-async def test_the_address_that_run_prints_is_an_endpoint(postgres: PostgresServer, totesys: Command) -> None:
+async def test_the_address_that_run_prints_is_an_endpoint(postgres: ReachablePostgres, totesys: Command) -> None:
     company = await (await Companies.of(postgres, scale=0.01)).make()
     with totesys.started("run", *company.arguments, "--every", "1h") as process:
         address = line_with(process, "  lake  ").split()[1]

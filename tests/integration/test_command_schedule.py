@@ -8,7 +8,7 @@ import pytest
 
 from tests.command import Command, Companies, Company, eventually, line_with, rows
 from totesys.postgres import connect
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_ingest.source import LOCK
 
 CHANGE = "UPDATE sales_order SET units_sold = units_sold + 1 WHERE sales_order_id = 1"
@@ -19,7 +19,7 @@ ALL_PROCESSES = 9
 
 
 @pytest.fixture(scope="module")
-async def companies(postgres: PostgresServer) -> Companies:
+async def companies(postgres: ReachablePostgres) -> Companies:
     return await Companies.of(postgres, scale=0.01)
 
 

@@ -17,7 +17,7 @@ import pytest
 from tests.command import Command, Companies, Company, Ended, rows
 from tests.expected import EXPECTED, ROWS
 from totesys.postgres import connect
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 
 LAKE_KEY = re.compile(
     r"(?P<schema>sales|purchases|payments|conformed)/(?P<table>\w+)/run=(?P<run>[0-9]{8})/part-[0-9]{5}\.(csv|parquet)"
@@ -81,7 +81,7 @@ def by_table(found: Written) -> Mapping[str, int]:
 
 
 @pytest.fixture(scope="module")
-async def companies(postgres: PostgresServer) -> Companies:
+async def companies(postgres: ReachablePostgres) -> Companies:
     return await Companies.of(postgres)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.command import Command, Companies, rows
 from tests.expected import ROWS
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def totesys(tmp_path: Path) -> Iterator[Command]:
 
 
 async def test_without_state_all_is_extracted_again_and_nothing_doubled(
-    postgres: PostgresServer, totesys: Command
+    postgres: ReachablePostgres, totesys: Command
 ) -> None:
     company = await (await Companies.of(postgres)).make()
     first, second = (totesys("run", *company.arguments, "--once", "--json") for _ in range(2))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.command import PASSWORD, Command, Companies, Company, Ended, as_role, rows
 from totesys_cli.local.places import LOOPBACK
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 
 # What is wrong with the source, and what the line says of it.
 BROKEN_SOURCES = {
@@ -21,7 +21,7 @@ BROKEN_SOURCES = {
 
 
 @pytest.fixture(scope="module")
-async def companies(postgres: PostgresServer) -> Companies:
+async def companies(postgres: ReachablePostgres) -> Companies:
     return await Companies.of(postgres, scale=0.01)
 
 

@@ -10,7 +10,7 @@ from tests.sources import execute
 from totesys.errors import AccessDenied, DatabaseUnavailable, SettingsError, TotesysError
 from totesys.postgres import connect
 from totesys.service.retry import DeadLetter, TryAgain, after_failure
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 
 PASSING = {
     "25006": "a standby, or a server that is read-only",
@@ -52,7 +52,7 @@ async def test_it_is_so_with_what_a_server_says_by_itself(database: Callable[[],
     assert "terminating connection" in str(ended)
 
 
-async def test_too_many_connections_may_pass(postgres: PostgresServer) -> None:
+async def test_too_many_connections_may_pass(postgres: ReachablePostgres) -> None:
     await execute(postgres.dsn(), "CREATE ROLE crowded LOGIN PASSWORD 'x' CONNECTION LIMIT 0")
     try:
         error = await said(as_role(postgres.dsn(), "crowded", "x"), "SELECT 1")

@@ -23,6 +23,7 @@ from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.errors import LocalStackError
 from totesys_cli.local.places import free_port, port_in_use
 from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
 TEMPLATE = data_plane_template()
@@ -94,7 +95,7 @@ async def test_postgres_answers_in_fresh_databases(database: Callable[[], str]) 
         await connection.close()
 
 
-async def test_postgres_refuses_a_wrong_password(postgres: PostgresServer) -> None:
+async def test_postgres_refuses_a_wrong_password(postgres: ReachablePostgres) -> None:
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(postgres.dsn(password="wrong"))
 

@@ -18,7 +18,7 @@ from totesys.sql import literal
 from totesys_cli.databases import Databases
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_ingest.source import open_source
 
 # Each has characters that mean something in a URL, in JSON or in a regular expression.
@@ -36,7 +36,7 @@ def shown(text: str) -> list[str]:
 
 
 @pytest.fixture
-async def role(postgres: PostgresServer) -> str:
+async def role(postgres: ReachablePostgres) -> str:
     """A role that may do anything, with a password that is seen from afar."""
     await execute(
         postgres.dsn(),

@@ -15,7 +15,7 @@ from totesys.sql import ident, qualified
 from totesys.table import Fact
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.services import STAGES, Services, run_services
 from totesys_infra import data_plane_template
 
@@ -79,7 +79,7 @@ class Company:
 
 
 @pytest.fixture(scope="module")
-async def company(postgres: PostgresServer, emulator: Emulator) -> AsyncIterator[Company]:
+async def company(postgres: ReachablePostgres, emulator: Emulator) -> AsyncIterator[Company]:
     plane = emulator.apply(data_plane_template(), "test-services")
     source = await make_company(postgres.create_database("services_source"))
     warehouse = postgres.create_database("services_warehouse")

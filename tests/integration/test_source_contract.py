@@ -11,14 +11,14 @@ from tests.sources import execute, make_library, rows, verified
 from totesys.errors import AccessDenied, SchemaDrift
 from totesys.events import ExtractWakeup
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 
 LOANS = "SELECT loan_id, count(*) FROM warehouse.fact_loan GROUP BY 1 ORDER BY 1"
 
 
 @pytest.fixture
 async def as_visitor(
-    visitor: str, postgres: PostgresServer, database: Callable[[], str], data_plane: DataPlane
+    visitor: str, postgres: ReachablePostgres, database: Callable[[], str], data_plane: DataPlane
 ) -> AsyncIterator[tuple[Pipeline, str]]:
     """The pipeline reads the source as that role; and the DSN of the source's owner."""
     source = await make_library(database())

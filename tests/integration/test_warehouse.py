@@ -9,7 +9,7 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, value, verified
 from totesys.errors import AccessDenied, SettingsError, WarehouseMismatch
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_warehouse
 
 MISSING = "SELECT to_regnamespace('etl') IS NULL"
@@ -57,7 +57,7 @@ async def test_a_warehouse_that_has_the_tables_already_is_accepted(library: Pipe
 
 
 async def test_a_role_that_may_not_create_schemas_is_told_so(
-    visitor: str, postgres: PostgresServer, database: Callable[[], str], data_plane: DataPlane
+    visitor: str, postgres: ReachablePostgres, database: Callable[[], str], data_plane: DataPlane
 ) -> None:
     source, warehouse = await make_library(database()), database()
     as_visitor = postgres.dsn(warehouse.rpartition("/")[2], user=visitor, password=visitor)

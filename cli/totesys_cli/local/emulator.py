@@ -160,6 +160,8 @@ def _environment(port: int, scratch: Path, state: Path | None, token: str) -> di
         "MINISTACK_EDITION": token,
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
+        # Where it can import `docker`, it removes containers of the machine's engine that it takes for its own.
+        "DOCKER_HOST": f"unix://{scratch / 'no-engine'}",
         "LOG_LEVEL": "WARNING",
     }
     if state is not None:

