@@ -7,7 +7,7 @@ RUN := $(UV) run --no-sync
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres faults lint template bench
+.PHONY: help setup demo test test-postgres test-compose faults lint template bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,13 +18,17 @@ setup: $(UV) ## everything into .venv, from the lock file
 demo: setup ## the whole system on this machine, live; ONCE=1 ends after one verified round
 	@$(RUN) totesys demo $(if $(ONCE),--once)
 
-test: setup ## every test
+test: setup ## every test that needs no containers
 	@$(RUN) pytest $(ARGS)
 
 # Without the command's, which take a third of the time: they ask Postgres for what the others ask it for too.
 test-postgres: $(UV) ## the integration tests that use Postgres, on a version of it in a container; IMAGE=postgres:15
 	@$(UV) sync --locked --quiet --group containers
 	@$(RUN) pytest tests/integration --postgres $(or $(IMAGE),postgres:17) -k "not command" $(ARGS)
+
+test-compose: $(UV) ## the whole system in containers, killed, paused, cut off, scaled, large; needs Docker with compose
+	@$(UV) sync --locked --quiet --group containers
+	@$(RUN) pytest tests/compose $(ARGS)
 
 faults: setup ## every fault, with a table of what came of it; ROUNDS=7 SEED=… ARGS="-k killed" say how often and which
 	@$(RUN) pytest tests/faults $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
