@@ -57,8 +57,8 @@ def test_an_image_says_what_it_is_and_how_its_health_is_asked(stack: Stack, serv
 @pytest.mark.parametrize(
     ("service", "absent"),
     [
-        ("ingest", {"polars", "pyarrow", "pgpq", "boto3", "typer", "pytest", "uv", "pip"}),
-        ("transform", {"asyncpg", "pgpq", "boto3", "typer", "pytest", "uv", "pip"}),
+        ("ingest", {"polars", "pyarrow", "boto3", "typer", "pytest", "uv", "pip"}),
+        ("transform", {"asyncpg", "boto3", "typer", "pytest", "uv", "pip"}),
         ("load", {"polars", "boto3", "typer", "pytest", "uv", "pip"}),
     ],
 )

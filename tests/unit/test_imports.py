@@ -2,12 +2,20 @@
 
 import subprocess
 import sys
+import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
+LOCK = Path(__file__).parents[2] / "uv.lock"
+MACHINES = ("x86_64", "aarch64")
+# Of the images: this Python, or any version's stable interface.
+PYTHONS = ("cp313", "abi3", "none")
 SERVICES = ("ingest", "transform", "load")
 # As if nothing were installed but what is declared.
 STARTED = """
@@ -47,3 +55,31 @@ def test_a_service_imports_only_what_it_declares(service: str) -> None:
 @pytest.mark.parametrize(("service", "absent"), [("ingest", {"polars", "pyarrow"}), ("load", {"polars"})])
 def test_what_is_large_is_declared_only_where_it_is_used(service: str, absent: set[str]) -> None:
     assert not absent & declared(f"totesys-{service}")
+
+
+def wheels(distribution: str) -> list[str]:
+    """The names of the wheels that the lock file has of a distribution."""
+    found = [package.get("wheels", []) for package in _locked() if package["name"] == distribution]
+    return [wheel["url"].rpartition("/")[2] for several in found for wheel in several]
+
+
+@cache
+def _locked() -> list[dict[str, Any]]:
+    packages: list[dict[str, Any]] = tomllib.loads(LOCK.read_text())["package"]
+    return packages
+
+
+def runs_on(wheel: str, machine: str) -> bool:
+    *_, tags = parse_wheel_filename(wheel)
+    return any(
+        tag.abi in PYTHONS and (tag.platform == "any" or ("manylinux" in tag.platform and machine in tag.platform))
+        for tag in tags
+    )
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("service", [*SERVICES, "cli"])
+def test_an_image_can_be_built_for_either_processor_without_a_compiler(service: str, machine: str) -> None:
+    own = {"totesys", "totesys-infra", *(f"totesys-{one}" for one in (*SERVICES, "cli"))}
+    for name in declared(f"totesys-{service}") - own:
+        assert any(runs_on(wheel, machine) for wheel in wheels(name)), f"{name} has no wheel for {machine}"

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import pgpq
 import pyarrow as pa
 import pyarrow.parquet
 
@@ -11,6 +10,7 @@ from totesys.arrow import arrow_schema
 from totesys.errors import CorruptObject
 from totesys.postgres import Connection
 from totesys.table import Table
+from totesys_load.binary import END, HEADER, encode
 
 # Rows that are encoded at once: enough to keep the server busy, few enough to keep memory flat.
 BATCH_ROWS = 65_536
@@ -36,8 +36,7 @@ async def copy_rows(connection: Connection, schema: str, name: str, rows: pa.Tab
 
 
 async def _encoded(rows: pa.Table) -> AsyncIterator[bytes]:
-    encoder = pgpq.ArrowToPostgresBinaryEncoder(rows.schema)
-    yield bytes(encoder.write_header())
+    yield HEADER
     for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
-        yield bytes(await asyncio.to_thread(encoder.write_batch, batch))
-    yield bytes(encoder.finish())
+        yield await asyncio.to_thread(encode, batch)
+    yield END

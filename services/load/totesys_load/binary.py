@@ -1,0 +1,175 @@
+"""Arrow rows as Postgres' binary COPY has them, without a Python object a value.
+
+The stream is that of "Binary Format" in the documentation of Postgres' COPY, each value as its type's `recv` function
+reads it: big-endian, dates and times counted from 2000, a numeric in digits of base 10,000.
+"""
+
+import sys
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+END = b"\xff\xff"
+
+# Rows whose bytes fit into a processor's cache together.
+BLOCK_ROWS = 2048
+_NULL = b"\xff\xff\xff\xff"
+_NOTHING = pa.scalar(b"", pa.binary())
+_FIRST_DAY = date(2000, 1, 1)
+_DAYS = (_FIRST_DAY - date(1970, 1, 1)).days
+_MILLISECONDS = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000)
+_BASE = 10_000
+_BASE_DIGITS = 4
+_INT64_DIGITS = 18
+_SIGN_NEGATIVE = 0x4000
+
+
+@dataclass(frozen=True)
+class _Values:
+    """A value a row: `width` bytes each, one after the other. What stands for NULL means nothing."""
+
+    width: int
+    data: bytes
+
+
+def encode(batch: pa.RecordBatch) -> bytes:
+    """The rows, to stand between HEADER and END. Raises KeyError for a type that no declaration uses."""
+    count = batch.num_columns.to_bytes(2, "big")
+    columns = [(column, _fixed(column)) for column in batch.columns]
+    values = [fixed for column, fixed in columns if fixed is not None and not column.null_count]
+    if len(values) == len(columns):
+        pieces = [piece for value in values for piece in (value.width.to_bytes(4, "big"), value)]
+        return bytes(_interleaved(batch.num_rows, [count, *pieces]))
+    fields = [_field(column, fixed) for column, fixed in columns]
+    rows: bytes = _joined([pa.scalar(count, pa.binary()), *fields]).buffers()[2].to_pybytes()
+    return rows
+
+
+def _interleaved(rows: int, pieces: Sequence[bytes | _Values]) -> bytearray:
+    """For each row its pieces in their order: bytes that are the same in all, and its values."""
+    row = b"".join(piece if isinstance(piece, bytes) else bytes(piece.width) for piece in pieces)
+    made = bytearray(row) * rows
+    for first in range(0, rows, BLOCK_ROWS):
+        last, at = min(first + BLOCK_ROWS, rows), first * len(row)
+        end = last * len(row)
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                at += len(piece)
+                continue
+            values = piece.data[first * piece.width : last * piece.width]
+            for byte in range(piece.width):
+                made[at : end : len(row)] = values[byte :: piece.width]
+                at += 1
+    return made
+
+
+def _field(column: pa.Array, fixed: _Values | None) -> pa.Array:
+    """Each value with its length before it, or what stands for NULL."""
+    if fixed is None:
+        lengths = _big_endian(pc.fill_null(pc.binary_length(column), 0), "i")
+        field = _joined([_bytes(lengths, len(column)), column.cast(pa.binary())])
+    else:
+        whole = _Values(4 + fixed.width, bytes(_interleaved(len(column), [fixed.width.to_bytes(4, "big"), fixed])))
+        field = _bytes(whole, len(column))
+    return pc.if_else(column.is_null(), pa.scalar(_NULL, pa.binary()), field)
+
+
+def _joined(columns: Sequence[pa.Array | pa.Scalar]) -> pa.Array:
+    return pc.binary_join_element_wise(*columns, _NOTHING)
+
+
+def _bytes(values: _Values, rows: int) -> pa.Array:
+    fixed = pa.Array.from_buffers(pa.binary(values.width), rows, [None, pa.py_buffer(values.data)])
+    return fixed.cast(pa.binary())
+
+
+def _fixed(column: pa.Array) -> _Values | None:
+    """The values, where all of the column's type have the same width; None for text."""
+    if pa.types.is_string(column.type):
+        return None
+    if pa.types.is_decimal128(column.type):
+        return _numeric(column)
+    return _SIMPLE[column.type](column)
+
+
+def _big_endian(column: pa.Array, code: str) -> _Values:
+    """Integers; `code` is that of `array` for the column's type."""
+    values = array(code)
+    start = column.offset * values.itemsize
+    values.frombytes(memoryview(column.buffers()[1])[start : start + len(column) * values.itemsize])
+    if sys.byteorder == "little":
+        values.byteswap()
+    return _Values(values.itemsize, values.tobytes())
+
+
+def _boolean(column: pa.Array) -> _Values:
+    return _big_endian(column.cast(pa.int8()), "b")
+
+
+def _days(column: pa.Array) -> _Values:
+    return _big_endian(pc.subtract(column.view(pa.int32()), pa.scalar(_DAYS, pa.int32())), "i")
+
+
+def _time_of_day(column: pa.Array) -> _Values:
+    return _big_endian(pc.multiply(column.view(pa.int32()).cast(pa.int64()), 1000), "q")
+
+
+def _moment(column: pa.Array) -> _Values:
+    return _big_endian(pc.multiply(pc.subtract(column.view(pa.int64()), _MILLISECONDS), 1000), "q")
+
+
+_SIMPLE: dict[pa.DataType, Callable[[pa.Array], _Values]] = {
+    pa.int32(): lambda column: _big_endian(column, "i"),
+    pa.int64(): lambda column: _big_endian(column, "q"),
+    pa.bool_(): _boolean,
+    pa.date32(): _days,
+    pa.time32("ms"): _time_of_day,
+    pa.timestamp("ms"): _moment,
+}
+
+
+def _numeric(column: pa.Array) -> _Values:
+    """How many digits, the first one's weight, the sign, how many decimals; then the digits, zeros before them too."""
+    before, after = (
+        -(-digits // _BASE_DIGITS) for digits in (column.type.precision - column.type.scale, column.type.scale)
+    )
+    unscaled = pa.Array.from_buffers(
+        pa.decimal128(38, 0), len(column), column.buffers(), column.null_count, column.offset
+    )
+    shift = after * _BASE_DIGITS - column.type.scale
+    small = column.type.precision + shift <= _INT64_DIGITS
+    digits = (_digits_of_integer if small else _digits_of_text)(pc.abs(unscaled), before + after, shift)
+    negative = pc.less(unscaled, pa.scalar(0, pa.decimal128(38, 0)))
+    sign = pc.multiply(negative.cast(pa.int16()), pa.scalar(_SIGN_NEGATIVE, pa.int16()))
+    pieces = [
+        (before + after).to_bytes(2, "big"),
+        (before - 1).to_bytes(2, "big", signed=True),
+        _big_endian(sign, "h"),
+        column.type.scale.to_bytes(2, "big"),
+        *(_big_endian(digit, "h") for digit in digits),
+    ]
+    return _Values(8 + 2 * (before + after), bytes(_interleaved(len(column), pieces)))
+
+
+def _digits_of_integer(unscaled: pa.Array, count: int, shift: int) -> list[pa.Array]:
+    """The last `count` digits in base 10,000 of numbers that fit into 64 bits, times ten to the power of `shift`."""
+    rest = pc.multiply(unscaled.cast(pa.int64()), 10**shift)
+    digits = []
+    for _ in range(count):
+        higher = pc.divide(rest, _BASE)
+        digits.append(pc.subtract(rest, pc.multiply(higher, _BASE)).cast(pa.int16()))
+        rest = higher
+    return digits[::-1]
+
+
+def _digits_of_text(unscaled: pa.Array, count: int, shift: int) -> list[pa.Array]:
+    """The same of numbers of any size."""
+    width = count * _BASE_DIGITS
+    text = pc.utf8_rpad(pc.utf8_lpad(unscaled.cast(pa.string()), width - shift, "0"), width, "0")
+    starts = range(0, width, _BASE_DIGITS)
+    return [pc.utf8_slice_codeunits(text, start, start + _BASE_DIGITS).cast(pa.int16()) for start in starts]
