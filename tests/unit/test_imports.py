@@ -1,5 +1,6 @@
 """A service needs only what it declares: its image holds nothing else."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-LOCK = Path(__file__).parents[2] / "uv.lock"
+ROOT = Path(__file__).parents[2]
+LOCK = ROOT / "uv.lock"
 MACHINES = ("x86_64", "aarch64")
 # Of the images: this Python, or any version's stable interface.
 PYTHONS = ("cp313", "abi3", "none")
@@ -83,3 +85,8 @@ def test_an_image_can_be_built_for_either_processor_without_a_compiler(service: 
     own = {"totesys", "totesys-infra", *(f"totesys-{one}" for one in (*SERVICES, "cli"))}
     for name in declared(f"totesys-{service}") - own:
         assert any(runs_on(wheel, machine) for wheel in wheels(name)), f"{name} has no wheel for {machine}"
+
+
+def test_images_are_made_by_the_version_of_uv_that_make_uses() -> None:
+    files = ("Makefile", "services/Dockerfile")
+    assert len({re.findall(r"UV_VERSION *:?= *([0-9.]+)", (ROOT / name).read_text())[0] for name in files}) == 1
