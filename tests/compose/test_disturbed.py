@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from tests.compose.disturbed import AtWork, at_work
+from tests.compose.disturbed import at_work
 from tests.compose.stack import SERVICES, Stack, run
-from tests.compose.truth import until_verified
+from tests.compose.truth import eventually, until_verified
 
 # Whose run is at work when a container is disturbed.
 DURING = {**{service: service for service in SERVICES}, "source": "ingest", "aws": "transform", "warehouse": "load"}
@@ -46,8 +46,8 @@ async def test_a_container_that_is_paused_goes_on_where_it_was(stack: Stack, ser
     stack("pause", service)
     await asyncio.sleep(SECONDS_AWAY)
     stack("unpause", service)
+    await eventually(lambda: asyncio.to_thread(work.has_ended))
     await until_verified(stack)
-    assert await _ended(work)
 
 
 @pytest.mark.parametrize("service", ["ingest", "load", "aws"])
@@ -77,7 +77,3 @@ async def test_three_replicas_of_each_service_do_every_run_once(stack: Stack, ra
     await until_verified(stack)
     stack("up", "--wait", "--no-recreate")
     await until_verified(stack)
-
-
-async def _ended(work: AtWork) -> bool:
-    return await asyncio.to_thread(work.has_ended)
