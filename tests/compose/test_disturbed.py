@@ -2,8 +2,10 @@
 
 import asyncio
 from random import Random
+from subprocess import CalledProcessError
 
 import pytest
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tests.compose.disturbed import at_work
 from tests.compose.stack import SERVICES, Stack, run
@@ -43,7 +45,10 @@ async def test_a_container_that_is_killed_in_the_middle_of_a_run_loses_and_doubl
 @pytest.mark.parametrize("service", ["transform", "warehouse"])
 async def test_a_container_that_is_paused_goes_on_where_it_was(stack: Stack, service: str, random: Random) -> None:
     work = await at_work(stack, DURING[service], random)
-    stack("pause", service)
+    # The engine gives up where a process that its CPU limit holds up does not stop soon enough.
+    Retrying(retry=retry_if_exception_type(CalledProcessError), wait=wait_fixed(1), stop=stop_after_delay(60))(
+        stack, "pause", service
+    )
     await asyncio.sleep(SECONDS_AWAY)
     stack("unpause", service)
     await eventually(lambda: asyncio.to_thread(work.has_ended))
