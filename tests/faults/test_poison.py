@@ -31,12 +31,13 @@ async def test_a_run_that_cannot_be_loaded_is_a_dead_letter_and_comes_back_when_
             await load.stop()
             damaged = await _next_run(world)
             part = _damage(world, damaged)
-            before = await world.loaded()
             started = time.monotonic()
             await load.start()
             failed = await load.event("message failed", next="dead-letter queue")
             outcome.recoveries.append(time.monotonic() - started)
             assert failed["kind"] == "CorruptObject"
+            before = await world.loaded()
+            assert damaged not in before
             shown = await dlq("list", "load", "--json")
             assert f"CorruptObject: s3://{world.plane.processed_bucket}/{part} is not what its manifest says" in shown
             # The others go on, and the warehouse stays whole where it was.
