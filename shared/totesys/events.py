@@ -17,10 +17,22 @@ class Wakeup(BaseModel):
 
 
 class ExtractWakeup(Wakeup):
-    """Asks ingest for an extraction: what changed, or everything."""
+    """Asks ingest for an extraction.
 
-    mode: Literal["changes", "full"] = "changes"
+    `changes` takes the rows that changed. `full` takes every row. `sweep` takes what changed, and of every table the
+    keys that are there, which tells what was deleted. `repair` is a sweep that also takes the rows that `keys` names,
+    by source table; a table captured as a snapshot comes whole, whatever its keys.
+    """
+
+    mode: Literal["changes", "full", "sweep", "repair"] = "changes"
+    keys: dict[str, tuple[int, ...]] = Field(default={}, max_length=100)
     trigger: str = Field(default="manual", max_length=100)
+
+    @model_validator(mode="after")
+    def _keys_only_of_a_repair(self) -> "ExtractWakeup":
+        if self.keys and self.mode != "repair":
+            raise ValueError("keys go with mode repair")
+        return self
 
 
 class RunsWakeup(Wakeup):

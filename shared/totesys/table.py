@@ -23,12 +23,18 @@ class Capture(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column. `references` names the table whose key it holds; the last three only make a source database."""
+    """A column. `references` names the table whose key it holds.
+
+    `meaning` and `source` (the source columns it is made of, as `table.column`) tell analysts of a warehouse column;
+    `unique`, `default` and `on_delete` only make a source database.
+    """
 
     name: str
     type: ColumnType
     nullable: bool = False
     references: str | None = None
+    meaning: str = ""
+    source: str = ""
     unique: bool = False
     default: str | None = None
     on_delete: str | None = None

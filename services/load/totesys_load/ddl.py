@@ -16,14 +16,30 @@ CREATE TABLE IF NOT EXISTS {ETL}.run (
     lake uuid, run bigint, previous bigint NOT NULL, extraction bigint NOT NULL, complete boolean NOT NULL,
     snapshot_time timestamptz NOT NULL, rows_written bigint NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    trigger text, source text, xmin_after bigint, swept boolean,
     PRIMARY KEY (lake, run));
 CREATE TABLE IF NOT EXISTS {ETL}.run_table (
     lake uuid, run bigint, table_name text, rows_read bigint NOT NULL, rows_written bigint NOT NULL,
     rows_quarantined bigint NOT NULL, first_record_id bigint, last_record_id bigint,
     PRIMARY KEY (lake, run, table_name), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
-COMMENT ON TABLE {ETL}.run IS 'The runs that are in the warehouse';
+CREATE TABLE IF NOT EXISTS {ETL}.deletion (
+    table_name text, id bigint, lake uuid, run bigint, deleted_at timestamptz NOT NULL,
+    returned_run bigint, returned_at timestamptz,
+    PRIMARY KEY (table_name, id, lake, run), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
+CREATE UNIQUE INDEX IF NOT EXISTS deletion_open ON {ETL}.deletion (table_name, id) WHERE returned_run IS NULL;
+CREATE TABLE IF NOT EXISTS {ETL}.orphan (
+    table_name text, record_id bigint, id bigint NOT NULL, lake uuid NOT NULL, run bigint NOT NULL,
+    reasons text[] NOT NULL, row jsonb NOT NULL,
+    PRIMARY KEY (table_name, record_id), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
+ALTER TABLE {ETL}.run ADD COLUMN IF NOT EXISTS trigger text, ADD COLUMN IF NOT EXISTS source text,
+    ADD COLUMN IF NOT EXISTS xmin_after bigint, ADD COLUMN IF NOT EXISTS swept boolean;
+COMMENT ON TABLE {ETL}.run IS 'The runs that are in the warehouse; source and xmin_after say which snapshot';
 COMMENT ON TABLE {ETL}.run_table IS 'What each run wrote; of a fact, the range of record ids';
+COMMENT ON TABLE {ETL}.deletion IS 'Ids that a snapshot had no more, from when until when; open while returned_run is NULL';
+COMMENT ON TABLE {ETL}.orphan IS 'Fact versions that wait for a dimension row, with the record id that is kept for each';
 """
+
+LEDGER_TABLES = {(ETL, name) for name in ("run", "run_table", "deletion", "orphan")}
 
 
 @dataclass(frozen=True)

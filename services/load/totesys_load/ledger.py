@@ -46,14 +46,18 @@ async def is_overtaken(connection: Connection, manifest: ProcessedManifest) -> b
 async def record_run(connection: Connection, manifest: ProcessedManifest) -> None:
     """Note that the run is being applied. Its key keeps it from being applied twice."""
     await connection.execute(
-        f"INSERT INTO {ETL}.run (lake, run, previous, extraction, complete, snapshot_time, rows_written) "
-        "VALUES ($1, $2, $3, $4, $5, $6, 0)",
+        f"INSERT INTO {ETL}.run (lake, run, previous, extraction, complete, snapshot_time, rows_written, "
+        "trigger, source, xmin_after, swept) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10)",
         manifest.lake,
         manifest.run,
         manifest.previous,
         manifest.extraction,
         manifest.complete,
         manifest.snapshot_time,
+        manifest.trigger,
+        manifest.source,
+        manifest.xmin_after,
+        bool(manifest.keys),
     )
 
 

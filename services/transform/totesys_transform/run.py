@@ -27,6 +27,11 @@ from totesys_transform.parquet import to_parquet, to_plain_parquet
 
 R = TypeVar("R")
 
+_HEAD = {
+    *("lake", "run", "previous", "extraction", "complete", "snapshot_time"),
+    *("trigger", "source", "xmin_after"),
+}
+
 
 @dataclass
 class _Output:
@@ -71,7 +76,7 @@ class RunTransform:
             if not dimension.sources:
                 await self._derive(dimension)
         return ProcessedManifest(
-            **self._manifest.model_dump(include={"lake", "run", "previous", "extraction", "complete", "snapshot_time"}),
+            **self._manifest.model_dump(include=_HEAD),
             finished_at=datetime.now(UTC),
             seconds=round(time.monotonic() - started, 6),
             tables={

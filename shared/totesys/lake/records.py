@@ -88,6 +88,9 @@ class Manifest(RunRecord):
 
     `xmin_before` is where the extraction started (None: everything); `xmin_after` is where the next one
     starts (None: everything), which only a complete extraction moves. Both are 64-bit transaction ids.
+
+    `keys` are, by source table, the keys that the snapshot has: parts of ranges, first and last key of each. Only a
+    complete run has them, and only one that swept the source.
     """
 
     trigger: str
@@ -95,17 +98,25 @@ class Manifest(RunRecord):
     xmin_before: int | None
     xmin_after: int | None
     tables: dict[str, ExtractedTable]
+    keys: dict[str, TableParts] = {}
 
     @property
     def empty(self) -> bool:
-        return not self.tables
+        return not self.tables and not self.keys
 
 
 class ProcessedManifest(RunRecord):
-    """Transform's record: the Parquet of a run, and the rows that could not become warehouse rows."""
+    """Transform's record: the Parquet of a run, and the rows that could not become warehouse rows.
 
+    `trigger`, `source`, `xmin_after` and `keys` are the manifest's, `keys` by warehouse table.
+    """
+
+    trigger: str = ""
+    source: str = ""
+    xmin_after: int | None = None
     tables: dict[str, BuiltTable]
     quarantine: dict[str, TableParts]
+    keys: dict[str, TableParts] = {}
 
 
 class LoadedTable(Record):
