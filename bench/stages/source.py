@@ -6,7 +6,7 @@ from bench.stages.psql import psql
 from bench.stages.step import Meter, Step
 from totesys.sql import column_list, qualified
 from totesys.table import SourceTable
-from totesys_ingest.plan import Job, plan_jobs
+from totesys_ingest.plan import Job, Slice, plan_jobs
 from totesys_ingest.settings import IngestSettings
 from totesys_ingest.source import Source, csv_header, open_source
 
@@ -33,7 +33,7 @@ async def copy_out(meter: Meter, dsn: str, table: SourceTable) -> list[CsvPart]:
 
         async def drop() -> None:
             for job in jobs:
-                await source.copy(job, None, _drop)
+                await source.copy(job, Slice(), _drop)
 
         query = f"COPY (SELECT {column_list(table.column_names)} FROM {qualified(_SCHEMA, table.name)})"
         await meter.measure(
@@ -56,12 +56,12 @@ async def _jobs(source: Source, table: SourceTable) -> list[Job]:
 
 
 async def _read(source: Source, job: Job) -> CsvPart:
-    chunks = [csv_header(job.table)]
+    chunks = [csv_header(job.table.column_names)]
 
     async def keep(data: bytes) -> None:
         chunks.append(bytes(data))
 
-    rows = await source.copy(job, None, keep)
+    rows = await source.copy(job, Slice(), keep)
     return CsvPart(rows, tuple(chunks))
 
 

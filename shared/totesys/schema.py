@@ -1,6 +1,6 @@
 """A model: all tables of one company, checked against each other, and what follows from them."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -79,6 +79,10 @@ class Model:
     def built_from(self, sources: set[str]) -> list[WarehouseTable]:
         """The warehouse tables that have one of these sources."""
         return [table for table in self.tables if sources.intersection(table.sources)]
+
+    def built_from_first(self, sources: Container[str]) -> list[WarehouseTable]:
+        """The warehouse tables whose first source, which has their keys, is one of these."""
+        return [table for table in self.tables if table.sources and table.sources[0] in sources]
 
     def needed_with(self, changed: set[str]) -> set[str]:
         """The snapshot tables that a run must hold when these have changed: a join needs all its sides."""

@@ -67,6 +67,9 @@ class SourceTable(Table):
     capture: Capture = Capture.SNAPSHOT
 
 
+# Stretches of keys without a gap, as a sweep finds them.
+KEY_RANGES = Table("key_ranges", (Column("first_key", BIGINT), Column("last_key", BIGINT)), key="first_key")
+
 # Takes the frames of a warehouse table's sources, in their order, and gives its rows. Columns that are not
 # declared are left out; a row whose required value comes out NULL is quarantined.
 Build: TypeAlias = "Callable[..., pl.LazyFrame]"

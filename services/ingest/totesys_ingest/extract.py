@@ -9,7 +9,6 @@ from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest, RunCounter
 from totesys.logs import logger
 from totesys.schema import Model
-from totesys.table import Capture
 from totesys_ingest.baseline import Snapshot
 from totesys_ingest.part_writer import PartWriter
 from totesys_ingest.plan import Job
@@ -95,9 +94,9 @@ class Extractor:
             if not waiting:
                 return None
             assert self._current is not None
-            # Reference tables are joined, so they stay together; they come first, and are not cut anyway.
-            cut = waiting[-1].table.capture is Capture.CHANGES
-            if cut and self._current.bytes >= self._settings.run_bytes:
+            # Reference tables are joined, so they stay together; they come first, and are not cut anyway. Keys come
+            # last, and belong to the run that completes the extraction.
+            if waiting[-1].cut and self._current.bytes >= self._settings.run_bytes:
                 self._current.close()
                 await self._open(await self._lake.claim_run_number())
             self._current.begin()

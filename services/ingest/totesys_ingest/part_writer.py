@@ -3,11 +3,11 @@
 import time
 
 from totesys.lake.bucket import Bucket
-from totesys.lake.keys import part_key
+from totesys.lake.keys import part_key, ranges_key
 from totesys.lake.upload import Upload
 from totesys.schema import Model
-from totesys.table import Capture, SourceTable
-from totesys_ingest.plan import Job
+from totesys.table import Capture
+from totesys_ingest.plan import Job, Stream
 from totesys_ingest.run_writer import Extraction, OpenRun
 from totesys_ingest.source import Source, csv_header
 
@@ -35,9 +35,9 @@ class PartWriter:
 
     async def copy(self, source: Source, run: OpenRun, job: Job) -> None:
         """Stream a job's rows into the run. Raises what `Source.copy` and `Upload` raise."""
-        if self._open is not None and not self._open.is_of(run, job.table):
+        if self._open is not None and not self._open.takes(run, job):
             await self.finish()
-        part = self._open or self._begin(run, job.table)
+        part = self._open or self._begin(run, job.stream)
         part.jobs += 1
         counted = 0
 
@@ -51,8 +51,7 @@ class PartWriter:
             counted += rows
             await part.write(data, rows)
 
-        since = self._extraction.xmin_before if job.table.capture is Capture.CHANGES else None
-        sent = await source.copy(job, since, write)
+        sent = await source.copy(job, self._extraction.slice_of(job.table), write)
         assert counted == sent, f"{counted} rows were counted, the source sent {sent}"
 
     async def finish(self) -> None:
@@ -67,13 +66,13 @@ class PartWriter:
         if self._open is not None:
             await self._open.abort()
 
-    def _begin(self, run: OpenRun, table: SourceTable) -> "_OpenPart":
-        self._open = _OpenPart(self._bucket, self._model.lake_schema(table), run, table)
+    def _begin(self, run: OpenRun, stream: Stream) -> "_OpenPart":
+        self._open = _OpenPart(self._bucket, self._model.lake_schema(stream.table), run, stream)
         return self._open
 
     async def _cut(self, part: "_OpenPart") -> "_OpenPart":
         await part.put()
-        following = self._begin(part.run, part.table)
+        following = self._begin(part.run, part.stream)
         following.jobs = part.jobs
         return following
 
@@ -81,9 +80,9 @@ class PartWriter:
 class _OpenPart:
     """A part that is being written. `jobs` are those of its run that are not at an end before it is."""
 
-    def __init__(self, bucket: Bucket, schema: str, run: OpenRun, table: SourceTable) -> None:
+    def __init__(self, bucket: Bucket, schema: str, run: OpenRun, stream: Stream) -> None:
         self.run = run
-        self.table = table
+        self.stream = stream
         self.jobs = 0
         self.bytes = 0
         self._rows = 0
@@ -92,8 +91,8 @@ class _OpenPart:
         self._started = time.monotonic()
         self._upload: Upload | None = None
 
-    def is_of(self, run: OpenRun, table: SourceTable) -> bool:
-        return run is self.run and table is self.table
+    def takes(self, run: OpenRun, job: Job) -> bool:
+        return run is self.run and job.stream == self.stream
 
     async def write(self, data: bytes, rows: int) -> None:
         upload = self._upload or await self._begin()
@@ -104,19 +103,21 @@ class _OpenPart:
 
     async def put(self) -> None:
         """Make it an object. Of a table captured as changes there is none without rows; a join needs all its sides."""
-        if self._upload is None and self.table.capture is Capture.SNAPSHOT:
+        # That there is no key says something, too.
+        if self._upload is None and (self.stream.keys or self.stream.table.capture is Capture.SNAPSHOT):
             await self._begin()
         if self._upload is not None:
             part = await self._upload.finish(self._rows)
-            self.run.add(self.table, part, time.monotonic() - self._started)
+            self.run.add(self.stream, part, time.monotonic() - self._started)
 
     async def abort(self) -> None:
         if self._upload is not None:
             await self._upload.abort()
 
     async def _begin(self) -> Upload:
-        number = self.run.next_part(self.table)
-        key = part_key(self._schema, self.table.name, self.run.number, number, "csv")
+        number = self.run.next_part(self.stream)
+        key_of = ranges_key if self.stream.keys else part_key
+        key = key_of(self._schema, self.stream.table.name, self.run.number, number, "csv")
         self._upload = Upload(self._bucket, key)
-        await self._upload.write(csv_header(self.table))
+        await self._upload.write(csv_header(self.stream.columns))
         return self._upload

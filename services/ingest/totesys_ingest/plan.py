@@ -3,16 +3,47 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from totesys.table import Capture, SourceTable
+from totesys.schema import Model
+from totesys.table import KEY_RANGES, Capture, SourceTable
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Which of a table's rows come: those of transactions since `xmin` and those with a `wanted` key; without, all."""
+
+    xmin: int | None = None
+    wanted: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What the parts of one kind hold: a table's rows or, with `keys`, the ranges of the keys that it has."""
+
+    table: SourceTable
+    keys: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (KEY_RANGES if self.keys else self.table).column_names
 
 
 @dataclass(frozen=True)
 class Job:
-    """The rows of a table on its pages from `first_page` to before `end_page` (None: to its end)."""
+    """The rows of a table on its pages from `first_page` to before `end_page` (None: to its end), or all its keys."""
 
     table: SourceTable
     first_page: int = 0
     end_page: int | None = None
+    keys: bool = False
+
+    @property
+    def cut(self) -> bool:
+        """Whether it may begin a run: what must stay with what came before it may not."""
+        return self.table.capture is Capture.CHANGES and not self.keys
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(self.table, self.keys)
 
 
 def plan_jobs(tables: Iterable[SourceTable], pages: Mapping[str, int], pages_per_job: int) -> list[Job]:
@@ -29,3 +60,10 @@ def plan_jobs(tables: Iterable[SourceTable], pages: Mapping[str, int], pages_per
         ends = [*starts[1:], None]
         jobs += [Job(table, start, end) for start, end in zip(starts, ends, strict=True)]
     return jobs
+
+
+def key_jobs(model: Model) -> list[Job]:
+    """A job of keys for every source table whose rows become rows of the warehouse with an integer key."""
+    primary = dict.fromkeys(table.sources[0] for table in model.tables if table.sources)
+    tables = [model.source(name) for name in primary]
+    return [Job(table, keys=True) for table in tables if table.column(table.key).type.is_integer]

@@ -3,17 +3,23 @@
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
-from totesys.lake.records import ExtractedTable, Manifest, Part
-from totesys.table import SourceTable
+from totesys.lake.records import ExtractedTable, Manifest, Part, TableParts
+from totesys.table import Capture, SourceTable
+from totesys_ingest.plan import Slice, Stream
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """What all runs of one snapshot have in common. See `Manifest`."""
+    """What all runs of one snapshot have in common. See `Manifest`.
+
+    `wanted` are, by source table, the keys whose rows come whether or not they changed.
+    """
 
     trigger: str
     source: str
@@ -21,6 +27,13 @@ class Extraction:
     xmin_before: int | None
     xmin_kept: int | None
     xmin_after: int
+    wanted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def slice_of(self, table: SourceTable) -> Slice:
+        """Which of the table's rows come."""
+        if table.capture is Capture.SNAPSHOT:
+            return Slice()
+        return Slice(self.xmin_before, self.wanted.get(table.name, ()))
 
 
 @dataclass
@@ -34,22 +47,20 @@ class OpenRun:
     jobs: int = 0
     closed: bool = False
     finished: asyncio.Event = field(default_factory=asyncio.Event)
-    _parts: dict[str, list[Part]] = field(default_factory=lambda: defaultdict(list))
-    _seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    _tables: dict[str, SourceTable] = field(default_factory=dict)
-    _numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    _parts: dict[Stream, list[Part]] = field(default_factory=lambda: defaultdict(list))
+    _seconds: dict[Stream, float] = field(default_factory=lambda: defaultdict(float))
+    _numbers: dict[Stream, int] = field(default_factory=lambda: defaultdict(int))
 
-    def next_part(self, table: SourceTable) -> int:
-        """The number of the table's next part."""
-        number = self._numbers[table.name]
-        self._numbers[table.name] += 1
+    def next_part(self, stream: Stream) -> int:
+        """The number of the stream's next part."""
+        number = self._numbers[stream]
+        self._numbers[stream] += 1
         return number
 
-    def add(self, table: SourceTable, part: Part, seconds: float) -> None:
+    def add(self, stream: Stream, part: Part, seconds: float) -> None:
         """Count a part that is in the lake."""
-        self._tables[table.name] = table
-        self._parts[table.name].append(part)
-        self._seconds[table.name] += seconds
+        self._parts[stream].append(part)
+        self._seconds[stream] += seconds
 
     def begin(self) -> None:
         """A job of this run begins."""
@@ -85,12 +96,16 @@ class OpenRun:
             xmin_before=extraction.xmin_before,
             xmin_after=extraction.xmin_after if complete else extraction.xmin_kept,
             tables={
-                name: ExtractedTable(
-                    columns=self._tables[name].column_names,
-                    parts=tuple(sorted(parts, key=lambda part: part.key)),
-                    seconds=round(self._seconds[name], 6),
-                    mode=self._tables[name].capture,
-                )
-                for name, parts in self._parts.items()
+                of.table.name: ExtractedTable(**self._written(of), mode=of.table.capture)
+                for of in self._parts
+                if not of.keys
             },
+            keys={of.table.name: TableParts(**self._written(of)) for of in self._parts if of.keys},
         )
+
+    def _written(self, stream: Stream) -> dict[str, Any]:
+        return {
+            "columns": stream.columns,
+            "parts": tuple(sorted(self._parts[stream], key=lambda part: part.key)),
+            "seconds": round(self._seconds[stream], 6),
+        }

@@ -15,7 +15,7 @@ from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
 from totesys_ingest.baseline import Snapshot, xid
 from totesys_ingest.contract import Catalog, compare
-from totesys_ingest.plan import Job
+from totesys_ingest.plan import Job, Slice
 
 WHAT = "The source"
 # The key of the advisory lock: any number, but the same for every ingest.
@@ -117,10 +117,11 @@ class Source:
         assert row is not None
         return {table.name for table, found in zip(tables, row, strict=True) if found}
 
-    async def copy(self, job: Job, xmin: int | None, sink: Sink) -> int:
-        """Stream the rows of a job as CSV without a header; their number."""
-        query = _copy_query(self.schema, job, xmin)
-        status = await self.connection.copy_from_query(query, output=sink, format="csv")
+    async def copy(self, job: Job, of: Slice, sink: Sink) -> int:
+        """Stream those rows of a job as CSV without a header, or the ranges of all keys; their number."""
+        query = _ranges_query(self.schema, job.table) if job.keys else _rows_query(self.schema, job, of)
+        wanted = [of.wanted] if of.wanted and not job.keys else []
+        status = await self.connection.copy_from_query(query, *wanted, output=sink, format="csv")
         return int(status.removeprefix("COPY "))
 
 
@@ -128,21 +129,32 @@ def _since(xmin: int) -> str:
     return f"age(xmin) <= age('{xid(xmin)}'::xid)"
 
 
-def _copy_query(schema: str, job: Job, xmin: int | None) -> str:
+def _rows_query(schema: str, job: Job, of: Slice) -> str:
     conditions = []
     if job.first_page > 0:
         conditions.append(f"ctid >= '({job.first_page},0)'::tid")
     if job.end_page is not None:
         conditions.append(f"ctid < '({job.end_page},0)'::tid")
-    if xmin is not None:
-        conditions.append(_since(xmin))
+    if of.xmin is not None:
+        wanted = f" OR {ident(job.table.key)} = ANY ($1::bigint[])" if of.wanted else ""
+        conditions.append(f"({_since(of.xmin)}{wanted})")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {column_list(job.table.column_names)} FROM {qualified(schema, job.table.name)}{where}"
 
 
-def csv_header(table: SourceTable) -> bytes:
+def _ranges_query(schema: str, table: SourceTable) -> str:
+    """The stretches of keys without a gap, in order: one pass over the key's index, or over the table and a sort."""
+    key, relation = ident(table.key), qualified(schema, table.name)
+    return (
+        f"SELECT first_key, coalesce(lead(before) OVER (ORDER BY first_key), (SELECT max({key}) FROM {relation})) "
+        f"FROM (SELECT {key}::bigint AS first_key, lag({key}::bigint) OVER (ORDER BY {key}) AS before FROM {relation}) "
+        "AS keys WHERE before IS DISTINCT FROM first_key - 1 ORDER BY first_key"
+    )
+
+
+def csv_header(columns: Iterable[str]) -> bytes:
     """The header line that COPY would write."""
-    return (",".join(_csv_name(name) for name in table.column_names) + "\n").encode()
+    return (",".join(_csv_name(name) for name in columns) + "\n").encode()
 
 
 def _csv_name(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import operator
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
 from totesys.concurrent import both
+from totesys.errors import BadMessage
 from totesys.events import ExtractWakeup
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
@@ -18,14 +19,15 @@ from totesys.schema import Model, load_model
 from totesys.table import Capture, SourceTable
 from totesys_ingest.baseline import Start, choose_start
 from totesys_ingest.extract import Extractor
-from totesys_ingest.plan import plan_jobs
+from totesys_ingest.plan import key_jobs, plan_jobs
 from totesys_ingest.run_writer import Extraction
 from totesys_ingest.settings import IngestSettings
 from totesys_ingest.source import Source, check_contract, open_source
 
 log = logger("totesys.ingest")
 
-# A full extraction asks again and again whether the one at work has ended: the server's own wait has a timeout.
+# What the next tick would not bring asks again and again whether the extraction at work has ended: the server's own
+# wait has a timeout.
 _until_true = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(1))
 
 
@@ -53,21 +55,23 @@ class Ingest:
             if await source.try_lock():
                 await self._extract(source, wakeup)
                 return
-            log.info("another extraction is at work", waits=wakeup.mode == "full")
-            if wakeup.mode == "full":
+            waits = wakeup.mode != "changes"
+            log.info("another extraction is at work", waits=waits)
+            if waits:
                 # Nothing else brings what was asked for.
                 await _until_true(source.try_lock)
                 await self._extract(source, wakeup)
 
     async def _extract(self, source: Source, wakeup: ExtractWakeup) -> None:
         started = time.monotonic()
+        self._check_keys(wakeup)
         last, _ = await both(self.lake.newest_manifest(), self._check_contract(source))
         snapshot_time = datetime.now(UTC)
         snapshot = await source.take_snapshot(self.model.sources)
         start = choose_start(wakeup.mode, last, snapshot)
         say = log.warning if start.warning else log.info
         say("extraction started", everything=start.xmin is None, reason=start.reason)
-        counter, tables = await both(self.lake.claim_run_number(), self._tables(source, start))
+        counter, tables = await both(self.lake.claim_run_number(), self._tables(source, start, wakeup.keys))
         pages, page_bytes = await source.pages(self.model.sources)
         extraction = Extraction(
             trigger=wakeup.trigger,
@@ -76,10 +80,13 @@ class Ingest:
             xmin_before=start.xmin,
             xmin_kept=start.kept,
             xmin_after=snapshot.xmin,
+            wanted=wakeup.keys,
         )
         extractor = Extractor(self.model, self.lake, self.settings, self._opened, source, snapshot, extraction)
         job_bytes = self.settings.part_bytes if start.xmin is None else self.settings.scan_bytes
         jobs = plan_jobs(tables, pages, max(1, job_bytes // page_bytes))
+        if wakeup.mode != "changes" or start.warning:
+            jobs += key_jobs(self.model)
         runs = await extractor.run(jobs, counter, _newest_with_parts(last) if last else 0)
         seconds = time.monotonic() - started
         rows = sum(table.rows for run in runs for table in run.tables.values())
@@ -95,16 +102,21 @@ class Ingest:
         settings = self.settings
         return open_source(settings.source_dsn.get_secret_value(), settings.source_schema, settings.statement_timeout)
 
+    def _check_keys(self, wakeup: ExtractWakeup) -> None:
+        unknown = set(wakeup.keys) - {table.name for table in self.model.sources}
+        if unknown:
+            raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. No run was made.")
+
     async def _check_contract(self, source: Source) -> None:
         for name in set(await check_contract(source, self.model.sources)) - self._warned:
             log.warning("column not declared", column=name, next="it is left out")
             self._warned.add(name)
 
-    async def _tables(self, source: Source, start: Start) -> list[SourceTable]:
+    async def _tables(self, source: Source, start: Start, wanted: Collection[str]) -> list[SourceTable]:
         if start.xmin is None:
             return list(self.model.extraction_order)
         snapshots = [table for table in self.model.sources if table.capture is Capture.SNAPSHOT]
-        changed = await source.changed(snapshots, start.xmin)
+        changed = await source.changed(snapshots, start.xmin) | {t.name for t in snapshots if t.name in wanted}
         needed = changed | self.model.needed_with(changed)
         return [t for t in self.model.extraction_order if t.capture is Capture.CHANGES or t.name in needed]
 

@@ -10,7 +10,7 @@ import pyarrow.csv
 from totesys.arrow import arrow_type
 from totesys.frames import key_type, polars_type
 from totesys.lake.records import REASONS
-from totesys.table import SourceTable
+from totesys.table import Table
 
 # Postgres writes an unquoted empty field for NULL and a quoted one for the empty string, booleans as t and f.
 _NULLS: dict[str, object] = {
@@ -36,7 +36,7 @@ class Rows:
     unreadable: pl.DataFrame
 
 
-def read_csv(data: bytes, table: SourceTable) -> Rows:
+def read_csv(data: bytes, table: Table) -> Rows:
     """The rows. Raises pyarrow.ArrowInvalid if the bytes are not the table's CSV at all."""
     try:
         typed = {column.name: arrow_type(column.type) for column in table.columns}
@@ -59,7 +59,7 @@ def no_reasons(key: pl.DataType) -> pl.DataFrame:
     return pl.DataFrame(schema={"key": key, REASONS: pl.List(pl.String)})
 
 
-def read_text(data: bytes, table: SourceTable) -> pl.DataFrame:
+def read_text(data: bytes, table: Table) -> pl.DataFrame:
     """The rows as Postgres printed them: every column text."""
     return _frame(_read(data, dict.fromkeys(table.column_names, pa.string()), max(len(data), 1)))
 
@@ -81,7 +81,7 @@ def _frame(table: pa.Table) -> pl.DataFrame:
     return frame
 
 
-def _unreadable(text: pl.DataFrame, frame: pl.DataFrame, table: SourceTable) -> pl.DataFrame:
+def _unreadable(text: pl.DataFrame, frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     faulty = [(column, text[column.name].is_not_null() & frame[column.name].is_null()) for column in table.columns]
     reasons = pl.select(pl.concat_list(pl.when(fault).then(pl.lit(no_value(column.name))) for column, fault in faulty))
     hidden = pl.select(pl.any_horizontal(fault for column, fault in faulty if column.nullable)).to_series()
@@ -94,7 +94,7 @@ def no_value(column: str) -> str:
     return f"{column} has no valid value"
 
 
-def _lenient(table: SourceTable) -> list[pl.Expr]:
+def _lenient(table: Table) -> list[pl.Expr]:
     return [_parsed(pl.col(column.name), polars_type(column.type)) for column in table.columns]
 
 

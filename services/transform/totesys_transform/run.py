@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from totesys.errors import CorruptObject
 from totesys.frames import key_type
-from totesys.lake.keys import part_key, quarantine_key
+from totesys.lake.keys import part_key, quarantine_key, ranges_key
 from totesys.lake.lake import Lake
 from totesys.lake.prefetch import prefetched
 from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
 from totesys.schema import Model
-from totesys.table import Capture, Dimension, SourceTable, Table, WarehouseTable
+from totesys.table import KEY_RANGES, Capture, Dimension, SourceTable, Table, WarehouseTable
 from totesys_transform.build import Built, build, build_from_references
 from totesys_transform.csv import Rows, concat, read_csv, read_text
 from totesys_transform.parquet import to_parquet, to_plain_parquet
@@ -75,6 +75,7 @@ class RunTransform:
         for dimension in self._model.dimensions:
             if not dimension.sources:
                 await self._derive(dimension)
+        keys = {table.name: await self._ranges(table) for table in self._model.built_from_first(self._manifest.keys)}
         return ProcessedManifest(
             **self._manifest.model_dump(include=_HEAD),
             finished_at=datetime.now(UTC),
@@ -94,6 +95,7 @@ class RunTransform:
                 name: TableParts(columns=out.columns, parts=tuple(out.parts), seconds=round(out.seconds, 6))
                 for name, out in self._quarantined.items()
             },
+            keys=keys,
         )
 
     def _pieces(self) -> Iterator[_Piece]:
@@ -110,13 +112,13 @@ class RunTransform:
     async def _get(self, piece: _Piece) -> dict[str, bytes]:
         return {part.key: await self._lake.ingest.get_part(part) for parts in piece.parts.values() for part in parts}
 
-    async def _read(self, source: str, part: Part, body: bytes, read: Callable[[bytes, SourceTable], R]) -> R:
+    async def _read(self, source: Table, part: Part, body: bytes, read: Callable[[bytes, Table], R]) -> R:
         try:
-            return await asyncio.to_thread(read, body, self._model.source(source))
+            return await asyncio.to_thread(read, body, source)
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-            raise CorruptObject(f"{self._lake.ingest.where(part.key)} is no CSV of {source}: {error}.") from error
+            raise CorruptObject(f"{self._lake.ingest.where(part.key)} is no CSV of {source.name}: {error}.") from error
 
-    async def _rows(self, source: str, part: Part, body: bytes) -> Rows:
+    async def _rows(self, source: Table, part: Part, body: bytes) -> Rows:
         rows = await self._read(source, part, body, read_csv)
         if rows.frame.height != part.rows:
             raise CorruptObject(
@@ -128,7 +130,7 @@ class RunTransform:
         started = time.monotonic()
         table = piece.table
         sources = {
-            name: concat([await self._rows(name, part, bodies[part.key]) for part in parts])
+            name: concat([await self._rows(self._model.source(name), part, bodies[part.key]) for part in parts])
             for name, parts in piece.parts.items()
         }
         primary = self._model.source(table.sources[0])
@@ -138,7 +140,7 @@ class RunTransform:
             await self._put_rows(table, built.rows, parquet)
         if not built.rejected.is_empty():
             texts = [
-                await self._read(primary.name, part, bodies[part.key], read_text) for part in piece.parts[primary.name]
+                await self._read(primary, part, bodies[part.key], read_text) for part in piece.parts[primary.name]
             ]
             await self._put_rejected(table, built.rejected, primary, pl.concat(texts))
         out.seconds += time.monotonic() - started
@@ -163,6 +165,18 @@ class RunTransform:
         key = quarantine_key(self._schema(table), table.name, self._manifest.run, len(out.parts))
         body = await asyncio.to_thread(to_plain_parquet, rows)
         out.parts.append(await self._lake.processed.put_part(key, body, rows.height))
+
+    async def _ranges(self, table: WarehouseTable) -> TableParts:
+        """The keys that the first source has, as those of the table that is built of it."""
+        started = time.monotonic()
+        parts: list[Part] = []
+        for number, part in enumerate(self._manifest.keys[table.sources[0]].parts):
+            rows = await self._rows(KEY_RANGES, part, await self._lake.ingest.get_part(part))
+            key = ranges_key(self._schema(table), table.name, self._manifest.run, number, "parquet")
+            body = await asyncio.to_thread(to_parquet, rows.frame, KEY_RANGES)
+            parts.append(await self._lake.processed.put_part(key, body, rows.frame.height))
+        seconds = round(time.monotonic() - started, 6)
+        return TableParts(columns=KEY_RANGES.column_names, parts=tuple(parts), seconds=seconds)
 
     async def _derive(self, dimension: Dimension) -> None:
         started = time.monotonic()

@@ -23,6 +23,11 @@ def quarantine_key(schema: str, table: str, run: int, part: int) -> str:
     return f"quarantine/{part_key(schema, table, run, part, 'parquet')}"
 
 
+def ranges_key(schema: str, table: str, run: int, part: int, suffix: str) -> str:
+    """The key of a part of key ranges."""
+    return f"keys/{part_key(schema, table, run, part, suffix)}"
+
+
 def record_key(run: int, name: str) -> str:
     """The key of a run's record: `runs/run=00000042/manifest.json`."""
     return f"{RUNS}{run_folder(run)}/{name}"
