@@ -160,6 +160,8 @@ def _problems_of(model: Model, table: WarehouseTable) -> Iterable[str]:
             yield f"{table.name}.{column.name} refers to {column.references}, which is no dimension"
     if isinstance(table, Fact) and not (table.star and table.record_id and table.sources):
         yield f"{table.name} is a fact without a star, a record id or a source"
+    if isinstance(table, Fact) and not table.column(table.key).type.is_integer:
+        yield f"{table.name} is a fact whose key {table.key} is no integer, by which deletions could be told"
     made = table.build if table.sources else getattr(table, "build_from_references", None)
     if made is None or not table.oracle:
         yield f"{table.name} has no function that builds it, or no oracle"

@@ -116,5 +116,10 @@ class Fact(WarehouseTable):
         return f"{self.name}_current"
 
     @property
+    def as_of(self) -> str:
+        """The function of the version of each key at a moment."""
+        return f"{self.name}_as_of"
+
+    @property
     def record_id_column(self) -> Column:
         return Column(self.record_id, BIGINT)

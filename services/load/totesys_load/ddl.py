@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS {ETL}.run (
 CREATE TABLE IF NOT EXISTS {ETL}.run_table (
     lake uuid, run bigint, table_name text, rows_read bigint NOT NULL, rows_written bigint NOT NULL,
     rows_quarantined bigint NOT NULL, first_record_id bigint, last_record_id bigint,
+    rows_deleted bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (lake, run, table_name), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
 CREATE TABLE IF NOT EXISTS {ETL}.deletion (
     table_name text, id bigint, lake uuid, run bigint, deleted_at timestamptz NOT NULL,
@@ -31,12 +32,14 @@ CREATE TABLE IF NOT EXISTS {ETL}.orphan (
     table_name text, record_id bigint, id bigint NOT NULL, lake uuid NOT NULL, run bigint NOT NULL,
     reasons text[] NOT NULL, row jsonb NOT NULL,
     PRIMARY KEY (table_name, record_id), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
+CREATE INDEX IF NOT EXISTS orphan_id ON {ETL}.orphan (table_name, id);
+ALTER TABLE {ETL}.run_table ADD COLUMN IF NOT EXISTS rows_deleted bigint NOT NULL DEFAULT 0;
 ALTER TABLE {ETL}.run ADD COLUMN IF NOT EXISTS trigger text, ADD COLUMN IF NOT EXISTS source text,
     ADD COLUMN IF NOT EXISTS xmin_after bigint, ADD COLUMN IF NOT EXISTS swept boolean;
 COMMENT ON TABLE {ETL}.run IS 'The runs that are in the warehouse; source and xmin_after say which snapshot';
 COMMENT ON TABLE {ETL}.run_table IS 'What each run wrote; of a fact, the range of record ids';
-COMMENT ON TABLE {ETL}.deletion IS 'Ids that a snapshot had no more, from when until when; open while returned_run is NULL';
-COMMENT ON TABLE {ETL}.orphan IS 'Fact versions that wait for a dimension row, with the record id that is kept for each';
+COMMENT ON TABLE {ETL}.deletion IS 'Ids that a snapshot had no more, until returned_at';
+COMMENT ON TABLE {ETL}.orphan IS 'Fact versions that wait for a dimension row, each with its record id';
 """
 
 LEDGER_TABLES = {(ETL, name) for name in ("run", "run_table", "deletion", "orphan")}
@@ -78,11 +81,53 @@ def _definition(column: Column) -> str:
 
 
 def create_current_view(schema: str, fact: Fact) -> str:
-    """The view of each key's newest version: versions are numbered in the order in which runs brought them."""
+    """The view of each key's newest version, without the deleted: runs number versions in their own order."""
+    comment = f"The newest version of each {fact.key} that is not deleted"
     return (
-        f"CREATE VIEW {qualified(schema, fact.current)} AS SELECT DISTINCT ON ({ident(fact.key)}) * "
-        f"FROM {qualified(schema, fact.name)} ORDER BY {ident(fact.key)}, {ident(fact.record_id)} DESC;\n"
-        f"COMMENT ON VIEW {qualified(schema, fact.current)} IS {literal(f'The newest version of each {fact.key}')};\n"
+        f"CREATE VIEW {qualified(schema, fact.current)} AS {_newest(schema, fact, 'true', 'd.returned_run IS NULL')};\n"
+        f"COMMENT ON VIEW {qualified(schema, fact.current)} IS {literal(comment)};\n"
+    )
+
+
+def create_as_of(schema: str, fact: Fact) -> str:
+    """The function that gives the current rows as they were at a moment.
+
+    A version counts from the snapshot that brought it, a deletion from the snapshot of the sweep that found it, until
+    the snapshot that brought the row again. Versions of before the first run have always been there.
+    """
+    ranges = f"{ETL}.run_table AS t JOIN {ETL}.run AS r USING (lake, run) WHERE t.table_name = {literal(fact.name)}"
+    until = (
+        f"f.{ident(fact.record_id)} <= coalesce("
+        f"(SELECT max(t.last_record_id) FROM {ranges} AND r.snapshot_time <= moment), "
+        f"(SELECT min(t.first_record_id) - 1 FROM {ranges}), {2**63 - 1})"
+    )
+    absent = "d.deleted_at <= moment AND (d.returned_at IS NULL OR d.returned_at > moment)"
+    name = qualified(schema, fact.as_of)
+    comment = f"The version of each {fact.key} at a moment, without the deleted"
+    return (
+        f"CREATE FUNCTION {name}(moment timestamptz) RETURNS SETOF {qualified(schema, fact.name)} LANGUAGE sql STABLE "
+        f"BEGIN ATOMIC {_newest(schema, fact, until, absent)}; END;\n"
+        f"COMMENT ON FUNCTION {name} IS {literal(comment)};\n"
+    )
+
+
+def _newest(schema: str, fact: Fact, counts: str, absent: str) -> str:
+    """Each key's newest version of those that count, without ids that have a deletion for which `absent` is true."""
+    key = ident(fact.key)
+    return (
+        f"SELECT newest.* FROM (SELECT DISTINCT ON (f.{key}) f.* FROM {qualified(schema, fact.name)} AS f "
+        f"WHERE {counts} ORDER BY f.{key}, f.{ident(fact.record_id)} DESC) AS newest "
+        f"WHERE NOT EXISTS (SELECT FROM {ETL}.deletion AS d WHERE d.table_name = {literal(fact.name)} "
+        f"AND d.id = newest.{key} AND {absent})"
+    )
+
+
+def create_star_as_of(schema: str, fact: Fact) -> str:
+    """A star's function of the same name."""
+    return (
+        f"CREATE FUNCTION {qualified(fact.star, fact.as_of)}(moment timestamptz) "
+        f"RETURNS SETOF {qualified(schema, fact.name)} LANGUAGE sql STABLE "
+        f"BEGIN ATOMIC SELECT * FROM {qualified(schema, fact.as_of)}(moment); END;\n"
     )
 
 
@@ -124,12 +169,17 @@ def missing(model: Model, schema: str, catalog: Catalog, relations: set[tuple[st
     for fact in model.facts:
         if (schema, fact.current) not in relations:
             statements.append(create_current_view(schema, fact))
+        if (schema, fact.as_of) not in relations:
+            statements.append(create_as_of(schema, fact))
     for star, tables in model.stars.items():
         views = [name for t in tables for name in ((t.name, t.current) if isinstance(t, Fact) else (t.name,))]
         absent = [view for view in views if (star, view) not in relations]
         if absent:
             statements.append(f"CREATE SCHEMA IF NOT EXISTS {ident(star)};\n")
             statements += [create_star_view(schema, star, view) for view in absent]
+    for fact in model.facts:
+        if (fact.star, fact.as_of) not in relations:
+            statements.append(create_star_as_of(schema, fact))
     return "".join(statements)
 
 

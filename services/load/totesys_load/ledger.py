@@ -64,7 +64,7 @@ async def record_run(connection: Connection, manifest: ProcessedManifest) -> Non
 async def record_tables(connection: Connection, manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable]) -> None:
     """Note what the run wrote, in place of what was noted before."""
     await connection.executemany(
-        f"INSERT INTO {ETL}.run_table AS t VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+        f"INSERT INTO {ETL}.run_table AS t VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
         "ON CONFLICT (lake, run, table_name) DO UPDATE SET rows_read = excluded.rows_read, "
         "rows_written = excluded.rows_written, rows_quarantined = excluded.rows_quarantined, "
         "first_record_id = excluded.first_record_id, last_record_id = excluded.last_record_id",
@@ -78,6 +78,7 @@ async def record_tables(connection: Connection, manifest: ProcessedManifest, loa
                 table.quarantined,
                 table.first_record_id,
                 table.last_record_id,
+                table.deleted,
             )
             for name, table in loaded.items()
         ],
@@ -135,6 +136,7 @@ async def loaded_tables(connection: Connection, lake: UUID, run: int) -> dict[st
             rows=row["rows_read"],
             written=row["rows_written"],
             quarantined=row["rows_quarantined"],
+            deleted=row["rows_deleted"],
             first_record_id=row["first_record_id"],
             last_record_id=row["last_record_id"],
             seconds=0,

@@ -4,13 +4,14 @@ from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Dimension, Fact, WarehouseTable
-from totesys_load.ddl import same_columns
+from totesys_load.ddl import ETL, same_columns
 
 INCOMING = "incoming"
 REFERENCED = "referenced"
 
 
-def _count(status: str) -> int:
+def count(status: str) -> int:
+    """The rows that a statement's status names."""
     return int(status.rpartition(" ")[2])
 
 
@@ -52,7 +53,7 @@ async def upsert_dimension(connection: Connection, schema: str, table: Dimension
         f"INSERT INTO {target} ({columns}) SELECT {columns} FROM pg_temp.{INCOMING} AS i "
         f"WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE t.{key} = i.{key}) ORDER BY {key}"
     )
-    return _count(updated) + _count(inserted)
+    return count(updated) + count(inserted)
 
 
 async def append_versions(connection: Connection, schema: str, fact: Fact) -> int:
@@ -62,9 +63,10 @@ async def append_versions(connection: Connection, schema: str, fact: Fact) -> in
         f"INSERT INTO {target} ({column_list(fact.column_names)}) SELECT {column_list(fact.column_names, 'i')} "
         f"FROM pg_temp.{INCOMING} AS i LEFT JOIN LATERAL ("
         f"SELECT * FROM {target} AS f WHERE f.{key} = i.{key} ORDER BY f.{record_id} DESC LIMIT 1) AS n ON true "
-        f"WHERE n.{record_id} IS NULL OR NOT {same_columns(fact, 'n', 'i')} ORDER BY i.{key}"
+        f"WHERE n.{record_id} IS NULL OR NOT {same_columns(fact, 'n', 'i')} OR {_orphan_after(fact)}) ORDER BY i.{key}",
+        fact.name,
     )
-    return _count(status)
+    return count(status)
 
 
 async def leave_out_known(connection: Connection, schema: str, fact: Fact, first: int) -> int:
@@ -72,11 +74,20 @@ async def leave_out_known(connection: Connection, schema: str, fact: Fact, first
     target, key, record_id = qualified(schema, fact.name), ident(fact.key), ident(fact.record_id)
     await connection.execute(
         f"DELETE FROM pg_temp.{INCOMING} AS i WHERE EXISTS (SELECT FROM (SELECT * FROM {target} AS f "
-        f"WHERE f.{key} = i.{key} AND f.{record_id} < $1 ORDER BY f.{record_id} DESC LIMIT 1) AS n "
-        f"WHERE {same_columns(fact, 'n', 'i')})",
+        f"WHERE f.{key} = i.{key} AND f.{record_id} < $2 ORDER BY f.{record_id} DESC LIMIT 1) AS n "
+        f"WHERE {same_columns(fact, 'n', 'i')} AND NOT {_orphan_after(fact)} AND o.record_id < $2))",
+        fact.name,
         first,
     )
     return int(await connection.fetchval(f"SELECT count(*) FROM pg_temp.{INCOMING}"))
+
+
+def _orphan_after(fact: Fact) -> str:
+    """SQL that is true where a version after `n`, the newest that is here, waits for its dimension's row."""
+    return (
+        f"EXISTS (SELECT FROM {ETL}.orphan AS o WHERE o.table_name = $1 AND o.id = n.{ident(fact.key)} "
+        f"AND o.record_id > n.{ident(fact.record_id)}"
+    )
 
 
 async def replace_versions(connection: Connection, schema: str, fact: Fact, first: int, last: int) -> None:
@@ -142,16 +153,16 @@ async def take_unknown_keys(connection: Connection, schema: str, dimension: Dime
 
 async def take_out(
     connection: Connection, schema: str, fact: Fact, column: str, keys: list[object], first: int
-) -> list[dict[str, str | None]]:
-    """Remove this run's rows (record ids from `first`) whose `column` has one of `keys`; them, as text."""
+) -> list[tuple[int, dict[str, str | None]]]:
+    """Remove this run's rows (record ids from `first`) whose `column` has one of `keys`; their ids and texts."""
     texts = ", ".join(f"{ident(name)}::text" for name in fact.column_names)
     rows = await connection.fetch(
         f"DELETE FROM {qualified(schema, fact.name)} WHERE {ident(fact.record_id)} >= $1 "
-        f"AND {ident(column)} = ANY ($2) RETURNING {texts}",
+        f"AND {ident(column)} = ANY ($2) RETURNING {ident(fact.record_id)}, {texts}",
         first,
         keys,
     )
-    return [dict(row) for row in rows]
+    return [(row[0], {name: row[name] for name in fact.column_names}) for row in rows]
 
 
 def references(model: Model, fact: Fact) -> list[tuple[str, Dimension]]:

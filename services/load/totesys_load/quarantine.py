@@ -2,7 +2,7 @@
 
 import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -15,8 +15,7 @@ from totesys.schema import Model
 from totesys.table import Dimension, Fact
 from totesys_load import merge
 from totesys_load.copy import TEMPORARY, copy_rows
-
-Orphan = Mapping[str, object]
+from totesys_load.orphans import Orphan
 
 # A run's keys are counted where they lie no further apart than this: else the count would read far more than them.
 SPREAD = 4
@@ -53,7 +52,7 @@ class ReferencedKeys:
         for column, other in merge.references(self.model, self.fact):
             if other == dimension:
                 rows = await merge.take_out(connection, schema, self.fact, column, keys, first)
-                orphans += [{REASONS: [f"{column} is not in {dimension.name}"], **row} for row in rows]
+                orphans += [Orphan(number, row, [f"{column} is not in {dimension.name}"]) for number, row in rows]
         return orphans
 
 
@@ -83,5 +82,9 @@ def orphans_parquet(fact: Fact, orphans: Sequence[Orphan]) -> bytes:
     columns = [pa.field(name, pa.string()) for name in fact.column_names]
     schema = pa.schema([pa.field(REASONS, pa.list_(pa.string())), *columns])
     sink = io.BytesIO()
-    pyarrow.parquet.write_table(pa.Table.from_pylist(list(orphans), schema), sink, compression="zstd")
+    pyarrow.parquet.write_table(
+        pa.Table.from_pylist([{REASONS: orphan.reasons, **orphan.row} for orphan in orphans], schema),
+        sink,
+        compression="zstd",
+    )
     return sink.getvalue()

@@ -14,12 +14,16 @@ from totesys.lake.keys import quarantine_key
 from totesys.lake.lake import Lake
 from totesys.lake.prefetch import prefetched
 from totesys.lake.records import BuiltTable, LoadedTable, Part, ProcessedManifest
+from totesys.logs import logger
 from totesys.postgres import Connection
 from totesys.schema import Model
-from totesys.table import Dimension, Fact, WarehouseTable
-from totesys_load import ledger, merge
+from totesys.table import KEY_RANGES, Dimension, Fact, Table, WarehouseTable
+from totesys_load import deletions, ledger, merge, orphans
 from totesys_load.copy import TEMPORARY, copy_rows, read_parquet
-from totesys_load.quarantine import Orphan, ReferencedKeys, orphans_parquet
+from totesys_load.orphans import Orphan
+from totesys_load.quarantine import ReferencedKeys, orphans_parquet
+
+log = logger("totesys.load.run")
 
 W = TypeVar("W", bound=WarehouseTable)
 
@@ -45,6 +49,7 @@ class RunLoad:
         self._connection = connection
         self._manifest = manifest
         self._filling = filling
+        self._again = False
         self._parts: AsyncGenerator[pa.Table, None]
 
     async def apply(self) -> dict[str, LoadedTable]:
@@ -52,8 +57,10 @@ class RunLoad:
         await ledger.record_run(self._connection, self._manifest)
         async with self._reading(*self._model.dimensions, *self._model.facts):
             loaded = await self._upsert_dimensions()
+            await self._place_orphans()
             for fact, built in self._in_run(self._model.facts):
                 loaded[fact.name] = await self._append(fact, built)
+        await self._take_absent(loaded)
         await ledger.record_tables(self._connection, self._manifest, loaded)
         return loaded
 
@@ -63,7 +70,8 @@ class RunLoad:
         return {}
 
     async def apply_dimensions(self) -> dict[str, LoadedTable]:
-        """Bring the run's dimension rows in; what was done, by table."""
+        """Bring the run's dimension rows in again; what was done, by table."""
+        self._again = True
         async with self._reading(*self._model.dimensions):
             return await self._upsert_dimensions()
 
@@ -88,6 +96,7 @@ class RunLoad:
             written = built.rows
         else:
             await self._copy_incoming(dimension, built)
+            await self._take_back(dimension)
             written = await merge.upsert_dimension(self._connection, self._schema, dimension)
             await merge.drop_incoming(self._connection)
         return LoadedTable(rows=built.rows, written=written, seconds=_since(started))
@@ -104,15 +113,16 @@ class RunLoad:
             written = built.rows
         else:
             await self._copy_incoming(fact, built, referenced)
+            await self._take_back(fact)
             written = await merge.append_versions(self._connection, self._schema, fact)
             await merge.drop_incoming(self._connection)
         # An orphan keeps its place, and a run without versions an empty range, for when the run is loaded again.
         last = max(before, await merge.last_record_id(self._connection, self._schema, fact))
-        orphans = await self._take_orphans(fact, referenced, before + 1)
+        taken = await self._take_orphans(fact, referenced, before + 1)
         return LoadedTable(
             rows=built.rows,
-            written=written - len(orphans),
-            quarantined=len(orphans),
+            written=written - len(taken),
+            quarantined=len(taken),
             first_record_id=before + 1,
             last_record_id=last,
             seconds=_since(started),
@@ -131,28 +141,60 @@ class RunLoad:
             )
         await merge.replace_versions(self._connection, self._schema, fact, place.first, place.last)
         await merge.drop_incoming(self._connection)
-        orphans = await self._take_orphans(fact, referenced, place.first)
+        await orphans.forget(self._connection, fact, self._manifest)
+        taken = await self._take_orphans(fact, referenced, place.first)
         return LoadedTable(
             rows=built.rows,
-            written=written - len(orphans),
-            quarantined=len(orphans),
+            written=written - len(taken),
+            quarantined=len(taken),
             first_record_id=place.first,
             last_record_id=place.last,
             seconds=_since(started),
         )
 
     async def _take_orphans(self, fact: Fact, referenced: ReferencedKeys, first: int) -> Sequence[Orphan]:
-        orphans = await referenced.take_orphans(self._connection, self._schema, first)
-        if orphans:
+        taken = await referenced.take_orphans(self._connection, self._schema, first)
+        if taken:
+            await orphans.keep(self._connection, fact, self._manifest, taken)
             known = self._manifest.quarantine.get(fact.name)
             part = len(known.parts) if known else 0
             key = quarantine_key(self._model.lake_schema(fact), fact.name, self._manifest.run, part)
-            await self._lake.processed.put(key, orphans_parquet(fact, orphans))
-        return orphans
+            await self._lake.processed.put(key, orphans_parquet(fact, taken))
+        return taken
+
+    async def _place_orphans(self) -> None:
+        """Bring in what has waited for a dimension's row that is there now."""
+        for name in await orphans.waiting(self._connection):
+            fact = self._model.table(name)
+            assert isinstance(fact, Fact)
+            if placed := await orphans.place(self._connection, self._schema, self._model, fact):
+                log.info("orphans placed", run=self._manifest.run, table=name, rows=placed)
+
+    async def _take_back(self, table: WarehouseTable) -> None:
+        if self._again:
+            return
+        if returned := await deletions.take_back(self._connection, table, self._manifest):
+            log.info("deleted rows are back", run=self._manifest.run, table=table.name, rows=returned)
+
+    async def _take_absent(self, loaded: dict[str, LoadedTable]) -> None:
+        """Record what the run's sweep did not find, of every table whose keys it brought."""
+        for table in self._model.tables:
+            if table.name not in self._manifest.keys:
+                continue
+            started = time.monotonic()
+            await deletions.make_present(self._connection)
+            for part in self._manifest.keys[table.name].parts:
+                await copy_rows(self._connection, TEMPORARY, deletions.PRESENT, await self._read(KEY_RANGES, part))
+            deleted = await deletions.take_absent(self._connection, self._schema, table, self._manifest)
+            before = loaded.get(table.name, LoadedTable(rows=0, written=0, seconds=0))
+            seconds = round(before.seconds + _since(started), 6)
+            loaded[table.name] = before.model_copy(update={"deleted": deleted, "seconds": seconds})
 
     async def _is_new(self, table: WarehouseTable, built: BuiltTable) -> bool:
         """Whether the table has no row of the run's keys, so that all may be appended unseen."""
         if built.first_key is None or built.last_key is None:
+            return False
+        if await deletions.has_deleted_between(self._connection, table, built.first_key, built.last_key):
             return False
         return not await merge.has_key_between(self._connection, self._schema, table, built.first_key, built.last_key)
 
@@ -198,7 +240,7 @@ class RunLoad:
         async with aclosing(prefetched(parts)) as self._parts:
             yield
 
-    async def _read(self, table: WarehouseTable, part: Part) -> pa.Table:
+    async def _read(self, table: Table, part: Part) -> pa.Table:
         body = await self._lake.processed.get_part(part)
         return await asyncio.to_thread(read_parquet, body, table, self._lake.processed.where(part.key))
 

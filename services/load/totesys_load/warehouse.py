@@ -25,6 +25,8 @@ ORDER BY c.relname, a.attnum
 _RELATIONS = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = ANY ($1::text[])
+UNION SELECT n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = ANY ($1::text[])
 """
 
 
@@ -48,7 +50,7 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
     }
     script = ddl.missing(model, schema, catalog, relations)
     try:
-        if not ddl.LEDGER_TABLES <= relations:
+        if not relations >= ddl.LEDGER_TABLES:
             await connection.execute(ddl.LEDGER)
         if script:
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)};\n{script}")

@@ -139,9 +139,7 @@ class RunTransform:
         if not built.rows.is_empty():
             await self._put_rows(table, built.rows, parquet)
         if not built.rejected.is_empty():
-            texts = [
-                await self._read(primary, part, bodies[part.key], read_text) for part in piece.parts[primary.name]
-            ]
+            texts = [await self._read(primary, part, bodies[part.key], read_text) for part in piece.parts[primary.name]]
             await self._put_rejected(table, built.rejected, primary, pl.concat(texts))
         out.seconds += time.monotonic() - started
 

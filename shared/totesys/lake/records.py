@@ -120,11 +120,15 @@ class ProcessedManifest(RunRecord):
 
 
 class LoadedTable(Record):
-    """What load did with a table: rows in the run, rows written, and the range of record ids of a fact."""
+    """What load did with a table: rows in the run, rows written, and the range of record ids of a fact.
+
+    `deleted` are the ids that the run's sweep did not find any more.
+    """
 
     rows: int
     written: int
     quarantined: int = 0
+    deleted: int = 0
     first_record_id: int | None = None
     last_record_id: int | None = None
     seconds: float
