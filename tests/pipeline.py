@@ -67,7 +67,7 @@ class Pipeline:
         self.transform = Transform(self.lake, self.model)
         self.load = Load(LoadSettings(**common, warehouse_dsn=SecretStr(self.warehouse_dsn)), self.lake, self.model)
 
-    async def tick(self, mode: Literal["changes", "full"] = "changes") -> None:
+    async def tick(self, mode: Literal["changes", "full", "sweep"] = "changes") -> None:
         """One extraction, and all that follows from it."""
         await self.ingest.work(ExtractWakeup(mode=mode))
         await self.catch_up()

@@ -36,6 +36,7 @@ def run(
     state: Annotated[Path | None, typer.Option(help="folder that keeps the lake between calls")] = None,
     every: Annotated[str, typer.Option(help="period between extractions: 30s, 5m, 1h")] = "5m",
     once: Annotated[bool, typer.Option("--once", help="one extraction, then end")] = False,
+    sweep: Annotated[bool, typer.Option("--sweep", help="with --once: find what was deleted, too")] = False,
     json: AsJson = False,
     port: Annotated[int, typer.Option(help="first of three ports for HTTP; 0: free ones", min=0, max=65533)] = 0,
     log: Annotated[Path | None, typer.Option(help="file for the services' log lines")] = None,
@@ -51,7 +52,9 @@ def run(
     period = parse_period(every)
     console = Console()
     _run_until_stopped(
-        run_once(databases, options, console) if once else run_on_schedule(databases, options, period, console),
+        run_once(databases, options, console, sweep=sweep)
+        if once
+        else run_on_schedule(databases, options, period, console),
         has_end=once,
     )
 

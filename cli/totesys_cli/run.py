@@ -1,5 +1,6 @@
 """`totesys run`: the pipeline against two databases, once or on a schedule."""
 
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,10 @@ from totesys_cli.local.places import require_free
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.preflight import check_source, check_warehouse
 from totesys_cli.services import STAGES, Event
+
+
+# As often as the data plane's own schedule has ingest look for deletions.
+SWEEP_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,11 @@ async def check(databases: Databases, options: RunOptions) -> None:
     await check_warehouse(model, databases.warehouse, databases.warehouse_schema)
 
 
-async def run_once(databases: Databases, options: RunOptions, console: Console) -> None:
-    """One extraction, until all its runs are in the warehouse; prints them. Raises StageFailed."""
+async def run_once(databases: Databases, options: RunOptions, console: Console, *, sweep: bool = False) -> None:
+    """One extraction, until all its runs are in the warehouse; prints them. Raises StageFailed.
+
+    With `sweep` it also finds what was deleted.
+    """
     await check(databases, options)
     with ExitStack() as stack:
         status = stack.enter_context(Console(stderr=True).status("starting"))
@@ -55,7 +63,7 @@ async def run_once(databases: Databases, options: RunOptions, console: Console) 
         async with run_pipeline(
             databases, on_event=tell, state=options.state, ports=_ports(options), log=_open(options.log, stack)
         ) as pipeline:
-            runs = await extract_once(pipeline)
+            runs = await extract_once(pipeline, "sweep" if sweep else "changes")
     if options.json:
         console.print_json(show.to_json(runs))
     else:
@@ -63,9 +71,9 @@ async def run_once(databases: Databases, options: RunOptions, console: Console) 
             show.show_run(console, run)
 
 
-async def extract_once(pipeline: Pipeline) -> list[RunDetail]:
+async def extract_once(pipeline: Pipeline, mode: str = "changes") -> list[RunDetail]:
     """One extraction, until all its runs are in the warehouse; the runs at work meanwhile. Raises StageFailed."""
-    return [await pipeline.run(number) for number in await pipeline.extract()]
+    return [await pipeline.run(number) for number in await pipeline.extract(mode)]
 
 
 async def run_on_schedule(databases: Databases, options: RunOptions, every: timedelta, console: Console) -> None:
@@ -92,11 +100,14 @@ async def run_on_schedule(databases: Databases, options: RunOptions, every: time
                 show_addresses(console, pipeline)
                 console.print(f"An extraction every {every.total_seconds():.0f} s. Ctrl-C ends it.")
             await pipeline.trigger("ingest", mode="changes")
+            swept = time.monotonic()
             while True:
                 await pipeline.watch(every.total_seconds())
                 # The schedule's own grain is a minute.
                 if schedule is None:
-                    await pipeline.trigger("ingest", mode="changes")
+                    due = time.monotonic() - swept >= SWEEP_SECONDS
+                    await pipeline.trigger("ingest", mode="sweep" if due else "changes")
+                    swept = time.monotonic() if due else swept
 
 
 def show_addresses(console: Console, pipeline: Pipeline) -> None:

@@ -1,4 +1,4 @@
-"""The data plane: what the three services share wherever they run - buckets, queues, and the tick."""
+"""The data plane: what the three services share wherever they run - buckets, queues, and the schedules."""
 
 import json
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from constructs import Construct
 
 COMMIT_SUFFIX = "manifest.json"
 TICK = {"mode": "changes", "trigger": "schedule"}
+SWEEP = {"mode": "sweep", "trigger": "schedule"}
+VERIFY = {"verify": True}
 RECEIVES_BEFORE_DEAD_LETTER = 5
 
 
@@ -38,13 +40,13 @@ class _Inbox:
 
 
 class DataPlane(cdk.Stack):
-    """Three buckets, three queues with dead-letter queues, two event notifications and a schedule."""
+    """Three buckets, three queues with dead-letter queues, two event notifications and three schedules."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(
             scope,
             construct_id,
-            description="totesys data plane: buckets, queues and the schedule",
+            description="totesys data plane: buckets, queues and the schedules",
             analytics_reporting=False,
         )
         self._parameters()
@@ -52,7 +54,9 @@ class DataPlane(cdk.Stack):
         ingest_bucket = self._bucket("ingest", keep=True, announce_to=transform)
         processed_bucket = self._bucket("processed", keep=True, announce_to=load)
         code_bucket = self._bucket("code", keep=False)
-        self._tick(ingest)
+        self._schedule("Tick", "Schedule", ingest, TICK)
+        self._schedule("Sweep", "SweepSchedule", ingest, SWEEP)
+        self._schedule("Verify", "VerifySchedule", load, VERIFY)
         outputs = {
             "IngestBucket": ingest_bucket.bucket_name,
             "ProcessedBucket": processed_bucket.bucket_name,
@@ -73,6 +77,12 @@ class DataPlane(cdk.Stack):
             description="What the name of every bucket, queue and rule begins with",
         )
         cdk.CfnParameter(self, "Schedule", default="rate(5 minutes)", description="How often the source is looked at")
+        cdk.CfnParameter(
+            self, "SweepSchedule", default="rate(1 hour)", description="How often deletions are looked for"
+        )
+        cdk.CfnParameter(
+            self, "VerifySchedule", default="rate(1 day)", description="How often the warehouse is compared"
+        )
         cdk.CfnParameter(self, "ScheduleState", default="ENABLED", allowed_values=["ENABLED", "DISABLED"])
 
     def _inbox(self, service: str) -> _Inbox:
@@ -136,13 +146,13 @@ class DataPlane(cdk.Stack):
         )
         bucket.node.add_dependency(inbox.queue.node.find_child("Policy"))
 
-    def _tick(self, inbox: _Inbox) -> None:
+    def _schedule(self, name: str, parameter: str, inbox: _Inbox, message: dict[str, object]) -> None:
         rule = events.CfnRule(
             self,
-            "Tick",
-            name=cdk.Fn.sub("${Name}-tick"),
-            schedule_expression=cdk.Fn.ref("Schedule"),
+            name,
+            name=cdk.Fn.sub(f"${{Name}}-{name.lower()}"),
+            schedule_expression=cdk.Fn.ref(parameter),
             state=cdk.Fn.ref("ScheduleState"),
-            targets=[events.CfnRule.TargetProperty(arn=inbox.queue.queue_arn, id="ingest", input=json.dumps(TICK))],
+            targets=[events.CfnRule.TargetProperty(arn=inbox.queue.queue_arn, id="wake-up", input=json.dumps(message))],
         )
         inbox.allow("events.amazonaws.com", rule.attr_arn)

@@ -64,7 +64,7 @@ def test_it_fits_into_a_request() -> None:
 
 def test_it_needs_no_bootstrap_no_assets_and_no_functions(template: dict[str, Any]) -> None:
     assert set(template) == {"Description", "Parameters", "Resources", "Outputs"}
-    assert set(template["Parameters"]) == {"Name", "Schedule", "ScheduleState"}
+    assert set(template["Parameters"]) == {"Name", "Schedule", "SweepSchedule", "VerifySchedule", "ScheduleState"}
     assert {resource["Type"] for resource in template["Resources"].values()} == {
         "AWS::S3::Bucket",
         "AWS::S3::BucketPolicy",
@@ -79,6 +79,8 @@ def test_its_parameters_have_defaults(template: dict[str, Any]) -> None:
     parameters = template["Parameters"]
     assert parameters["Name"]["Default"] == "totesys"
     assert parameters["Schedule"]["Default"] == "rate(5 minutes)"
+    assert parameters["SweepSchedule"]["Default"] == "rate(1 hour)"
+    assert parameters["VerifySchedule"]["Default"] == "rate(1 day)"
     assert parameters["ScheduleState"]["Default"] == "ENABLED"
     assert parameters["ScheduleState"]["AllowedValues"] == ["ENABLED", "DISABLED"]
 
@@ -139,7 +141,8 @@ def test_a_commit_in_a_bucket_wakes_the_next_service(template: dict[str, Any], s
 @pytest.mark.parametrize(("source", "target"), [("ingest", "transform"), ("processed", "load")])
 def test_only_that_bucket_of_that_account_may_send(template: dict[str, Any], source: str, target: str) -> None:
     queue_id = queue(template, target)[0]
-    (allow,) = (s for s in queue_statements(template, target) if s["Effect"] == "Allow")
+    allowed = [s for s in queue_statements(template, target) if s["Effect"] == "Allow"]
+    (allow,) = (s for s in allowed if s["Principal"] != {"Service": "events.amazonaws.com"})
     assert allow == {
         "Action": "sqs:SendMessage",
         "Effect": "Allow",
@@ -159,19 +162,29 @@ def test_only_that_bucket_of_that_account_may_send(template: dict[str, Any], sou
     assert policy_id in bucket(template, source)[1]["DependsOn"]
 
 
-def test_the_tick_wakes_ingest_only(template: dict[str, Any]) -> None:
-    ((tick_id, tick),) = of_type(template, "AWS::Events::Rule").items()
-    ingest_id = queue(template, "ingest")[0]
-    properties = tick["Properties"]
-    assert properties["Name"] == {"Fn::Sub": "${Name}-tick"}
-    assert properties["ScheduleExpression"] == {"Ref": "Schedule"}
+@pytest.mark.parametrize(
+    ("name", "parameter", "service", "message"),
+    [
+        ("Tick", "Schedule", "ingest", {"mode": "changes", "trigger": "schedule"}),
+        ("Sweep", "SweepSchedule", "ingest", {"mode": "sweep", "trigger": "schedule"}),
+        ("Verify", "VerifySchedule", "load", {"verify": True}),
+    ],
+)
+def test_each_schedule_wakes_one_service(
+    template: dict[str, Any], name: str, parameter: str, service: str, message: dict[str, Any]
+) -> None:
+    rules = of_type(template, "AWS::Events::Rule")
+    assert set(rules) == {"Tick", "Sweep", "Verify"}
+    properties = rules[name]["Properties"]
+    assert properties["Name"] == {"Fn::Sub": f"${{Name}}-{name.lower()}"}
+    assert properties["ScheduleExpression"] == {"Ref": parameter}
     assert properties["State"] == {"Ref": "ScheduleState"}
     (target,) = properties["Targets"]
-    assert target["Arn"] == arn(ingest_id)
-    assert json.loads(target["Input"]) == {"mode": "changes", "trigger": "schedule"}
-    (allow,) = (s for s in queue_statements(template, "ingest") if s["Effect"] == "Allow")
+    assert target["Arn"] == arn(queue(template, service)[0])
+    assert json.loads(target["Input"]) == message
+    allowed = [s for s in queue_statements(template, service) if s["Effect"] == "Allow"]
+    (allow,) = (s for s in allowed if s["Condition"] == {"ArnEquals": {"aws:SourceArn": arn(name)}})
     assert allow["Principal"] == {"Service": "events.amazonaws.com"}
-    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": arn(tick_id)}}
 
 
 def test_dead_letter_queues_let_nobody_in_by_policy(template: dict[str, Any]) -> None:

@@ -160,7 +160,8 @@ async def test_a_row_that_refers_to_nothing_is_kept_apart_until_it_does(library:
     await library.tick()
     await execute(library.source_dsn, "INSERT INTO book VALUES (99, 'Emma', NULL, 'NOVEL')")
     await library.tick()
-    assert await versions(library) == [(1, 1, "0.50"), (2, 2, "1.25"), (4, 1, "5.00")]
+    assert await versions(library) == [(1, 1, "0.50"), (2, 2, "1.25"), (3, 9, "3.00"), (4, 1, "5.00")]
+    assert ("fact_loan", 3, 3, 0, 1, 3) in [row[1:] for row in await ledger(library) if row[0] == 1]
     await library.catch_up(RunsWakeup(run=1))
     assert await versions(library) == [(1, 1, "0.50"), (2, 2, "1.25"), (3, 9, "3.00"), (4, 1, "5.00")]
     assert await verified(library.source_dsn, library.warehouse_dsn, MODEL)

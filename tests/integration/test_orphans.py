@@ -6,7 +6,7 @@ import pytest
 
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute, rows
+from tests.sources import execute, rows, verified
 from totesys.events import RunsWakeup
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
@@ -56,17 +56,32 @@ async def test_a_run_with_orphans_is_loaded_again_as_it_was(
     assert await rows(pipeline.warehouse_dsn, SALES) == [*before, (8, 8)]
 
 
-async def test_an_orphan_takes_its_place_when_its_run_is_loaded_again_after_its_dimension_has_come(
-    pipeline: Pipeline,
-) -> None:
+async def test_an_orphan_takes_its_place_by_itself_when_its_dimension_comes(pipeline: Pipeline) -> None:
     await sell(pipeline, (3, 1, 3), (4, 99, 4))
     await sell(pipeline, (5, 1, 5), (6, 99, 6))
-    await execute(pipeline.source_dsn, "INSERT INTO shop VALUES (99, 'New', 1, now())")
-    await pipeline.tick()
     assert [row["sale_id"] for row in await pipeline.quarantine("fact_sale")] == ["4", "6"]
     assert await rows(pipeline.warehouse_dsn, SALES) == [(1, 10), (2, 20), (3, 3), (5, 5)]
-    await pipeline.load.work(RunsWakeup(from_run=2, to_run=3))
+    await execute(pipeline.source_dsn, "INSERT INTO shop VALUES (99, 'New', 1, now())")
+    await pipeline.tick()
     found = await rows(pipeline.warehouse_dsn, SALES)
     assert found == [(1, 10), (2, 20), (3, 3), (4, 4), (5, 5), (6, 6)]
+    assert await rows(pipeline.warehouse_dsn, "SELECT sum(rows_quarantined)::int FROM etl.run_table") == [(0,)]
+    for wakeup in (RunsWakeup(from_run=2, to_run=3), RunsWakeup(from_run=1, to_run=4)):
+        await pipeline.load.work(wakeup)
+        assert await rows(pipeline.warehouse_dsn, SALES) == found
+
+
+async def test_a_row_that_comes_back_to_what_it_was_before_it_was_an_orphan_is_a_version_of_its_own(
+    pipeline: Pipeline,
+) -> None:
+    await execute(pipeline.source_dsn, "UPDATE sale SET shop_id = 99 WHERE sale_id = 2")
+    await pipeline.tick()
+    await execute(pipeline.source_dsn, "UPDATE sale SET shop_id = 1 WHERE sale_id = 2")
+    await pipeline.tick()
+    await execute(pipeline.source_dsn, "INSERT INTO shop VALUES (99, 'New', 1, now())")
+    await pipeline.tick()
+    shops = "SELECT shop_id FROM warehouse.fact_sale WHERE sale_id = 2 ORDER BY sale_record_id"
+    assert await rows(pipeline.warehouse_dsn, shops) == [(1,), (99,), (1,)]
     await pipeline.load.work(RunsWakeup(from_run=1, to_run=4))
-    assert await rows(pipeline.warehouse_dsn, SALES) == found
+    assert await rows(pipeline.warehouse_dsn, shops) == [(1,), (99,), (1,)]
+    assert await verified(pipeline.source_dsn, pipeline.warehouse_dsn, MODEL)

@@ -124,6 +124,7 @@ class Load:
         await self.lake.put_load_record(record)
         written = {name: table.written for name, table in loaded.items()}
         orphans = {name: table.quarantined for name, table in loaded.items() if table.quarantined}
+        deleted = {name: table.deleted for name, table in loaded.items() if table.deleted}
         if orphans:
             log.warning("rows quarantined", run=manifest.run, rows=orphans)
         log.info(
@@ -134,11 +135,13 @@ class Load:
             freshness=record.freshness,
             rows={name: table.rows for name, table in loaded.items()},
             written=written,
+            deleted=deleted,
             **metrics(
                 {"stage": self.name},
                 RunSeconds=(record.seconds, "Seconds"),
                 RowsWritten=(sum(written.values()), "Count"),
                 RowsOrphaned=(sum(orphans.values()), "Count"),
+                RowsDeleted=(sum(deleted.values()), "Count"),
                 Freshness=(record.freshness, "Seconds"),
             ),
         )
