@@ -20,7 +20,6 @@ from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.preflight import check_source, check_warehouse
 from totesys_cli.services import STAGES, Event
 
-
 # As often as the data plane's own schedule has ingest look for deletions.
 SWEEP_SECONDS = 3600.0
 
