@@ -16,8 +16,10 @@ from totesys.lake.prefetch import prefetched
 from totesys.lake.records import BuiltTable, LoadedTable, Part, ProcessedManifest
 from totesys.postgres import Connection
 from totesys.schema import Model
+from totesys.sql import qualified
 from totesys.table import Dimension, Fact, WarehouseTable
 from totesys_load import ledger, merge
+from totesys_load.acceptance import Accepted
 from totesys_load.copy import TEMPORARY, copy_rows, read_parquet
 from totesys_load.quarantine import Orphan, ReferencedKeys, orphans_parquet
 
@@ -38,6 +40,7 @@ class RunLoad:
         connection: Connection,
         manifest: ProcessedManifest,
         filling: dict[str, int],
+        accepted: Accepted,
     ) -> None:
         self._model = model
         self._schema = schema
@@ -45,6 +48,7 @@ class RunLoad:
         self._connection = connection
         self._manifest = manifest
         self._filling = filling
+        self._accepted = accepted
         self._parts: AsyncGenerator[pa.Table, None]
 
     async def apply(self) -> dict[str, LoadedTable]:
@@ -83,7 +87,8 @@ class RunLoad:
 
     async def _upsert(self, dimension: Dimension, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
-        if await self._is_filling(dimension) or await self._is_new(dimension, built):
+        unseen = await self._is_filling(dimension) or await self._is_new(dimension, built)
+        if unseen and self._accepted.straight(dimension):
             await self._copy(self._schema, dimension.name, dimension, built)
             written = built.rows
         else:
@@ -99,24 +104,34 @@ class RunLoad:
             await ledger.last_record_id(self._connection, fact.name),
         )
         referenced = ReferencedKeys(self._model, fact)
-        if await self._is_new_extraction(fact) or await self._is_new(fact, built):
-            await self._copy(self._schema, fact.name, fact, built, referenced)
-            written = built.rows
+        if self._accepted.straight(fact):
+            written = await self._append_versions(fact, built, referenced)
+            last = await merge.last_record_id(self._connection, self._schema, fact)
+            orphans = await self._take_orphans(fact, referenced, self._schema, fact.name, before + 1)
         else:
             await self._copy_incoming(fact, built, referenced)
-            written = await merge.append_versions(self._connection, self._schema, fact)
-            await merge.drop_incoming(self._connection)
+            written = await merge.leave_out_known(self._connection, self._schema, fact, before + 1)
+            numbers = merge.numbers_of(self._accepted.sequences[fact.name])
+            last = await merge.number_incoming(self._connection, fact, numbers)
+            orphans = await self._insert_incoming(fact, referenced)
         # An orphan keeps its place, and a run without versions an empty range, for when the run is loaded again.
-        last = max(before, await merge.last_record_id(self._connection, self._schema, fact))
-        orphans = await self._take_orphans(fact, referenced, before + 1)
         return LoadedTable(
             rows=built.rows,
             written=written - len(orphans),
             quarantined=len(orphans),
             first_record_id=before + 1,
-            last_record_id=last,
+            last_record_id=max(before, last),
             seconds=_since(started),
         )
+
+    async def _append_versions(self, fact: Fact, built: BuiltTable, referenced: ReferencedKeys) -> int:
+        if await self._is_new_extraction(fact) or await self._is_new(fact, built):
+            await self._copy(self._schema, fact.name, fact, built, referenced)
+            return built.rows
+        await self._copy_incoming(fact, built, referenced)
+        written = await merge.append_versions(self._connection, self._schema, fact)
+        await merge.drop_incoming(self._connection)
+        return written
 
     async def _replace(self, fact: Fact, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
@@ -129,9 +144,9 @@ class RunLoad:
                 f"Run {self._manifest.run} now has {written} new versions of {fact.name} and had {place.size}: "
                 "they do not fit between those of the runs around it. Load into a new warehouse instead."
             )
-        await merge.replace_versions(self._connection, self._schema, fact, place.first, place.last)
-        await merge.drop_incoming(self._connection)
-        orphans = await self._take_orphans(fact, referenced, place.first)
+        await merge.delete_versions(self._connection, self._schema, fact, place.first, place.last)
+        await merge.number_incoming(self._connection, fact, merge.numbers_from(place.first))
+        orphans = await self._insert_incoming(fact, referenced)
         return LoadedTable(
             rows=built.rows,
             written=written - len(orphans),
@@ -141,8 +156,18 @@ class RunLoad:
             seconds=_since(started),
         )
 
-    async def _take_orphans(self, fact: Fact, referenced: ReferencedKeys, first: int) -> Sequence[Orphan]:
-        orphans = await referenced.take_orphans(self._connection, self._schema, first)
+    async def _insert_incoming(self, fact: Fact, referenced: ReferencedKeys) -> Sequence[Orphan]:
+        """Insert the numbered rows, without the orphans, which a foreign key would refuse; the orphans."""
+        orphans = await self._take_orphans(fact, referenced, TEMPORARY, merge.INCOMING, 0)
+        await merge.insert_incoming(self._connection, self._schema, fact)
+        await merge.drop_incoming(self._connection)
+        return orphans
+
+    async def _take_orphans(
+        self, fact: Fact, referenced: ReferencedKeys, schema: str, name: str, first: int
+    ) -> Sequence[Orphan]:
+        rows = qualified(schema, name)
+        orphans = await referenced.take_orphans(self._connection, self._schema, rows, first)
         if orphans:
             known = self._manifest.quarantine.get(fact.name)
             part = len(known.parts) if known else 0
