@@ -1,6 +1,7 @@
 """The data plane: what the three services share wherever they run - buckets, queues, and the schedules."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -146,7 +147,7 @@ class DataPlane(cdk.Stack):
         )
         bucket.node.add_dependency(inbox.queue.node.find_child("Policy"))
 
-    def _schedule(self, name: str, parameter: str, inbox: _Inbox, message: dict[str, object]) -> None:
+    def _schedule(self, name: str, parameter: str, inbox: _Inbox, message: Mapping[str, object]) -> None:
         rule = events.CfnRule(
             self,
             name,

@@ -2,8 +2,8 @@
 
 from totesys.postgres import Connection
 from totesys.schema import Model
-from totesys.sql import column_list, ident, qualified
-from totesys.table import Dimension, Fact, WarehouseTable
+from totesys.sql import column_list, ident, literal, qualified
+from totesys.table import Column, Dimension, Fact, WarehouseTable
 from totesys_load.ddl import ETL, same_columns
 
 INCOMING = "incoming"
@@ -17,11 +17,15 @@ def count(status: str) -> int:
 
 async def make_incoming(connection: Connection, schema: str, table: WarehouseTable) -> None:
     """An empty temporary table with the declared columns, until the transaction ends or it is dropped."""
-    columns = column_list(table.column_names)
     await connection.execute(
         f"CREATE TEMPORARY TABLE {INCOMING} ON COMMIT DROP AS "
-        f"SELECT {columns} FROM {qualified(schema, table.name)} WITH NO DATA"
+        f"SELECT {', '.join(map(_as_declared, table.columns))} FROM {qualified(schema, table.name)} WITH NO DATA"
     )
+
+
+def _as_declared(column: Column) -> str:
+    """The type is what COPY brings; the collation stays the target's, so that texts can be compared with its."""
+    return f"CAST({ident(column.name)} AS {column.type.postgres}) AS {ident(column.name)}"
 
 
 async def drop_incoming(connection: Connection) -> None:
@@ -90,15 +94,40 @@ def _orphan_after(fact: Fact) -> str:
     )
 
 
-async def replace_versions(connection: Connection, schema: str, fact: Fact, first: int, last: int) -> None:
-    """Put the incoming rows, which must be no more than there are, in the place of record ids `first` to `last`."""
-    target, key, record_id = qualified(schema, fact.name), ident(fact.key), ident(fact.record_id)
-    await connection.execute(f"DELETE FROM {target} WHERE {record_id} BETWEEN $1 AND $2", first, last)
+async def delete_versions(connection: Connection, schema: str, fact: Fact, first: int, last: int) -> None:
+    """Make room for other versions with the record ids `first` to `last`."""
+    query = f"DELETE FROM {qualified(schema, fact.name)} WHERE {ident(fact.record_id)} BETWEEN $1 AND $2"
+    await connection.execute(query, first, last)
+
+
+def numbers_of(sequence: str) -> str:
+    """SQL that gives each row the next record id of a sequence, which is named as SQL names it."""
+    return f"nextval({literal(sequence)})"
+
+
+def numbers_from(first: int) -> str:
+    """SQL that gives each row the next record id from `first`."""
+    return f"{first - 1} + row_number() OVER ()"
+
+
+async def number_incoming(connection: Connection, fact: Fact, numbers: str) -> int:
+    """Give the incoming rows record ids, in the order of their keys; the greatest, 0 if there is no row."""
     await connection.execute(
-        f"INSERT INTO {target} ({record_id}, {column_list(fact.column_names)}) OVERRIDING SYSTEM VALUE "
-        f"SELECT $1 - 1 + row_number() OVER (ORDER BY i.{key}), {column_list(fact.column_names, 'i')} "
-        f"FROM pg_temp.{INCOMING} AS i",
-        first,
+        f"ALTER TABLE pg_temp.{INCOMING} RENAME TO unnumbered;"
+        f"CREATE TEMPORARY TABLE {INCOMING} ON COMMIT DROP AS SELECT {numbers} AS {ident(fact.record_id)}, i.* "
+        f"FROM (SELECT * FROM pg_temp.unnumbered ORDER BY {ident(fact.key)}) AS i;"
+        f"DROP TABLE pg_temp.unnumbered"
+    )
+    query = f"SELECT coalesce(max({ident(fact.record_id)}), 0) FROM pg_temp.{INCOMING}"
+    return int(await connection.fetchval(query))
+
+
+async def insert_incoming(connection: Connection, schema: str, fact: Fact) -> None:
+    """Insert the incoming rows, which have their record ids."""
+    columns = column_list((fact.record_id, *fact.column_names))
+    await connection.execute(
+        f"INSERT INTO {qualified(schema, fact.name)} ({columns}) OVERRIDING SYSTEM VALUE "
+        f"SELECT {columns} FROM pg_temp.{INCOMING} ORDER BY {ident(fact.record_id)}"
     )
 
 
@@ -134,9 +163,11 @@ async def last_record_id(connection: Connection, schema: str, fact: Fact) -> int
 
 async def make_referenced(connection: Connection, schema: str, dimension: Dimension) -> None:
     """An empty temporary table for keys of a dimension."""
+    key = ident(dimension.key)
     await connection.execute(
         f"CREATE TEMPORARY TABLE {REFERENCED} ON COMMIT DROP AS "
-        f"SELECT {ident(dimension.key)} AS key FROM {qualified(schema, dimension.name)} WITH NO DATA"
+        f"SELECT CAST({key} AS {dimension.column(dimension.key).type.postgres}) AS key "
+        f"FROM {qualified(schema, dimension.name)} WITH NO DATA"
     )
 
 
@@ -152,13 +183,13 @@ async def take_unknown_keys(connection: Connection, schema: str, dimension: Dime
 
 
 async def take_out(
-    connection: Connection, schema: str, fact: Fact, column: str, keys: list[object], first: int
+    connection: Connection, relation: str, fact: Fact, column: str, keys: list[object], first: int
 ) -> list[tuple[int, dict[str, str | None]]]:
-    """Remove this run's rows (record ids from `first`) whose `column` has one of `keys`; their ids and texts."""
+    """Remove a relation's rows with record ids from `first` whose `column` has one of `keys`; their ids and texts."""
     texts = ", ".join(f"{ident(name)}::text" for name in fact.column_names)
     rows = await connection.fetch(
-        f"DELETE FROM {qualified(schema, fact.name)} WHERE {ident(fact.record_id)} >= $1 "
-        f"AND {ident(column)} = ANY ($2) RETURNING {ident(fact.record_id)}, {texts}",
+        f"DELETE FROM {relation} WHERE {ident(fact.record_id)} >= $1 AND {ident(column)} = ANY ($2) "
+        f"RETURNING {ident(fact.record_id)}, {texts}",
         first,
         keys,
     )

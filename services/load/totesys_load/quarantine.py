@@ -34,25 +34,28 @@ class ReferencedKeys:
         for column, dimension in merge.references(self.model, self.fact):
             self._keys[dimension.name].append(pyarrow.compute.unique(rows[column]))
 
-    async def take_orphans(self, connection: Connection, schema: str, first_record_id: int) -> list[Orphan]:
-        """Remove this run's rows that refer to what is not there; them, each with its reasons."""
+    async def take_orphans(self, connection: Connection, schema: str, rows: str, first_record_id: int) -> list[Orphan]:
+        """Remove this run's rows that refer to what is not there; them, each with its reasons.
+
+        `rows` is the relation that they are in, as SQL: the fact, or what is to be inserted into it.
+        """
         orphans: list[Orphan] = []
         for dimension_name, arrays in self._keys.items():
             dimension = self.model.table(dimension_name)
             assert isinstance(dimension, Dimension)
             unknown = await _unknown_keys(connection, schema, dimension, arrays)
             if unknown:
-                orphans += await self._take_out(connection, schema, dimension, unknown, first_record_id)
+                orphans += await self._take_out(connection, rows, dimension, unknown, first_record_id)
         return orphans
 
     async def _take_out(
-        self, connection: Connection, schema: str, dimension: Dimension, keys: list[object], first: int
+        self, connection: Connection, rows: str, dimension: Dimension, keys: list[object], first: int
     ) -> list[Orphan]:
         orphans: list[Orphan] = []
         for column, other in merge.references(self.model, self.fact):
             if other == dimension:
-                rows = await merge.take_out(connection, schema, self.fact, column, keys, first)
-                orphans += [Orphan(number, row, [f"{column} is not in {dimension.name}"]) for number, row in rows]
+                taken = await merge.take_out(connection, rows, self.fact, column, keys, first)
+                orphans += [Orphan(number, row, [f"{column} is not in {dimension.name}"]) for number, row in taken]
         return orphans
 
 

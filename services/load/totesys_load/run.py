@@ -17,8 +17,10 @@ from totesys.lake.records import BuiltTable, LoadedTable, Part, ProcessedManifes
 from totesys.logs import logger
 from totesys.postgres import Connection
 from totesys.schema import Model
+from totesys.sql import qualified
 from totesys.table import KEY_RANGES, Dimension, Fact, Table, WarehouseTable
 from totesys_load import deletions, ledger, merge, orphans
+from totesys_load.acceptance import Accepted
 from totesys_load.copy import TEMPORARY, copy_rows, read_parquet
 from totesys_load.orphans import Orphan
 from totesys_load.quarantine import ReferencedKeys, orphans_parquet
@@ -42,6 +44,7 @@ class RunLoad:
         connection: Connection,
         manifest: ProcessedManifest,
         filling: dict[str, int],
+        accepted: Accepted,
     ) -> None:
         self._model = model
         self._schema = schema
@@ -50,6 +53,7 @@ class RunLoad:
         self._manifest = manifest
         self._filling = filling
         self._again = False
+        self._accepted = accepted
         self._parts: AsyncGenerator[pa.Table, None]
 
     async def apply(self) -> dict[str, LoadedTable]:
@@ -91,7 +95,8 @@ class RunLoad:
 
     async def _upsert(self, dimension: Dimension, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
-        if await self._is_filling(dimension) or await self._is_new(dimension, built):
+        unseen = await self._is_filling(dimension) or await self._is_new(dimension, built)
+        if unseen and self._accepted.straight(dimension):
             await self._copy(self._schema, dimension.name, dimension, built)
             written = built.rows
         else:
@@ -108,25 +113,36 @@ class RunLoad:
             await ledger.last_record_id(self._connection, fact.name),
         )
         referenced = ReferencedKeys(self._model, fact)
-        if await self._is_new_extraction(fact) or await self._is_new(fact, built):
-            await self._copy(self._schema, fact.name, fact, built, referenced)
-            written = built.rows
+        if self._accepted.straight(fact):
+            written = await self._append_versions(fact, built, referenced)
+            last = await merge.last_record_id(self._connection, self._schema, fact)
+            taken = await self._take_orphans(fact, referenced, self._schema, fact.name, before + 1)
         else:
             await self._copy_incoming(fact, built, referenced)
             await self._take_back(fact)
-            written = await merge.append_versions(self._connection, self._schema, fact)
-            await merge.drop_incoming(self._connection)
+            written = await merge.leave_out_known(self._connection, self._schema, fact, before + 1)
+            numbers = merge.numbers_of(self._accepted.sequences[fact.name])
+            last = await merge.number_incoming(self._connection, fact, numbers)
+            taken = await self._insert_incoming(fact, referenced)
         # An orphan keeps its place, and a run without versions an empty range, for when the run is loaded again.
-        last = max(before, await merge.last_record_id(self._connection, self._schema, fact))
-        taken = await self._take_orphans(fact, referenced, before + 1)
         return LoadedTable(
             rows=built.rows,
             written=written - len(taken),
             quarantined=len(taken),
             first_record_id=before + 1,
-            last_record_id=last,
+            last_record_id=max(before, last),
             seconds=_since(started),
         )
+
+    async def _append_versions(self, fact: Fact, built: BuiltTable, referenced: ReferencedKeys) -> int:
+        if await self._is_new_extraction(fact) or await self._is_new(fact, built):
+            await self._copy(self._schema, fact.name, fact, built, referenced)
+            return built.rows
+        await self._copy_incoming(fact, built, referenced)
+        await self._take_back(fact)
+        written = await merge.append_versions(self._connection, self._schema, fact)
+        await merge.drop_incoming(self._connection)
+        return written
 
     async def _replace(self, fact: Fact, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
@@ -139,10 +155,10 @@ class RunLoad:
                 f"Run {self._manifest.run} now has {written} new versions of {fact.name} and had {place.size}: "
                 "they do not fit between those of the runs around it. Load into a new warehouse instead."
             )
-        await merge.replace_versions(self._connection, self._schema, fact, place.first, place.last)
-        await merge.drop_incoming(self._connection)
+        await merge.delete_versions(self._connection, self._schema, fact, place.first, place.last)
+        await merge.number_incoming(self._connection, fact, merge.numbers_from(place.first))
         await orphans.forget(self._connection, fact, self._manifest)
-        taken = await self._take_orphans(fact, referenced, place.first)
+        taken = await self._insert_incoming(fact, referenced)
         return LoadedTable(
             rows=built.rows,
             written=written - len(taken),
@@ -152,8 +168,18 @@ class RunLoad:
             seconds=_since(started),
         )
 
-    async def _take_orphans(self, fact: Fact, referenced: ReferencedKeys, first: int) -> Sequence[Orphan]:
-        taken = await referenced.take_orphans(self._connection, self._schema, first)
+    async def _insert_incoming(self, fact: Fact, referenced: ReferencedKeys) -> Sequence[Orphan]:
+        """Insert the numbered rows, without the orphans, which a foreign key would refuse; the orphans."""
+        taken = await self._take_orphans(fact, referenced, TEMPORARY, merge.INCOMING, 0)
+        await merge.insert_incoming(self._connection, self._schema, fact)
+        await merge.drop_incoming(self._connection)
+        return taken
+
+    async def _take_orphans(
+        self, fact: Fact, referenced: ReferencedKeys, schema: str, name: str, first: int
+    ) -> Sequence[Orphan]:
+        rows = qualified(schema, name)
+        taken = await referenced.take_orphans(self._connection, self._schema, rows, first)
         if taken:
             await orphans.keep(self._connection, fact, self._manifest, taken)
             known = self._manifest.quarantine.get(fact.name)

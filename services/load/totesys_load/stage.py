@@ -15,6 +15,7 @@ from totesys.logs import logger, metrics
 from totesys.postgres import Connection, connect
 from totesys.schema import Model, load_model
 from totesys_load import ledger
+from totesys_load.acceptance import Accepted
 from totesys_load.run import RunLoad
 from totesys_load.settings import LoadSettings
 from totesys_load.warehouse import WHAT, prepare
@@ -37,6 +38,7 @@ class Load:
     database: str | None = "warehouse"
     unprompted: RunsWakeup | None = DO_UNDONE
     _prepared: bool = False
+    _accepted: Accepted = field(default_factory=Accepted)
     _filling: dict[str, int] = field(default_factory=dict)
 
     async def check(self) -> None:
@@ -59,7 +61,7 @@ class Load:
         """Make sure that the warehouse is as declared: at start, and after whatever went wrong."""
         if not self._prepared:
             async with self._locked(connection):
-                await prepare(connection, self.model, self.settings.warehouse_schema, self._dsn)
+                self._accepted = await prepare(connection, self.model, self.settings.warehouse_schema, self._dsn)
         self._prepared = True
 
     async def _load_undone(self, connection: Connection, lake: UUID) -> None:
@@ -112,7 +114,8 @@ class Load:
         return {**await one.apply_dimensions(), **(await one.replace_facts() if facts else {})}
 
     def _run(self, connection: Connection, manifest: ProcessedManifest, filling: dict[str, int]) -> RunLoad:
-        return RunLoad(self.model, self.settings.warehouse_schema, self.lake, connection, manifest, filling)
+        schema = self.settings.warehouse_schema
+        return RunLoad(self.model, schema, self.lake, connection, manifest, filling, self._accepted)
 
     async def _manifest(self, run: int) -> ProcessedManifest:
         manifest = await self.lake.processed_manifest(run)

@@ -9,6 +9,7 @@ from totesys.postgres import Connection, place
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys_load import ddl
+from totesys_load.acceptance import Accepted
 
 WHAT = "The warehouse"
 
@@ -30,8 +31,8 @@ WHERE n.nspname = ANY ($1::text[])
 """
 
 
-async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -> None:
-    """Create what the warehouse lacks, inside the caller's transaction.
+async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -> Accepted:
+    """Create what the warehouse lacks, inside the caller's transaction; how it is to be written.
 
     Raises WarehouseMismatch that lists every difference, AccessDenied where the role may not create, or
     SettingsError for a schema that the warehouse needs for something else.
@@ -59,6 +60,7 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
             f"{WHAT} at {place(dsn)} does not let this role create its schemas: {error}. "
             "Grant CREATE on the database, or create the warehouse with a role that may."
         ) from error
+    return Accepted()
 
 
 async def read_catalog(connection: Connection, model: Model, schema: str) -> ddl.Catalog:
