@@ -85,3 +85,13 @@ async def test_a_row_that_comes_back_to_what_it_was_before_it_was_an_orphan_is_a
     await pipeline.load.work(RunsWakeup(from_run=1, to_run=4))
     assert await rows(pipeline.warehouse_dsn, shops) == [(1,), (99,), (1,)]
     assert await verified(pipeline.source_dsn, pipeline.warehouse_dsn, MODEL)
+
+
+async def test_an_orphan_that_comes_again_as_it_was_waits_once(pipeline: Pipeline) -> None:
+    await sell(pipeline, (3, 99, 3))
+    await execute(pipeline.source_dsn, "UPDATE sale SET shop_id = 99 WHERE sale_id = 2")
+    for mode in ("changes", "full", "full"):
+        await pipeline.tick(mode)
+    await execute(pipeline.source_dsn, "INSERT INTO shop VALUES (99, 'New', 1, now())")
+    await pipeline.tick()
+    assert sorted(await rows(pipeline.warehouse_dsn, SALES)) == [(1, 10), (2, 20), (2, 20), (3, 3)]

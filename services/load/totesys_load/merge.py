@@ -8,6 +8,8 @@ from totesys_load.ddl import ETL, same_columns
 
 INCOMING = "incoming"
 REFERENCED = "referenced"
+# Above every record id.
+LAST_RECORD_ID = 2**63 - 1
 
 
 def count(status: str) -> int:
@@ -62,35 +64,46 @@ async def upsert_dimension(connection: Connection, schema: str, table: Dimension
 
 async def append_versions(connection: Connection, schema: str, fact: Fact) -> int:
     """Append each incoming row that differs from its key's newest version; how many were written."""
-    target, key, record_id = qualified(schema, fact.name), ident(fact.key), ident(fact.record_id)
     status = await connection.execute(
-        f"INSERT INTO {target} ({column_list(fact.column_names)}) SELECT {column_list(fact.column_names, 'i')} "
-        f"FROM pg_temp.{INCOMING} AS i LEFT JOIN LATERAL ("
-        f"SELECT * FROM {target} AS f WHERE f.{key} = i.{key} ORDER BY f.{record_id} DESC LIMIT 1) AS n ON true "
-        f"WHERE n.{record_id} IS NULL OR NOT {same_columns(fact, 'n', 'i')} OR {_orphan_after(fact)}) ORDER BY i.{key}",
+        f"INSERT INTO {qualified(schema, fact.name)} ({column_list(fact.column_names)}) "
+        f"SELECT {column_list(fact.column_names, 'i')} FROM pg_temp.{INCOMING} AS i {_newest(schema, fact)} "
+        f"WHERE NOT {_is_known(fact)} ORDER BY i.{ident(fact.key)}",
         fact.name,
+        LAST_RECORD_ID,
     )
     return count(status)
 
 
 async def leave_out_known(connection: Connection, schema: str, fact: Fact, first: int) -> int:
     """Remove the incoming rows that do not differ from their key's newest version before `first`; how many are left."""
-    target, key, record_id = qualified(schema, fact.name), ident(fact.key), ident(fact.record_id)
+    key = ident(fact.key)
     await connection.execute(
-        f"DELETE FROM pg_temp.{INCOMING} AS i WHERE EXISTS (SELECT FROM (SELECT * FROM {target} AS f "
-        f"WHERE f.{key} = i.{key} AND f.{record_id} < $2 ORDER BY f.{record_id} DESC LIMIT 1) AS n "
-        f"WHERE {same_columns(fact, 'n', 'i')} AND NOT {_orphan_after(fact)} AND o.record_id < $2))",
+        f"DELETE FROM pg_temp.{INCOMING} AS known USING (SELECT i.{key} FROM pg_temp.{INCOMING} AS i "
+        f"{_newest(schema, fact)} WHERE {_is_known(fact)}) AS same WHERE known.{key} = same.{key}",
         fact.name,
-        first,
+        first - 1,
     )
     return int(await connection.fetchval(f"SELECT count(*) FROM pg_temp.{INCOMING}"))
 
 
-def _orphan_after(fact: Fact) -> str:
-    """SQL that is true where a version after `n`, the newest that is here, waits for its dimension's row."""
+def _newest(schema: str, fact: Fact) -> str:
+    """Joins to an incoming row `i` its key's newest version up to record id $2: `n`, and `o` if an orphan is newer."""
+    key, record_id = ident(fact.key), ident(fact.record_id)
     return (
-        f"EXISTS (SELECT FROM {ETL}.orphan AS o WHERE o.table_name = $1 AND o.id = n.{ident(fact.key)} "
-        f"AND o.record_id > n.{ident(fact.record_id)}"
+        f"LEFT JOIN LATERAL (SELECT * FROM {qualified(schema, fact.name)} AS f WHERE f.{key} = i.{key} "
+        f"AND f.{record_id} <= $2 ORDER BY f.{record_id} DESC LIMIT 1) AS n ON true "
+        f"LEFT JOIN LATERAL (SELECT row FROM {ETL}.orphan WHERE table_name = $1 AND id = i.{key} "
+        f"AND record_id <= $2 AND record_id > coalesce(n.{record_id}, 0) ORDER BY record_id DESC LIMIT 1) AS o ON true"
+    )
+
+
+def _is_known(fact: Fact) -> str:
+    """SQL that is true where the incoming row `i` is as its key's newest version."""
+    names = ", ".join(literal(name) for name in fact.column_names)
+    texts = ", ".join(f"i.{ident(name)}::text" for name in fact.column_names)
+    return (
+        f"CASE WHEN o.row IS NOT NULL THEN o.row = jsonb_object(ARRAY[{names}], ARRAY[{texts}]) "
+        f"ELSE n.{ident(fact.record_id)} IS NOT NULL AND {same_columns(fact, 'n', 'i')} END"
     )
 
 

@@ -27,6 +27,12 @@ async def waiting(connection: Connection) -> set[str]:
     return {row[0] for row in await connection.fetch(f"SELECT DISTINCT table_name FROM {ETL}.orphan")}
 
 
+async def are_between(connection: Connection, fact: str, first: int, last: int) -> bool:
+    """Whether an id from `first` to `last` has an orphan."""
+    query = f"SELECT EXISTS (SELECT FROM {ETL}.orphan WHERE table_name = $1 AND id BETWEEN $2 AND $3)"
+    return bool(await connection.fetchval(query, fact, first, last))
+
+
 async def keep(connection: Connection, fact: Fact, manifest: ProcessedManifest, orphans: Sequence[Orphan]) -> None:
     """Let orphans of the run wait."""
     await connection.executemany(

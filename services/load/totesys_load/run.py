@@ -24,6 +24,7 @@ from totesys_load.acceptance import Accepted
 from totesys_load.copy import TEMPORARY, copy_rows, read_parquet
 from totesys_load.orphans import Orphan
 from totesys_load.quarantine import ReferencedKeys, orphans_parquet
+from totesys_load.unseen import Unseen
 
 log = logger("totesys.load.run")
 
@@ -51,7 +52,7 @@ class RunLoad:
         self._lake = lake
         self._connection = connection
         self._manifest = manifest
-        self._filling = filling
+        self._unseen = Unseen(connection, schema, manifest, filling)
         self._again = False
         self._accepted = accepted
         self._parts: AsyncGenerator[pa.Table, None]
@@ -95,7 +96,7 @@ class RunLoad:
 
     async def _upsert(self, dimension: Dimension, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
-        unseen = await self._is_filling(dimension) or await self._is_new(dimension, built)
+        unseen = await self._unseen.of_dimension(dimension, built)
         if unseen and self._accepted.straight(dimension):
             await self._copy(self._schema, dimension.name, dimension, built)
             written = built.rows
@@ -135,7 +136,7 @@ class RunLoad:
         )
 
     async def _append_versions(self, fact: Fact, built: BuiltTable, referenced: ReferencedKeys) -> int:
-        if await self._is_new_extraction(fact) or await self._is_new(fact, built):
+        if await self._unseen.of_fact(fact, built):
             await self._copy(self._schema, fact.name, fact, built, referenced)
             return built.rows
         await self._copy_incoming(fact, built, referenced)
@@ -215,33 +216,6 @@ class RunLoad:
             before = loaded.get(table.name, LoadedTable(rows=0, written=0, seconds=0))
             seconds = round(before.seconds + _since(started), 6)
             loaded[table.name] = before.model_copy(update={"deleted": deleted, "seconds": seconds})
-
-    async def _is_new(self, table: WarehouseTable, built: BuiltTable) -> bool:
-        """Whether the table has no row of the run's keys, so that all may be appended unseen."""
-        if built.first_key is None or built.last_key is None:
-            return False
-        if await deletions.has_deleted_between(self._connection, table, built.first_key, built.last_key):
-            return False
-        return not await merge.has_key_between(self._connection, self._schema, table, built.first_key, built.last_key)
-
-    async def _is_filling(self, dimension: Dimension) -> bool:
-        """Whether all the dimension's rows are of this run's extraction: a row is in one run of an extraction only."""
-        if not await merge.has_rows(self._connection, self._schema, dimension):
-            self._filling[dimension.name] = self._manifest.extraction
-        filled_by_this = self._filling.get(dimension.name) == self._manifest.extraction
-        return (
-            filled_by_this
-            and bool(dimension.sources)
-            and not await ledger.written_by_other_extractions(self._connection, self._manifest, dimension.name)
-        )
-
-    async def _is_new_extraction(self, fact: Fact) -> bool:
-        """Whether all the fact's rows are of this run's extraction, whose runs have no key in common."""
-        if await ledger.written_by_other_extractions(self._connection, self._manifest, fact.name):
-            return False
-        least = await merge.least_record_id(self._connection, self._schema, fact)
-        first = await ledger.first_record_id(self._connection, self._manifest, fact.name)
-        return least is None or (first is not None and least >= first)
 
     async def _copy_incoming(
         self, table: WarehouseTable, built: BuiltTable, referenced: ReferencedKeys | None = None
