@@ -7,7 +7,7 @@ RUN := $(UV) run --no-sync
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-compose faults lint template bench
+.PHONY: help setup demo test test-postgres test-compose faults lint template docs bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: setup ## ruff and mypy
 
 template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra.app
+
+docs: setup ## the data dictionary docs/warehouse.md, made anew from the declarations
+	@$(RUN) totesys dictionary --output docs/warehouse.md
 
 bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full
 	@$(UV) sync --locked --quiet --group bench

@@ -102,6 +102,22 @@ def verify(
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def dictionary(
+    model: ModelName = DEFAULT_MODEL,
+    output: Annotated[Path | None, typer.Option(help="file to write; printed if not given")] = None,
+) -> None:
+    """What each table and column of the warehouse says, as Markdown: the data dictionary."""
+    from totesys.schema import load_model
+    from totesys_cli.dictionary import to_markdown
+
+    page = to_markdown(load_model(model))
+    if output:
+        output.write_text(page, encoding="utf-8")
+    else:
+        print(page, end="")
+
+
 def main() -> None:
     """Run the command; an error is one sentence, without a traceback."""
     try:

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TypeVar
 
 from totesys.errors import ModelError
-from totesys.table import Capture, Dimension, Fact, SourceTable, Table, WarehouseTable
+from totesys.table import Capture, Column, Dimension, Fact, SourceTable, Table, WarehouseTable
 
 CONFORMED = "conformed"
 
@@ -87,6 +87,15 @@ class Model:
     def needed_with(self, changed: set[str]) -> set[str]:
         """The snapshot tables that a run must hold when these have changed: a join needs all its sides."""
         return {name for table in self.built_from(changed) for name in table.sources}
+
+    def source_columns(self, table: WarehouseTable, column: Column) -> tuple[str, ...]:
+        """The source columns that a warehouse column is made of, as `table.column`: those that it names, or the one
+        of its own name in the first source that has one.
+        """
+        if column.source:
+            return tuple(name.strip() for name in column.source.split(","))
+        same = (name for name in table.sources if column.name in self.source(name).column_names)
+        return tuple(f"{name}.{column.name}" for name in same)[:1]
 
     @cached_property
     def extraction_order(self) -> tuple[SourceTable, ...]:

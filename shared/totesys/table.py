@@ -25,8 +25,9 @@ class Capture(StrEnum):
 class Column:
     """A column. `references` names the table whose key it holds.
 
-    `meaning` and `source` (the source columns it is made of, as `table.column`) tell analysts of a warehouse column;
-    `unique`, `default` and `on_delete` only make a source database.
+    `meaning` and `source` tell analysts of a warehouse column: what it says, and the source columns that it is made
+    of, as `table.column` with commas between, where it has not the name of one. `unique`, `default` and `on_delete`
+    only make a source database.
     """
 
     name: str
@@ -80,7 +81,7 @@ BuildFromReferences: TypeAlias = "Callable[[pl.Series, date], pl.LazyFrame]"
 
 @dataclass(frozen=True)
 class WarehouseTable(Table):
-    """A table of the warehouse.
+    """A table of the warehouse; `meaning` says what one row of it is.
 
     `oracle` is SQL over the source, written apart from `build`, that gives the declared columns as they should
     now be. Verification compares the two. A row in which it gives NULL for a required column is one that
@@ -90,6 +91,12 @@ class WarehouseTable(Table):
     sources: tuple[str, ...] = ()
     build: Build | None = None
     oracle: str = ""
+    meaning: str = ""
+
+    @property
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The columns as the warehouse has them."""
+        return self.columns
 
 
 @dataclass(frozen=True)
@@ -122,4 +129,9 @@ class Fact(WarehouseTable):
 
     @property
     def record_id_column(self) -> Column:
-        return Column(self.record_id, BIGINT)
+        meaning = f"Number of this version; a later version of the same {self.key} has a greater one"
+        return Column(self.record_id, BIGINT, meaning=meaning)
+
+    @property
+    def stored_columns(self) -> tuple[Column, ...]:
+        return (self.record_id_column, *self.columns)

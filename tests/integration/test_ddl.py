@@ -1,5 +1,6 @@
 """The warehouse's DDL: what it makes is what the declarations say, and making it again harms nothing."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 
 import asyncpg
@@ -10,6 +11,7 @@ from totesys.model import MODEL
 from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys.table import Fact
+from totesys_cli.dictionary import to_markdown
 from totesys_load import ddl
 from totesys_load.warehouse import prepare, read_catalog
 
@@ -58,6 +60,31 @@ async def test_every_table_has_its_key_and_every_star_its_views(warehouse: Conne
     assert {row["name"]: row["key"] for row in keys} == {
         f"{SCHEMA}.{t.name}": f"PRIMARY KEY ({t.record_id if isinstance(t, Fact) else t.key})" for t in MODEL.tables
     }
+
+
+async def test_the_database_says_what_each_table_and_column_means(warehouse: Connection) -> None:
+    await prepared(warehouse, MODEL)
+    comments = await warehouse.fetch(
+        "SELECT c.relname AS name, objsubid AS place, description FROM pg_description "
+        "JOIN pg_class c ON c.oid = objoid AND c.tableoid = classoid "
+        "WHERE relkind = 'r' AND relnamespace = $1::text::regnamespace",
+        SCHEMA,
+    )
+    meanings = {(t.name, place): c.meaning for t in MODEL.tables for place, c in enumerate(t.stored_columns, 1)}
+    assert {(row["name"], row["place"]): row["description"] for row in comments} == meanings | {
+        (table.name, 0): table.meaning for table in MODEL.tables
+    }
+
+
+@pytest.mark.parametrize("model", [MODEL, shops.MODEL], ids=lambda model: str(model.name))
+async def test_the_examples_of_the_data_dictionary_can_be_asked(warehouse: Connection, model: Model) -> None:
+    await prepared(warehouse, model)
+    examples = [
+        text for text in re.findall(r"```sql\n(.*?)```", to_markdown(model), re.DOTALL) if "_as_of(" not in text
+    ]
+    assert examples
+    for example in examples:
+        await warehouse.fetch(example)
 
 
 async def test_a_view_or_a_table_that_went_missing_is_made_again(warehouse: Connection) -> None:

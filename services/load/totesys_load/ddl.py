@@ -63,13 +63,13 @@ def create_table(schema: str, table: WarehouseTable) -> str:
     columns = [_definition(column) for column in table.columns]
     if not isinstance(table, Fact):
         columns.append(f"PRIMARY KEY ({ident(table.key)})")
-        return _create(schema, table, columns)
+        return _create(schema, table, columns) + _comments(schema, table)
     record_id = f"{ident(table.record_id)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
     newest = (
         f"CREATE INDEX {ident(f'{table.name}_versions')} ON {qualified(schema, table.name)} "
         f"({ident(table.key)}, {ident(table.record_id)} DESC);"
     )
-    return _create(schema, table, [record_id, *columns]) + newest
+    return _create(schema, table, [record_id, *columns]) + newest + _comments(schema, table)
 
 
 def _create(schema: str, table: WarehouseTable, definitions: Iterable[str]) -> str:
@@ -78,6 +78,15 @@ def _create(schema: str, table: WarehouseTable, definitions: Iterable[str]) -> s
 
 def _definition(column: Column) -> str:
     return f"{ident(column.name)} {column.type.postgres}{'' if column.nullable else ' NOT NULL'}"
+
+
+def _comments(schema: str, table: WarehouseTable) -> str:
+    """What the table and its columns mean, for whoever looks with a tool of their own."""
+    name = qualified(schema, table.name)
+    meanings = {f"TABLE {name}": table.meaning} | {
+        f"COLUMN {name}.{ident(column.name)}": column.meaning for column in table.stored_columns
+    }
+    return "".join(f"COMMENT ON {what} IS {literal(meaning)};\n" for what, meaning in meanings.items() if meaning)
 
 
 def create_current_view(schema: str, fact: Fact) -> str:
@@ -138,8 +147,9 @@ def create_star_view(schema: str, star: str, relation: str) -> str:
 
 def expected_columns(table: WarehouseTable) -> tuple[CatalogColumn, ...]:
     """The columns as the catalog should show them."""
-    declared = (*((table.record_id_column,) if isinstance(table, Fact) else ()), *table.columns)
-    return tuple(CatalogColumn(column.name, column.type.postgres, not column.nullable) for column in declared)
+    return tuple(
+        CatalogColumn(column.name, column.type.postgres, not column.nullable) for column in table.stored_columns
+    )
 
 
 def differences(model: Model, catalog: Catalog) -> list[str]:

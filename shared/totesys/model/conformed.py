@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 FIRST_DAY = date(2020, 1, 1)
 CURRENCY_NAMES = {currency.code: currency.currency_name for currency in Currency}
 ADDRESS_PARTS = (
-    Column("address_line_1", TEXT),
-    Column("address_line_2", TEXT, nullable=True),
-    Column("district", TEXT, nullable=True),
-    Column("city", TEXT),
-    Column("postal_code", TEXT),
-    Column("country", TEXT),
+    Column("address_line_1", TEXT, meaning="First line of the address"),
+    Column("address_line_2", TEXT, nullable=True, meaning="Second line of the address"),
+    Column("district", TEXT, nullable=True, meaning="District of the address"),
+    Column("city", TEXT, meaning="City of the address"),
+    Column("postal_code", TEXT, meaning="Postal code of the address"),
+    Column("country", TEXT, meaning="Country of the address"),
 )
 LEGAL = "counterparty_legal"
 
@@ -47,16 +48,17 @@ def build_dim_date(referenced: pl.Series, as_of: date) -> pl.LazyFrame:
 
 DIM_DATE = Dimension(
     "dim_date",
+    meaning=f"A day: each from {FIRST_DAY} to the end of next year, and each other one that a fact refers to",
     key="date_id",
     columns=(
-        Column("date_id", DATE),
-        Column("year", INTEGER),
-        Column("month", INTEGER),
-        Column("day", INTEGER),
-        Column("day_of_week", INTEGER),
-        Column("day_name", TEXT),
-        Column("month_name", TEXT),
-        Column("quarter", INTEGER),
+        Column("date_id", DATE, meaning="The day"),
+        Column("year", INTEGER, meaning="Year"),
+        Column("month", INTEGER, meaning="Month of the year, 1 to 12"),
+        Column("day", INTEGER, meaning="Day of the month, 1 to 31"),
+        Column("day_of_week", INTEGER, meaning="Day of the week, 1 (Monday) to 7 (Sunday)"),
+        Column("day_name", TEXT, meaning="English name of the day of the week"),
+        Column("month_name", TEXT, meaning="English name of the month"),
+        Column("quarter", INTEGER, meaning="Quarter of the calendar year, 1 to 4"),
     ),
     build_from_references=build_dim_date,
     oracle=f"""
@@ -76,14 +78,15 @@ def build_dim_staff(staff: pl.LazyFrame, department: pl.LazyFrame) -> pl.LazyFra
 
 DIM_STAFF = Dimension(
     "dim_staff",
+    meaning="A member of staff, with the department",
     key="staff_id",
     columns=(
-        Column("staff_id", INTEGER),
-        Column("first_name", TEXT),
-        Column("last_name", TEXT),
-        Column("department_name", TEXT),
-        Column("location", TEXT),
-        Column("email_address", TEXT),
+        Column("staff_id", INTEGER, meaning="The member of staff"),
+        Column("first_name", TEXT, meaning="First name"),
+        Column("last_name", TEXT, meaning="Last name"),
+        Column("department_name", TEXT, meaning="Name of the department"),
+        Column("location", TEXT, meaning="Where the department is; Unknown where the source does not say"),
+        Column("email_address", TEXT, meaning="E-mail address"),
     ),
     sources=(STAFF.name, DEPARTMENT.name),
     build=build_dim_staff,
@@ -100,8 +103,13 @@ def build_dim_location(address: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_LOCATION = Dimension(
     "dim_location",
+    meaning="An address, such as goods are delivered to",
     key="location_id",
-    columns=(Column("location_id", INTEGER), *ADDRESS_PARTS, Column("phone", TEXT)),
+    columns=(
+        Column("location_id", INTEGER, meaning="The address", source="address.address_id"),
+        *ADDRESS_PARTS,
+        Column("phone", TEXT, meaning="Phone number at the address"),
+    ),
     sources=(ADDRESS.name,),
     build=build_dim_location,
     oracle="""
@@ -122,11 +130,17 @@ _names = ", ".join(f"('{code}', '{name.replace(chr(39), chr(39) * 2)}')" for cod
 
 DIM_CURRENCY = Dimension(
     "dim_currency",
+    meaning="A currency",
     key="currency_id",
     columns=(
-        Column("currency_id", INTEGER),
-        Column("currency_code", varchar(3)),
-        Column("currency_name", TEXT),
+        Column("currency_id", INTEGER, meaning="The currency"),
+        Column("currency_code", varchar(3), meaning="Code of the currency (ISO 4217), such as GBP"),
+        Column(
+            "currency_name",
+            TEXT,
+            meaning="English name that ISO 4217 has for the code; Unknown where it has none",
+            source="currency.currency_code",
+        ),
     ),
     sources=(CURRENCY.name,),
     build=build_dim_currency,
@@ -147,12 +161,23 @@ def build_dim_counterparty(counterparty: pl.LazyFrame, address: pl.LazyFrame) ->
 
 DIM_COUNTERPARTY = Dimension(
     "dim_counterparty",
+    meaning="A company that is sold to or bought from, with its legal address",
     key="counterparty_id",
     columns=(
-        Column("counterparty_id", INTEGER),
-        Column(f"{LEGAL}_name", TEXT),
-        *(Column(f"{LEGAL}_{column.name}", TEXT, column.nullable) for column in ADDRESS_PARTS),
-        Column(f"{LEGAL}_phone_number", TEXT),
+        Column("counterparty_id", INTEGER, meaning="The counterparty"),
+        Column(f"{LEGAL}_name", TEXT, meaning="Legal name"),
+        *(
+            replace(
+                column,
+                name=f"{LEGAL}_{column.name}",
+                meaning=column.meaning.replace("the address", "the legal address"),
+                source=f"{ADDRESS.name}.{column.name}",
+            )
+            for column in ADDRESS_PARTS
+        ),
+        Column(
+            f"{LEGAL}_phone_number", TEXT, meaning="Phone number at the legal address", source=f"{ADDRESS.name}.phone"
+        ),
     ),
     sources=(COUNTERPARTY.name, ADDRESS.name),
     build=build_dim_counterparty,

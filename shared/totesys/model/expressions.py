@@ -1,26 +1,52 @@
-"""Expressions that several warehouse tables share, each in Polars for the build and in SQL for the oracle."""
+"""Columns and expressions that several warehouse tables share; expressions in Polars and, for the oracle, in SQL."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from totesys.table import Column
-from totesys.types import DATE, TIME
+from totesys.table import Column, SourceTable
+from totesys.types import DATE, INTEGER, TIME
 
 if TYPE_CHECKING:
     import polars as pl
 
-MOMENTS = (
-    Column("created_date", DATE, references="dim_date"),
-    Column("created_time", TIME),
-    Column("last_updated_date", DATE, references="dim_date"),
-    Column("last_updated_time", TIME),
+AGREED_DELIVERY_DATE = Column(
+    "agreed_delivery_date", DATE, references="dim_date", meaning="Day that was agreed for the delivery"
+)
+AGREED_PAYMENT_DATE = Column(
+    "agreed_payment_date", DATE, references="dim_date", meaning="Day that was agreed for the payment"
+)
+AGREED_DELIVERY_LOCATION = Column(
+    "agreed_delivery_location_id",
+    INTEGER,
+    references="dim_location",
+    meaning="Address that was agreed for the delivery",
 )
 
 MOMENTS_ORACLE = """
     created_at::date AS created_date, created_at::time(3) AS created_time,
     last_updated::date AS last_updated_date, last_updated::time(3) AS last_updated_time"""
+
+
+def moment_columns(source: SourceTable, what: str) -> tuple[Column, ...]:
+    """The columns that `moments` makes of `source`, whose row is `what`."""
+    created, updated = f"{source.name}.created_at", f"{source.name}.last_updated"
+    time = "Time of that day, to the millisecond, by the clock of totesys"
+    return (
+        Column(
+            "created_date", DATE, references="dim_date", meaning=f"Day on which the {what} was created", source=created
+        ),
+        Column("created_time", TIME, meaning=time, source=created),
+        Column(
+            "last_updated_date",
+            DATE,
+            references="dim_date",
+            meaning=f"Day of the last update of the {what}, as totesys has it",
+            source=updated,
+        ),
+        Column("last_updated_time", TIME, meaning=time, source=updated),
+    )
 
 
 def moments() -> Sequence[pl.Expr]:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from totesys.model.expressions import MOMENTS, MOMENTS_ORACLE, iso_date, iso_date_oracle, moments
-from totesys.model.source import MONEY, PAYMENT, PAYMENT_TYPE, TRANSACTION
+from totesys.model.expressions import MOMENTS_ORACLE, iso_date, iso_date_oracle, moment_columns, moments
+from totesys.model.source import (
+    MONEY,
+    PAYMENT,
+    PAYMENT_TYPE,
+    PAYMENT_TYPE_NAME,
+    TRANSACTION,
+    TRANSACTION_TYPE,
+)
 from totesys.table import Column, Dimension, Fact
 from totesys.types import BOOLEAN, DATE, INTEGER, TEXT
 
@@ -19,19 +26,25 @@ def build_fact_payment(payment: pl.LazyFrame) -> pl.LazyFrame:
 
 FACT_PAYMENT = Fact(
     "fact_payment",
+    meaning="A version of a payment, made or still due, for one transaction",
     star="payments",
     record_id="payment_record_id",
     key="payment_id",
     columns=(
-        Column("payment_id", INTEGER),
-        *MOMENTS,
-        Column("transaction_id", INTEGER, references="dim_transaction"),
-        Column("counterparty_id", INTEGER, references="dim_counterparty"),
-        Column("payment_amount", MONEY),
-        Column("currency_id", INTEGER, references="dim_currency"),
-        Column("payment_type_id", INTEGER, references="dim_payment_type"),
-        Column("paid", BOOLEAN),
-        Column("payment_date", DATE, references="dim_date"),
+        Column("payment_id", INTEGER, meaning="The payment; the same in all its versions"),
+        *moment_columns(PAYMENT, "payment"),
+        Column("transaction_id", INTEGER, references="dim_transaction", meaning="Transaction that it is for"),
+        Column("counterparty_id", INTEGER, references="dim_counterparty", meaning="Who pays or is paid"),
+        Column("payment_amount", MONEY, meaning="Amount, in the payment's currency"),
+        Column("currency_id", INTEGER, references="dim_currency", meaning="The payment's currency"),
+        Column("payment_type_id", INTEGER, references="dim_payment_type", meaning="Which way the money goes, and why"),
+        Column("paid", BOOLEAN, meaning="Whether it has been paid"),
+        Column(
+            "payment_date",
+            DATE,
+            references="dim_date",
+            meaning="Day of the payment; while it is not paid, the day it is due",
+        ),
     ),
     sources=(PAYMENT.name,),
     build=build_fact_payment,
@@ -48,12 +61,23 @@ def build_dim_transaction(transaction: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_TRANSACTION = Dimension(
     "dim_transaction",
+    meaning="A transaction: the sale or the purchase that a payment is for",
     key="transaction_id",
     columns=(
-        Column("transaction_id", INTEGER),
-        Column("transaction_type", TEXT),
-        Column("sales_order_id", INTEGER, nullable=True),
-        Column("purchase_order_id", INTEGER, nullable=True),
+        Column("transaction_id", INTEGER, meaning="The transaction"),
+        Column("transaction_type", TEXT, meaning=f"One of {', '.join(TRANSACTION_TYPE.values)}"),
+        Column(
+            "sales_order_id",
+            INTEGER,
+            nullable=True,
+            meaning="The sales order of a sale; NULL of a purchase, and where the order was deleted",
+        ),
+        Column(
+            "purchase_order_id",
+            INTEGER,
+            nullable=True,
+            meaning="The purchase order of a purchase; NULL of a sale, and where the order was deleted",
+        ),
     ),
     sources=(TRANSACTION.name,),
     build=build_dim_transaction,
@@ -69,8 +93,12 @@ def build_dim_payment_type(payment_type: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_PAYMENT_TYPE = Dimension(
     "dim_payment_type",
+    meaning="A kind of payment",
     key="payment_type_id",
-    columns=(Column("payment_type_id", INTEGER), Column("payment_type_name", TEXT)),
+    columns=(
+        Column("payment_type_id", INTEGER, meaning="The kind of payment"),
+        Column("payment_type_name", TEXT, meaning=f"One of {', '.join(PAYMENT_TYPE_NAME.values)}"),
+    ),
     sources=(PAYMENT_TYPE.name,),
     build=build_dim_payment_type,
     oracle="SELECT payment_type_id, payment_type_name::text AS payment_type_name FROM payment_type",

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from totesys.model.expressions import MOMENTS, MOMENTS_ORACLE, iso_date, iso_date_oracle, moments
+from totesys.model.expressions import (
+    AGREED_DELIVERY_DATE,
+    AGREED_DELIVERY_LOCATION,
+    AGREED_PAYMENT_DATE,
+    MOMENTS_ORACLE,
+    iso_date,
+    iso_date_oracle,
+    moment_columns,
+    moments,
+)
 from totesys.model.source import MONEY, PURCHASE_ORDER
 from totesys.table import Column, Fact
-from totesys.types import DATE, INTEGER, TEXT
+from totesys.types import INTEGER, TEXT
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,21 +28,22 @@ def build_fact_purchase_order(purchase_order: pl.LazyFrame) -> pl.LazyFrame:
 
 FACT_PURCHASE_ORDER = Fact(
     "fact_purchase_order",
+    meaning="A version of a purchase order: a quantity of one item, bought from a counterparty",
     star="purchases",
     record_id="purchase_record_id",
     key="purchase_order_id",
     columns=(
-        Column("purchase_order_id", INTEGER),
-        *MOMENTS,
-        Column("staff_id", INTEGER, references="dim_staff"),
-        Column("counterparty_id", INTEGER, references="dim_counterparty"),
-        Column("item_code", TEXT),
-        Column("item_quantity", INTEGER),
-        Column("item_unit_price", MONEY),
-        Column("currency_id", INTEGER, references="dim_currency"),
-        Column("agreed_delivery_date", DATE, references="dim_date"),
-        Column("agreed_payment_date", DATE, references="dim_date"),
-        Column("agreed_delivery_location_id", INTEGER, references="dim_location"),
+        Column("purchase_order_id", INTEGER, meaning="The purchase order; the same in all its versions"),
+        *moment_columns(PURCHASE_ORDER, "order"),
+        Column("staff_id", INTEGER, references="dim_staff", meaning="Member of staff who made the purchase"),
+        Column("counterparty_id", INTEGER, references="dim_counterparty", meaning="Who sells"),
+        Column("item_code", TEXT, meaning="Code of the item that is bought"),
+        Column("item_quantity", INTEGER, meaning="Number of items bought"),
+        Column("item_unit_price", MONEY, meaning="Price of one item, in the order's currency"),
+        Column("currency_id", INTEGER, references="dim_currency", meaning="The order's currency"),
+        AGREED_DELIVERY_DATE,
+        AGREED_PAYMENT_DATE,
+        AGREED_DELIVERY_LOCATION,
     ),
     sources=(PURCHASE_ORDER.name,),
     build=build_fact_purchase_order,

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from totesys.model.expressions import MOMENTS, MOMENTS_ORACLE, iso_date, iso_date_oracle, moments
+from totesys.model.expressions import (
+    AGREED_DELIVERY_DATE,
+    AGREED_DELIVERY_LOCATION,
+    AGREED_PAYMENT_DATE,
+    MOMENTS_ORACLE,
+    iso_date,
+    iso_date_oracle,
+    moment_columns,
+    moments,
+)
 from totesys.model.source import DESIGN, MONEY, SALES_ORDER
 from totesys.table import Column, Dimension, Fact
-from totesys.types import DATE, INTEGER, TEXT
+from totesys.types import INTEGER, TEXT
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,21 +33,28 @@ def build_fact_sales_order(sales_order: pl.LazyFrame) -> pl.LazyFrame:
 
 FACT_SALES_ORDER = Fact(
     "fact_sales_order",
+    meaning="A version of a sales order: units of one design, sold to a counterparty",
     star="sales",
     record_id="sales_record_id",
     key="sales_order_id",
     columns=(
-        Column("sales_order_id", INTEGER),
-        *MOMENTS,
-        Column("sales_staff_id", INTEGER, references="dim_staff"),
-        Column("counterparty_id", INTEGER, references="dim_counterparty"),
-        Column("units_sold", INTEGER),
-        Column("unit_price", MONEY),
-        Column("currency_id", INTEGER, references="dim_currency"),
-        Column("design_id", INTEGER, references="dim_design"),
-        Column("agreed_payment_date", DATE, references="dim_date"),
-        Column("agreed_delivery_date", DATE, references="dim_date"),
-        Column("agreed_delivery_location_id", INTEGER, references="dim_location"),
+        Column("sales_order_id", INTEGER, meaning="The sales order; the same in all its versions"),
+        *moment_columns(SALES_ORDER, "order"),
+        Column(
+            "sales_staff_id",
+            INTEGER,
+            references="dim_staff",
+            meaning="Member of staff who made the sale",
+            source="sales_order.staff_id",
+        ),
+        Column("counterparty_id", INTEGER, references="dim_counterparty", meaning="Who buys"),
+        Column("units_sold", INTEGER, meaning="Number of units sold"),
+        Column("unit_price", MONEY, meaning="Price of one unit, in the order's currency"),
+        Column("currency_id", INTEGER, references="dim_currency", meaning="The order's currency"),
+        Column("design_id", INTEGER, references="dim_design", meaning="Design of the units"),
+        AGREED_PAYMENT_DATE,
+        AGREED_DELIVERY_DATE,
+        AGREED_DELIVERY_LOCATION,
     ),
     sources=(SALES_ORDER.name,),
     build=build_fact_sales_order,
@@ -56,12 +72,13 @@ def build_dim_design(design: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_DESIGN = Dimension(
     "dim_design",
+    meaning="A design of the goods",
     key="design_id",
     columns=(
-        Column("design_id", INTEGER),
-        Column("design_name", TEXT),
-        Column("file_location", TEXT),
-        Column("file_name", TEXT),
+        Column("design_id", INTEGER, meaning="The design"),
+        Column("design_name", TEXT, meaning="Name of the design; several designs may have the same"),
+        Column("file_location", TEXT, meaning="Folder of the design's file"),
+        Column("file_name", TEXT, meaning="Name of the design's file in that folder"),
     ),
     sources=(DESIGN.name,),
     build=build_dim_design,
