@@ -12,9 +12,8 @@ from totesys.model import MODEL
 from totesys.postgres import connect
 from totesys.sql import ident
 from totesys.table import WarehouseTable
+from totesys.verify import equal, verify
 from totesys_cli.local.postgres import PostgresServer
-from totesys_cli.verify.comparison import equal
-from totesys_cli.verify.verification import verify
 
 SOURCE = "source"
 # Whether a commit waits for the disk.

@@ -11,8 +11,8 @@ from totesys.model.simulation import fill
 from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys.sql import ident
+from totesys.verify import equal, verify
 from totesys_cli.source_database import create_source
-from totesys_cli.verify import equal, verify
 
 LONGEST_WAIT = 120.0
 

@@ -10,6 +10,8 @@ from totesys.errors import ModelError
 from totesys.table import Capture, Column, Dimension, Fact, SourceTable, Table, WarehouseTable
 
 CONFORMED = "conformed"
+# The schema of the warehouse that holds the ledger.
+ETL = "etl"
 
 T = TypeVar("T", bound=Table)
 

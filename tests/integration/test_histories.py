@@ -20,9 +20,9 @@ from totesys.events import ExtractWakeup, RunsWakeup
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
 from totesys.postgres import connect
+from totesys.verify import equal, verify
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
-from totesys_cli.verify import equal, verify
 from totesys_load.stage import Load
 
 SEEDS = [f"20261122-{number}" for number in range(6 * TIMES)]

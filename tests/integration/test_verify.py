@@ -12,8 +12,9 @@ from totesys.model.simulation import fill
 from totesys.postgres import Connection, connect
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Fact, WarehouseTable
+from totesys.verify import Sample, TableComparison, UnequalRow, Verdict, Verification, equal, verify
 from totesys_cli.source_database import create_source
-from totesys_cli.verify import Sample, TableComparison, equal, to_json, to_table, verify
+from totesys_cli.verify.render import to_json, to_table
 
 SEED = 20261122
 SCHEMA = "warehouse"
@@ -80,6 +81,16 @@ async def execute(dsn: str, *statements: str) -> None:
             await connection.execute(statement)
 
 
+def version_of_payment_1(changes: str) -> str:
+    """A statement that adds a version with a few other values, the newest unless they give its record id."""
+    return f"""
+        INSERT INTO warehouse.fact_payment
+        SELECT (jsonb_populate_record(NULL::warehouse.fact_payment, to_jsonb(version)
+                || jsonb_build_object('payment_record_id', nextval('warehouse.fact_payment_payment_record_id_seq'))
+                || '{changes}')).*
+        FROM warehouse.fact_payment AS version WHERE payment_id = 1"""
+
+
 async def compared(dsn: str) -> dict[str, TableComparison]:
     return {comparison.table: comparison for comparison in await verify(dsn, dsn, MODEL)}
 
@@ -96,6 +107,7 @@ async def test_a_warehouse_as_the_oracles_want_it_is_equal(dsn: str) -> None:
         for comparison in comparisons:
             rows = await connection.fetchval(f"SELECT count(*) FROM {qualified(SCHEMA, comparison.table)}")
             assert comparison == TableComparison(comparison.table, compared=rows, equal=rows)
+    assert (comparisons.baseline, comparisons.reason) == (None, "the warehouse has no ledger")
 
 
 @pytest.mark.parametrize("kind", CHANGES)
@@ -140,13 +152,7 @@ async def test_missing_extra_and_doubled_rows_are_found(dsn: str) -> None:
 
 
 async def test_only_the_current_version_of_a_fact_counts(dsn: str) -> None:
-    await execute(
-        dsn,
-        """INSERT INTO warehouse.fact_payment
-           SELECT (jsonb_populate_record(NULL::warehouse.fact_payment,
-                   to_jsonb(version) || '{"payment_amount": 0.01, "payment_record_id": -1}')).*
-           FROM warehouse.fact_payment AS version WHERE payment_id = 1""",
-    )
+    await execute(dsn, version_of_payment_1('{"payment_amount": 0.01, "payment_record_id": -1}'))
     assert not unequal(await compared(dsn))
 
 
@@ -162,28 +168,32 @@ async def test_a_row_that_cannot_become_a_warehouse_row_is_counted_apart(dsn: st
     assert comparisons["fact_sales_order"].quarantined == 2
 
 
-async def test_a_date_is_expected_where_a_fact_refers_to_it(dsn: str) -> None:
-    await execute(dsn, "UPDATE payment SET payment_date = '2055-05-05' WHERE payment_id = 1")
-    assert unequal(await compared(dsn))["dim_date"].samples == (Sample("2055-05-05", "date_id", "2055-05-05", None),)
-
-
-async def test_a_date_that_only_an_older_version_refers_to_is_not_extra(dsn: str) -> None:
+async def test_a_missing_or_wrong_date_is_found_whether_a_fact_refers_to_it_or_not(dsn: str) -> None:
     await execute(
         dsn,
-        """INSERT INTO warehouse.dim_date
-           SELECT date '2055-05-05', year, month, day, day_of_week, day_name, month_name, quarter
-           FROM warehouse.dim_date LIMIT 1""",
+        version_of_payment_1('{"payment_date": "2055-05-05"}'),
+        "DELETE FROM warehouse.dim_date WHERE date_id = '2020-02-29'",
+        "UPDATE warehouse.dim_date SET quarter = 5 WHERE date_id = '2020-03-01'",
+        "UPDATE payment SET payment_date = '2055-05-05' WHERE payment_id = 1",
     )
     found = unequal(await compared(dsn))
-    assert found["dim_date"].samples == (Sample("2055-05-05", "date_id", None, "2055-05-05"),)
+    assert list(found) == ["dim_date"]
+    assert found["dim_date"].wrong == (
+        UnequalRow("2020-02-29", Verdict.MISSING, ("date_id",)),
+        UnequalRow("2020-03-01", Verdict.DIFFERING, ("quarter",)),
+        UnequalRow("2055-05-05", Verdict.MISSING, ("date_id",)),
+    )
+    assert found["dim_date"].samples[0] == Sample("2020-02-29", "date_id", "2020-02-29", None)
+
+
+async def test_a_date_that_nothing_refers_to_may_be_there_if_it_is_right(dsn: str) -> None:
     await execute(
         dsn,
-        """INSERT INTO warehouse.fact_payment
-           SELECT (jsonb_populate_record(NULL::warehouse.fact_payment,
-                   to_jsonb(version) || '{"payment_date": "2055-05-05", "payment_record_id": -1}')).*
-           FROM warehouse.fact_payment AS version WHERE payment_id = 1""",
+        "INSERT INTO warehouse.dim_date VALUES ('2055-05-05', 2055, 5, 5, 3, 'Wednesday', 'May', 2)",
+        "INSERT INTO warehouse.dim_date VALUES ('2055-05-06', 2055, 5, 6, 3, 'Thursday', 'May', 2)",
     )
-    assert not unequal(await compared(dsn))
+    found = unequal(await compared(dsn))
+    assert found["dim_date"].samples == (Sample("2055-05-06", "day_of_week", "4", "3"),)
 
 
 async def test_keys_far_apart_are_compared_all_the_same(dsn: str) -> None:
@@ -220,15 +230,16 @@ async def test_a_database_that_does_not_answer_is_named(dsn: str) -> None:
 def test_the_result_is_shown_to_people_and_to_programs() -> None:
     right = TableComparison("dim_right", compared=1_000, equal=1_000)
     wrong = TableComparison("fact_wrong", 2, 1, 1, quarantined=3, samples=(Sample("7", "price", "1.10", None),))
+    found = Verification(None, "the warehouse has no ledger", (right, wrong))
     console = Console(width=80, record=True, file=None, quiet=False, color_system=None)
     with console.capture() as shown:
-        console.print(to_table([right, wrong]))
+        console.print(to_table(found))
     assert "1 of 1,002 rows" in shown.get()
     assert 'fact_wrong 7, price: expected "1.10", found NULL' in shown.get()
     assert max(map(len, shown.get().splitlines())) <= 80
-    document = json.loads(to_json([right, wrong]))
+    document = json.loads(to_json(found))
     assert document["equal"] is False
     assert document["tables"][1]["samples"] == [{"key": "7", "column": "price", "expected": "1.10", "found": None}]
     with console.capture() as shown:
-        console.print(to_table([right]))
+        console.print(to_table(Verification(None, "", (right,))))
     assert "equals the source: 1,000 rows" in shown.get()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from totesys.lake.records import Manifest
-from totesys_ingest.baseline import HALF_CIRCLE, Snapshot, Start, choose_start, xid
+from totesys.transactions import HALF_CIRCLE, xid
+from totesys_ingest.baseline import Snapshot, Start, choose_start
 
 HERE = "7000/1/16384"
 MODES = st.sampled_from(["changes", "full"])

@@ -1,7 +1,7 @@
 """A verification's result, for people and for programs."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from rich.box import SIMPLE_HEAD
@@ -9,27 +9,45 @@ from rich.console import Group
 from rich.table import Column, Table
 from rich.text import Text
 
-from totesys_cli.verify.comparison import Sample, TableComparison, equal
+from totesys.verify import Sample, TableComparison, UnequalRow, Verdict, Verification
 
 COUNTS = ("compared", "equal", "differing", "missing", "extra", "quarantined")
 WRONG = {"differing", "missing", "extra"}
+KEYS_SHOWN = 20
+APART = {
+    Verdict.CHANGED_SINCE: "changed at the source since and not here yet",
+    Verdict.DELETED_SINCE: "deleted at the source since, or never brought by a run",
+    Verdict.QUARANTINED: "set apart until the source has what they refer to",
+}
 
 
-def to_table(comparisons: Sequence[TableComparison]) -> Group:
-    """The counts of each table, the verdict, and examples of what is wrong."""
+def to_table(verification: Verification) -> Group:
+    """What it is as of, the counts of each table, the verdict, what is wrong, and what is told apart."""
     table = Table(Column("table", no_wrap=True), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in COUNTS:
         table.add_column(name, justify="right")
-    for comparison in comparisons:
+    for comparison in verification:
         table.add_row(comparison.table, *(_count(comparison, name) for name in COUNTS))
-    samples = [_sample(comparison, sample) for comparison in comparisons for sample in comparison.samples]
-    return Group(table, _verdict(comparisons), *samples)
+    lines = [line for comparison in verification for line in (*_wrong(comparison), *_apart(comparison))]
+    return Group(_as_of(verification), table, _verdict(verification), *lines)
 
 
-def to_json(comparisons: Sequence[TableComparison]) -> str:
-    """The same as a JSON object: `equal`, and `tables` with their counts and samples."""
-    document = {"equal": equal(comparisons), "tables": [asdict(comparison) for comparison in comparisons]}
-    return json.dumps(document, indent=2, ensure_ascii=False)
+def to_json(verification: Verification) -> str:
+    """The same as a JSON object: `equal`, `baseline`, and `tables` with their counts, rows and samples."""
+    document = {
+        "equal": verification.is_equal,
+        "baseline": asdict(verification.baseline) if verification.baseline else None,
+        "reason": verification.reason,
+        "tables": [{**asdict(comparison), "unnamed": comparison.unnamed} for comparison in verification],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+def _as_of(verification: Verification) -> Text:
+    if verification.baseline is None:
+        return Text(f"Compared with the source as it is now: {verification.reason}.")
+    run, moment = verification.baseline.run, verification.baseline.snapshot_time
+    return Text(f"As of run {run}, snapshot {moment:%Y-%m-%d %H:%M:%S} UTC.")
 
 
 def _count(comparison: TableComparison, name: str) -> Text:
@@ -37,18 +55,46 @@ def _count(comparison: TableComparison, name: str) -> Text:
     return Text(f"{count:,}", style="bold red" if count and name in WRONG else "")
 
 
-def _verdict(comparisons: Iterable[TableComparison]) -> Text:
-    compared = sum(comparison.compared for comparison in comparisons)
-    wrong = compared - sum(comparison.equal for comparison in comparisons)
+def _verdict(verification: Verification) -> Text:
+    compared = sum(comparison.compared for comparison in verification)
+    wrong = compared - sum(comparison.equal for comparison in verification)
     if wrong:
         return Text(f"The warehouse differs from the source in {wrong:,} of {compared:,} rows.", style="bold red")
     return Text(f"The warehouse equals the source: {compared:,} rows, every column.", style="bold green")
 
 
-def _sample(comparison: TableComparison, sample: Sample) -> Text:
-    expected, found = _value(sample.expected), _value(sample.found)
-    text = f"{comparison.table} {sample.key}, {sample.column}: expected {expected}, found {found}"
+def _wrong(comparison: TableComparison) -> Iterator[Text]:
+    """Samples with their values, then every row with its columns, as many as a screen holds."""
+    for sample in comparison.samples:
+        yield _line(_sample(comparison, sample))
+    rows = comparison.wrong[:KEYS_SHOWN]
+    for row in rows:
+        yield _line(f"  {comparison.table} {row.key} {row.verdict}: {', '.join(row.columns)}")
+    more = len(comparison.wrong) + comparison.unnamed - len(rows)
+    if more:
+        yield _line(f"  {comparison.table}: {more:,} more rows; --json names {len(comparison.wrong):,}")
+
+
+def _apart(comparison: TableComparison) -> Iterator[Text]:
+    for verdict, what in APART.items():
+        rows = [row for row in comparison.apart if row.verdict is verdict]
+        if rows:
+            count = len(rows) if verdict is Verdict.QUARANTINED else getattr(comparison, verdict)
+            yield _line(f"{comparison.table}: {count:,} {what} ({_keys(rows)})")
+
+
+def _keys(rows: Sequence[UnequalRow]) -> str:
+    shown = ", ".join(row.key for row in rows[:KEYS_SHOWN])
+    return f"{shown}, …" if len(rows) > KEYS_SHOWN else shown
+
+
+def _line(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ignore")
+
+
+def _sample(comparison: TableComparison, sample: Sample) -> str:
+    expected, found = _value(sample.expected), _value(sample.found)
+    return f"{comparison.table} {sample.key}, {sample.column}: expected {expected}, found {found}"
 
 
 def _value(text: str | None) -> str:

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 
 from totesys.lake.records import Manifest
-
-# Postgres tells the age of a row's 32-bit transaction id only within half of that circle.
-HALF_CIRCLE = 2**31
+from totesys.transactions import HALF_CIRCLE
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,3 @@ def choose_start(mode: str, last: Manifest | None, snapshot: Snapshot) -> Start:
 
 def _everything(reason: str) -> Start:
     return Start(None, None, reason, warning=True)
-
-
-def xid(xmin: int) -> str:
-    """A 64-bit transaction id as the 32-bit `xid` that rows carry."""
-    return str(xmin % 2**32)

@@ -13,7 +13,8 @@ from totesys.errors import AccessDenied, DatabaseUnavailable, SchemaDrift
 from totesys.postgres import Connection, connect, place
 from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
-from totesys_ingest.baseline import Snapshot, xid
+from totesys.transactions import SOURCE_ID, since
+from totesys_ingest.baseline import Snapshot
 from totesys_ingest.contract import Catalog, compare
 from totesys_ingest.plan import Job, Slice
 
@@ -23,12 +24,8 @@ LOCK = 0x746F7465737973
 # Whoever waits to change a table keeps all others from it meanwhile: then the extraction gives way.
 LOCK_TIMEOUT = "60s"
 
-# The oid tells databases of one server apart; the timeline changes when a standby or a backup takes over.
-_SNAPSHOT = """
-SELECT pg_export_snapshot() AS id,
-       (SELECT system_identifier FROM pg_control_system())
-       || '/' || (SELECT timeline_id FROM pg_control_checkpoint())
-       || '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) AS source,
+_SNAPSHOT = f"""
+SELECT pg_export_snapshot() AS id, {SOURCE_ID} AS source,
        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax
 """
@@ -112,7 +109,7 @@ class Source:
 
     async def changed(self, tables: Sequence[SourceTable], xmin: int) -> set[str]:
         """The tables that have a row of a transaction that a snapshot with this xmin may not have seen."""
-        tests = (f"EXISTS (SELECT FROM {qualified(self.schema, t.name)} WHERE {_since(xmin)})" for t in tables)
+        tests = (f"EXISTS (SELECT FROM {qualified(self.schema, t.name)} WHERE {since(xmin)})" for t in tables)
         row = await self.connection.fetchrow(f"SELECT {', '.join(tests)}")
         assert row is not None
         return {table.name for table, found in zip(tables, row, strict=True) if found}
@@ -125,10 +122,6 @@ class Source:
         return int(status.removeprefix("COPY "))
 
 
-def _since(xmin: int) -> str:
-    return f"age(xmin) <= age('{xid(xmin)}'::xid)"
-
-
 def _rows_query(schema: str, job: Job, of: Slice) -> str:
     conditions = []
     if job.first_page > 0:
@@ -137,7 +130,7 @@ def _rows_query(schema: str, job: Job, of: Slice) -> str:
         conditions.append(f"ctid < '({job.end_page},0)'::tid")
     if of.xmin is not None:
         wanted = f" OR {ident(job.table.key)} = ANY ($1::bigint[])" if of.wanted else ""
-        conditions.append(f"({_since(of.xmin)}{wanted})")
+        conditions.append(f"({since(of.xmin)}{wanted})")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {column_list(job.table.column_names)} FROM {qualified(schema, job.table.name)}{where}"
 

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from totesys.schema import ETL as ETL
 from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.table import Column, Fact, WarehouseTable
-
-ETL = "etl"
 
 # The ledger: which runs are in the warehouse, and what each wrote.
 LEDGER = f"""

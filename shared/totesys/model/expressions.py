@@ -73,10 +73,15 @@ def iso_date(name: str) -> pl.Expr:
 
 
 def iso_date_oracle(name: str) -> str:
-    """The same rule in SQL. Postgres 15 has no test for a cast that would fail, so the days are counted."""
+    """The same rule in SQL. Postgres 15 has no test for a cast that would fail, so the days are counted.
+
+    Every month has 28 days, so that most texts need only one test.
+    """
+    month = "(0[1-9]|1[0-2])"
     first = f"(substr({name}, 1, 8) || '01')::date"
     return f"""
-    CASE WHEN {name} ~ '^[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$' AND {name} !~ '^0000' THEN
+    CASE WHEN {name} ~ '^[1-9][0-9]{{3}}-{month}-(0[1-9]|1[0-9]|2[0-8])$' THEN {name}::date
+         WHEN {name} ~ '^[0-9]{{4}}-{month}-(0[1-9]|[12][0-9]|3[01])$' AND {name} !~ '^0000' THEN
         CASE WHEN substr({name}, 9)::int <= extract(day FROM {first} + interval '1 month - 1 day')
              THEN {name}::date END
     END AS {name}"""

@@ -1,0 +1,50 @@
+"""Ranges of keys, whose rows are counted and added up before any of them is compared. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+BUCKETS = 4096
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """How many rows a bucket has, and the sum of their hashes, whatever their order."""
+
+    rows: int
+    hashes: int
+
+
+@dataclass(frozen=True)
+class KeyRange:
+    """All keys from `first` to `last`."""
+
+    first: int
+    last: int
+
+
+def width_for(span: KeyRange) -> int:
+    """The width of buckets that cover the span in about BUCKETS steps."""
+    return -(-(span.last - span.first + 1) // BUCKETS)
+
+
+def differing(
+    expected: Mapping[int, Checksum], found: Mapping[int, Checksum], width: int, span: KeyRange
+) -> list[KeyRange]:
+    """The keys of the buckets that are not the same, neighbours in one range, within the span."""
+    ranges: list[KeyRange] = []
+    for bucket in sorted(expected.keys() | found.keys()):
+        if expected.get(bucket) == found.get(bucket):
+            continue
+        keys = _keys_of(bucket, width, span)
+        if ranges and ranges[-1].last + 1 == keys.first:
+            keys = KeyRange(ranges.pop().first, keys.last)
+        ranges.append(keys)
+    return ranges
+
+
+def _keys_of(bucket: int, width: int, span: KeyRange) -> KeyRange:
+    """The keys whose quotient by `width`, cut towards zero as Postgres cuts it, is the bucket's number."""
+    start = bucket * width
+    first = start if bucket > 0 else start - width + 1
+    last = start if bucket < 0 else start + width - 1
+    return KeyRange(max(first, span.first), min(last, span.last))

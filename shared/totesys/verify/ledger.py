@@ -1,0 +1,59 @@
+"""Which run the warehouse is as of: what its ledger says, and whether that is of this source."""
+
+import asyncpg
+
+from totesys.schema import ETL
+from totesys.sql import qualified
+from totesys.transactions import HALF_CIRCLE, SOURCE_ID
+from totesys.verify.result import Baseline
+from totesys.verify.side import Side
+
+RUN, RUN_TABLE, DELETION = (qualified(ETL, name) for name in ("run", "run_table", "deletion"))
+
+_IS_THERE = "SELECT count(*) = 3 FROM pg_tables WHERE schemaname = $1 AND tablename = ANY ($2::text[])"
+_NEWEST = f"""
+SELECT run, snapshot_time, source, xmin_after FROM {RUN} WHERE complete ORDER BY snapshot_time DESC, run DESC LIMIT 1"""
+_SOURCE = f"SELECT {SOURCE_ID} AS id, pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax"
+
+
+async def has_ledger(warehouse: Side) -> bool:
+    """Whether runs note in the warehouse what they do."""
+    return bool(await warehouse.value(_IS_THERE, ETL, ["run", "run_table", "deletion"]))
+
+
+async def newest_run(warehouse: Side) -> asyncpg.Record | None:
+    """The newest complete run."""
+    return next(iter(await warehouse.rows(_NEWEST)), None)
+
+
+async def baseline_of(newest: asyncpg.Record | None, source: Side) -> tuple[Baseline | None, str]:
+    """What the warehouse is as of; or why that cannot be told of this source.
+
+    The source's snapshot is to be younger than the warehouse's: then whatever the warehouse has of a later run was
+    changed at the source since the baseline.
+    """
+    if newest is None:
+        return None, "the ledger has no complete run"
+    if newest["xmin_after"] is None:
+        return None, f"the ledger does not say up to which transaction run {newest['run']} has seen the source"
+    now = await source.row(_SOURCE)
+    if newest["source"] != now["id"]:
+        return None, f"run {newest['run']} is of the source {newest['source']}, this one is {now['id']}"
+    if not 0 <= now["xmax"] - newest["xmin_after"] < HALF_CIRCLE:
+        return None, f"run {newest['run']} has seen transaction {newest['xmin_after']}, the source is at {now['xmax']}"
+    return Baseline(newest["run"], newest["snapshot_time"], newest["xmin_after"]), ""
+
+
+async def written_by_runs(warehouse: Side, table: str) -> bool:
+    """Whether any run has written rows of the table."""
+    query = f"SELECT EXISTS (SELECT FROM {RUN_TABLE} WHERE table_name = $1 AND rows_written > 0)"
+    return bool(await warehouse.value(query, table))
+
+
+async def is_built_today(warehouse: Side, table: str) -> bool:
+    """Whether the newest run that brought the table has its snapshot of this day."""
+    query = (
+        f"SELECT coalesce(max(snapshot_time)::date = now()::date, true) FROM {RUN_TABLE} JOIN {RUN} USING (lake, run) "
+        "WHERE table_name = $1"
+    )
+    return bool(await warehouse.value(query, table))

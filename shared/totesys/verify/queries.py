@@ -1,0 +1,179 @@
+"""The SQL that verification asks of either side's rows of a warehouse table."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from totesys.schema import Model
+from totesys.sql import column_list, ident, literal, qualified
+from totesys.table import Capture, Fact, WarehouseTable
+from totesys.types import Kind
+from totesys.verify.ledger import DELETION
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A side's rows: a relation `side` that has the declared columns, and how to take each.
+
+    `values` are for the hashes, `texts` for the comparison. `possible` is true of a row that can be in the warehouse.
+    `stored` is a relation with the same keys, or more, whose least and greatest are quickly found.
+    """
+
+    table: WarehouseTable
+    relation: str
+    values: Mapping[str, str]
+    texts: Mapping[str, str]
+    possible: str = "true"
+    common: str = ""
+    stored: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"side.{ident(self.table.key)}"
+
+    def span(self) -> str:
+        """The least and the greatest key."""
+        return f"SELECT min({self.key}) AS first, max({self.key}) AS last FROM {self.stored or self.relation} AS side"
+
+    def checksums(self, *, changed: bool) -> str:
+        """By bucket, which is the key over $1: the rows, the sum of their hashes, and how many are not possible.
+
+        With `changed`, rows whose key is in the ranges $2 are left out of rows and hashes.
+        """
+        # Kept together, so that what both the hash and the test need is worked out once.
+        columns = ", ".join(f"{value} AS {ident(name)}" for name, value in self.values.items())
+        kept = f"({self.possible}){f' AND NOT {self._in_ranges(2)}' if changed else ''}"
+        return f"""
+            SELECT {self.key}::bigint / $1::bigint AS bucket, count(*) FILTER (WHERE {kept}) AS rows,
+                   sum(hash_record_extended(ROW({column_list(self.table.column_names, "side")}), 0))
+                       FILTER (WHERE {kept}) AS hashes,
+                   count(*) FILTER (WHERE NOT ({self.possible})) AS impossible
+            FROM (SELECT {columns} FROM {self.relation} AS side OFFSET 0) AS side GROUP BY 1"""
+
+    def all(self) -> str:
+        """Every row, as text, in the order of the keys."""
+        return self._texts(f"{self.key} IS NOT NULL")
+
+    def between(self, *, changed: bool | None = None) -> str:
+        """The rows with keys from $1 to $2, of these only those in the ranges $3, or only the others."""
+        within = f"{self.key} BETWEEN $1::bigint AND $2::bigint"
+        if changed is None:
+            return self._texts(within)
+        return self._texts(f"{within} AND {'' if changed else 'NOT '}{self._in_ranges(3)}")
+
+    def count_impossible(self) -> str:
+        """How many rows cannot be in the warehouse."""
+        return f"{self.common} SELECT count(*) FROM {self.relation} AS side WHERE NOT ({self.possible})"
+
+    def impossible(self) -> str:
+        """Those of the keys $1, as text, whose row cannot be in the warehouse."""
+        return f"SELECT {self.key}::text FROM {self.relation} AS side WHERE {self.key_in()} AND NOT ({self.possible})"
+
+    def count_without_key(self) -> str:
+        """How many rows have no key."""
+        return f"SELECT count(*) FROM {self.relation} AS side WHERE {self.key} IS NULL"
+
+    def key_in(self) -> str:
+        """SQL that is true where the key is among the keys $1."""
+        return key_in(self.table, self.key)
+
+    def _in_ranges(self, parameter: int) -> str:
+        # A subquery, so that the text is read once and not for every row.
+        return f"({self.key}::bigint <@ (SELECT ${parameter}::text::int8multirange))"
+
+    def _texts(self, condition: str) -> str:
+        columns = ", ".join(f"({text})::text AS {ident(name)}" for name, text in self.texts.items())
+        integer = self.table.column(self.table.key).type.is_integer
+        order = self.key if integer else f'{self.key}::text COLLATE "C"'
+        return (
+            f"{self.common} SELECT {columns} FROM {self.relation} AS side "
+            f"WHERE {self.possible} AND {condition} ORDER BY {order}"
+        )
+
+
+def key_in(table: WarehouseTable, key: str) -> str:
+    """SQL that is true where `key` is among the table's keys $1."""
+    return f"{key} = ANY ($1::bigint[])" if table.column(table.key).type.is_integer else f"{key}::text = ANY ($1)"
+
+
+def keys_parameter(table: WarehouseTable, keys: list[str]) -> list[int] | list[str]:
+    """Keys that are texts as `key_in` takes them."""
+    return [int(key) for key in keys] if table.column(table.key).type.is_integer else keys
+
+
+def possible(table: WarehouseTable, relation: str = "side") -> str:
+    """SQL that tells a row that can become one of the warehouse's from one that lacks a required value."""
+    required = [column.name for column in table.columns if not column.nullable]
+    return f"num_nulls({column_list(required, relation)}) = 0"
+
+
+def expected_rows(model: Model, table: WarehouseTable, schema: str) -> Rows:
+    """What the oracle gives: over the source, or for a dimension without sources over the warehouse."""
+    values = {c.name: f"CAST(side.{ident(c.name)} AS {c.type.postgres})" for c in table.columns}
+    common = "" if table.sources else f"WITH referenced (key) AS MATERIALIZED ({_wanted_keys(model, table, schema)})"
+    return Rows(table, f"({table.oracle})", values, values, possible(table), common)
+
+
+def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> Rows:
+    """What the warehouse has: of a fact the current versions, of a dimension the rows that are not marked as deleted.
+
+    Values are not cast to the declared types: it could hide a difference.
+    """
+    values = {name: f"side.{ident(name)}" for name in table.column_names}
+    texts = {c.name: _as_declared(values[c.name], c.type.digits[1]) if c.type.kind is Kind.DECIMAL else values[c.name]
+             for c in table.columns}  # fmt: skip
+    stored = qualified(schema, table.name)
+    if isinstance(table, Fact):
+        return Rows(table, qualified(schema, table.current), values, texts, stored=stored)
+    relation = stored
+    if ledger and table.sources and table.column(table.key).type.is_integer:
+        relation = (
+            f"(SELECT * FROM {relation} AS dimension WHERE NOT EXISTS (SELECT FROM {DELETION} AS deletion "
+            f"WHERE deletion.table_name = {literal(table.name)} AND deletion.id = dimension.{ident(table.key)} "
+            "AND deletion.returned_run IS NULL))"
+        )
+    return Rows(table, relation, values, texts, stored=stored)
+
+
+def _as_declared(value: str, scale: int) -> str:
+    """A number with the declared digits after the point, unless that would change it."""
+    return f"CASE WHEN {value} = round({value}, {scale}) THEN round({value}, {scale}) ELSE {value} END"
+
+
+def changed_keys(source: str, key: str, since: str) -> str:
+    """The keys of the source's rows of which `since` is true: their number, ranges of them, the least, the greatest."""
+    return f"""
+        SELECT range_agg(int8range(first, last, '[]'))::text AS ranges, min(first) AS first, max(last) AS last
+        FROM (SELECT min(key) AS first, max(key) AS last
+              FROM (SELECT key, key - row_number() OVER (ORDER BY key) AS island
+                    FROM (SELECT {ident(key)}::bigint AS key FROM {ident(source)} WHERE {since}) AS changed) AS numbered
+              GROUP BY island) AS islands"""
+
+
+def referenced_keys(model: Model, table: WarehouseTable, schema: str) -> str:
+    """The distinct keys that all versions of all facts refer to."""
+    kind = table.column(table.key).type.postgres
+    parts = [
+        f"SELECT DISTINCT {ident(column)}::{kind} AS key FROM {qualified(schema, fact.name)} "
+        f"WHERE {ident(column)} IS NOT NULL"
+        for fact, column in _references_to(model, table)
+    ]
+    return " UNION ".join(parts) or f"SELECT NULL::{kind} AS key WHERE false"
+
+
+def _wanted_keys(model: Model, table: WarehouseTable, schema: str) -> str:
+    """Also the table's own: a row that nothing refers to is not one too many."""
+    own = f"SELECT {ident(table.key)} FROM {qualified(schema, table.name)} WHERE {ident(table.key)} IS NOT NULL"
+    return f"{referenced_keys(model, table, schema)} UNION {own}"
+
+
+def _references_to(model: Model, table: WarehouseTable) -> Iterator[tuple[Fact, str]]:
+    for fact in model.facts:
+        for column in fact.columns:
+            if column.references == table.name:
+                yield fact, column.name
+
+
+def is_told_by_key(model: Model, table: WarehouseTable) -> bool:
+    """Whether it can be told of each key if its row has changed: no other row of the sources makes it."""
+    captures = {model.source(name).capture for name in table.sources}
+    return captures == {Capture.CHANGES} and table.column(table.key).type.is_integer

@@ -1,0 +1,181 @@
+"""What a row is that is not the same on both sides: wrong, or explained by what the source and the ledger say."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from totesys.sql import ident, literal, qualified
+from totesys.table import Column, Dimension, Fact, WarehouseTable
+from totesys.verify import ledger, queries
+from totesys.verify.result import Sample, UnequalRow, Verdict
+from totesys.verify.snapshots import Snapshots
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row that is not the same on both sides. `doubled` is one whose key the other side has, and has less often."""
+
+    key: str
+    expected: asyncpg.Record | None
+    found: asyncpg.Record | None
+    doubled: bool = False
+
+    def columns(self, table: WarehouseTable) -> tuple[str, ...]:
+        """The columns that differ; of a row on one side only, the key."""
+        if self.expected is None or self.found is None:
+            return (table.key,)
+        return tuple(name for name in table.column_names if self.expected[name] != self.found[name])
+
+    def named(self, table: WarehouseTable, verdict: Verdict) -> UnequalRow:
+        """The row as a result names it."""
+        return UnequalRow(self.key, verdict, self.columns(table))
+
+    def samples(self, table: WarehouseTable) -> list[Sample]:
+        """Its values that differ."""
+        sides = (self.expected, self.found)
+        return [
+            Sample(self.key, name, *(None if side is None else side[name] for side in sides))
+            for name in self.columns(table)
+        ]
+
+    @property
+    def kind(self) -> Verdict:
+        """What is wrong with it, if anything is."""
+        if self.expected is None:
+            return Verdict.EXTRA
+        return Verdict.MISSING if self.found is None else Verdict.DIFFERING
+
+
+@dataclass
+class Judge:
+    """Judges the unequal rows of one table."""
+
+    at: Snapshots
+    table: WarehouseTable
+    _changed: bool | None = field(default=None, init=False)
+
+    async def verdicts(self, pairs: Sequence[Pair], *, changed: bool) -> list[Verdict | None]:
+        """What each row is; None: one that is counted as quarantined already. `changed`: all are of changed keys."""
+        if not self.table.sources:
+            return await self._of_references(pairs)
+        extra = [pair.key for pair in pairs if pair.expected is None]
+        unloaded = [pair.key for pair in pairs if pair.expected is not None and self._may_wait(pair)]
+        impossible = await self._impossible(extra)
+        orphans, awaited = await self._orphans(unloaded), await self._awaited(unloaded)
+        brought = await self._brought(extra)
+        changed = changed or await self._has_changed()
+
+        def judge(pair: Pair) -> Verdict | None:
+            if pair.doubled:
+                return pair.kind
+            if pair.key in impossible:
+                return None
+            if pair.key in orphans:
+                return Verdict.QUARANTINED
+            if changed or pair.key in awaited:
+                return Verdict.CHANGED_SINCE
+            return Verdict.DELETED_SINCE if pair.key in brought else pair.kind
+
+        return [judge(pair) for pair in pairs]
+
+    async def _of_references(self, pairs: Sequence[Pair]) -> list[Verdict | None]:
+        """Rows that no fact refers to are added with the days, by the next run that brings the table."""
+        missing = [pair.key for pair in pairs if pair.found is None]
+        if not missing or not self.at.baseline or await ledger.is_built_today(self.at.warehouse, self.table.name):
+            return [pair.kind for pair in pairs]
+        referenced = queries.referenced_keys(self.at.model, self.table, self.at.schema)
+        rows = await self.at.warehouse.rows(
+            f"SELECT key::text FROM ({referenced}) AS referenced WHERE key::text = ANY ($1)", missing
+        )
+        later = set(missing) - {row["key"] for row in rows}
+        return [Verdict.CHANGED_SINCE if pair.key in later else pair.kind for pair in pairs]
+
+    async def _impossible(self, keys: list[str]) -> set[str]:
+        """The keys whose rows at the source lack a required value: an older version may be in the warehouse."""
+        rows = queries.expected_rows(self.at.model, self.table, self.at.schema)
+        return await self._source_keys(rows.impossible(), keys)
+
+    def _may_wait(self, pair: Pair) -> bool:
+        """Whether its version may be missing because a dimension's row is."""
+        references = {column.name for column in self._references()}
+        return pair.found is None or not references.isdisjoint(pair.columns(self.table))
+
+    async def _orphans(self, keys: list[str]) -> set[str]:
+        """The keys of fact rows that refer to what the source has not."""
+        tests = [
+            f"NOT EXISTS (SELECT FROM ({dimension.oracle}) AS dimension WHERE "
+            f"dimension.{ident(dimension.key)} = side.{ident(column)} AND {queries.possible(dimension, 'dimension')})"
+            for column, dimension in self._dimensions()
+        ]
+        return await self._referring(tests, keys)
+
+    async def _awaited(self, keys: list[str]) -> set[str]:
+        """The keys of fact rows that refer to a dimension's row that may have come since the baseline."""
+        return await self._referring(
+            [self._came_since(column, dimension) for column, dimension in self._dimensions()]
+            if self.at.baseline
+            else [],
+            keys,
+        )
+
+    def _came_since(self, column: str, dimension: Dimension) -> str:
+        first, *joined = (self.at.model.source(name) for name in dimension.sources)
+        own = f"SELECT FROM {ident(first.name)} AS own WHERE own.{ident(first.key)} = side.{ident(column)}"
+        others = [f"SELECT FROM {ident(other.name)} AS other WHERE {self.at.since('other')}" for other in joined]
+        return " OR ".join(f"EXISTS ({query})" for query in (f"{own} AND {self.at.since('own')}", *others))
+
+    async def _referring(self, tests: list[str], keys: list[str]) -> set[str]:
+        if not tests:
+            return set()
+        key = f"side.{ident(self.table.key)}"
+        columns = [column for column, _ in self._dimensions()]
+        met = " OR ".join(f"(side.{ident(column)} IS NOT NULL AND ({test}))"
+                          for column, test in zip(columns, tests, strict=True))  # fmt: skip
+        query = (
+            f"SELECT {key}::text FROM ({self.table.oracle}) AS side WHERE {queries.key_in(self.table, key)} AND ({met})"
+        )
+        return await self._source_keys(query, keys)
+
+    async def _source_keys(self, query: str, keys: list[str]) -> set[str]:
+        if not keys:
+            return set()
+        return {row[0] for row in await self.at.source.rows(query, queries.keys_parameter(self.table, keys))}
+
+    def _references(self) -> Iterable[Column]:
+        return (column for column in self.table.columns if column.references)
+
+    def _dimensions(self) -> list[tuple[str, Dimension]]:
+        """The columns of a fact that refer to a dimension with sources; others hold every key by construction."""
+        if not isinstance(self.table, Fact):
+            return []
+        pairs = [(column.name, self.at.model.table(str(column.references))) for column in self._references()]
+        return [(name, table) for name, table in pairs if isinstance(table, Dimension) and table.sources]
+
+    async def _brought(self, keys: list[str]) -> set[str]:
+        """The keys that a run has brought: the source had them, and has deleted them since.
+
+        A dimension's rows do not say which run wrote them: all are taken for brought if any is.
+        """
+        if not keys or not self.at.baseline:
+            return set()
+        if not isinstance(self.table, Fact):
+            return set(keys) if await ledger.written_by_runs(self.at.warehouse, self.table.name) else set()
+        key, record_id = f"fact.{ident(self.table.key)}", f"fact.{ident(self.table.record_id)}"
+        rows = await self.at.warehouse.rows(
+            f"SELECT {key}::text FROM {qualified(self.at.schema, self.table.current)} AS fact "
+            f"WHERE {queries.key_in(self.table, key)} AND EXISTS (SELECT FROM {ledger.RUN_TABLE} AS run "
+            f"WHERE run.table_name = {literal(self.table.name)} "
+            f"AND {record_id} BETWEEN run.first_record_id AND run.last_record_id)",
+            queries.keys_parameter(self.table, keys),
+        )
+        return {row[0] for row in rows}
+
+    async def _has_changed(self) -> bool:
+        """Whether any row of the sources has changed since the baseline, where that cannot be told of a key."""
+        if not self.at.baseline or queries.is_told_by_key(self.at.model, self.table):
+            return False
+        if self._changed is None:
+            tests = (f"EXISTS (SELECT FROM {ident(name)} WHERE {self.at.since()})" for name in self.table.sources)
+            self._changed = bool(await self.at.source.value(f"SELECT {' OR '.join(tests)}"))
+        return self._changed
