@@ -3,11 +3,20 @@
 import json
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from totesys.errors import BadMessage
 
 RunNumber = Annotated[int, Field(ge=1, le=99_999_999)]
+
+
+def _number(value: object) -> object:
+    if isinstance(value, str | bool):
+        raise ValueError("a key is a number")
+    return value
+
+
+Key = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_number)]
 
 
 class Wakeup(BaseModel):
@@ -20,19 +29,13 @@ class ExtractWakeup(Wakeup):
     """Asks ingest for an extraction.
 
     `changes` takes the rows that changed. `full` takes every row. `sweep` takes what changed, and of every table the
-    keys that are there, which tells what was deleted. `repair` is a sweep that also takes the rows that `keys` names,
-    by source table; a table captured as a snapshot comes whole, whatever its keys.
+    keys that are there, which tells what was deleted; `repair` is a sweep with `keys`. These name, by source table,
+    rows that come whether or not they changed; a table captured as a snapshot comes whole, whatever its keys.
     """
 
     mode: Literal["changes", "full", "sweep", "repair"] = "changes"
-    keys: dict[str, tuple[int, ...]] = Field(default={}, max_length=100)
+    keys: dict[str, tuple[Key, ...]] = Field(default={}, max_length=100)
     trigger: str = Field(default="manual", max_length=100)
-
-    @model_validator(mode="after")
-    def _keys_only_of_a_repair(self) -> "ExtractWakeup":
-        if self.keys and self.mode != "repair":
-            raise ValueError("keys go with mode repair")
-        return self
 
 
 class RunsWakeup(Wakeup):
@@ -60,6 +63,12 @@ class RunsWakeup(Wakeup):
         if self.from_run is not None and self.to_run is not None:
             return self.from_run, self.to_run
         return None
+
+
+class LoadWakeup(RunsWakeup):
+    """Asks load for what any `RunsWakeup` does, and with `verify` to compare the warehouse with the source after it."""
+
+    verify: bool = False
 
 
 # What an S3 event says, too.

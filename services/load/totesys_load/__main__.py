@@ -1,9 +1,9 @@
 """The service: `python -m totesys_load`."""
 
-from totesys.events import RunsWakeup
+from totesys.events import LoadWakeup
 from totesys.service.main import run_service
 from totesys_load.settings import LoadSettings
 from totesys_load.stage import open_load
 
 if __name__ == "__main__":
-    run_service("load", LoadSettings, RunsWakeup, open_load)
+    run_service("load", LoadSettings, LoadWakeup, open_load)

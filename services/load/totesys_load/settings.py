@@ -12,6 +12,9 @@ class LoadSettings(ServiceSettings):
 
     warehouse_dsn: SecretStr
     warehouse_schema: str = "warehouse"
+    # Only for verification, which compares the warehouse with the source: a role that may SELECT.
+    source_dsn: SecretStr | None = None
+    source_schema: str = "public"
 
     # How long to wait for another load, or for whoever else locks a table of the warehouse.
     lock_timeout: timedelta = Field(default=timedelta(seconds=60), gt=timedelta(0))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from totesys.errors import BadMessage
-from totesys.events import DO_UNDONE, RunsWakeup
+from totesys.events import LoadWakeup, RunsWakeup
 from totesys.lake.lake import Lake
 from totesys.lake.records import LoadedTable, LoadRecord, ProcessedManifest
 from totesys.logs import logger, metrics
@@ -18,6 +18,7 @@ from totesys_load import ledger
 from totesys_load.acceptance import Accepted
 from totesys_load.run import RunLoad
 from totesys_load.settings import LoadSettings
+from totesys_load.verification import verify_and_record
 from totesys_load.warehouse import WHAT, prepare
 
 log = logger("totesys.load")
@@ -36,7 +37,7 @@ class Load:
     model: Model
     name: str = "load"
     database: str | None = "warehouse"
-    unprompted: RunsWakeup | None = DO_UNDONE
+    unprompted: LoadWakeup | None = field(default_factory=LoadWakeup)
     _prepared: bool = False
     _accepted: Accepted = field(default_factory=Accepted)
     _filling: dict[str, int] = field(default_factory=dict)
@@ -47,15 +48,20 @@ class Load:
             await connection.execute("SELECT 1")
 
     async def work(self, wakeup: RunsWakeup) -> None:
-        """Load the runs that the wake-up names again, then all that are undone."""
+        """Load the runs that the wake-up names again, then all that are undone; verify, if it asks for that."""
         counter = await self.lake.counter()
         if counter is None:
             return
+        await self._load(wakeup, counter.lake)
+        if isinstance(wakeup, LoadWakeup) and wakeup.verify:
+            await verify_and_record(self.settings, self.lake, self.model)
+
+    async def _load(self, wakeup: RunsWakeup, lake: UUID) -> None:
         async with self._connected() as connection:
             await self._prepare(connection)
             if wakeup.again:
-                await self._again(connection, counter.lake, *wakeup.again)
-            await self._load_undone(connection, counter.lake)
+                await self._again(connection, lake, *wakeup.again)
+            await self._load_undone(connection, lake)
 
     async def _prepare(self, connection: Connection) -> None:
         """Make sure that the warehouse is as declared: at start, and after whatever went wrong."""

@@ -1,11 +1,14 @@
 """Where an object stands in the lake. Pure."""
 
+from datetime import UTC, datetime
+
 RUN_NUMBER = "run_number.json"
 MANIFEST = "manifest.json"
 EMPTY = "empty.json"
 LOAD = "load.json"
 
 RUNS = "runs/"
+VERIFICATIONS = "verifications/"
 
 
 def run_folder(run: int) -> str:
@@ -31,6 +34,11 @@ def ranges_key(schema: str, table: str, run: int, part: int, suffix: str) -> str
 def record_key(run: int, name: str) -> str:
     """The key of a run's record: `runs/run=00000042/manifest.json`."""
     return f"{RUNS}{run_folder(run)}/{name}"
+
+
+def verification_key(moment: datetime) -> str:
+    """The key of a verification's record: `verifications/20261125T093000Z.json`, so that keys sort as moments do."""
+    return f"{VERIFICATIONS}{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
 
 
 def failure_name(stage: str) -> str:

@@ -15,7 +15,16 @@ from totesys.errors import CorruptObject, LakeUnavailable, TotesysError
 from totesys.lake import keys
 from totesys.lake.aws import CLIENT_CONFIG
 from totesys.lake.bucket import Bucket
-from totesys.lake.records import Failure, LoadRecord, Manifest, ProcessedManifest, Record, RunCounter, parse_record
+from totesys.lake.records import (
+    Failure,
+    LoadRecord,
+    Manifest,
+    ProcessedManifest,
+    Record,
+    RunCounter,
+    VerificationRecord,
+    parse_record,
+)
 from totesys.logs import logger
 
 log = logger("totesys.lake")
@@ -146,6 +155,16 @@ class Lake:
     async def put_load_record(self, record: LoadRecord) -> None:
         """Say what load did with a run."""
         await self.processed.put(keys.record_key(record.run, keys.LOAD), _json(record))
+
+    async def put_verification(self, record: VerificationRecord) -> None:
+        """Say what a verification found."""
+        await self.processed.put(keys.verification_key(record.started_at), _json(record))
+
+    async def verifications(self, limit: int) -> list[VerificationRecord]:
+        """What the last verifications found, newest first."""
+        known = [key async for key in self.processed.keys(keys.VERIFICATIONS)]
+        found = [await _read(self.processed, VerificationRecord, key) for key in reversed(known[-limit:])]
+        return [record for record in found if record is not None]
 
     async def failure(self, run: int, stage: str) -> Failure | None:
         """The last failure of a stage on a run."""

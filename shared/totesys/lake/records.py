@@ -153,6 +153,48 @@ class Failure(Record):
     failed_at: datetime
 
 
+class WrongRow(Record):
+    """A row that is not as it should be: its key, what is wrong with it, and the columns that differ."""
+
+    key: str
+    verdict: str
+    columns: tuple[str, ...]
+
+
+class VerifiedTable(Record):
+    """A table's rows, counted as `totesys.verify` counts them. `wrong` names some of those that are not equal."""
+
+    compared: int
+    equal: int
+    differing: int
+    missing: int
+    extra: int
+    quarantined: int
+    changed_since: int
+    deleted_since: int
+    wrong: tuple[WrongRow, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        return self.equal == self.compared
+
+
+class VerificationRecord(Record):
+    """A comparison of the warehouse with the source, as of the snapshot of `run`.
+
+    Without a run, `reason` says why it was compared with the source as it was just then.
+    """
+
+    version: Literal[1] = 1
+    started_at: AwareDatetime
+    seconds: float
+    run: int | None
+    snapshot_time: AwareDatetime | None
+    reason: str
+    equal: bool
+    tables: dict[str, VerifiedTable]
+
+
 R = TypeVar("R", bound=Record)
 
 

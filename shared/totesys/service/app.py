@@ -13,6 +13,7 @@ from fastapi_problem.error import Problem
 from pydantic import BaseModel, SecretStr
 
 from totesys.events import RunNumber, Wakeup
+from totesys.lake.records import VerificationRecord
 from totesys.service.body import BodyLimit
 from totesys.service.consumer import Consumer
 from totesys.service.problems import NotReadyDocument, answer_with_problems, documented
@@ -129,6 +130,13 @@ def _add_runs(app: FastAPI) -> None:
     ) -> list[RunState]:
         """Runs below `before`, newest first, each with the state of its three stages."""
         return await list_runs(_running(request).stage.lake, limit, before)
+
+    @app.get("/verifications", tags=["runs"], responses=documented(422, 503))
+    async def verifications(
+        request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 10
+    ) -> list[VerificationRecord]:
+        """What the last comparisons of the warehouse with the source found, newest first."""
+        return await _running(request).stage.lake.verifications(limit)
 
     @app.get("/runs/{run}", tags=["runs"], responses=documented(404, 422, 503))
     async def one_run(request: Request, run: Annotated[RunNumber, Path(examples=[1])]) -> RunDetail:
