@@ -18,6 +18,7 @@ from totesys_cli.errors import FAILED, INTERRUPTED, WRONG_CALL, StageFailed
 from totesys_cli.local.app import local
 from totesys_cli.local.errors import LocalStackError
 from totesys_cli.options import DEFAULT_MODEL, AsJson, ModelName, SourceDsn, SourceSchema, WarehouseDsn, WarehouseSchema
+from totesys_cli.quarantine.app import quarantine
 
 app = typer.Typer(
     help="Keep a star-schema warehouse of a Postgres database.",
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(dlq, name="dlq")
 app.add_typer(local, name="local")
+app.add_typer(quarantine, name="quarantine")
 
 
 @app.command()

@@ -14,5 +14,11 @@ WarehouseSchema = Annotated[str, typer.Option(help="schema of the warehouse tabl
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 DEFAULT_MODEL = "totesys.model"
 
-PlaneName = Annotated[str, typer.Option("--name", help="name of the data plane, which queue names begin with")]
+PlaneName = Annotated[
+    str, typer.Option("--name", help="name of the data plane, before those of its queues and buckets")
+]
 DEFAULT_PLANE = "totesys"
+Endpoint = Annotated[
+    str | None,
+    typer.Option("--endpoint", help="address of a local stack's lake; AWS's own settings if not given"),
+]

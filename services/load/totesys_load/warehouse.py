@@ -48,7 +48,7 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
     }
     script = ddl.missing(model, schema, catalog, relations)
     try:
-        if not ddl.LEDGER_TABLES <= relations:
+        if not relations >= ddl.LEDGER_TABLES:
             await connection.execute(ddl.LEDGER)
         if script:
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)};\n{script}")

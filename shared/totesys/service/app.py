@@ -18,7 +18,7 @@ from totesys.service.consumer import Consumer
 from totesys.service.problems import NotReadyDocument, answer_with_problems, documented
 from totesys.service.queue import Queue
 from totesys.service.readiness import ask
-from totesys.service.runs import RunDetail, RunState, list_runs, run_detail
+from totesys.service.runs import QuarantinedRows, RunDetail, RunState, list_quarantined, list_runs, run_detail
 from totesys.service.stage import Stage
 from totesys.settings import ServiceSettings
 
@@ -26,6 +26,9 @@ W = TypeVar("W", bound=Wakeup)
 
 # Above every run number.
 NO_RUN_YET = 100_000_000
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+Before = Annotated[int, Query(ge=1, le=NO_RUN_YET)]
 
 
 @dataclass(frozen=True)
@@ -122,11 +125,7 @@ def _add_trigger(app: FastAPI, wakeup: type[W], token: SecretStr | None) -> None
 
 def _add_runs(app: FastAPI) -> None:
     @app.get("/runs", tags=["runs"], responses=documented(422, 503))
-    async def runs(
-        request: Request,
-        limit: Annotated[int, Query(ge=1, le=200)] = 20,
-        before: Annotated[int, Query(ge=1, le=NO_RUN_YET)] = NO_RUN_YET,
-    ) -> list[RunState]:
+    async def runs(request: Request, limit: Limit = 20, before: Before = NO_RUN_YET) -> list[RunState]:
         """Runs below `before`, newest first, each with the state of its three stages."""
         return await list_runs(_running(request).stage.lake, limit, before)
 
@@ -137,6 +136,11 @@ def _add_runs(app: FastAPI) -> None:
         if detail is None:
             raise HTTPException(404, f"Ingest has committed no run {run}.")
         return detail
+
+    @app.get("/quarantine", tags=["runs"], responses=documented(422, 503))
+    async def quarantine(request: Request, limit: Limit = 20, before: Before = NO_RUN_YET) -> list[QuarantinedRows]:
+        """How many rows are in quarantine, by run and table, of the runs that `/runs` gives for the same query."""
+        return await list_quarantined(_running(request).stage.lake, limit, before)
 
 
 def _running(request: Request) -> Running[Any]:
