@@ -96,12 +96,13 @@ class Load:
         if not [run for run in runs if run <= last]:
             raise BadMessage(f"The warehouse has no run from {first} to {last} that could be loaded again.")
         manifests = [await self._manifest(run) for run in runs]
-        async with self._locked(connection):
+        async with self.lake.failures_recorded(runs[0], self.name), self._locked(connection):
             loaded = [await self._load_again(connection, one, facts=one.run <= last) for one in manifests]
         for manifest, tables in zip(manifests, loaded, strict=True):
             if manifest.run <= last:
                 before = await self.lake.load_record(manifest.run)
-                record = before.model_copy(update={"tables": tables}) if before else _record(manifest, tables, 0)
+                done = {"tables": tables, "finished_at": datetime.now(UTC)}
+                record = before.model_copy(update=done) if before else _record(manifest, tables, 0)
                 await self.lake.put_load_record(record)
                 log.info("run loaded again", run=manifest.run, written={name: t.written for name, t in tables.items()})
 
