@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from totesys.errors import TotesysError
+from totesys_cli.compare.app import compare
 from totesys_cli.databases import Databases
 from totesys_cli.dead_letters.app import dlq
 from totesys_cli.durations import parse_period
@@ -17,6 +18,7 @@ from totesys_cli.local.app import local
 from totesys_cli.local.errors import LocalStackError
 from totesys_cli.options import DEFAULT_MODEL, AsJson, ModelName, SourceDsn, SourceSchema, WarehouseDsn, WarehouseSchema
 from totesys_cli.quarantine.app import quarantine
+from totesys_cli.rebuild.app import rebuild
 from totesys_cli.replay.app import replay
 from totesys_cli.stop import run_until_stopped
 
@@ -30,6 +32,8 @@ app.add_typer(dlq, name="dlq")
 app.add_typer(local, name="local")
 app.add_typer(quarantine, name="quarantine")
 app.command("replay")(replay)
+app.command("rebuild")(rebuild)
+app.command("compare")(compare)
 
 
 @app.command()

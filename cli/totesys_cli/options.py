@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-_DSN = "postgresql://user:password@host:port/database"
+DSN = "postgresql://user:password@host:port/database"
 # In the environment no other account of the machine sees a password.
-SourceDsn = Annotated[str, typer.Option("--source", envvar="TOTESYS_SOURCE_DSN", help=_DSN)]
-WarehouseDsn = Annotated[str, typer.Option("--warehouse", envvar="TOTESYS_WAREHOUSE_DSN", help=_DSN)]
+SourceDsn = Annotated[str, typer.Option("--source", envvar="TOTESYS_SOURCE_DSN", help=DSN)]
+WarehouseDsn = Annotated[str, typer.Option("--warehouse", envvar="TOTESYS_WAREHOUSE_DSN", help=DSN)]
 ModelName = Annotated[str, typer.Option("--model", envvar="TOTESYS_MODEL", help="module that declares the tables")]
 SourceSchema = Annotated[str, typer.Option(help="schema of the source tables")]
 WarehouseSchema = Annotated[str, typer.Option(help="schema of the warehouse tables")]

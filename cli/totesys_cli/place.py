@@ -38,10 +38,14 @@ class Place:
             "aws_secret_access_key": ACCESS_KEY,
         }
 
+    def bucket(self, kind: str) -> str:
+        """The name of the bucket `ingest` or `processed`."""
+        return f"{self.name}-{kind}"
+
     @asynccontextmanager
     async def lake(self) -> AsyncIterator[Lake]:
         """The lake, to be read only. Raises BadInput, SettingsError or AccessDenied if it does not answer."""
-        buckets = f"{self.name}-ingest", f"{self.name}-processed"
+        buckets = self.bucket("ingest"), self.bucket("processed")
         async with AsyncExitStack() as stack:
             with aws_errors(f"The lake {self.name}"):
                 lake = await stack.enter_async_context(open_lake(*buckets, read_only=True, **self.client()))

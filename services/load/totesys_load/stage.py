@@ -1,7 +1,7 @@
 """Load: what happens on a wake-up."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,7 +28,10 @@ _HEAD = {"lake", "run", "previous", "extraction", "complete", "snapshot_time"}
 
 @dataclass
 class Load:
-    """The stage: every run that transform committed and the ledger lacks, in run order."""
+    """The stage: every run that transform committed and the ledger lacks, in run order.
+
+    `on_run` is told of each run that is in the warehouse now.
+    """
 
     settings: LoadSettings
     lake: Lake
@@ -36,6 +39,7 @@ class Load:
     name: str = "load"
     database: str | None = "warehouse"
     unprompted: RunsWakeup | None = DO_UNDONE
+    on_run: Callable[[LoadRecord], None] | None = None
     _prepared: bool = False
     _filling: dict[str, int] = field(default_factory=dict)
 
@@ -123,6 +127,8 @@ class Load:
     async def _done(self, manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable], seconds: float) -> None:
         record = _record(manifest, loaded, seconds)
         await self.lake.put_load_record(record)
+        if self.on_run is not None:
+            self.on_run(record)
         written = {name: table.written for name, table in loaded.items()}
         orphans = {name: table.quarantined for name, table in loaded.items() if table.quarantined}
         if orphans:
