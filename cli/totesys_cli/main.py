@@ -21,6 +21,7 @@ from totesys_cli.quarantine.app import quarantine
 from totesys_cli.rebuild.app import rebuild
 from totesys_cli.replay.app import replay
 from totesys_cli.stop import run_until_stopped
+from totesys_cli.trace.app import trace
 
 app = typer.Typer(
     help="Keep a star-schema warehouse of a Postgres database.",
@@ -34,6 +35,7 @@ app.add_typer(quarantine, name="quarantine")
 app.command("replay")(replay)
 app.command("rebuild")(rebuild)
 app.command("compare")(compare)
+app.command("trace")(trace)
 
 
 @app.command()
