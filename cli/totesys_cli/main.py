@@ -1,23 +1,27 @@
 """The command `totesys`."""
 
 import asyncio
-import signal
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from totesys.errors import TotesysError
+from totesys_cli.compare.app import compare
 from totesys_cli.databases import Databases
 from totesys_cli.dead_letters.app import dlq
 from totesys_cli.durations import parse_period
-from totesys_cli.errors import FAILED, INTERRUPTED, WRONG_CALL, StageFailed
+from totesys_cli.errors import FAILED, WRONG_CALL, StageFailed
 from totesys_cli.local.app import local
 from totesys_cli.local.errors import LocalStackError
 from totesys_cli.options import DEFAULT_MODEL, AsJson, ModelName, SourceDsn, SourceSchema, WarehouseDsn, WarehouseSchema
+from totesys_cli.quarantine.app import quarantine
+from totesys_cli.rebuild.app import rebuild
+from totesys_cli.replay.app import replay
+from totesys_cli.stop import run_until_stopped
+from totesys_cli.trace.app import trace
 
 app = typer.Typer(
     help="Keep a star-schema warehouse of a Postgres database.",
@@ -27,6 +31,11 @@ app = typer.Typer(
 )
 app.add_typer(dlq, name="dlq")
 app.add_typer(local, name="local")
+app.add_typer(quarantine, name="quarantine")
+app.command("replay")(replay)
+app.command("rebuild")(rebuild)
+app.command("compare")(compare)
+app.command("trace")(trace)
 
 
 @app.command()
@@ -51,7 +60,7 @@ def run(
     options = RunOptions(state, port, log, json)
     period = parse_period(every)
     console = Console()
-    _run_until_stopped(
+    run_until_stopped(
         run_once(databases, options, console, sweep=sweep)
         if once
         else run_on_schedule(databases, options, period, console),
@@ -68,7 +77,7 @@ def demo(
     """The whole system on this machine with generated data, live, verified."""
     from totesys_cli.demo import run_demo
 
-    _run_until_stopped(run_demo(Console(), once=once, seed=seed, rate=rate), has_end=once)
+    run_until_stopped(run_demo(Console(), once=once, seed=seed, rate=rate), has_end=once)
 
 
 @app.command()
@@ -82,7 +91,7 @@ def simulate(
     """Write to the source as the company would: orders, payments, moves, long and rolled-back transactions."""
     from totesys_cli.simulate import run_simulation
 
-    _run_until_stopped(run_simulation(Console(), source, model, rate=rate, seconds=seconds, seed=seed))
+    run_until_stopped(run_simulation(Console(), source, model, rate=rate, seconds=seconds, seed=seed))
 
 
 @app.command()
@@ -131,20 +140,3 @@ def main() -> None:
 def _end(error: Exception, code: int) -> None:
     print(f"totesys: {error}", file=sys.stderr)
     sys.exit(code)
-
-
-def _run_until_stopped(work: Coroutine[Any, Any, None], *, has_end: bool = False) -> None:
-    """Run until it ends, or until Ctrl-C or SIGTERM, which end it in order: too early if it `has_end` of its own."""
-
-    async def stoppable() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        await work
-
-    try:
-        asyncio.run(stoppable())
-    except asyncio.CancelledError:
-        if has_end:
-            sys.exit(INTERRUPTED)

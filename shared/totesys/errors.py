@@ -11,6 +11,7 @@
         ├── SchemaDrift             the source is not what the model declares
         ├── WarehouseMismatch       the warehouse is not what the model declares
         ├── CorruptObject           an object of the lake is not what its manifest says
+        ├── BadRequest              somebody asks for what cannot be
         └── BadMessage              a message that no service sends
 
 A message says what happened, to what, and what to do. It never carries a password.
@@ -82,6 +83,12 @@ class CorruptObject(TerminalError):
     """An object of the lake is not what its manifest says."""
 
     title = "Corrupt object"
+
+
+class BadRequest(TerminalError):
+    """Somebody asks for what cannot be."""
+
+    title = "Bad request"
 
 
 class BadMessage(TerminalError):

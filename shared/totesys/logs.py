@@ -47,6 +47,11 @@ def configure_logs(service: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
 
 
+def quiet_logs() -> None:
+    """Let through warnings alone, as lines on standard error: for a command, whose output is its own."""
+    structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
+
+
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger whose name starts with `totesys`."""
     log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)

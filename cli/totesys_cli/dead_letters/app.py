@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 import typer
 from rich.console import Console
 
-from totesys_cli.options import DEFAULT_PLANE, AsJson, PlaneName
+from totesys_cli.options import DEFAULT_PLANE, AsJson, Endpoint, PlaneName
 
 dlq = typer.Typer(
     help="Look at the messages that a service gave up, send them back, or delete them.", no_args_is_help=True
@@ -13,10 +13,6 @@ dlq = typer.Typer(
 
 Stage = Literal["ingest", "transform", "load"]
 AnyStage = Annotated[Stage | None, typer.Argument(help="the service; all three if not given")]
-Endpoint = Annotated[
-    str | None,
-    typer.Option("--endpoint", help="address of a local stack's lake; AWS's own settings if not given"),
-]
 Limit = Annotated[int, typer.Option("--limit", help="how many messages to take of a queue", min=1)]
 Ids = Annotated[list[str] | None, typer.Option("--id", help="only this message; may be given again")]
 DEFAULT_LIMIT = 1000
@@ -32,7 +28,7 @@ def list_dead_letters(
 ) -> None:
     """Show which messages there are, and why."""
     from totesys_cli.dead_letters.command import list_letters
-    from totesys_cli.dead_letters.queues import Place
+    from totesys_cli.place import Place
 
     list_letters(Console(), Place(name, endpoint), _stages(stage), limit, json=json)
 
@@ -48,7 +44,7 @@ def show_dead_letter(
 ) -> None:
     """Show one message whole."""
     from totesys_cli.dead_letters.command import show_letter
-    from totesys_cli.dead_letters.queues import Place
+    from totesys_cli.place import Place
 
     show_letter(Console(), Place(name, endpoint), stage, message, limit, json=json)
 
@@ -63,7 +59,7 @@ def redrive_dead_letters(
 ) -> None:
     """Send messages back to their service, which tries them again."""
     from totesys_cli.dead_letters.command import redrive
-    from totesys_cli.dead_letters.queues import Place
+    from totesys_cli.place import Place
 
     redrive(Console(), Place(name, endpoint), _stages(stage), ids or [], limit)
 
@@ -79,7 +75,7 @@ def purge_dead_letters(
 ) -> None:
     """Delete messages for good, after a question."""
     from totesys_cli.dead_letters.command import purge
-    from totesys_cli.dead_letters.queues import Place
+    from totesys_cli.place import Place
 
     purge(Console(), Place(name, endpoint), _stages(stage), ids or [], limit, yes=yes)
 

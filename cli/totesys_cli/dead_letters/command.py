@@ -10,8 +10,9 @@ from rich.prompt import Confirm
 from totesys_cli.dead_letters import render
 from totesys_cli.dead_letters.interruption import undisturbed
 from totesys_cli.dead_letters.letter import DeadLetter, find, select
-from totesys_cli.dead_letters.queues import DeadLetterQueue, Place, holding
+from totesys_cli.dead_letters.queues import DeadLetterQueue, holding
 from totesys_cli.errors import BadInput
+from totesys_cli.place import Place
 
 # After a SIGKILL a message is hidden for as long; within it all that was received has to be done with.
 TO_LOOK = timedelta(minutes=1)

@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
@@ -13,10 +12,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from totesys.lake.aws import message_is_lost
-from totesys_cli.dead_letters.errors import aws_errors
+from totesys_cli.aws import aws_errors
 from totesys_cli.dead_letters.interruption import interruptible, undisturbed
 from totesys_cli.dead_letters.letter import DeadLetter
-from totesys_cli.local.data_plane import ACCESS_KEY, REGION
+from totesys_cli.place import Place
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -28,14 +27,6 @@ _CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard"
 _WAIT = timedelta(seconds=1)
 _BATCH = 10
 _HIDDEN: Final = "ApproximateNumberOfMessagesNotVisible"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the queues are: the data plane's name, and a local stack's endpoint; None: where AWS's settings say."""
-
-    name: str
-    endpoint: str | None = None
 
 
 class DeadLetterQueue:
@@ -153,10 +144,7 @@ def holding(
 
 def _client(place: Place) -> "SQSClient":
     with aws_errors("AWS"):
-        if place.endpoint is None:
-            return boto3.Session().client("sqs", config=_CONFIG)
-        session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
-        return session.client("sqs", endpoint_url=place.endpoint, config=_CONFIG)
+        return boto3.Session().client("sqs", config=_CONFIG, **place.client())
 
 
 def _letter(stage: str, message: "MessageTypeDef") -> DeadLetter:

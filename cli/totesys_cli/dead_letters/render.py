@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from totesys_cli.dead_letters.letter import DeadLetter
+from totesys_cli.printable import one_line, printable
 
 # As much of an id as tells it from others; `find` says so where it does not.
 ID_CHARACTERS = 8
@@ -34,8 +35,8 @@ def to_table(letters: Sequence[DeadLetter]) -> Table:
             letter.id[:ID_CHARACTERS],
             _time(letter),
             f"{letter.receives:,}",
-            Text(_line(letter.reason or _NO_REASON, _REASON_CHARACTERS), style="" if letter.reason else "dim"),
-            Text(_line(letter.body, _BODY_CHARACTERS)),
+            Text(one_line(letter.reason or _NO_REASON, _REASON_CHARACTERS), style="" if letter.reason else "dim"),
+            Text(one_line(letter.body, _BODY_CHARACTERS)),
         )
     return table
 
@@ -51,8 +52,8 @@ def to_page(letter: DeadLetter) -> Group:
         **{name: value for name, value in letter.attributes.items() if name != "reason"},
     }
     width = max(map(len, facts))
-    lines = [Text.assemble((f"{name:<{width}}", "bold"), f"  {_printable(value)}") for name, value in facts.items()]
-    return Group(*lines, Text(), Text(_printable(_pretty(letter.body))))
+    lines = [Text.assemble((f"{name:<{width}}", "bold"), f"  {printable(value)}") for name, value in facts.items()]
+    return Group(*lines, Text(), Text(printable(_pretty(letter.body))))
 
 
 def to_json(letters: Sequence[DeadLetter]) -> str:
@@ -85,13 +86,3 @@ def _pretty(body: str) -> str:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return body
-
-
-def _line(text: str, characters: int) -> str:
-    line = _printable(" ".join(text.split()))
-    return line if len(line) <= characters else f"{line[: characters - 1]}…"
-
-
-def _printable(text: str) -> str:
-    # A body may be anything, also what a terminal would obey.
-    return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in text)

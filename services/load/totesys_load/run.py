@@ -154,7 +154,7 @@ class RunLoad:
         if written > place.size:
             raise WarehouseMismatch(
                 f"Run {self._manifest.run} now has {written} new versions of {fact.name} and had {place.size}: "
-                "they do not fit between those of the runs around it. Load into a new warehouse instead."
+                "they do not fit between those of the runs around it. Make a new warehouse with `totesys rebuild`."
             )
         await merge.delete_versions(self._connection, self._schema, fact, place.first, place.last)
         await merge.number_incoming(self._connection, fact, merge.numbers_from(place.first))

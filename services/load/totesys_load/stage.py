@@ -1,7 +1,7 @@
 """Load: what happens on a wake-up."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,7 +30,10 @@ _HEAD = {"lake", "run", "previous", "extraction", "complete", "snapshot_time"}
 
 @dataclass
 class Load:
-    """The stage: every run that transform committed and the ledger lacks, in run order."""
+    """The stage: every run that transform committed and the ledger lacks, in run order.
+
+    `on_run` is told of each run that is in the warehouse now.
+    """
 
     settings: LoadSettings
     lake: Lake
@@ -38,6 +41,7 @@ class Load:
     name: str = "load"
     database: str | None = "warehouse"
     unprompted: LoadWakeup | None = field(default_factory=LoadWakeup)
+    on_run: Callable[[LoadRecord], None] | None = None
     _prepared: bool = False
     _accepted: Accepted = field(default_factory=Accepted)
     _filling: dict[str, int] = field(default_factory=dict)
@@ -104,12 +108,13 @@ class Load:
         if not [run for run in runs if run <= last]:
             raise BadMessage(f"The warehouse has no run from {first} to {last} that could be loaded again.")
         manifests = [await self._manifest(run) for run in runs]
-        async with self._locked(connection):
+        async with self.lake.failures_recorded(runs[0], self.name), self._locked(connection):
             loaded = [await self._load_again(connection, one, facts=one.run <= last) for one in manifests]
         for manifest, tables in zip(manifests, loaded, strict=True):
             if manifest.run <= last:
                 before = await self.lake.load_record(manifest.run)
-                record = before.model_copy(update={"tables": tables}) if before else _record(manifest, tables, 0)
+                done = {"tables": tables, "finished_at": datetime.now(UTC)}
+                record = before.model_copy(update=done) if before else _record(manifest, tables, 0)
                 await self.lake.put_load_record(record)
                 log.info("run loaded again", run=manifest.run, written={name: t.written for name, t in tables.items()})
 
@@ -131,6 +136,8 @@ class Load:
     async def _done(self, manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable], seconds: float) -> None:
         record = _record(manifest, loaded, seconds)
         await self.lake.put_load_record(record)
+        if self.on_run is not None:
+            self.on_run(record)
         written = {name: table.written for name, table in loaded.items()}
         orphans = {name: table.quarantined for name, table in loaded.items() if table.quarantined}
         deleted = {name: table.deleted for name, table in loaded.items() if table.deleted}

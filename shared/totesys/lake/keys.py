@@ -1,5 +1,6 @@
 """Where an object stands in the lake. Pure."""
 
+import re
 from datetime import UTC, datetime
 
 RUN_NUMBER = "run_number.json"
@@ -9,6 +10,9 @@ LOAD = "load.json"
 
 RUNS = "runs/"
 VERIFICATIONS = "verifications/"
+QUARANTINE = "quarantine/"
+
+_QUARANTINE_KEY = re.compile(rf"{QUARANTINE}[^/]+/(?P<table>[^/]+)/run=(?P<run>[0-9]+)/part-(?P<part>[0-9]+)\.parquet")
 
 
 def run_folder(run: int) -> str:
@@ -23,7 +27,7 @@ def part_key(schema: str, table: str, run: int, part: int, suffix: str) -> str:
 
 def quarantine_key(schema: str, table: str, run: int, part: int) -> str:
     """The key of a quarantine part."""
-    return f"quarantine/{part_key(schema, table, run, part, 'parquet')}"
+    return f"{QUARANTINE}{part_key(schema, table, run, part, 'parquet')}"
 
 
 def ranges_key(schema: str, table: str, run: int, part: int, suffix: str) -> str:
@@ -57,3 +61,9 @@ def parse_record_key(key: str) -> tuple[int, str] | None:
     number = folder.removeprefix("run=")
     ours = key.startswith(RUNS) and number.isascii() and number.isdigit() and name
     return (int(number), name) if ours else None
+
+
+def parse_quarantine_key(key: str) -> tuple[str, int, int] | None:
+    """Table, run and number of a quarantine part; None for any other key."""
+    found = _QUARANTINE_KEY.fullmatch(key)
+    return (found["table"], int(found["run"]), int(found["part"])) if found else None

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from aiobotocore.session import get_session
@@ -14,7 +14,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_rand
 from totesys.errors import CorruptObject, LakeUnavailable, TotesysError
 from totesys.lake import keys
 from totesys.lake.aws import CLIENT_CONFIG
-from totesys.lake.bucket import Bucket
+from totesys.lake.bucket import Bucket, UnchangedBucket
 from totesys.lake.records import (
     Failure,
     LoadRecord,
@@ -198,10 +198,16 @@ class Lake:
 
 
 @asynccontextmanager
-async def open_lake(ingest_bucket: str, processed_bucket: str) -> AsyncIterator[Lake]:
-    """The lake in two buckets. Endpoint, region and credentials are the AWS client's own settings."""
-    async with get_session().create_client("s3", config=CLIENT_CONFIG) as client:
-        yield Lake(Bucket(client, ingest_bucket, INGEST_REMEDY), Bucket(client, processed_bucket, PROCESSED_REMEDY))
+async def open_lake(
+    ingest_bucket: str, processed_bucket: str, *, read_only: bool = False, **client: Any
+) -> AsyncIterator[Lake]:
+    """The lake in two buckets; of one that is `read_only`, what is put is left as it is.
+
+    Endpoint, region and credentials are the AWS client's own settings, or `client`'s, as `create_client` takes them.
+    """
+    kind = UnchangedBucket if read_only else Bucket
+    async with get_session().create_client("s3", config=CLIENT_CONFIG, **client) as s3:
+        yield Lake(kind(s3, ingest_bucket, INGEST_REMEDY), kind(s3, processed_bucket, PROCESSED_REMEDY))
 
 
 async def _read(bucket: Bucket, kind: type[R], key: str) -> R | None:

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from fastapi import Body, Depends, FastAPI, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 from fastapi_problem.error import Problem
@@ -19,7 +19,7 @@ from totesys.service.consumer import Consumer
 from totesys.service.problems import NotReadyDocument, answer_with_problems, documented
 from totesys.service.queue import Queue
 from totesys.service.readiness import ask
-from totesys.service.runs import RunDetail, RunState, list_runs, run_detail
+from totesys.service.runs import QuarantinedRows, RunDetail, RunState, list_quarantined, list_runs, run_detail
 from totesys.service.stage import Stage
 from totesys.settings import ServiceSettings
 
@@ -27,6 +27,9 @@ W = TypeVar("W", bound=Wakeup)
 
 # Above every run number.
 NO_RUN_YET = 100_000_000
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+Before = Annotated[int, Query(ge=1, le=NO_RUN_YET)]
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,12 @@ def make_app(
     wakeup: type[W],
     settings: ServiceSettings,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    router: APIRouter | None = None,
 ) -> FastAPI:
-    """The app of the service `name`. `lifespan` must set `app.state.running` to a Running."""
+    """The app of the service `name`. `lifespan` must set `app.state.running` to a Running.
+
+    `router` are routes that only this service has; they show rows, so the trigger's token guards them too.
+    """
     app = FastAPIOffline(
         title=f"totesys {name}",
         version="0.1.0",
@@ -77,6 +84,8 @@ def make_app(
     _add_health(app, name)
     _add_trigger(app, wakeup, settings.trigger_token)
     _add_runs(app)
+    if router is not None:
+        app.include_router(router, dependencies=_guards(token := settings.trigger_token), responses=_refusals(token))
     return app
 
 
@@ -84,14 +93,14 @@ def _add_health(app: FastAPI, name: str) -> None:
     @app.get("/health", tags=["health"], responses=documented(503))
     async def health(request: Request) -> Health:
         """Whether the service is alive: 503 when its consumer is stuck or has ended."""
-        if fault := _running(request).consumer.fault:
+        if fault := running(request).consumer.fault:
             raise Problem(title="Not healthy", status=503, detail=fault, type_="not-healthy")
         return Health(service=name)
 
     @app.get("/health/ready", tags=["health"], responses=documented(503, model=NotReadyDocument))
     async def ready(request: Request) -> Readiness:
         """Whether everything that the service depends on answers: 503 names what does not."""
-        faults = await ask(_running(request).queue, _running(request).stage)
+        faults = await ask(running(request).queue, running(request).stage)
         states = {of: fault.title.lower() if fault else "ok" for of, fault in faults.items()}
         detail = " ".join(f"{of}: {fault}" for of, fault in faults.items() if fault)
         if detail:
@@ -108,7 +117,7 @@ def _add_trigger(app: FastAPI, wakeup: type[W], token: SecretStr | None) -> None
         body: Wakeup = ask_for
         # A queue takes not every character of Unicode, but every one of ASCII.
         message = body.model_dump_json(exclude_none=True, ensure_ascii=True)
-        return Queued(message_id=await _running(request).queue.send(message))
+        return Queued(message_id=await running(request).queue.send(message))
 
     app.add_api_route(
         "/trigger",
@@ -116,20 +125,16 @@ def _add_trigger(app: FastAPI, wakeup: type[W], token: SecretStr | None) -> None
         methods=["POST"],
         status_code=202,
         tags=["runs"],
-        dependencies=[Depends(_authorise(token))] if token else [],
-        responses=documented(400, 415, 422, 503, *([401] if token else [])),
+        dependencies=_guards(token),
+        responses=documented(400, 415, 422, 503) | _refusals(token),
     )
 
 
 def _add_runs(app: FastAPI) -> None:
     @app.get("/runs", tags=["runs"], responses=documented(422, 503))
-    async def runs(
-        request: Request,
-        limit: Annotated[int, Query(ge=1, le=200)] = 20,
-        before: Annotated[int, Query(ge=1, le=NO_RUN_YET)] = NO_RUN_YET,
-    ) -> list[RunState]:
+    async def runs(request: Request, limit: Limit = 20, before: Before = NO_RUN_YET) -> list[RunState]:
         """Runs below `before`, newest first, each with the state of its three stages."""
-        return await list_runs(_running(request).stage.lake, limit, before)
+        return await list_runs(running(request).stage.lake, limit, before)
 
     @app.get("/verifications", tags=["runs"], responses=documented(422, 503))
     async def verifications(
@@ -141,15 +146,29 @@ def _add_runs(app: FastAPI) -> None:
     @app.get("/runs/{run}", tags=["runs"], responses=documented(404, 422, 503))
     async def one_run(request: Request, run: Annotated[RunNumber, Path(examples=[1])]) -> RunDetail:
         """One run with its tables and parts."""
-        detail = await run_detail(_running(request).stage.lake, run)
+        detail = await run_detail(running(request).stage.lake, run)
         if detail is None:
             raise HTTPException(404, f"Ingest has committed no run {run}.")
         return detail
 
+    @app.get("/quarantine", tags=["runs"], responses=documented(422, 503))
+    async def quarantine(request: Request, limit: Limit = 20, before: Before = NO_RUN_YET) -> list[QuarantinedRows]:
+        """How many rows are in quarantine, by run and table, of the runs that `/runs` gives for the same query."""
+        return await list_quarantined(running(request).stage.lake, limit, before)
 
-def _running(request: Request) -> Running[Any]:
-    running: Running[Any] = request.app.state.running
-    return running
+
+def running(request: Request) -> Running[Any]:
+    """The started service that answers a request."""
+    started: Running[Any] = request.app.state.running
+    return started
+
+
+def _guards(token: SecretStr | None) -> list[Any]:
+    return [Depends(_authorise(token))] if token else []
+
+
+def _refusals(token: SecretStr | None) -> dict[int | str, dict[str, Any]]:
+    return documented(401) if token else {}
 
 
 def _authorise(token: SecretStr) -> Callable[..., None]:

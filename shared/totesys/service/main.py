@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import botocore.session
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from totesys.errors import SettingsError, TotesysError
 from totesys.events import Wakeup
@@ -36,8 +36,13 @@ OpenStage = Callable[[S, Lake], AbstractAsyncContextManager[Stage[W]]]
 WRONG_CALL = 2
 
 
-def run_service(name: str, settings: type[S], wakeup: type[W], open_stage: OpenStage[S, W]) -> None:
-    """Serve until SIGTERM or SIGINT, then exit 0; exit 2 with one log line if the settings are wrong."""
+def run_service(
+    name: str, settings: type[S], wakeup: type[W], open_stage: OpenStage[S, W], router: APIRouter | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT, then exit 0; exit 2 with one log line if the settings are wrong.
+
+    `router` are routes that only this service has.
+    """
     configure_logs(name)
     try:
         read = read_settings(settings)
@@ -47,7 +52,7 @@ def run_service(name: str, settings: type[S], wakeup: type[W], open_stage: OpenS
     except TotesysError as error:
         log.error("service not started", error=str(error), kind=type(error).__name__)
         sys.exit(WRONG_CALL)
-    app = make_app(name, wakeup, read, _lifespan(name, read, wakeup, open_stage))
+    app = make_app(name, wakeup, read, _lifespan(name, read, wakeup, open_stage), router)
     # uvicorn stops at a signal and then raises it again for whoever was there before: for nobody.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

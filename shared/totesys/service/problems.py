@@ -10,7 +10,7 @@ from fastapi_problem.handler import ExceptionHandler, http_exception_handler_, n
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from totesys.errors import TotesysError
+from totesys.errors import BadRequest, TotesysError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -92,6 +92,8 @@ class _Defect(ServerProblem):
 
 def _unable(_handler: ExceptionHandler, _request: Request, error: TotesysError) -> Problem:
     kind = error.title.lower().replace(" ", "-")
+    if isinstance(error, BadRequest):
+        return Problem(title=error.title, status=422, detail=str(error), type_=kind, faults=[])
     return Problem(title=error.title, status=503, detail=str(error), type_=kind)
 
 

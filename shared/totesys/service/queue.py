@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
@@ -109,3 +109,11 @@ async def open_queue(url: str, dlq_url: str) -> AsyncIterator[Queue]:
     """The queue at `url`. Endpoint, region and credentials are the AWS client's own settings."""
     async with get_session().create_client("sqs", config=CLIENT_CONFIG) as client:
         yield Queue(client, url, dlq_url)
+
+
+@asynccontextmanager
+async def find_queue(name: str, **client: Any) -> AsyncIterator[Queue]:
+    """The queue of that name, its dead-letter queue beside it; `client` as `create_client` takes it."""
+    async with get_session().create_client("sqs", config=CLIENT_CONFIG, **client) as sqs:
+        urls = [(await sqs.get_queue_url(QueueName=queue))["QueueUrl"] for queue in (name, f"{name}-dlq")]
+        yield Queue(sqs, *urls)

@@ -22,11 +22,15 @@ State = Literal["done", "empty", "waiting", "failed"]
 
 
 class StageState(BaseModel):
-    """One stage of a run. `seconds` is the time it took; `error` its last failure, if it is not done since."""
+    """One stage of a run. `seconds` is the time it took; `error` its last failure, if it is not done since.
+
+    `quarantined` are rows that it could not make warehouse rows of.
+    """
 
     state: State
     finished_at: datetime | None = None
     rows: int = 0
+    quarantined: int = 0
     bytes: int = 0
     seconds: float | None = None
     error: Failure | None = None
@@ -50,6 +54,14 @@ class RunDetail(RunState):
     built: dict[str, BuiltTable] = {}
     quarantine: dict[str, TableParts] = {}
     loaded: dict[str, LoadedTable] = {}
+
+
+class QuarantinedRows(BaseModel):
+    """How many rows of a run are no rows of a warehouse table, by transform's decision or by load's."""
+
+    run: int
+    table: str
+    rows: int
 
 
 async def run_detail(lake: Lake, run: int) -> RunDetail | None:
@@ -79,12 +91,31 @@ async def run_detail(lake: Lake, run: int) -> RunDetail | None:
 
 async def list_runs(lake: Lake, limit: int, before: int | None) -> list[RunState]:
     """The newest runs below `before`, newest first, of at most `limit` numbers; a number without a run is left out."""
+    return [RunState.model_validate(detail.model_dump()) for detail in await _newest(lake, limit, before)]
+
+
+async def list_quarantined(lake: Lake, limit: int, before: int | None) -> list[QuarantinedRows]:
+    """What is in quarantine of the runs that `list_runs` gives, by run and table."""
+    return [
+        QuarantinedRows(run=detail.run, table=table, rows=rows)
+        for detail in await _newest(lake, limit, before)
+        for table in sorted({*detail.quarantine, *detail.loaded})
+        if (rows := _quarantined(detail, table))
+    ]
+
+
+def _quarantined(detail: RunDetail, table: str) -> int:
+    by_transform, by_load = detail.quarantine.get(table), detail.loaded.get(table)
+    return (by_transform.rows if by_transform else 0) + (by_load.quarantined if by_load else 0)
+
+
+async def _newest(lake: Lake, limit: int, before: int | None) -> list[RunDetail]:
     counter = await lake.counter()
     upper = min(before - 1 if before else 99_999_999, counter.last if counter else 0)
     lower = max(0, upper - limit)
     runs = [run for run in await lake.ingested(after=lower) if run <= upper]
     details = await asyncio.gather(*(run_detail(lake, run) for run in reversed(runs)))
-    return [RunState.model_validate(detail.model_dump()) for detail in details if detail]
+    return [detail for detail in details if detail]
 
 
 def _ingest_state(manifest: Manifest) -> StageState:
@@ -105,13 +136,20 @@ def _transform_state(processed: ProcessedManifest) -> StageState:
         finished_at=processed.finished_at,
         seconds=processed.seconds,
         rows=sum(table.rows for table in tables),
+        quarantined=sum(table.rows for table in processed.quarantine.values()),
         bytes=sum(table.bytes for table in tables),
     )
 
 
 def _load_state(loaded: LoadRecord) -> StageState:
-    rows = sum(table.written for table in loaded.tables.values())
-    return StageState(state="done", finished_at=loaded.finished_at, seconds=loaded.seconds, rows=rows)
+    tables = loaded.tables.values()
+    return StageState(
+        state="done",
+        finished_at=loaded.finished_at,
+        seconds=loaded.seconds,
+        rows=sum(table.written for table in tables),
+        quarantined=sum(table.quarantined for table in tables),
+    )
 
 
 async def _undone(lake: Lake, run: int, stage: str) -> StageState:

@@ -1,0 +1,1 @@
+"""Compare: whether two warehouses of one lake are equal but for generated ids."""

@@ -1,0 +1,1 @@
+"""Quarantine: the rows that could not become warehouse rows."""

@@ -1,0 +1,100 @@
+"""Quarantined rows, read from the lake."""
+
+import asyncio
+import io
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import polars as pl
+
+from totesys.errors import CorruptObject
+from totesys.lake.keys import QUARANTINE
+from totesys.lake.lake import Lake
+from totesys.lake.quarantine import QuarantinePart, quarantine_parts
+from totesys.lake.records import REASONS
+from totesys.schema import Model
+from totesys_cli.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows: of a warehouse table (None: of all), of a run, with a key."""
+
+    table: str | None
+    run: int | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Rows of a run that are no rows of a warehouse table for the same reasons, and the objects that hold them."""
+
+    run: int
+    table: str
+    reasons: tuple[str, ...]
+    rows: int
+    objects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class QuarantinedRow:
+    """One row: `values` are text as the source's, or as the fact's where load could not place it."""
+
+    run: int
+    table: str
+    object: str
+    reasons: tuple[str, ...]
+    values: dict[str, str | None]
+
+
+async def read_reasons(lake: Lake, model: Model, wanted: Wanted) -> list[Reason]:
+    """The wanted rows counted, newest run first. Raises BadInput for a table that the model has not."""
+    counts: Counter[tuple[int, str, tuple[str, ...]]] = Counter()
+    objects: dict[tuple[int, str, tuple[str, ...]], list[str]] = {}
+    async with aclosing(_parts(lake, model, wanted)) as parts:
+        async for part in parts:
+            frame = await _read(lake, part)
+            for reasons, rows in Counter(map(tuple, frame[REASONS].to_list())).items():
+                counts[part.run, part.table, reasons] += rows
+                objects.setdefault((part.run, part.table, reasons), []).append(part.key)
+    return [Reason(*of, rows, tuple(objects[of])) for of, rows in counts.items()]
+
+
+async def read_rows(lake: Lake, model: Model, wanted: Wanted, limit: int) -> list[QuarantinedRow]:
+    """The wanted rows whole, at most `limit`, newest run first. Raises BadInput as `read_reasons`."""
+    found: list[QuarantinedRow] = []
+    async with aclosing(_parts(lake, model, wanted)) as parts:
+        async for part in parts:
+            frame = await _read(lake, part)
+            if wanted.key is not None:
+                frame = frame.filter(pl.col(_key_column(model, part)) == wanted.key)
+            for row in frame.head(limit - len(found)).iter_rows(named=True):
+                found.append(QuarantinedRow(part.run, part.table, part.key, tuple(row.pop(REASONS)), row))
+            if len(found) == limit:
+                break
+    return found
+
+
+def _parts(lake: Lake, model: Model, wanted: Wanted) -> AsyncGenerator[QuarantinePart, None]:
+    prefix = QUARANTINE
+    if wanted.table is not None:
+        names = [table.name for table in model.tables]
+        if wanted.table not in names:
+            raise BadInput(f"There is no warehouse table {wanted.table!r}. Name one of {', '.join(names)}.")
+        prefix += f"{model.lake_schema(model.table(wanted.table))}/{wanted.table}/"
+    return quarantine_parts(lake, prefix, run=wanted.run)
+
+
+async def _read(lake: Lake, part: QuarantinePart) -> pl.DataFrame:
+    where, body = lake.processed.where(part.key), await lake.processed.get(part.key)
+    try:
+        return await asyncio.to_thread(pl.read_parquet, io.BytesIO(body or b""))
+    except pl.exceptions.PolarsError as error:
+        raise CorruptObject(f"{where} is no Parquet: {error}. Trigger transform for its run again.") from error
+
+
+def _key_column(model: Model, part: QuarantinePart) -> str:
+    table = model.table(part.table)
+    return table.key if part.by_load else model.source(table.sources[0]).key

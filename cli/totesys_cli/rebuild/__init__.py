@@ -1,0 +1,1 @@
+"""Rebuild: a new warehouse from nothing but the lake."""
