@@ -48,9 +48,10 @@ def iso_date(name: str) -> pl.Expr:
 
 def iso_date_oracle(name: str) -> str:
     """The same rule in SQL. Postgres 15 has no test for a cast that would fail, so the days are counted."""
-    first = f"(substr({name}, 1, 8) || '01')::date"
+    text = f"{name}::text"
+    first = f"(substr({text}, 1, 8) || '01')::date"
     return f"""
-    CASE WHEN {name} ~ '^[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$' AND {name} !~ '^0000' THEN
-        CASE WHEN substr({name}, 9)::int <= extract(day FROM {first} + interval '1 month - 1 day')
-             THEN {name}::date END
+    CASE WHEN {text} ~ '^[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$' AND {text} !~ '^0000' THEN
+        CASE WHEN substr({text}, 9)::int <= extract(day FROM {first} + interval '1 month - 1 day')
+             THEN {text}::date END
     END AS {name}"""
