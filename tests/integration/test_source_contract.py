@@ -295,6 +295,17 @@ async def test_no_table_changes_between_the_check_and_the_copy(library: Pipeline
                 await other.execute(f"ALTER TABLE loan {change}")
 
 
+async def test_what_a_definition_changes_without_touching_a_row_comes_with_a_full_extraction(library: Pipeline) -> None:
+    await library.tick()
+    await execute(
+        library.source_dsn, "ALTER TABLE loan DROP reader", "ALTER TABLE loan ADD reader text NOT NULL DEFAULT 'Cid'"
+    )
+    await library.tick()
+    assert not await verified(library.source_dsn, library.warehouse_dsn, MODEL)
+    await library.tick("full")
+    assert await verified(library.source_dsn, library.warehouse_dsn, MODEL)
+
+
 async def test_what_row_level_security_hides_is_an_error_and_not_half_a_table(visited: Visited) -> None:
     await execute(
         visited.owner,
