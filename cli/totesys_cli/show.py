@@ -64,8 +64,12 @@ def line(event: Event) -> str | None:
         return "another extraction of this source is at work"
     if event.name == "extraction started" and fields.get("level") == "warning":
         return f"[yellow]everything is extracted:[/yellow] {_plain(fields['reason'])}"
-    if event.name in {"rows quarantined", "column not declared"}:
-        shown = {name: value for name, value in fields.items() if name in {"run", "rows", "column"}}
+    if event.name == "source differs":
+        return (
+            f"[yellow]the source differs[/yellow], {_plain(fields['next'])}: {_plain(', '.join(fields['differences']))}"
+        )
+    if event.name == "rows quarantined":
+        shown = {name: value for name, value in fields.items() if name in {"run", "rows"}}
         return f"[yellow]{event.name}[/yellow] {_plain(str(shown))}"
     return None
 

@@ -13,7 +13,7 @@ from totesys_cli.local.reachable import ReachablePostgres
 
 # What is wrong with the source, and what the line says of it.
 BROKEN_SOURCES = {
-    "REVOKE SELECT ON design FROM {reader}": ("read design", "Grant SELECT"),
+    "REVOKE SELECT ON design FROM {reader}": ("no SELECT on design", "Grant"),
     "ALTER TABLE design RENAME TO designs": ("schema public", "table design is missing", "Mend"),
     "ALTER TABLE staff RENAME email_address TO mail": ("column staff.email_address is missing", "Mend"),
     "ALTER TABLE payment ALTER paid TYPE text": ("column payment.paid is text, declared as boolean", "Mend"),
@@ -111,7 +111,7 @@ async def test_once_it_is_mended_the_same_call_works(company: Company, totesys: 
     await rows(company.source_owner, "ALTER TABLE designs RENAME TO design")
     await rows(company.source_owner, "ALTER TABLE staff RENAME mail TO email_address")
     await rows(company.source_owner, "ALTER TABLE payment ALTER paid TYPE boolean USING paid::boolean")
-    assert_refused(totesys("verify", *company.arguments), "read design", "Grant SELECT")
+    assert_refused(totesys("verify", *company.arguments), "no SELECT on design", "Grant")
     await rows(company.source_owner, f"GRANT SELECT ON design TO {reader}")
     assert totesys(*call).code == 0
     ended = totesys("verify", *company.arguments)

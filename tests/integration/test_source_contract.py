@@ -1,102 +1,320 @@
-"""What ingest asks of a source: rights to read, and the declared columns; and what it says where they are missing."""
+"""What ingest asks of a source: rights to read, and the declared tables; and what it does where they are missing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute, make_library, rows, verified
-from totesys.errors import AccessDenied, SchemaDrift
+from tests.sources import execute, make_library, rows, until_there_is, verified
+from totesys.errors import AccessDenied, SchemaDrift, TerminalError
 from totesys.events import ExtractWakeup
+from totesys.postgres import connect, place
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
+from totesys_cli.preflight import check_source
+from totesys_ingest.source import open_source
 
 LOANS = "SELECT loan_id, count(*) FROM warehouse.fact_loan GROUP BY 1 ORDER BY 1"
 
 
+@dataclass(frozen=True)
+class Visited:
+    """A pipeline whose role may read and nothing else, and the DSN of the source's owner."""
+
+    pipeline: Pipeline
+    owner: str
+
+    async def verified(self) -> bool:
+        return await verified(self.pipeline.source_dsn, self.pipeline.warehouse_dsn, MODEL)
+
+
 @pytest.fixture
-async def as_visitor(
+async def visited(
     visitor: str, postgres: ReachablePostgres, database: Callable[[], str], data_plane: DataPlane
-) -> AsyncIterator[tuple[Pipeline, str]]:
-    """The pipeline reads the source as that role; and the DSN of the source's owner."""
-    source = await make_library(database())
-    await execute(source, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
-    dsn = postgres.dsn(source.rpartition("/")[2], user=visitor, password=visitor)
+) -> AsyncIterator[Visited]:
+    owner = await make_library(database())
+    await execute(
+        owner,
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+        "GRANT USAGE ON SCHEMA public TO visitor",
+        "GRANT SELECT ON book, loan TO visitor",
+    )
+    dsn = postgres.dsn(owner.rpartition("/")[2], user=visitor, password=visitor)
     async with Pipeline(MODEL, data_plane, dsn, database()) as pipeline:
-        yield pipeline, source
+        yield Visited(pipeline, owner)
 
 
-async def test_rights_to_read_are_enough(as_visitor: tuple[Pipeline, str]) -> None:
-    pipeline, owner = as_visitor
-    await execute(owner, "GRANT USAGE ON SCHEMA public TO visitor", "GRANT SELECT ON book, loan TO visitor")
+@dataclass(frozen=True)
+class Breach:
+    """What is done to the source, what ingest then says, and what mends it."""
+
+    break_it: tuple[str, ...]
+    error: type[TerminalError]
+    differences: tuple[str, ...]
+    mend_it: tuple[str, ...]
+
+
+BREACHES = {
+    "column dropped": Breach(
+        ("ALTER TABLE loan DROP reader",),
+        SchemaDrift,
+        ("column loan.reader is missing",),
+        ("ALTER TABLE loan ADD reader text NOT NULL DEFAULT ''", "UPDATE loan SET reader = 'Cid'"),
+    ),
+    "column renamed": Breach(
+        ("ALTER TABLE loan RENAME reader TO borrower",),
+        SchemaDrift,
+        ("column loan.reader is missing (borrower is not declared: renamed?)",),
+        ("ALTER TABLE loan RENAME borrower TO reader",),
+    ),
+    "column retyped": Breach(
+        ("ALTER TABLE loan ALTER fee TYPE numeric(9,3)",),
+        SchemaDrift,
+        ("column loan.fee is numeric(9,3), declared as numeric(8,2)",),
+        ("ALTER TABLE loan ALTER fee TYPE numeric(8,2)",),
+    ),
+    "key made nullable": Breach(
+        ("ALTER TABLE loan DROP CONSTRAINT loan_pkey, ALTER loan_id DROP NOT NULL",),
+        SchemaDrift,
+        ("column loan.loan_id may be NULL, declared as the key",),
+        ("ALTER TABLE loan ADD PRIMARY KEY (loan_id)",),
+    ),
+    "label renamed": Breach(
+        ("""ALTER TYPE "Genre" RENAME VALUE 'NOVEL' TO 'FICTION'""",),
+        SchemaDrift,
+        ('label NOVEL of "Genre" (book.genre) is missing (FICTION is not declared: renamed?)',),
+        ("""ALTER TYPE "Genre" RENAME VALUE 'FICTION' TO 'NOVEL'""",),
+    ),
+    "table missing": Breach(
+        ("ALTER TABLE book RENAME TO books",),
+        SchemaDrift,
+        ("table book is missing (books is not declared: renamed?)",),
+        ("ALTER TABLE books RENAME TO book",),
+    ),
+    "view in place of a table": Breach(
+        (
+            "ALTER TABLE book RENAME TO stock",
+            "CREATE VIEW book AS SELECT * FROM stock",
+            "GRANT SELECT ON book TO visitor",
+        ),
+        SchemaDrift,
+        ("book is a view, declared as a table",),
+        ("DROP VIEW book", "ALTER TABLE stock RENAME TO book"),
+    ),
+    "materialized view in place of a table": Breach(
+        ("ALTER TABLE book RENAME TO stock", "CREATE MATERIALIZED VIEW book AS SELECT * FROM stock"),
+        SchemaDrift,
+        ("book is a materialized view, declared as a table", "no SELECT on book"),
+        ("DROP MATERIALIZED VIEW book", "ALTER TABLE stock RENAME TO book"),
+    ),
+    "SELECT on a table revoked": Breach(
+        ("REVOKE SELECT ON loan FROM visitor",),
+        AccessDenied,
+        ("no SELECT on loan",),
+        ("GRANT SELECT ON loan TO visitor",),
+    ),
+    "SELECT on a column revoked": Breach(
+        (
+            "REVOKE SELECT ON loan FROM visitor",
+            "GRANT SELECT (loan_id, book_id, reader, lent_at, fee) ON loan TO visitor",
+        ),
+        AccessDenied,
+        ("SELECT on columns of loan only, not on returned",),
+        ("GRANT SELECT ON loan TO visitor",),
+    ),
+    "USAGE on the schema revoked": Breach(
+        ("REVOKE USAGE ON SCHEMA public FROM visitor",),
+        AccessDenied,
+        ("no USAGE on the schema",),
+        ("GRANT USAGE ON SCHEMA public TO visitor",),
+    ),
+    "row-level security": Breach(
+        ("ALTER TABLE loan ENABLE ROW LEVEL SECURITY", "CREATE POLICY the_first ON loan USING (loan_id = 1)"),
+        AccessDenied,
+        ("row-level security hides rows of loan from a role without BYPASSRLS",),
+        ("ALTER TABLE loan DISABLE ROW LEVEL SECURITY",),
+    ),
+    "several at once": Breach(
+        (
+            "ALTER TABLE book RENAME TO books",
+            "ALTER TABLE loan DROP returned",
+            "ALTER TABLE loan ALTER fee TYPE real",
+            "REVOKE SELECT ON loan FROM visitor",
+        ),
+        SchemaDrift,
+        (
+            "table book is missing (books is not declared: renamed?)",
+            "column loan.fee is real, declared as numeric(8,2)",
+            "column loan.returned is missing",
+            "no SELECT on loan",
+        ),
+        (
+            "ALTER TABLE books RENAME TO book",
+            "ALTER TABLE loan ADD returned boolean",
+            "ALTER TABLE loan ALTER fee TYPE numeric(8,2)",
+            "GRANT SELECT ON loan TO visitor",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BREACHES)
+async def test_a_breach_stops_the_run_before_it_starts_and_heals_when_it_is_mended(case: str, visited: Visited) -> None:
+    breach, pipeline = BREACHES[case], visited.pipeline
     await pipeline.tick()
-    await execute(owner, "UPDATE loan SET fee = 4")
-    await pipeline.tick()
-    assert await verified(pipeline.source_dsn, pipeline.warehouse_dsn, MODEL)
-
-
-async def test_a_table_that_may_not_be_read_is_named(as_visitor: tuple[Pipeline, str]) -> None:
-    pipeline, owner = as_visitor
-    with pytest.raises(AccessDenied, match="schema public"):
-        await pipeline.tick()
-    await execute(owner, "GRANT USAGE ON SCHEMA public TO visitor", "GRANT SELECT ON book TO visitor")
-    with pytest.raises(AccessDenied, match=r"does not let this role read loan\. Grant SELECT"):
-        await pipeline.tick()
-    await execute(owner, "GRANT SELECT (loan_id, book_id, reader, lent_at, fee) ON loan TO visitor")
-    with pytest.raises(AccessDenied, match=r"does not let this role read loan\. Grant SELECT"):
-        await pipeline.tick()
-    assert await pipeline.lake.newest_manifest() is None
-    await execute(owner, "GRANT SELECT ON loan TO visitor")
-    await pipeline.tick()
-    assert await verified(pipeline.source_dsn, pipeline.warehouse_dsn, MODEL)
-
-
-async def test_a_source_that_drifted_is_named_and_no_run_is_made_until_it_is_mended(library: Pipeline) -> None:
-    await library.tick()
-    last = await library.lake.newest_manifest()
-    await execute(
-        library.source_dsn,
-        "UPDATE loan SET fee = 8 WHERE loan_id = 1",
-        "ALTER TABLE book RENAME TO books",
-        "ALTER TABLE loan RENAME reader TO borrower",
-        "ALTER TABLE loan ALTER fee TYPE numeric(9,3)",
-    )
-    for wakeup in (ExtractWakeup(), ExtractWakeup(mode="full")):
-        with pytest.raises(SchemaDrift) as raised:
-            await library.ingest.work(wakeup)
-        for difference in (
-            "table book is missing",
-            "column loan.reader is missing",
-            "column loan.fee is numeric(9,3), declared as numeric(8,2)",
-        ):
-            assert difference in str(raised.value)
-    assert await library.lake.newest_manifest() == last
+    last = await pipeline.lake.newest_manifest()
     assert last is not None
-    assert (await library.lake.claim_run_number()).last == last.run + 1
-    await execute(
-        library.source_dsn,
-        "ALTER TABLE books RENAME TO book",
-        "ALTER TABLE loan RENAME borrower TO reader",
-        "ALTER TABLE loan ALTER fee TYPE numeric(8,2)",
-    )
-    await library.tick()
-    mended = await library.lake.newest_manifest()
+    await execute(visited.owner, *breach.break_it, "UPDATE loan SET fee = 8 WHERE loan_id = 1")
+    for wakeup in (ExtractWakeup(), ExtractWakeup(mode="full")):
+        with capture_logs() as logs, pytest.raises(breach.error) as raised:
+            await pipeline.ingest.work(wakeup)
+        assert f": {'; '.join(breach.differences)}. Nothing was read. " in str(raised.value)
+        assert place(pipeline.source_dsn) in str(raised.value)
+        alerts = [log for log in logs if log["log_level"] == "error"]
+        assert [log["ContractBreaches"] for log in alerts] == [len(breach.differences)]
+    with pytest.raises(breach.error) as told:
+        await check_source(MODEL, pipeline.source_dsn, "public")
+    assert str(told.value) == str(raised.value)
+    assert await pipeline.lake.newest_manifest() == last
+    await execute(visited.owner, *breach.mend_it)
+    with capture_logs() as logs:
+        await pipeline.tick()
+    assert [log["ContractBreaches"] for log in logs if "ContractBreaches" in log] == [0]
+    mended = await pipeline.lake.newest_manifest()
     assert mended is not None
-    assert mended.xmin_before == last.xmin_after
-    assert await verified(library.source_dsn, library.warehouse_dsn, MODEL)
-    assert await rows(library.warehouse_dsn, LOANS) == [(1, 2), (2, 1)]
+    assert (mended.run, mended.xmin_before) == (last.run + 1, last.xmin_after)
+    assert await visited.verified()
+    assert (await rows(pipeline.warehouse_dsn, LOANS))[0] == (1, 2)
 
 
-async def test_a_new_column_is_worth_one_warning(library: Pipeline) -> None:
-    await execute(library.source_dsn, "ALTER TABLE loan ADD due date")
+@dataclass(frozen=True)
+class Added:
+    """What is done to the source, what ingest warns of, and what the warehouse then has."""
+
+    change_it: tuple[str, ...]
+    difference: str
+    next: str
+    arrived: str
+    quarantined: int = 0
+
+
+ADDITIONS = {
+    "column added": Added(
+        ("ALTER TABLE loan ADD due date", "UPDATE loan SET due = now(), fee = 9"),
+        "column loan.due is not declared",
+        "it is left out",
+        "SELECT FROM warehouse.fact_loan_current WHERE fee = 9",
+    ),
+    "table not declared": Added(
+        ("CREATE TABLE _prisma_migrations (id text)", "UPDATE loan SET fee = 9"),
+        "table _prisma_migrations is not declared",
+        "it is not read",
+        "SELECT FROM warehouse.fact_loan_current WHERE fee = 9",
+    ),
+    "label added": Added(
+        ("""ALTER TYPE "Genre" ADD VALUE 'CRIME'""", "INSERT INTO book VALUES (4, 'Ripley', 'A', 'CRIME')"),
+        'label CRIME of "Genre" (book.genre) is not declared',
+        "it comes as text",
+        "SELECT FROM warehouse.dim_book WHERE genre = 'CRIME'",
+    ),
+    "column made nullable": Added(
+        (
+            "ALTER TABLE loan ALTER reader DROP NOT NULL",
+            "INSERT INTO loan VALUES (3, 1, NULL, now(), 1), (4, 1, 'Dee', now(), 1)",
+        ),
+        "column loan.reader may be NULL, declared as NOT NULL",
+        "a row without a value that the warehouse requires goes to quarantine",
+        "SELECT FROM warehouse.fact_loan WHERE loan_id = 4",
+        quarantined=1,
+    ),
+    "text of a dimension made nullable": Added(
+        ("ALTER TABLE book ALTER title DROP NOT NULL", "INSERT INTO book VALUES (4, NULL, 'A', 'NOVEL')"),
+        "column book.title may be NULL, declared as NOT NULL",
+        "a row without a value that the warehouse requires goes to quarantine",
+        "SELECT FROM warehouse.dim_book WHERE title = 'Unknown'",
+    ),
+    "column retyped compatibly": Added(
+        ("ALTER TABLE loan ALTER fee TYPE numeric(5,1)", "INSERT INTO loan VALUES (3, 1, 'Cid', now(), 7.5)"),
+        "column loan.fee is numeric(5,1), declared as numeric(8,2)",
+        "its values are read as the declared type's",
+        "SELECT FROM warehouse.fact_loan WHERE fee = 7.50",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ADDITIONS)
+async def test_an_addition_is_worth_one_warning_and_its_rows_arrive(case: str, library: Pipeline) -> None:
+    added = ADDITIONS[case]
+    await library.tick()
+    await execute(library.source_dsn, *added.change_it)
+    await check_source(MODEL, library.source_dsn, "public")
     with capture_logs() as logs:
         await library.tick()
-        await execute(library.source_dsn, "UPDATE loan SET due = now()")
         await library.tick()
-    assert [log["column"] for log in logs if log["log_level"] == "warning"] == ["loan.due"]
-    assert await rows(library.warehouse_dsn, LOANS) == [(1, 1), (2, 1)]
+    warnings = [log for log in logs if log["event"] == "source differs"]
+    assert [(log["log_level"], log["differences"], log["next"]) for log in warnings] == [
+        ("warning", [added.difference], added.next)
+    ]
+    assert await library.rows(added.arrived)
+    assert len(await library.quarantine("fact_loan")) == added.quarantined
+
+
+async def test_rights_to_read_are_enough(visited: Visited) -> None:
+    await visited.pipeline.tick()
+    await execute(visited.owner, "UPDATE loan SET fee = 4")
+    await visited.pipeline.tick()
+    assert await visited.verified()
+
+
+async def test_a_table_that_changes_while_it_is_waited_for_is_noticed(library: Pipeline) -> None:
+    waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'loan'::regclass"
+    async with connect("The source", library.source_dsn) as other:
+        async with other.transaction():
+            await other.execute("ALTER TABLE loan RENAME reader TO borrower")
+            tick = asyncio.create_task(library.tick())
+            await until_there_is(other, waiting)
+        with pytest.raises(
+            SchemaDrift, match=r"column loan\.reader is missing \(borrower is not declared: renamed\?\)"
+        ):
+            await tick
+
+
+async def test_no_table_changes_between_the_check_and_the_copy(library: Pipeline) -> None:
+    async with (
+        connect("The source", library.source_dsn, lock_timeout="100ms") as other,
+        open_source(library.source_dsn, "public") as source,
+    ):
+        assert not (await source.begin(MODEL.sources)).breaches
+        for change in ("RENAME reader TO borrower", "DROP reader", "ENABLE ROW LEVEL SECURITY"):
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await other.execute(f"ALTER TABLE loan {change}")
+
+
+async def test_what_a_definition_changes_without_touching_a_row_comes_with_a_full_extraction(library: Pipeline) -> None:
+    await library.tick()
+    await execute(
+        library.source_dsn, "ALTER TABLE loan DROP reader", "ALTER TABLE loan ADD reader text NOT NULL DEFAULT 'Cid'"
+    )
+    await library.tick()
+    assert not await verified(library.source_dsn, library.warehouse_dsn, MODEL)
+    await library.tick("full")
+    assert await verified(library.source_dsn, library.warehouse_dsn, MODEL)
+
+
+async def test_what_row_level_security_hides_is_an_error_and_not_half_a_table(visited: Visited) -> None:
+    await execute(
+        visited.owner,
+        "ALTER TABLE loan ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY the_first ON loan USING (loan_id = 1)",
+    )
+    with pytest.raises(AccessDenied, match="row-level security policy"):
+        async with open_source(visited.pipeline.source_dsn, "public") as source:
+            await source.connection.fetch("SELECT * FROM loan")
 
 
 async def test_a_source_in_a_schema_of_its_own_is_read_there(

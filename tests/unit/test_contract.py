@@ -1,44 +1,153 @@
 """A source that is not as declared is noticed before a run, with every difference."""
 
-from totesys.model import MODEL
-from totesys_ingest.contract import Comparison, compare
+from collections.abc import Iterable
+from dataclasses import replace
 
-DECLARED = {table.name: {column.name: column.type.postgres for column in table.columns} for table in MODEL.sources}
-TABLE = MODEL.sources[0]
-KEY, COLUMN = TABLE.column(TABLE.key), TABLE.columns[-1]
+import pytest
+
+from tests.models.library import BOOK, LOAN, MODEL
+from totesys.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    INTEGER,
+    TEXT,
+    TIME,
+    TIMESTAMP,
+    ColumnType,
+    enum,
+    numeric,
+    varchar,
+)
+from totesys_ingest.compatible import FoundType, is_compatible
+from totesys_ingest.contract import Catalog, Comparison, FoundColumn, FoundTable, compare
+
+MOOD = enum("Mood", "fine")
+ENUM = FoundType('"Mood"', ("fine",))
+COMPATIBLE: dict[ColumnType, tuple[str, ...]] = {
+    INTEGER: ("integer", "smallint"),
+    BIGINT: ("bigint", "integer", "smallint"),
+    BOOLEAN: ("boolean",),
+    TEXT: ("text", "character varying", "character varying(9)"),
+    varchar(9): ("character varying(9)", "character varying(1)"),
+    numeric(8, 2): ("numeric(8,2)", "numeric(7,2)", "numeric(7,1)", "numeric(6,0)", "numeric(4,-2)", "smallint"),
+    numeric(38, 9): ("numeric(10,2)", "bigint", "integer"),
+    DATE: ("date",),
+    TIME: ("time(3) without time zone", "time(0) without time zone"),
+    TIMESTAMP: ("timestamp(3) without time zone", "timestamp(0) without time zone"),
+    MOOD: ('"Mood"', "text"),
+}
+INCOMPATIBLE: dict[ColumnType, tuple[str, ...]] = {
+    INTEGER: ("bigint", "numeric(4,0)", "text"),
+    BIGINT: ("numeric(10,0)",),
+    BOOLEAN: ("integer", "text"),
+    TEXT: ("character(9)", "integer", "json", "citext"),
+    varchar(9): ("character varying(10)", "character varying", "text", "character(9)"),
+    numeric(8, 2): ("numeric", "numeric(8,1)", "numeric(9,2)", "numeric(8,3)", "integer", "double precision", "money"),
+    numeric(38, 9): ("numeric(38,8)", "real"),
+    DATE: ("timestamp(0) without time zone", "text"),
+    TIME: ("time without time zone", "time(0) with time zone", "timestamp(0) without time zone"),
+    TIMESTAMP: (
+        "timestamp without time zone",
+        "timestamp(6) without time zone",
+        "timestamp(3) with time zone",
+        "date",
+        "time(3) without time zone",
+    ),
+    MOOD: ("character varying", '"Humour"'),
+}
 
 
-def without(name: str) -> dict[str, str]:
-    return {column: kind for column, kind in DECLARED[TABLE.name].items() if column != name}
+def pairs(types: dict[ColumnType, tuple[str, ...]]) -> Iterable[tuple[ColumnType, str]]:
+    return [(declared, found) for declared, all_found in types.items() for found in all_found]
+
+
+@pytest.mark.parametrize(("declared", "found"), pairs(COMPATIBLE))
+def test_a_type_whose_values_are_all_of_the_declared_one_is_compatible(declared: ColumnType, found: str) -> None:
+    assert is_compatible(declared, FoundType(found))
+
+
+@pytest.mark.parametrize(("declared", "found"), pairs(INCOMPATIBLE))
+def test_any_other_type_is_not(declared: ColumnType, found: str) -> None:
+    assert not is_compatible(declared, FoundType(found))
+
+
+def test_an_enum_is_text_but_no_varchar() -> None:
+    assert is_compatible(TEXT, ENUM)
+    assert not is_compatible(varchar(9), ENUM)
+
+
+def as_declared() -> dict[str, FoundTable]:
+    return {
+        table.name: FoundTable(
+            columns={
+                column.name: FoundColumn(FoundType(column.type.postgres, column.type.values or None), column.nullable)
+                for column in table.columns
+            }
+        )
+        for table in MODEL.sources
+    }
+
+
+def changed(table: str, **columns: FoundColumn | None) -> Catalog:
+    """The declared source, but for these columns of a table; None is one that is not there."""
+    catalog = as_declared()
+    together = {**catalog[table].columns, **columns}
+    left = {name: column for name, column in together.items() if column is not None}
+    return {**catalog, table: replace(catalog[table], columns=left)}
+
+
+def column(kind: str, *, nullable: bool = False) -> FoundColumn:
+    return FoundColumn(FoundType(kind), nullable)
 
 
 def test_the_declared_source_differs_in_nothing() -> None:
-    assert compare(MODEL.sources, DECLARED) == Comparison((), ())
+    assert compare(MODEL.sources, as_declared()) == Comparison()
 
 
-def test_a_missing_table_is_named() -> None:
-    catalog = {name: columns for name, columns in DECLARED.items() if name != TABLE.name}
-    assert compare(MODEL.sources, catalog).breaking == (f"table {TABLE.name} is missing",)
-
-
-def test_missing_and_retyped_columns_are_all_named() -> None:
-    catalog = {**DECLARED, TABLE.name: {**without(COLUMN.name), KEY.name: "bigint"}}
-    assert compare(MODEL.sources, catalog).breaking == (
-        f"column {TABLE.name}.{KEY.name} is bigint, declared as {KEY.type.postgres}",
-        f"column {TABLE.name}.{COLUMN.name} is missing",
+def test_all_that_is_missing_or_retyped_is_named_with_what_it_may_be_called_now() -> None:
+    catalog = dict(changed("loan", reader=None, fee=column("money"), borrower=column("text"), due=column("date")))
+    catalog["books"] = catalog.pop("book")
+    assert compare(MODEL.sources, catalog).breaches == (
+        "table book is missing (books is not declared: renamed?)",
+        "column loan.reader is missing (borrower is not declared: renamed?)",
+        "column loan.fee is money, declared as numeric(8,2)",
     )
 
 
-def test_a_new_column_breaks_nothing() -> None:
-    catalog = {**DECLARED, TABLE.name: {**DECLARED[TABLE.name], "colour": "text"}}
-    assert compare(MODEL.sources, catalog) == Comparison((), (f"{TABLE.name}.colour",))
+def test_several_columns_may_be_the_renamed_one() -> None:
+    found = compare(MODEL.sources, changed("loan", reader=None, borrower=column("text"), guest=column("text")))
+    assert found.drift == ("column loan.reader is missing (borrower, guest are not declared: renamed?)",)
 
 
-def test_a_renamed_column_is_missing_and_new() -> None:
-    catalog = {**DECLARED, TABLE.name: {**without(COLUMN.name), "colour": COLUMN.type.postgres}}
+def test_what_is_there_besides_breaks_nothing() -> None:
+    catalog = {**changed("loan", due=column("date")), "_prisma_migrations": FoundTable(), "a_view": FoundTable("v")}
     found = compare(MODEL.sources, catalog)
-    assert found == Comparison((f"column {TABLE.name}.{COLUMN.name} is missing",), (f"{TABLE.name}.colour",))
+    assert found.breaches == ()
+    assert [(addition.difference, addition.next) for addition in found.additions] == [
+        ("table _prisma_migrations is not declared", "it is not read"),
+        ("column loan.due is not declared", "it is left out"),
+    ]
 
 
-def test_a_table_that_is_not_declared_is_no_matter() -> None:
-    assert compare(MODEL.sources, {**DECLARED, "elsewhere": {"it": "text"}}) == Comparison((), ())
+def test_a_key_that_may_be_null_is_none() -> None:
+    found = compare(MODEL.sources, changed("loan", loan_id=column("bigint", nullable=True)))
+    assert found.drift == ("column loan.loan_id may be NULL, declared as the key",)
+
+
+def test_a_column_that_may_no_longer_be_null_is_no_matter() -> None:
+    assert compare(MODEL.sources, changed("loan", returned=column("boolean"))) == Comparison()
+
+
+def test_drift_and_rights_that_are_missing_are_told_together() -> None:
+    catalog = as_declared()
+    barred = {name: replace(found, readable=False) for name, found in catalog[BOOK.name].columns.items()}
+    catalog[BOOK.name] = replace(catalog[BOOK.name], readable=False, schema_usable=False, columns=barred)
+    catalog[LOAN.name] = replace(catalog[LOAN.name], readable=False, kind="m")
+    found = compare(MODEL.sources, catalog)
+    assert found.drift == ("loan is a materialized view, declared as a table",)
+    assert found.denied == (
+        "no USAGE on the schema",
+        "SELECT on columns of loan only, not on the table",
+        "no SELECT on book",
+    )

@@ -1,10 +1,11 @@
 """All SQL that ingest runs on the source. It needs SELECT on the declared tables and nothing else."""
 
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -15,7 +16,8 @@ from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
 from totesys.transactions import SOURCE_ID, since
 from totesys_ingest.baseline import Snapshot
-from totesys_ingest.contract import Catalog, compare
+from totesys_ingest.compatible import FoundType
+from totesys_ingest.contract import Comparison, FoundColumn, FoundTable, compare
 from totesys_ingest.plan import Job, Slice
 
 WHAT = "The source"
@@ -23,6 +25,13 @@ WHAT = "The source"
 LOCK = 0x746F7465737973
 # Whoever waits to change a table keeps all others from it meanwhile: then the extraction gives way.
 LOCK_TIMEOUT = "60s"
+# A table that is missing, barred, or none.
+_CANNOT_BE_LOCKED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.WrongObjectTypeError,
+)
 
 _SNAPSHOT = f"""
 SELECT pg_export_snapshot() AS id, {SOURCE_ID} AS source,
@@ -30,13 +39,26 @@ SELECT pg_export_snapshot() AS id, {SOURCE_ID} AS source,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax
 """
 
+# Of each relation of the schema; the columns only of those that are declared. Where this role lacks USAGE on it,
+# format_type would print its enums otherwise than they are declared.
 _CATALOG = """
-SELECT c.relname AS table_name, a.attname AS column_name, format_type(a.atttypid, a.atttypmod) AS kind,
-       has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
+SELECT c.relname AS table_name, c.relkind::text AS kind, has_schema_privilege(n.oid, 'USAGE') AS schema_usable,
+       has_table_privilege(c.oid, 'SELECT') AS table_readable, row_security_active(c.oid) AS filtered,
+       a.attname AS column_name, NOT a.attnotnull AS nullable,
+       CASE WHEN t.typtype = 'e' AND t.typnamespace = n.oid THEN quote_ident(t.typname)
+            ELSE format_type(a.atttypid, a.atttypmod)
+       END AS type,
+       has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable,
+       CASE WHEN t.typtype = 'e'
+            THEN ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder)
+       END AS labels
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) AND c.relkind IN ('r', 'p')
+LEFT JOIN pg_attribute a
+       ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND c.relname = ANY ($2::text[])
+LEFT JOIN pg_type t ON t.oid = a.atttypid
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND (c.relname = ANY ($2::text[]) OR NOT c.relispartition)
 ORDER BY c.relname, a.attnum
 """
 
@@ -69,14 +91,26 @@ class Source:
         )
         return bool(await self.connection.fetchval(query))
 
-    async def take_snapshot(self, tables: Iterable[SourceTable]) -> Snapshot:
-        """Begin the transaction whose snapshot all extracting connections share.
+    async def begin(self, tables: Sequence[SourceTable]) -> Comparison:
+        """Begin the transaction that keeps the tables as they are, and compare them with their declarations in it.
 
-        Rows keep their pages until it ends: VACUUM FULL would move them between one part and the next.
+        No ALTER TABLE comes between this and its end. Rows keep their pages until then: VACUUM FULL would move
+        them between one part and the next. What cannot be locked is among the comparison's breaches.
         """
         names = ", ".join(qualified(self.schema, table.name) for table in tables)
         await self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        await self.connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
+        try:
+            await self.connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
+        except _CANNOT_BE_LOCKED:
+            await self.connection.execute("ROLLBACK")
+            comparison = await self.compare(tables)
+            if not comparison.breaches:
+                raise
+            return comparison
+        return await self.compare(tables)
+
+    async def take_snapshot(self) -> Snapshot:
+        """The snapshot, which all extracting connections share, of the transaction that has begun."""
         row = await self.connection.fetchrow(_SNAPSHOT)
         assert row is not None
         return Snapshot(**dict(row))
@@ -87,20 +121,23 @@ class Source:
         # SET TRANSACTION takes no parameter; the id is Postgres's own, of hexadecimal digits and dashes.
         await self.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.id}'")
 
-    async def catalog(self, tables: Sequence[SourceTable]) -> Catalog:
-        """The columns of the declared tables that exist. Raises AccessDenied where SELECT is missing."""
+    async def compare(self, tables: Sequence[SourceTable]) -> Comparison:
+        """How the source's schema differs from the declared tables."""
         rows = await self.connection.fetch(_CATALOG, self.schema, [table.name for table in tables])
-        declared = {(table.name, name) for table in tables for name in table.column_names}
-        denied = {row["table_name"] for row in rows if not row["readable"] and (row[0], row[1]) in declared}
-        if denied:
+        by_table = groupby(rows, key=itemgetter("table_name"))
+        return compare(tables, {name: _found_table(list(columns)) for name, columns in by_table})
+
+    def require(self, comparison: Comparison) -> None:
+        """Raises SchemaDrift or AccessDenied, with every breach, if there is one."""
+        where, breaches = f"{WHAT} at {place(self.dsn)}, schema {self.schema},", "; ".join(comparison.breaches)
+        grant = "Grant this role what it lacks." if comparison.denied else ""
+        if comparison.drift:
+            mend = f"Mend the source or the declaration. {grant}".rstrip()
+            raise SchemaDrift(f"{where} is not what the model declares: {breaches}. Nothing was read. {mend}")
+        if comparison.denied:
             raise AccessDenied(
-                f"{WHAT} at {place(self.dsn)} does not let this role read {', '.join(sorted(denied))}. "
-                f"Grant SELECT on all declared tables of schema {self.schema}."
+                f"{where} bars this role from what the model declares: {breaches}. Nothing was read. {grant}"
             )
-        catalog: dict[str, dict[str, str]] = defaultdict(dict)
-        for row in rows:
-            catalog[row["table_name"]][row["column_name"]] = row["kind"]
-        return catalog
 
     async def pages(self, tables: Iterable[SourceTable]) -> tuple[dict[str, int], int]:
         """The size of each table in pages, and a page's bytes."""
@@ -120,6 +157,22 @@ class Source:
         wanted = [of.wanted] if of.wanted and not job.keys else []
         status = await self.connection.copy_from_query(query, *wanted, output=sink, format="csv")
         return int(status.removeprefix("COPY "))
+
+
+def _found_table(columns: Sequence[asyncpg.Record]) -> FoundTable:
+    table = columns[0]
+    return FoundTable(
+        table["kind"],
+        table["schema_usable"],
+        table["table_readable"],
+        table["filtered"],
+        {row["column_name"]: _found_column(row) for row in columns if row["column_name"] is not None},
+    )
+
+
+def _found_column(row: asyncpg.Record) -> FoundColumn:
+    labels = None if row["labels"] is None else tuple(row["labels"])
+    return FoundColumn(FoundType(row["type"], labels), row["nullable"], row["readable"])
 
 
 def _rows_query(schema: str, job: Job, of: Slice) -> str:
@@ -177,12 +230,6 @@ async def open_source(dsn: str, schema: str, longest: timedelta = timedelta(hour
             raise DatabaseUnavailable(f"{WHAT} at {place(dsn)} cannot give its snapshot: {error}.") from error
 
 
-async def check_contract(source: Source, tables: Sequence[SourceTable]) -> tuple[str, ...]:
-    """The columns that are there without being declared. Raises SchemaDrift or AccessDenied."""
-    comparison = compare(tables, await source.catalog(tables))
-    if comparison.breaking:
-        raise SchemaDrift(
-            f"{WHAT} at {place(source.dsn)}, schema {source.schema}, is not what the model declares: "
-            f"{'; '.join(comparison.breaking)}. No run was made. Mend the source or the declaration."
-        )
-    return comparison.additions
+async def check_contract(source: Source, tables: Sequence[SourceTable]) -> None:
+    """Raises SchemaDrift or AccessDenied if an extraction would not start."""
+    source.require(await source.compare(tables))

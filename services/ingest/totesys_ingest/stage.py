@@ -2,10 +2,12 @@
 
 import operator
 import time
-from collections.abc import AsyncIterator, Collection
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
@@ -17,12 +19,13 @@ from totesys.lake.records import Manifest
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.table import Capture, SourceTable
-from totesys_ingest.baseline import Start, choose_start
+from totesys_ingest.baseline import Snapshot, Start, choose_start
+from totesys_ingest.contract import Addition
 from totesys_ingest.extract import Extractor
 from totesys_ingest.plan import key_jobs, plan_jobs
 from totesys_ingest.run_writer import Extraction
 from totesys_ingest.settings import IngestSettings
-from totesys_ingest.source import Source, check_contract, open_source
+from totesys_ingest.source import Source, open_source
 
 log = logger("totesys.ingest")
 
@@ -42,7 +45,7 @@ class Ingest:
     database: str | None = "source"
     # The schedule is its clock.
     unprompted: ExtractWakeup | None = None
-    _warned: set[str] = field(default_factory=set)
+    _warned: set[Addition] = field(default_factory=set)
 
     async def check(self) -> None:
         """Ask the source whether it answers."""
@@ -65,12 +68,11 @@ class Ingest:
     async def _extract(self, source: Source, wakeup: ExtractWakeup) -> None:
         started = time.monotonic()
         self._check_keys(wakeup)
-        last, _ = await both(self.lake.newest_manifest(), self._check_contract(source))
         snapshot_time = datetime.now(UTC)
-        snapshot = await source.take_snapshot(self.model.sources)
+        last, snapshot = await both(self.lake.newest_manifest(), self._snapshot(source))
         start = choose_start(wakeup.mode, last, snapshot)
         say = log.warning if start.warning else log.info
-        say("extraction started", everything=start.xmin is None, reason=start.reason)
+        say("extraction started", everything=start.xmin is None, reason=start.reason, **self._breaches(0))
         counter, tables = await both(self.lake.claim_run_number(), self._tables(source, start, wakeup.keys))
         pages, page_bytes = await source.pages(self.model.sources)
         extraction = Extraction(
@@ -107,10 +109,25 @@ class Ingest:
         if unknown:
             raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. No run was made.")
 
-    async def _check_contract(self, source: Source) -> None:
-        for name in set(await check_contract(source, self.model.sources)) - self._warned:
-            log.warning("column not declared", column=name, next="it is left out")
-            self._warned.add(name)
+    async def _snapshot(self, source: Source) -> Snapshot:
+        comparison = await source.begin(self.model.sources)
+        if breaches := comparison.breaches:
+            log.error("contract broken", differences=breaches, **self._breaches(len(breaches)))
+        source.require(comparison)
+        self._warn_once(comparison.additions)
+        return await source.take_snapshot()
+
+    def _breaches(self, number: int) -> dict[str, Any]:
+        return metrics({"stage": self.name}, ContractBreaches=(number, "Count"))
+
+    def _warn_once(self, additions: Iterable[Addition]) -> None:
+        new: dict[str, list[str]] = defaultdict(list)
+        for addition in additions:
+            if addition not in self._warned:
+                new[addition.next].append(addition.difference)
+                self._warned.add(addition)
+        for following, differences in new.items():
+            log.warning("source differs", differences=differences, next=following)
 
     async def _tables(self, source: Source, start: Start, wanted: Collection[str]) -> list[SourceTable]:
         if start.xmin is None:

@@ -91,7 +91,7 @@ DIM_STAFF = Dimension(
     sources=(STAFF.name, DEPARTMENT.name),
     build=build_dim_staff,
     oracle="""
-    SELECT staff_id, first_name, last_name, department_name, coalesce(location, 'Unknown') AS location,
+    SELECT staff_id, first_name, last_name, department_name, coalesce(location::text, 'Unknown') AS location,
            email_address
     FROM staff JOIN department USING (department_id)""",
 )

@@ -77,11 +77,12 @@ def iso_date_oracle(name: str) -> str:
 
     Every month has 28 days, so that most texts need only one test.
     """
+    text = f"{name}::text"
     month = "(0[1-9]|1[0-2])"
-    first = f"(substr({name}, 1, 8) || '01')::date"
+    first = f"(substr({text}, 1, 8) || '01')::date"
     return f"""
-    CASE WHEN {name} ~ '^[1-9][0-9]{{3}}-{month}-(0[1-9]|1[0-9]|2[0-8])$' THEN {name}::date
-         WHEN {name} ~ '^[0-9]{{4}}-{month}-(0[1-9]|[12][0-9]|3[01])$' AND {name} !~ '^0000' THEN
-        CASE WHEN substr({name}, 9)::int <= extract(day FROM {first} + interval '1 month - 1 day')
-             THEN {name}::date END
+    CASE WHEN {text} ~ '^[1-9][0-9]{{3}}-{month}-(0[1-9]|1[0-9]|2[0-8])$' THEN {text}::date
+         WHEN {text} ~ '^[0-9]{{4}}-{month}-(0[1-9]|[12][0-9]|3[01])$' AND {text} !~ '^0000' THEN
+        CASE WHEN substr({text}, 9)::int <= extract(day FROM {first} + interval '1 month - 1 day')
+             THEN {text}::date END
     END AS {name}"""

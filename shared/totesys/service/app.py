@@ -141,7 +141,7 @@ def _add_runs(app: FastAPI) -> None:
         request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 10
     ) -> list[VerificationRecord]:
         """What the last comparisons of the warehouse with the source found, newest first."""
-        return await _running(request).stage.lake.verifications(limit)
+        return await running(request).stage.lake.verifications(limit)
 
     @app.get("/runs/{run}", tags=["runs"], responses=documented(404, 422, 503))
     async def one_run(request: Request, run: Annotated[RunNumber, Path(examples=[1])]) -> RunDetail:
