@@ -130,7 +130,7 @@ def holding(
     However the block ends, Ctrl-C and SIGTERM included, what is not deleted can be received again at once; after a
     SIGKILL when `visibility` is over. Raises what `aws_errors` says.
     """
-    with interruptible(), closing(_client(place)) as client:
+    with interruptible(), closing(sqs_client(place)) as client:
         queues = {stage: DeadLetterQueue(client, place.name, stage) for stage in stages}
         try:
             for queue in queues.values():
@@ -142,7 +142,8 @@ def holding(
                     queue.give_back()
 
 
-def _client(place: Place) -> "SQSClient":
+def sqs_client(place: Place) -> "SQSClient":
+    """A client of the queues there, to be closed. Raises what `aws_errors` says."""
     with aws_errors("AWS"):
         return boto3.Session().client("sqs", config=_CONFIG, **place.client())
 
