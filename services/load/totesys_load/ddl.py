@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.table import Column, Fact, WarehouseTable
+from totesys_load.catalog import Catalog
 
 ETL = "etl"
 
@@ -39,20 +40,42 @@ COMMENT ON TABLE {ETL}.deletion IS 'Ids that a snapshot had no more, from when u
 COMMENT ON TABLE {ETL}.orphan IS 'Fact versions that wait for a dimension row, with the record id that is kept for each';
 """
 
-LEDGER_TABLES = {(ETL, name) for name in ("run", "run_table", "deletion", "orphan")}
+# How the comments of load's views begin, in every release.
+NEWEST = "The newest version of each"
+ALL = "All of"
+
+# The columns of the ledger's tables, as `format_type` prints their types.
+_OF_A_RUN = {"lake": "uuid", "run": "bigint"}
+_OF_A_ROW = {"table_name": "text", "id": "bigint", **_OF_A_RUN}
+LEDGER_TABLES: Mapping[str, Mapping[str, str]] = {
+    "run": {
+        **_OF_A_RUN,
+        **dict.fromkeys(("previous", "extraction", "rows_written"), "bigint"),
+        **dict.fromkeys(("snapshot_time", "applied_at"), "timestamp with time zone"),
+        "complete": "boolean",
+    },
+    "run_table": {
+        **_OF_A_RUN,
+        "table_name": "text",
+        **dict.fromkeys(("rows_read", "rows_written", "rows_quarantined"), "bigint"),
+        **dict.fromkeys(("first_record_id", "last_record_id"), "bigint"),
+    },
+    "deletion": {
+        **_OF_A_ROW,
+        **dict.fromkeys(("deleted_at", "returned_at"), "timestamp with time zone"),
+        "returned_run": "bigint",
+    },
+    "orphan": {**_OF_A_ROW, "record_id": "bigint", "reasons": "text[]", "row": "jsonb"},
+}
 
 
 @dataclass(frozen=True)
-class CatalogColumn:
-    """A column as the database has it; `kind` is what `format_type` prints."""
+class View:
+    """A view that load makes. One whose comment begins with `mark` is of load, perhaps of an earlier release."""
 
-    name: str
-    kind: str
-    required: bool
-
-
-# The columns of each table that exists, in order.
-Catalog = Mapping[str, tuple[CatalogColumn, ...]]
+    statement: str
+    comment: str
+    mark: str
 
 
 def create_table(schema: str, table: WarehouseTable) -> str:
@@ -77,60 +100,60 @@ def _definition(column: Column) -> str:
     return f"{ident(column.name)} {column.type.postgres}{'' if column.nullable else ' NOT NULL'}"
 
 
+def create_index(schema: str, table: str, *columns: str, unique: bool = False) -> str:
+    """An index of a table that is there; the database names it."""
+    return f"CREATE {'UNIQUE ' if unique else ''}INDEX ON {qualified(schema, table)} ({column_list(columns)});\n"
+
+
 def create_current_view(schema: str, fact: Fact) -> str:
     """The view of each key's newest version: versions are numbered in the order in which runs brought them."""
-    return (
-        f"CREATE VIEW {qualified(schema, fact.current)} AS SELECT DISTINCT ON ({ident(fact.key)}) * "
-        f"FROM {qualified(schema, fact.name)} ORDER BY {ident(fact.key)}, {ident(fact.record_id)} DESC;\n"
-        f"COMMENT ON VIEW {qualified(schema, fact.current)} IS {literal(f'The newest version of each {fact.key}')};\n"
+    query = (
+        f"SELECT DISTINCT ON ({ident(fact.key)}) * "
+        f"FROM {qualified(schema, fact.name)} ORDER BY {ident(fact.key)}, {ident(fact.record_id)} DESC"
     )
+    return _create_view(schema, fact.current, query, f"{NEWEST} {fact.key}")
 
 
 def create_star_view(schema: str, star: str, relation: str) -> str:
     """A star's view of a table, or of a fact's current view."""
-    return f"CREATE VIEW {qualified(star, relation)} AS SELECT * FROM {qualified(schema, relation)};\n"
+    return _create_view(star, relation, f"SELECT * FROM {qualified(schema, relation)}", f"{ALL} {schema}.{relation}")
 
 
-def expected_columns(table: WarehouseTable) -> tuple[CatalogColumn, ...]:
-    """The columns as the catalog should show them."""
-    declared = (*((table.record_id_column,) if isinstance(table, Fact) else ()), *table.columns)
-    return tuple(CatalogColumn(column.name, column.type.postgres, not column.nullable) for column in declared)
+def _create_view(schema: str, name: str, query: str, comment: str) -> str:
+    view = qualified(schema, name)
+    return f"CREATE OR REPLACE VIEW {view} AS {query};\nCOMMENT ON VIEW {view} IS {literal(comment)};\n"
 
 
-def differences(model: Model, catalog: Catalog) -> list[str]:
-    """What an existing warehouse has otherwise than declared; a table that is missing can be created."""
-    found: list[str] = []
-    for table in model.tables:
-        if table.name not in catalog:
-            continue
-        actual = {column.name: column for column in catalog[table.name]}
-        for column in expected_columns(table):
-            other = actual.pop(column.name, None)
-            if other is None:
-                found.append(f"column {table.name}.{column.name} is missing")
-            elif other.kind != column.kind:
-                found.append(f"column {table.name}.{column.name} is {other.kind}, not {column.kind}")
-            elif other.required and isinstance(table, Fact) and column.name == table.record_id:
-                found.append(f"column {table.name}.{column.name} gives no numbers: it has no identity and no default")
-            elif other.required and not column.required:
-                found.append(f"column {table.name}.{column.name} takes no NULL")
-        found += [f"column {table.name}.{name} is not declared" for name, other in actual.items() if other.required]
-    return found
-
-
-def missing(model: Model, schema: str, catalog: Catalog, relations: set[tuple[str, str]]) -> str:
-    """The statements that create what is not there. `relations` are existing (schema, table or view) pairs."""
-    statements = [create_table(schema, table) for table in model.tables if table.name not in catalog]
-    for fact in model.facts:
-        if (schema, fact.current) not in relations:
-            statements.append(create_current_view(schema, fact))
+def views(model: Model, schema: str) -> dict[tuple[str, str], View]:
+    """The views by schema and name, each after those that it reads."""
+    made = {
+        (schema, fact.current): View(create_current_view(schema, fact), f"{NEWEST} {fact.key}", NEWEST)
+        for fact in model.facts
+    }
     for star, tables in model.stars.items():
-        views = [name for t in tables for name in ((t.name, t.current) if isinstance(t, Fact) else (t.name,))]
-        absent = [view for view in views if (star, view) not in relations]
-        if absent:
-            statements.append(f"CREATE SCHEMA IF NOT EXISTS {ident(star)};\n")
-            statements += [create_star_view(schema, star, view) for view in absent]
-    return "".join(statements)
+        for name in [name for t in tables for name in ((t.name, t.current) if isinstance(t, Fact) else (t.name,))]:
+            made[star, name] = View(create_star_view(schema, star, name), f"{ALL} {schema}.{name}", ALL)
+    return made
+
+
+def names(model: Model, schema: str) -> list[tuple[str, str]]:
+    """The schema and name of everything that load makes."""
+    tables = [(schema, table.name) for table in model.tables]
+    return [*tables, *views(model, schema), *((ETL, name) for name in LEDGER_TABLES)]
+
+
+def missing(model: Model, schema: str, catalog: Catalog) -> str:
+    """The statements that create what is not there, and make views of an earlier release anew."""
+    there = catalog.relations
+    tables = [create_table(schema, table) for table in model.tables if (schema, table.name) not in there]
+    made = {
+        key: view
+        for key, view in views(model, schema).items()
+        if key not in there or there[key].comment != view.comment
+    }
+    schemas = {*([schema] if tables else []), *(star for star, _ in made)} - catalog.schemas.keys()
+    create = [f"CREATE SCHEMA {ident(name)};\n" for name in sorted(schemas)]
+    return "".join([*create, *tables, *(view.statement for view in made.values())])
 
 
 def same_columns(table: WarehouseTable, left: str, right: str) -> str:

@@ -38,7 +38,7 @@ class Load:
     database: str | None = "warehouse"
     unprompted: RunsWakeup | None = DO_UNDONE
     _prepared: bool = False
-    _accepted: Accepted = Accepted()
+    _accepted: Accepted = field(default_factory=Accepted)
     _filling: dict[str, int] = field(default_factory=dict)
 
     async def check(self) -> None:
