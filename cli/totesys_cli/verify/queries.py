@@ -4,20 +4,28 @@ from collections.abc import Iterator
 
 from totesys.schema import Model
 from totesys.sql import column_list, ident, qualified
-from totesys.table import Fact, WarehouseTable
+from totesys.table import Column, Fact, WarehouseTable
+from totesys.types import Kind
 
 
 def expected_rows(model: Model, table: WarehouseTable, window: bool) -> str:
     """The rows that the oracle gives, over the source; in a `window`, with keys between two parameters."""
-    columns = ", ".join(f"CAST({ident(column.name)} AS {column.type.postgres})::text" for column in table.columns)
+    columns = ", ".join(
+        _text(column, f"CAST({ident(column.name)} AS {column.type.postgres})") for column in table.columns
+    )
     rows = f"SELECT {columns} FROM ({table.oracle}) AS expected"
     return f"{_referenced(model, table)} {rows} {_within(table) if window else ''}"
 
 
 def found_rows(table: WarehouseTable, schema: str, window: bool) -> str:
     """The warehouse's rows, of a fact the current ones. They are not cast to a type: it could hide a difference."""
-    columns = ", ".join(f"{ident(name)}::text" for name in table.column_names)
+    columns = ", ".join(_text(column, ident(column.name)) for column in table.columns)
     return f"SELECT {columns} FROM {_relation(table, schema)} AS found {_within(table) if window else ''}"
+
+
+def _text(column: Column, value: str) -> str:
+    """The value as text; an exact number without the zeros that a wider type adds to it."""
+    return f"trim_scale({value}::text::numeric)::text" if column.type.kind is Kind.DECIMAL else f"{value}::text"
 
 
 def next_expected_key(model: Model, table: WarehouseTable) -> str:
