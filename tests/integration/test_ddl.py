@@ -13,7 +13,9 @@ from totesys.schema import Model
 from totesys.table import Fact
 from totesys_cli.dictionary import to_markdown
 from totesys_load import ddl
-from totesys_load.warehouse import prepare, read_catalog
+from totesys_load.acceptance import accepted, adaptations, problems
+from totesys_load.catalog import read_catalog
+from totesys_load.warehouse import prepare
 
 SCHEMA = "warehouse"
 EVERYTHING = """
@@ -38,13 +40,33 @@ async def prepared(connection: Connection, model: Model) -> list[asyncpg.Record]
 async def test_a_new_warehouse_is_as_declared_and_is_made_once(warehouse: Connection, model: Model) -> None:
     first = await prepared(warehouse, model)
     assert await prepared(warehouse, model) == first
-    catalog = await read_catalog(warehouse, model, SCHEMA)
-    assert ddl.differences(model, catalog) == []
-    assert ddl.missing(model, SCHEMA, catalog, {(row["nspname"], row["relname"]) for row in first}) == ""
+    catalog = await read_catalog(warehouse, ddl.names(model, SCHEMA))
+    assert problems(model, SCHEMA, catalog) == []
+    assert adaptations(model, SCHEMA, catalog) == []
+    assert ddl.missing(model, SCHEMA, catalog) == ""
+    assert all(accepted(model, SCHEMA, catalog).straight(table) for table in model.tables)
     for table in model.tables:
-        assert [(c.name, c.kind) for c in catalog[table.name]] == [
-            (c.name, c.kind) for c in ddl.expected_columns(table)
-        ]
+        columns = {column.name: column.kind for column in catalog.relations[SCHEMA, table.name].columns}
+        record_id = {table.record_id: "bigint"} if isinstance(table, Fact) else {}
+        assert columns == {**record_id, **{column.name: column.type.postgres for column in table.columns}}
+
+
+async def test_views_of_an_earlier_release_are_made_anew(warehouse: Connection) -> None:
+    fact = MODEL.facts[0]
+    await prepared(warehouse, MODEL)
+    current, star = f"{SCHEMA}.{fact.current}", f"{fact.star}.{fact.current}"
+    await warehouse.execute(f"CREATE OR REPLACE VIEW {current} AS SELECT * FROM {SCHEMA}.{fact.name}")
+    await warehouse.execute(f"COMMENT ON VIEW {current} IS 'The newest version of each row'")
+    await warehouse.execute(f"COMMENT ON VIEW {star} IS NULL")
+    await prepared(warehouse, MODEL)
+    views = await warehouse.fetch(
+        "SELECT pg_get_viewdef(v::regclass), obj_description(v::regclass) FROM unnest($1::text[]) v", [current, star]
+    )
+    assert "DISTINCT ON" in views[0][0]
+    assert [view[1] for view in views] == [
+        f"The newest version of each {fact.key} that is not deleted",
+        f"All of {current}",
+    ]
 
 
 async def test_every_table_has_its_key_and_every_star_its_views(warehouse: Connection) -> None:
@@ -79,9 +101,7 @@ async def test_the_database_says_what_each_table_and_column_means(warehouse: Con
 @pytest.mark.parametrize("model", [MODEL, shops.MODEL], ids=lambda model: str(model.name))
 async def test_the_examples_of_the_data_dictionary_can_be_asked(warehouse: Connection, model: Model) -> None:
     await prepared(warehouse, model)
-    examples = [
-        text for text in re.findall(r"```sql\n(.*?)```", to_markdown(model), re.DOTALL) if "_as_of(" not in text
-    ]
+    examples = re.findall(r"```sql\n(.*?)```", to_markdown(model), re.DOTALL)
     assert examples
     for example in examples:
         await warehouse.fetch(example)

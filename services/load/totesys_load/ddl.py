@@ -1,12 +1,13 @@
 """The warehouse's DDL, derived from the declarations. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from totesys.schema import ETL as ETL
 from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.table import Column, Fact, WarehouseTable
+from totesys_load.catalog import Catalog
 
 # The ledger: which runs are in the warehouse, and what each wrote.
 LEDGER = f"""
@@ -41,20 +42,42 @@ COMMENT ON TABLE {ETL}.deletion IS 'Ids that a snapshot had no more, until retur
 COMMENT ON TABLE {ETL}.orphan IS 'Fact versions that wait for a dimension row, each with its record id';
 """
 
-LEDGER_TABLES = {(ETL, name) for name in ("run", "run_table", "deletion", "orphan")}
+# How the comments of load's views begin, in every release.
+NEWEST = "The newest version of each"
+ALL = "All of"
+
+# The columns of the ledger's tables, as `format_type` prints their types.
+_OF_A_RUN = {"lake": "uuid", "run": "bigint"}
+_OF_A_ROW = {"table_name": "text", "id": "bigint", **_OF_A_RUN}
+LEDGER_TABLES: Mapping[str, Mapping[str, str]] = {
+    "run": {
+        **_OF_A_RUN,
+        **dict.fromkeys(("previous", "extraction", "rows_written"), "bigint"),
+        **dict.fromkeys(("snapshot_time", "applied_at"), "timestamp with time zone"),
+        "complete": "boolean",
+    },
+    "run_table": {
+        **_OF_A_RUN,
+        "table_name": "text",
+        **dict.fromkeys(("rows_read", "rows_written", "rows_quarantined"), "bigint"),
+        **dict.fromkeys(("first_record_id", "last_record_id"), "bigint"),
+    },
+    "deletion": {
+        **_OF_A_ROW,
+        **dict.fromkeys(("deleted_at", "returned_at"), "timestamp with time zone"),
+        "returned_run": "bigint",
+    },
+    "orphan": {**_OF_A_ROW, "record_id": "bigint", "reasons": "text[]", "row": "jsonb"},
+}
 
 
 @dataclass(frozen=True)
-class CatalogColumn:
-    """A column as the database has it; `kind` is what `format_type` prints."""
+class View:
+    """A view that load makes. One whose comment begins with `mark` is of load, perhaps of an earlier release."""
 
-    name: str
-    kind: str
-    required: bool
-
-
-# The columns of each table that exists, in order.
-Catalog = Mapping[str, tuple[CatalogColumn, ...]]
+    statement: str
+    comment: str
+    mark: str
 
 
 def create_table(schema: str, table: WarehouseTable) -> str:
@@ -88,13 +111,20 @@ def _comments(schema: str, table: WarehouseTable) -> str:
     return "".join(f"COMMENT ON {what} IS {literal(meaning)};\n" for what, meaning in meanings.items() if meaning)
 
 
+def create_index(schema: str, table: str, *columns: str, unique: bool = False) -> str:
+    """An index of a table that is there; the database names it."""
+    return f"CREATE {'UNIQUE ' if unique else ''}INDEX ON {qualified(schema, table)} ({column_list(columns)});\n"
+
+
 def create_current_view(schema: str, fact: Fact) -> str:
     """The view of each key's newest version, without the deleted: runs number versions in their own order."""
-    comment = f"The newest version of each {fact.key} that is not deleted"
-    return (
-        f"CREATE VIEW {qualified(schema, fact.current)} AS {_newest(schema, fact, 'true', 'd.returned_run IS NULL')};\n"
-        f"COMMENT ON VIEW {qualified(schema, fact.current)} IS {literal(comment)};\n"
-    )
+    query = _newest(schema, fact, "true", "d.returned_run IS NULL")
+    return _create_view(schema, fact.current, query, current_comment(fact))
+
+
+def current_comment(fact: Fact) -> str:
+    """What a current view's comment says: it is made anew where it says something else."""
+    return f"{NEWEST} {fact.key} that is not deleted"
 
 
 def create_as_of(schema: str, fact: Fact) -> str:
@@ -113,8 +143,8 @@ def create_as_of(schema: str, fact: Fact) -> str:
     name = qualified(schema, fact.as_of)
     comment = f"The version of each {fact.key} at a moment, without the deleted"
     return (
-        f"CREATE FUNCTION {name}(moment timestamptz) RETURNS SETOF {qualified(schema, fact.name)} LANGUAGE sql STABLE "
-        f"BEGIN ATOMIC {_newest(schema, fact, until, absent)}; END;\n"
+        f"CREATE OR REPLACE FUNCTION {name}(moment timestamptz) RETURNS SETOF {qualified(schema, fact.name)} "
+        f"LANGUAGE sql STABLE BEGIN ATOMIC {_newest(schema, fact, until, absent)}; END;\n"
         f"COMMENT ON FUNCTION {name} IS {literal(comment)};\n"
     )
 
@@ -133,7 +163,7 @@ def _newest(schema: str, fact: Fact, counts: str, absent: str) -> str:
 def create_star_as_of(schema: str, fact: Fact) -> str:
     """A star's function of the same name."""
     return (
-        f"CREATE FUNCTION {qualified(fact.star, fact.as_of)}(moment timestamptz) "
+        f"CREATE OR REPLACE FUNCTION {qualified(fact.star, fact.as_of)}(moment timestamptz) "
         f"RETURNS SETOF {qualified(schema, fact.name)} LANGUAGE sql STABLE "
         f"BEGIN ATOMIC SELECT * FROM {qualified(schema, fact.as_of)}(moment); END;\n"
     )
@@ -141,55 +171,49 @@ def create_star_as_of(schema: str, fact: Fact) -> str:
 
 def create_star_view(schema: str, star: str, relation: str) -> str:
     """A star's view of a table, or of a fact's current view."""
-    return f"CREATE VIEW {qualified(star, relation)} AS SELECT * FROM {qualified(schema, relation)};\n"
+    return _create_view(star, relation, f"SELECT * FROM {qualified(schema, relation)}", f"{ALL} {schema}.{relation}")
 
 
-def expected_columns(table: WarehouseTable) -> tuple[CatalogColumn, ...]:
-    """The columns as the catalog should show them."""
-    return tuple(
-        CatalogColumn(column.name, column.type.postgres, not column.nullable) for column in table.stored_columns
-    )
+def _create_view(schema: str, name: str, query: str, comment: str) -> str:
+    view = qualified(schema, name)
+    return f"CREATE OR REPLACE VIEW {view} AS {query};\nCOMMENT ON VIEW {view} IS {literal(comment)};\n"
 
 
-def differences(model: Model, catalog: Catalog) -> list[str]:
-    """What an existing warehouse has otherwise than declared; a table that is missing can be created."""
-    found: list[str] = []
-    for table in model.tables:
-        if table.name not in catalog:
-            continue
-        actual = {column.name: column for column in catalog[table.name]}
-        for column in expected_columns(table):
-            other = actual.pop(column.name, None)
-            if other is None:
-                found.append(f"column {table.name}.{column.name} is missing")
-            elif other.kind != column.kind:
-                found.append(f"column {table.name}.{column.name} is {other.kind}, not {column.kind}")
-            elif other.required and isinstance(table, Fact) and column.name == table.record_id:
-                found.append(f"column {table.name}.{column.name} gives no numbers: it has no identity and no default")
-            elif other.required and not column.required:
-                found.append(f"column {table.name}.{column.name} takes no NULL")
-        found += [f"column {table.name}.{name} is not declared" for name, other in actual.items() if other.required]
-    return found
-
-
-def missing(model: Model, schema: str, catalog: Catalog, relations: set[tuple[str, str]]) -> str:
-    """The statements that create what is not there. `relations` are existing (schema, table or view) pairs."""
-    statements = [create_table(schema, table) for table in model.tables if table.name not in catalog]
-    for fact in model.facts:
-        if (schema, fact.current) not in relations:
-            statements.append(create_current_view(schema, fact))
-        if (schema, fact.as_of) not in relations:
-            statements.append(create_as_of(schema, fact))
+def views(model: Model, schema: str) -> dict[tuple[str, str], View]:
+    """The views by schema and name, each after those that it reads; with a current view comes its as-of function."""
+    made = {
+        (schema, fact.current): View(
+            create_current_view(schema, fact) + create_as_of(schema, fact), current_comment(fact), NEWEST
+        )
+        for fact in model.facts
+    }
     for star, tables in model.stars.items():
-        views = [name for t in tables for name in ((t.name, t.current) if isinstance(t, Fact) else (t.name,))]
-        absent = [view for view in views if (star, view) not in relations]
-        if absent:
-            statements.append(f"CREATE SCHEMA IF NOT EXISTS {ident(star)};\n")
-            statements += [create_star_view(schema, star, view) for view in absent]
-    for fact in model.facts:
-        if (fact.star, fact.as_of) not in relations:
-            statements.append(create_star_as_of(schema, fact))
-    return "".join(statements)
+        for name in [name for t in tables for name in ((t.name, t.current) if isinstance(t, Fact) else (t.name,))]:
+            made[star, name] = View(create_star_view(schema, star, name), f"{ALL} {schema}.{name}", ALL)
+        for fact in (table for table in tables if isinstance(table, Fact)):
+            view = made[star, fact.current]
+            made[star, fact.current] = replace(view, statement=view.statement + create_star_as_of(schema, fact))
+    return made
+
+
+def names(model: Model, schema: str) -> list[tuple[str, str]]:
+    """The schema and name of everything that load makes."""
+    tables = [(schema, table.name) for table in model.tables]
+    return [*tables, *views(model, schema), *((ETL, name) for name in LEDGER_TABLES)]
+
+
+def missing(model: Model, schema: str, catalog: Catalog) -> str:
+    """The statements that create what is not there, and make views of an earlier release anew."""
+    there = catalog.relations
+    tables = [create_table(schema, table) for table in model.tables if (schema, table.name) not in there]
+    made = {
+        key: view
+        for key, view in views(model, schema).items()
+        if key not in there or there[key].comment != view.comment
+    }
+    schemas = {*([schema] if tables else []), *(star for star, _ in made)} - catalog.schemas.keys()
+    create = [f"CREATE SCHEMA {ident(name)};\n" for name in sorted(schemas)]
+    return "".join([*create, *tables, *(view.statement for view in made.values())])
 
 
 def same_columns(table: WarehouseTable, left: str, right: str) -> str:

@@ -1,72 +1,110 @@
-"""The warehouse's tables, views and ledger: found as declared, created where missing, or refused."""
+"""The warehouse's tables, views and ledger: accepted as they are, created where missing, or refused."""
 
-from collections import defaultdict
+from collections.abc import Sequence
 
 import asyncpg
 
 from totesys.errors import AccessDenied, SettingsError, WarehouseMismatch
+from totesys.logs import logger
 from totesys.postgres import Connection, place
 from totesys.schema import Model
-from totesys.sql import ident
-from totesys_load import ddl
-from totesys_load.acceptance import Accepted
+from totesys.sql import column_list, ident, qualified
+from totesys.table import Fact
+from totesys_load import acceptance, ddl
+from totesys_load.acceptance import Accepted, Adaptation
+from totesys_load.catalog import Catalog, FoundColumn, read_catalog
 
 WHAT = "The warehouse"
 
-_COLUMNS = """
-SELECT c.relname AS table_name, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS kind,
-       a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = '' AS required
-FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) AND c.relkind IN ('r', 'p')
-ORDER BY c.relname, a.attnum
-"""
-
-_RELATIONS = """
-SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = ANY ($1::text[])
-UNION SELECT n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname = ANY ($1::text[])
-"""
+log = logger("totesys.load")
 
 
 async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -> Accepted:
     """Create what the warehouse lacks, inside the caller's transaction; how it is to be written.
 
-    Raises WarehouseMismatch that lists every difference, AccessDenied where the role may not create, or
-    SettingsError for a schema that the warehouse needs for something else.
+    Raises WarehouseMismatch that lists every problem, AccessDenied where the role may not create, or
+    SettingsError for a schema that the warehouse needs for something else. A sequence that was set forward stays so
+    when the transaction is rolled back.
     """
     if schema in {ddl.ETL, *model.stars}:
         raise SettingsError(f"The warehouse schema cannot be {schema}, a star's or the ledger's. Name another.")
-    catalog = await read_catalog(connection, model, schema)
-    found = ddl.differences(model, catalog)
-    if found:
-        raise WarehouseMismatch(
-            f"{WHAT} at {place(dsn)}, schema {schema}, is not what the model declares: {'; '.join(found)}. "
-            "Nothing was written. Move these tables away, or name another schema."
-        )
-    relations = {
-        (row["nspname"], row["relname"]) for row in await connection.fetch(_RELATIONS, [schema, ddl.ETL, *model.stars])
-    }
-    script = ddl.missing(model, schema, catalog, relations)
+    catalog = await read_catalog(connection, ddl.names(model, schema))
+    _refuse(acceptance.problems(model, schema, catalog), schema, dsn)
+    adaptations = acceptance.adaptations(model, schema, catalog)
+    _refuse(await _problems_of_rows(connection, model, schema, catalog, adaptations), schema, dsn)
+    _warn(model, schema, catalog, adaptations)
+    script = ddl.missing(model, schema, catalog) + "".join(
+        ddl.create_index(schema, one.table, *one.columns, unique=one.unique) for one in adaptations if one.owned
+    )
     try:
-        if not relations >= ddl.LEDGER_TABLES:
+        if not all((ddl.ETL, name) in catalog.relations for name in ddl.LEDGER_TABLES):
             await connection.execute(ddl.LEDGER)
         if script:
-            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)};\n{script}")
+            await connection.execute(script)
     except asyncpg.InsufficientPrivilegeError as error:
         raise AccessDenied(
             f"{WHAT} at {place(dsn)} does not let this role create its schemas: {error}. "
             "Grant CREATE on the database, or create the warehouse with a role that may."
         ) from error
-    return Accepted()
+    return acceptance.accepted(model, schema, catalog)
 
 
-async def read_catalog(connection: Connection, model: Model, schema: str) -> ddl.Catalog:
-    """The columns of the declared tables that exist."""
-    rows = await connection.fetch(_COLUMNS, schema, [table.name for table in model.tables])
-    catalog: dict[str, list[ddl.CatalogColumn]] = defaultdict(list)
-    for row in rows:
-        catalog[row["table_name"]].append(ddl.CatalogColumn(row["name"], row["kind"], row["required"]))
-    return {name: tuple(columns) for name, columns in catalog.items()}
+def _refuse(problems: Sequence[str], schema: str, dsn: str) -> None:
+    if problems:
+        raise WarehouseMismatch(
+            f"{WHAT} at {place(dsn)}, schema {schema}, is not what the model declares: {'; '.join(problems)}. "
+            "Nothing was written. Mend this, move these tables away, or name another schema."
+        )
+
+
+def _warn(model: Model, schema: str, catalog: Catalog, adaptations: Sequence[Adaptation]) -> None:
+    for one in adaptations:
+        if not one.owned:
+            statement = ddl.create_index(schema, one.table, *one.columns, unique=one.unique).strip()
+            log.warning("an index is missing", table=one.table, owner="another role", statement=statement)
+    for fact, _, record_id in _numbered(model, schema, catalog):
+        if record_id.kind != "bigint":
+            then = "at 2147483647 versions no run can be loaded until the column is bigint; nothing is lost"
+            log.warning("record ids are integer", table=fact.name, column=fact.record_id, then=then)
+
+
+def _numbered(model: Model, schema: str, catalog: Catalog) -> list[tuple[Fact, str, FoundColumn]]:
+    return [
+        (table, qualified(schema, table.name), column)
+        for table, found in acceptance.tables(model, schema, catalog)
+        for column in found.columns
+        if isinstance(table, Fact) and column.name == table.record_id
+    ]
+
+
+async def _problems_of_rows(
+    connection: Connection, model: Model, schema: str, catalog: Catalog, adaptations: Sequence[Adaptation]
+) -> list[str]:
+    """What only the rows can tell: keys that are there twice, sequences that lag behind."""
+    found = []
+    for one in adaptations:
+        if one.unique and (twice := await _not_unique(connection, schema, one)):
+            found.append(
+                f"{one.table} has {twice} rows too many with the same {one.columns[0]}, or without one: delete them"
+            )
+    for fact, target, column in _numbered(model, schema, catalog):
+        sequence = column.sequence
+        assert sequence is not None
+        last = await connection.fetchval(f"SELECT max({ident(fact.record_id)}) FROM {target}")
+        if last is None or (sequence.last is not None and sequence.last >= last):
+            continue
+        if sequence.settable:
+            await connection.execute("SELECT setval($1::text::regclass, $2)", sequence.name, last)
+            log.warning("a sequence lagged behind", table=fact.name, sequence=sequence.name, set_to=last)
+        else:
+            found.append(
+                f"the sequence {sequence.name} stands behind the greatest {fact.record_id} of {fact.name}, {last}: "
+                f"SELECT setval('{sequence.name}', {last})"
+            )
+    return found
+
+
+async def _not_unique(connection: Connection, schema: str, one: Adaptation) -> int:
+    columns = column_list(one.columns)
+    query = f"SELECT count(*) - count(DISTINCT {columns}) FROM {qualified(schema, one.table)}"
+    return int(await connection.fetchval(query))
