@@ -1,4 +1,4 @@
-"""What the warehouse must hold after each run, worked out from what the source says by SQL: versions, orphans, deletions."""
+"""What the warehouse must hold after each run, worked out from what the source says by SQL, with all that is gone."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
