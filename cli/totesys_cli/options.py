@@ -16,3 +16,7 @@ DEFAULT_MODEL = "totesys.model"
 
 PlaneName = Annotated[str, typer.Option("--name", help="name of the data plane, which queue names begin with")]
 DEFAULT_PLANE = "totesys"
+Endpoint = Annotated[
+    str | None,
+    typer.Option("--endpoint", help="address of a local stack's lake; AWS's own settings if not given"),
+]

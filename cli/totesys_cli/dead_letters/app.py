@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 import typer
 from rich.console import Console
 
-from totesys_cli.options import DEFAULT_PLANE, AsJson, PlaneName
+from totesys_cli.options import DEFAULT_PLANE, AsJson, Endpoint, PlaneName
 
 dlq = typer.Typer(
     help="Look at the messages that a service gave up, send them back, or delete them.", no_args_is_help=True
@@ -13,10 +13,6 @@ dlq = typer.Typer(
 
 Stage = Literal["ingest", "transform", "load"]
 AnyStage = Annotated[Stage | None, typer.Argument(help="the service; all three if not given")]
-Endpoint = Annotated[
-    str | None,
-    typer.Option("--endpoint", help="address of a local stack's lake; AWS's own settings if not given"),
-]
 Limit = Annotated[int, typer.Option("--limit", help="how many messages to take of a queue", min=1)]
 Ids = Annotated[list[str] | None, typer.Option("--id", help="only this message; may be given again")]
 DEFAULT_LIMIT = 1000
