@@ -1,6 +1,7 @@
 """`totesys verify --repair`: asks ingest for the rows that are wrong, until the warehouse equals the source."""
 
 import asyncio
+import operator
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -8,6 +9,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from rich.console import Console
+from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
 from totesys.events import ExtractWakeup
 from totesys.postgres import connect
@@ -23,7 +25,8 @@ from totesys_cli.verify.command import verified
 
 # A key has at most 20 characters, a message at most 256 KB.
 KEYS_IN_A_MESSAGE = 5000
-POLL_SECONDS = 0.5
+
+_until_true = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(0.5))
 
 Keys = Mapping[str, Sequence[int]]
 
@@ -60,7 +63,9 @@ async def repair(
 
 def repairs(keys: Keys, trigger: str) -> list[ExtractWakeup]:
     """The messages that ask for these source rows, few enough in each; at least one, for the sweep that it brings."""
-    rows = [(table, key) for table, numbers in keys.items() for key in (numbers or [None])]
+    rows: list[tuple[str, int | None]] = [
+        (table, key) for table, numbers in keys.items() for key in (numbers or (None,))
+    ]
     parts = [rows[start : start + KEYS_IN_A_MESSAGE] for start in range(0, len(rows), KEYS_IN_A_MESSAGE)] or [[]]
     return [
         ExtractWakeup(mode="repair", keys=_by_table(part), trigger=f"{trigger}, {number} of {len(parts)}")
@@ -117,10 +122,9 @@ def _send(place: Place, wakeups: Iterable[ExtractWakeup]) -> None:
 
 async def _until_loaded(warehouse: str, triggers: Sequence[str]) -> None:
     """Wait until the ledger has a complete run of each trigger."""
-    query = f"SELECT count(DISTINCT trigger) FROM {ETL}.run WHERE complete AND trigger = ANY ($1::text[])"
+    query = f"SELECT count(DISTINCT trigger) = $2 FROM {ETL}.run WHERE complete AND trigger = ANY ($1::text[])"
     async with connect("The warehouse", warehouse) as connection:
-        while await connection.fetchval(query, triggers) < len(triggers):
-            await asyncio.sleep(POLL_SECONDS)
+        await _until_true(connection.fetchval, query, triggers, len(triggers))
 
 
 def _wrong(verification: Iterable[TableComparison]) -> int:
