@@ -21,7 +21,7 @@ class Repair:
     """Where ingest's queue is, and how long its answer may take."""
 
     place: "Place"
-    timeout: timedelta
+    longest: timedelta
 
 
 async def run_verification(console: Console, databases: Databases, *, json: bool, wanted: Repair | None = None) -> bool:
@@ -38,7 +38,7 @@ async def run_verification(console: Console, databases: Databases, *, json: bool
 
         notes = Console(stderr=True)
         notes.print(to_table(verification))
-        verification = await repair(notes, databases, wanted.place, verification, wanted.timeout)
+        verification = await repair(notes, databases, wanted.place, verification, wanted.longest)
     show(console, verification, json=json)
     return verification.is_equal
 

@@ -32,7 +32,7 @@ Keys = Mapping[str, Sequence[int]]
 
 
 async def repair(
-    console: Console, databases: Databases, place: Place, verification: Verification, timeout: timedelta
+    console: Console, databases: Databases, place: Place, verification: Verification, longest: timedelta
 ) -> Verification:
     """Ask for the wrong rows and verify again, until all is equal or a round mends nothing; the last verification.
 
@@ -40,7 +40,7 @@ async def repair(
     """
     model = load_model(databases.model)
     try:
-        async with asyncio.timeout(timeout.total_seconds()):
+        async with asyncio.timeout(longest.total_seconds()):
             while not verification.is_equal:
                 before = verification
                 wakeups = repairs(await _keys(databases, model, verification), f"repair {uuid4()}")
@@ -55,7 +55,7 @@ async def repair(
                     break
     except TimeoutError:
         raise StageFailed(
-            f"The repair is not in the warehouse after {timeout}. "
+            f"The repair is not in the warehouse after {longest}. "
             f"Look whether ingest, transform and load run and take messages: `totesys dlq list --name {place.name}`."
         ) from None
     return verification
