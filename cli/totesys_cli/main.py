@@ -16,7 +16,18 @@ from totesys_cli.durations import parse_period
 from totesys_cli.errors import FAILED, WRONG_CALL, StageFailed
 from totesys_cli.local.app import local
 from totesys_cli.local.errors import LocalStackError
-from totesys_cli.options import DEFAULT_MODEL, AsJson, ModelName, SourceDsn, SourceSchema, WarehouseDsn, WarehouseSchema
+from totesys_cli.options import (
+    DEFAULT_MODEL,
+    DEFAULT_PLANE,
+    AsJson,
+    Endpoint,
+    ModelName,
+    PlaneName,
+    SourceDsn,
+    SourceSchema,
+    WarehouseDsn,
+    WarehouseSchema,
+)
 from totesys_cli.quarantine.app import quarantine
 from totesys_cli.rebuild.app import rebuild
 from totesys_cli.replay.app import replay
@@ -102,12 +113,18 @@ def verify(
     model: ModelName = DEFAULT_MODEL,
     source_schema: SourceSchema = "public",
     warehouse_schema: WarehouseSchema = "warehouse",
+    repair: Annotated[bool, typer.Option("--repair", help="have ingest bring again what is wrong")] = False,
+    name: PlaneName = DEFAULT_PLANE,
+    endpoint: Endpoint = None,
+    timeout: Annotated[str, typer.Option(help="how long a repair may take: 30s, 10m, 1h")] = "10m",
 ) -> None:
     """Compare every row and column of the source with the warehouse; exit 0 only if all are equal."""
-    from totesys_cli.verify.command import run_verification
+    from totesys_cli.place import Place
+    from totesys_cli.verify.command import Repair, run_verification
 
     databases = Databases(source, warehouse, model, source_schema, warehouse_schema)
-    if not asyncio.run(run_verification(Console(), databases, json=json)):
+    wanted = Repair(Place(name, endpoint), parse_period(timeout)) if repair else None
+    if not asyncio.run(run_verification(Console(), databases, json=json, wanted=wanted)):
         raise typer.Exit(FAILED)
 
 

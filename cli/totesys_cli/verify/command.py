@@ -1,5 +1,9 @@
 """`totesys verify`."""
 
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 
 from totesys.schema import load_model
@@ -8,12 +12,33 @@ from totesys_cli.databases import Databases
 from totesys_cli.preflight import check_source
 from totesys_cli.verify.render import to_json, to_table
 
+if TYPE_CHECKING:
+    from totesys_cli.place import Place
 
-async def run_verification(console: Console, databases: Databases, *, json: bool) -> bool:
-    """Compare source and warehouse and print the result; whether all is equal."""
+
+@dataclass(frozen=True)
+class Repair:
+    """Where ingest's queue is, and how long its answer may take."""
+
+    place: "Place"
+    longest: timedelta
+
+
+async def run_verification(console: Console, databases: Databases, *, json: bool, wanted: Repair | None = None) -> bool:
+    """Compare source and warehouse, repair what is wrong if that is wanted, and print the result; whether all is equal.
+
+    What a repair does is told on the standard error output, beside the result.
+    """
     model = load_model(databases.model)
     await check_source(model, databases.source, databases.source_schema)
     verification = await verified(databases)
+    if wanted and not verification.is_equal:
+        # Only here: it needs AWS's library.
+        from totesys_cli.verify.repair import repair
+
+        notes = Console(stderr=True)
+        notes.print(to_table(verification))
+        verification = await repair(notes, databases, wanted.place, verification, wanted.longest)
     show(console, verification, json=json)
     return verification.is_equal
 
