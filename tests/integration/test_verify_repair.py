@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from tests.examples import examples
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company
 from totesys.events import ExtractWakeup, parse_message
@@ -88,6 +89,7 @@ async def test_a_repair_that_nothing_answers_is_an_error(database: Callable[[], 
         await run_verification(Console(file=StringIO()), Databases(source, warehouse), json=True, wanted=wanted)
 
 
+@examples(20)
 @given(
     keys=st.dictionaries(
         st.sampled_from(["payment", "sales_order", "staff"]),
