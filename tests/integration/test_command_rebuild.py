@@ -84,7 +84,7 @@ async def rebuild(
             await pipeline.tick()
             await execute(source, *day(random, number))
         await pipeline.tick()
-        await pipeline.catch_up(RunsWakeup(run=1))
+        await pipeline.catch_up(RunsWakeup(from_run=20, to_run=22))
         command = Command(tmp_path_factory.mktemp("rebuild"))
         command.settings = {"TOTESYS_MODEL": "tests.models.shops"}
         yield Rebuild(pipeline, command, ("--name", NAME, "--endpoint", plane.endpoint_url))

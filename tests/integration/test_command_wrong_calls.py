@@ -125,7 +125,7 @@ async def test_a_warehouse_that_has_other_tables_is_left_as_it_is(company: Compa
     call = ("run", *company.arguments, "--once", "--warehouse-schema", "mine")
     assert_refused(
         totesys(*call),
-        *("The warehouse", place(company.warehouse), "schema mine", "Move these tables away"),
+        *("The warehouse", place(company.warehouse), "schema mine", "move these tables away"),
         *(
             "dim_staff.staff_id is text, not integer",
             "dim_staff.last_name is missing",
