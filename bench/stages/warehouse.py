@@ -18,7 +18,7 @@ from totesys.postgres import Connection, connect
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Fact
 from totesys_load.copy import TEMPORARY, copy_rows
-from totesys_load.ddl import create_table
+from totesys_load.ddl import LEDGER, create_table
 from totesys_load.merge import INCOMING, analyze_incoming, append_versions, make_incoming
 
 _SCHEMA = "warehouse"
@@ -31,7 +31,7 @@ async def warehouse(dsn: str, fact: Fact) -> AsyncIterator[Connection]:
     """A connection to a warehouse of one table as it is declared, and one with the same columns and no index."""
     async with connect("The warehouse", dsn) as connection:
         await connection.execute(
-            f"CREATE SCHEMA {ident(_SCHEMA)}; {create_table(_SCHEMA, fact)}"
+            f"{LEDGER} CREATE SCHEMA {ident(_SCHEMA)}; {create_table(_SCHEMA, fact)}"
             f"CREATE TABLE {qualified(_SCHEMA, _BARE)} (LIKE {qualified(_SCHEMA, fact.name)} INCLUDING IDENTITY)"
         )
         yield connection
