@@ -4,7 +4,7 @@ from totesys.model import MODEL
 from totesys.postgres import connect
 from totesys.sql import ident, qualified
 from totesys.table import Capture, Column, Fact, SourceTable, WarehouseTable
-from totesys_load.ddl import create_current_view, create_table
+from totesys_load.ddl import LEDGER, create_current_view, create_table
 
 SCHEMA = "warehouse"
 
@@ -25,7 +25,7 @@ _EXPRESSIONS = {
 async def create_tables(warehouse: str) -> None:
     """Create the tables with their keys, indexes and views in a database that has none, as load would."""
     async with connect("The warehouse", warehouse) as connection, connection.transaction():
-        await connection.execute(f"CREATE SCHEMA {ident(SCHEMA)}")
+        await connection.execute(f"{LEDGER} CREATE SCHEMA {ident(SCHEMA)}")
         for table in TABLES:
             await connection.execute(create_table(SCHEMA, table))
             if isinstance(table, Fact):

@@ -16,7 +16,8 @@ def _number(value: object) -> object:
     return value
 
 
-Key = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_number)]
+# As far as JSON's numbers, which are floating point in a schema, say it exactly.
+Key = Annotated[int, Field(ge=-(2**62), le=2**62), BeforeValidator(_number)]
 
 
 class Wakeup(BaseModel):
