@@ -16,8 +16,8 @@ def _number(value: object) -> object:
     return value
 
 
-# As far as JSON's numbers, which are floating point in a schema, say it exactly.
-Key = Annotated[int, Field(ge=-(2**62), le=2**62), BeforeValidator(_number)]
+# A schema's limits are floating-point numbers: these are exact, and beyond any key.
+Key = Annotated[int, Field(ge=-(10**18), le=10**18), BeforeValidator(_number)]
 
 
 class Wakeup(BaseModel):

@@ -147,7 +147,10 @@ async def test_the_api_is_documented(company: Company) -> None:
     for script in scripts:
         assert (await company.request("GET", "load", script)).status_code == 200
     document = (await company.request("GET", "load", "/openapi.json")).json()
-    assert set(document["paths"]) == {"/health", "/health/ready", "/trigger", "/runs", "/runs/{run}"}
+    assert set(document["paths"]) == {
+        *("/health", "/health/ready", "/trigger", "/runs", "/runs/{run}", "/quarantine", "/verifications"),
+        "/trace/{table}/{id}",
+    }
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer guess"}, {"Authorization": "Basic b3Blbg=="}])
