@@ -10,8 +10,10 @@ from totesys.errors import DatabaseUnavailable, SchemaDrift, WarehouseMismatch
 from totesys.model import MODEL
 from totesys.model.simulation import fill
 from totesys.postgres import Connection, connect
+from totesys.schema import Model
 from totesys.sql import column_list, ident, qualified
-from totesys.table import Fact, WarehouseTable
+from totesys.table import Column, Dimension, Fact, SourceTable, WarehouseTable
+from totesys.types import TEXT
 from totesys.verify import Sample, TableComparison, UnequalRow, Verdict, Verification, equal, verify
 from totesys_cli.source_database import create_source
 from totesys_cli.verify.render import to_json, to_table
@@ -243,3 +245,37 @@ def test_the_result_is_shown_to_people_and_to_programs() -> None:
     with console.capture() as shown:
         console.print(to_table(Verification(None, "", (right,))))
     assert "equals the source: 1,000 rows" in shown.get()
+
+
+async def test_a_key_that_is_no_integer_and_texts_of_every_kind_are_compared(database: Callable[[], str]) -> None:
+    label = Dimension(
+        "label",
+        key="name",
+        columns=(Column("name", TEXT), Column("note", TEXT, nullable=True)),
+        sources=("tag",),
+        build=lambda frame: frame,
+        oracle="SELECT name, note FROM tag",
+    )
+    tag = SourceTable("tag", key="name", columns=label.columns)
+    texts = ["a", "B", "ä", "z", "q\"uo'te", "two\nlines", "", "\\N", "😀", "\ue000"]
+    dsn = database()
+    async with connect("Both", dsn) as connection:
+        await connection.execute("CREATE SCHEMA warehouse; CREATE TABLE warehouse.label (name text, note text)")
+        await connection.execute("CREATE TABLE tag (name text, note text)")
+        for table in ("tag", "warehouse.label"):
+            await connection.executemany(f"INSERT INTO {table} VALUES ($1, $1)", [(text,) for text in texts])
+        model = Model("tags", sources=(tag,), tables=(label,))
+        (equal_ones,) = await verify(dsn, dsn, model)
+        assert equal_ones == TableComparison("label", len(texts), len(texts))
+        await connection.execute("UPDATE tag SET note = NULL WHERE name = '😀'")
+        await connection.execute("UPDATE warehouse.label SET note = NULL WHERE name = ''")
+        await connection.execute("DELETE FROM warehouse.label WHERE name = 'ä'")
+        await connection.execute("INSERT INTO warehouse.label VALUES (NULL, 'x'), ('B', 'B')")
+        (found,) = await verify(dsn, dsn, model)
+    assert [(row.key, row.verdict) for row in found.wrong] == [
+        ("", Verdict.DIFFERING),
+        ("B", Verdict.EXTRA),
+        ("ä", Verdict.MISSING),
+        ("😀", Verdict.DIFFERING),
+        ("NULL", Verdict.EXTRA),
+    ]
