@@ -14,7 +14,7 @@ from tests.compose.truth import eventually, until_verified
 # Whose run is at work when a container is disturbed.
 DURING = {**{service: service for service in SERVICES}, "source": "ingest", "aws": "transform", "warehouse": "load"}
 # A chance falls otherwise where the machine was slow to kill.
-TRIES = 5
+TRIES = 10
 SECONDS_AWAY = 15.0
 
 
