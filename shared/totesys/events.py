@@ -4,6 +4,7 @@ import json
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from totesys.errors import BadMessage
 
@@ -12,7 +13,7 @@ RunNumber = Annotated[int, Field(ge=1, le=99_999_999)]
 
 def _number(value: object) -> object:
     if isinstance(value, str | bool):
-        raise ValueError("a key is a number")  # noqa: TRY004 - pydantic takes no TypeError for a fault of the input
+        raise PydanticCustomError("key_type", "A key is a number")
     return value
 
 
