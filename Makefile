@@ -37,7 +37,7 @@ lint: setup ## ruff and mypy
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy
 
 template: setup ## the data-plane template, made anew from the CDK app
-	@$(RUN) python -m totesys_infra.app
+	@$(RUN) python -m totesys_infra
 
 docs: setup ## the data dictionary docs/warehouse.md, made anew from the declarations
 	@$(RUN) totesys dictionary --output docs/warehouse.md

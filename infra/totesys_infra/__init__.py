@@ -1,8 +1,10 @@
-"""The CDK app, and the template that it makes for the data plane."""
+"""The CDK app, and the template that it makes for the data plane. Only `stacks` needs the CDK."""
 
-from importlib.resources import files
+from pathlib import Path
+
+DATA_PLANE_TEMPLATE = Path(__file__).with_name("data-plane.json")
 
 
 def data_plane_template() -> str:
     """The data plane's CloudFormation template, as JSON text, as it is committed."""
-    return (files(__name__) / "data-plane.json").read_text(encoding="utf-8")
+    return DATA_PLANE_TEMPLATE.read_text(encoding="utf-8")

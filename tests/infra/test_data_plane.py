@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from totesys_infra import data_plane_template
-from totesys_infra.app import render, synthesise
+from totesys_infra.stacks.app import data_plane, render
 
 SERVICES = ("ingest", "transform", "load")
 # What CloudFormation takes as text; beyond it a template would have to be in a bucket.
@@ -15,7 +15,7 @@ BYTES_AT_MOST = 51_200
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return synthesise()
+    return data_plane()
 
 
 def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from tests.dead_letters import Plane, meanwhile
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.services import STAGES
-from totesys_infra.data_plane import RECEIVES_BEFORE_DEAD_LETTER
+from totesys_infra.stacks.data_plane import RECEIVES_BEFORE_DEAD_LETTER
 
 BODIES = ['{"run": 42}', "rubbish", " [red]Åbo[/red]\n\t", '{"Records": [1, 2]}', "x" * 100_000]
 

@@ -1,0 +1,80 @@
+"""What each thing of an environment is called: the contract between its stacks, its services and its operators."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Service = Literal["ingest", "transform", "load"]
+SERVICES: tuple[Service, ...] = ("ingest", "transform", "load")
+Purpose = Literal["ingest", "processed", "code"]
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of the environment `name` in an account and a region, and the ARNs that follow from them."""
+
+    name: str
+    account: str
+    region: str
+    partition: str = "aws"
+
+    def stack(self, of: str) -> str:
+        """A stack's name: `{name}` for the data plane, `{name}-{of}` for the others."""
+        return self.name if of == "data-plane" else f"{self.name}-{of}"
+
+    def bucket(self, purpose: Purpose) -> str:
+        """A bucket's name."""
+        return f"{self.name}-{purpose}"
+
+    def bucket_arn(self, purpose: Purpose, keys: str | None = None) -> str:
+        """A bucket's ARN, or with `keys` (a pattern such as `runs/*`) that of its objects."""
+        arn = f"arn:{self.partition}:s3:::{self.bucket(purpose)}"
+        return arn if keys is None else f"{arn}/{keys}"
+
+    def queue(self, service: Service) -> str:
+        """The name of a service's queue."""
+        return f"{self.name}-{service}"
+
+    def dead_letters(self, service: Service) -> str:
+        """The name of a service's dead-letter queue."""
+        return f"{self.queue(service)}-dlq"
+
+    def queue_arn(self, queue: str) -> str:
+        """A queue's ARN, by its name."""
+        return f"arn:{self.partition}:sqs:{self.region}:{self.account}:{queue}"
+
+    def queue_url(self, queue: str) -> str:
+        """A queue's URL, by its name."""
+        return f"https://sqs.{self.region}.amazonaws.com/{self.account}/{queue}"
+
+    @property
+    def alerts(self) -> str:
+        """The name of the topic that the alarms send to."""
+        return f"{self.name}-alerts"
+
+    @property
+    def alerts_arn(self) -> str:
+        """The ARN of that topic."""
+        return f"arn:{self.partition}:sns:{self.region}:{self.account}:{self.alerts}"
+
+    def log_group(self, service: Service) -> str:
+        """The log group of a service."""
+        return f"/{self.name}/{service}"
+
+    def repository(self, service: Service) -> str:
+        """The ECR repository of a service's images."""
+        return f"{self.name}/{service}"
+
+    @property
+    def cluster(self) -> str:
+        """The ECS cluster; a service in it is called as `Service` says."""
+        return self.name
+
+    @property
+    def build_project(self) -> str:
+        """The CodeBuild project that makes the images."""
+        return f"{self.name}-build"
+
+    @property
+    def warehouse_instance(self) -> str:
+        """The identifier of the RDS instance, where the environment has one of its own."""
+        return f"{self.name}-warehouse"

@@ -1,0 +1,76 @@
+"""The CDK app. `python -m totesys_infra.stacks.app ENVIRONMENT.toml FOLDER` writes the templates of an environment."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+
+from totesys_infra.environment import Environment, read_environment
+from totesys_infra.stacks.data_plane import DataPlane
+
+# cdk.json is read by the CDK's command only, so the flags are given here.
+CONTEXT = {
+    # The default, "both", makes intrinsics that cfn-lint does not take.
+    "@aws-cdk/core:defaultCrossStackReferences": "strong",
+    # Restricting the default security group would add a Lambda function with an asset.
+    "@aws-cdk/aws-ec2:restrictDefaultSecurityGroup": False,
+    "aws:cdk:enable-path-metadata": False,
+    "aws:cdk:enable-asset-metadata": False,
+    "aws:cdk:version-reporting": False,
+}
+
+
+def new_app(folder: Path) -> cdk.App:
+    """An app that writes plain CloudFormation into `folder`: no bootstrap, no asset, no metadata."""
+    return cdk.App(
+        outdir=str(folder),
+        context=CONTEXT,
+        analytics_reporting=False,
+        tree_metadata=False,
+        default_stack_synthesizer=cdk.BootstraplessSynthesizer(),
+    )
+
+
+def build(environment: Environment, folder: Path) -> cdk.App:
+    """The app of an environment, with each of its stacks; `synth()` writes them into `folder`."""
+    app = new_app(folder)
+    names = environment.names
+    DataPlane(app, names.stack("data-plane"))
+    return app
+
+
+def synthesise(environment: Environment) -> dict[str, dict[str, Any]]:
+    """The templates of an environment by the names of their stacks, in the order in which they are deployed."""
+    with tempfile.TemporaryDirectory(prefix="totesys-cdk-") as folder:
+        assembly = build(environment, Path(folder)).synth()
+        return {stack.stack_name: stack.template for stack in assembly.stacks}
+
+
+def data_plane() -> dict[str, Any]:
+    """The data plane's template, which is the same for every environment."""
+    with tempfile.TemporaryDirectory(prefix="totesys-cdk-") as folder:
+        app = new_app(Path(folder))
+        DataPlane(app, "DataPlane")
+        template: dict[str, Any] = app.synth().get_stack_by_name("DataPlane").template
+    return template
+
+
+def render(template: dict[str, Any]) -> str:
+    """A template as the text that is committed."""
+    return json.dumps(template, indent=2) + "\n"
+
+
+def main(file: str, folder: str) -> None:
+    """Write the templates of the environment that `file` declares into `folder`."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    for name, template in synthesise(read_environment(Path(file))).items():
+        (target / f"{name}.template.json").write_text(render(template), encoding="utf-8")
+        print(f"{name}: {len(template['Resources'])} resources")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
