@@ -1,19 +1,25 @@
 """Where an extraction starts. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from totesys.lake.records import Manifest
+from totesys.lake.records import Manifest, TableDefinition
 from totesys.transactions import HALF_CIRCLE
+from totesys_ingest.definition import redefined
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot of the source. `xmin` and `xmax` are 64-bit transaction ids, as `pg_current_snapshot` gives them."""
+    """A snapshot of the source, and the tables' definitions in it.
+
+    `xmin` and `xmax` are 64-bit transaction ids, as `pg_current_snapshot` gives them.
+    """
 
     id: str
     source: str
     xmin: int
     xmax: int
+    definitions: Mapping[str, TableDefinition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ def choose_start(mode: str, last: Manifest | None, snapshot: Snapshot) -> Start:
         return _everything(f"the last run has seen transaction {baseline}, the source is only at {snapshot.xmax}")
     if snapshot.xmax - baseline >= HALF_CIRCLE:
         return _everything("the last run is too many transactions ago to tell what is newer")
+    if last.definitions and (tables := redefined(last.definitions, snapshot.definitions)):
+        return _everything(f"{', '.join(tables)} may show other values in rows that nobody has written")
     if mode == "full":
         return Start(None, baseline, "a full extraction was asked for")
     return Start(baseline, baseline, "changes since the last run")

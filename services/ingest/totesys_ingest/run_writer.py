@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from totesys.lake.records import ExtractedTable, Manifest, Part, TableParts
+from totesys.lake.records import ExtractedTable, Manifest, Part, TableDefinition, TableParts
 from totesys.table import Capture, SourceTable
 from totesys_ingest.plan import Slice, Stream
 
@@ -27,6 +27,7 @@ class Extraction:
     xmin_before: int | None
     xmin_kept: int | None
     xmin_after: int
+    definitions: Mapping[str, TableDefinition]
     wanted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def slice_of(self, table: SourceTable) -> Slice:
@@ -101,6 +102,7 @@ class OpenRun:
                 if not of.keys
             },
             keys={of.table.name: TableParts(**self._written(of)) for of in self._parts if of.keys},
+            definitions=dict(extraction.definitions),
         )
 
     def _written(self, stream: Stream) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from totesys.transactions import SOURCE_ID, since
 from totesys_ingest.baseline import Snapshot
 from totesys_ingest.compatible import FoundType
 from totesys_ingest.contract import Comparison, FoundColumn, FoundTable, compare
+from totesys_ingest.definition import read_definitions
 from totesys_ingest.plan import Job, Slice
 
 WHAT = "The source"
@@ -109,11 +110,12 @@ class Source:
             return comparison
         return await self.compare(tables)
 
-    async def take_snapshot(self) -> Snapshot:
+    async def take_snapshot(self, tables: Sequence[SourceTable]) -> Snapshot:
         """The snapshot, which all extracting connections share, of the transaction that has begun."""
         row = await self.connection.fetchrow(_SNAPSHOT)
         assert row is not None
-        return Snapshot(**dict(row))
+        definitions = await read_definitions(self.connection, self.schema, tables)
+        return Snapshot(**dict(row), definitions=definitions)
 
     async def share_snapshot(self, snapshot: Snapshot) -> None:
         """Begin a transaction that sees exactly what `snapshot` sees."""

@@ -82,6 +82,7 @@ class Ingest:
             xmin_before=start.xmin,
             xmin_kept=start.kept,
             xmin_after=snapshot.xmin,
+            definitions=snapshot.definitions,
             wanted=wakeup.keys,
         )
         extractor = Extractor(self.model, self.lake, self.settings, self._opened, source, snapshot, extraction)
@@ -115,7 +116,7 @@ class Ingest:
             log.error("contract broken", differences=breaches, **self._breaches(len(breaches)))
         source.require(comparison)
         self._warn_once(comparison.additions)
-        return await source.take_snapshot()
+        return await source.take_snapshot(self.model.sources)
 
     def _breaches(self, number: int) -> dict[str, Any]:
         return metrics({"stage": self.name}, ContractBreaches=(number, "Count"))

@@ -65,6 +65,18 @@ class BuiltTable(TableParts):
     last_key: int | None = None
 
 
+class TableDefinition(Record):
+    """What a source table's rows are read through: numbers of its catalog.
+
+    The relations that make it up, it and its partitions; the number of each declared column; the id of each label of a
+    column's enum, by `column.label`.
+    """
+
+    relations: tuple[int, ...]
+    columns: dict[str, int]
+    labels: dict[str, int]
+
+
 class RunRecord(Record):
     """What every stage's record of a run says.
 
@@ -91,6 +103,8 @@ class Manifest(RunRecord):
 
     `keys` are, by source table, the keys that the snapshot has: parts of ranges, first and last key of each. Only a
     complete run has them, and only one that swept the source.
+
+    `definitions` are the source tables as the snapshot sees them; a record of before they were told has none.
     """
 
     trigger: str
@@ -99,6 +113,7 @@ class Manifest(RunRecord):
     xmin_after: int | None
     tables: dict[str, ExtractedTable]
     keys: dict[str, TableParts] = {}
+    definitions: dict[str, TableDefinition] = {}
 
     @property
     def empty(self) -> bool:
