@@ -6,6 +6,7 @@ from typing import Any
 from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tests.models.library import MODEL as LIBRARY
+from tests.models.shops import MODEL as SHOPS
 from totesys.model import MODEL as COMPANY
 from totesys.model.simulation import fill
 from totesys.postgres import Connection, connect
@@ -56,6 +57,15 @@ async def make_library(dsn: str, schema: str = "public") -> str:
         await create_source(connection, LIBRARY, schema)
         await connection.execute(BOOKS)
         await connection.execute(LOANS)
+    return dsn
+
+
+async def make_shops(dsn: str, *statements: str) -> str:
+    """The shops' tables with one region and one shop, and what the statements add, in the empty `dsn`; the same DSN."""
+    async with connect("The source", dsn) as connection:
+        await create_source(connection, SHOPS)
+    first = ("INSERT INTO region VALUES (1, 'North', now())", "INSERT INTO shop VALUES (1, 'Corner', 1, now())")
+    await execute(dsn, *first, *statements)
     return dsn
 
 

@@ -10,10 +10,9 @@ import pytest
 from tests.examples import TIMES
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute, rows, verified
+from tests.sources import make_shops, rows, verified
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.source_database import create_source
 
 SEED = 20261122
 WRITERS = 4
@@ -26,13 +25,8 @@ MOMENT = "timestamp '2026-01-01' - interval '1 ms' * $1::int"
 @pytest.fixture
 async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
     """Each writer has pairs of sales, 2n and 2n + 1, which always have the same amount."""
-    source = database()
-    async with connect("The source", source) as connection:
-        await create_source(connection, MODEL)
-    await execute(
-        source,
-        "INSERT INTO region VALUES (1, 'North', now())",
-        "INSERT INTO shop VALUES (1, 'Corner', 1, now())",
+    source = await make_shops(
+        database(),
         "INSERT INTO ticket VALUES (1, 'paper', now())",
         f"INSERT INTO sale SELECT n, 1, 1, 0, NULL, now() FROM generate_series(0, {2 * WRITERS * PAIRS - 1}) AS n",
     )

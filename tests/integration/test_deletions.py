@@ -9,12 +9,10 @@ import pytest
 
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute, rows, value
+from tests.sources import execute, make_shops, rows, value
 from totesys.errors import BadMessage
 from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
-from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.source_database import create_source
 
 CURRENT = "SELECT sale_id, amount FROM warehouse.fact_sale_current ORDER BY sale_id"
 ALL = "SELECT sale_id, amount FROM warehouse.fact_sale ORDER BY sale_record_id"
@@ -24,13 +22,9 @@ DELETED = "SELECT table_name, id, run, returned_run FROM etl.deletion ORDER BY r
 @pytest.fixture
 async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
     """Four sales, each of a ticket of its own, in the warehouse."""
-    source = database()
-    async with connect("The source", source) as connection:
-        await create_source(connection, MODEL)
-    await execute(
-        source,
-        "INSERT INTO region VALUES (1, 'North', now())",
-        "INSERT INTO shop VALUES (1, 'Corner', 1, now()), (2, 'Mall', 1, now())",
+    source = await make_shops(
+        database(),
+        "INSERT INTO shop VALUES (2, 'Mall', 1, now())",
         "INSERT INTO ticket SELECT n, 'paper', now() FROM generate_series(1, 5) AS n",
         "INSERT INTO sale SELECT n, 1, n, n * 10, NULL, date '2026-01-01' FROM generate_series(1, 4) AS n",
     )

@@ -6,11 +6,9 @@ import pytest
 
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute, rows, verified
+from tests.sources import execute, make_shops, rows, verified
 from totesys.events import RunsWakeup
-from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.source_database import create_source
 
 SALES = "SELECT sale_id, amount FROM warehouse.fact_sale ORDER BY sale_record_id"
 
@@ -18,14 +16,9 @@ SALES = "SELECT sale_id, amount FROM warehouse.fact_sale ORDER BY sale_record_id
 @pytest.fixture
 async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
     """A source that takes sales of shops that it does not know."""
-    source = database()
-    async with connect("The source", source) as connection:
-        await create_source(connection, MODEL)
-    await execute(
-        source,
+    source = await make_shops(
+        database(),
         "ALTER TABLE sale DROP CONSTRAINT sale_shop_id_fkey",
-        "INSERT INTO region VALUES (1, 'North', now())",
-        "INSERT INTO shop VALUES (1, 'Corner', 1, now())",
         "INSERT INTO ticket VALUES (1, 'paper', now())",
         "INSERT INTO sale VALUES (1, 1, 1, 10, NULL, now()), (2, 1, 1, 20, NULL, now())",
     )

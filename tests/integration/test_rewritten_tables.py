@@ -8,23 +8,17 @@ import pytest
 
 from tests.models.shops import MODEL, SALE
 from tests.pipeline import Pipeline
-from tests.sources import execute, rows, verified
+from tests.sources import make_shops, rows, verified
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.source_database import create_source
 from totesys_ingest.source import open_source
 
 
 @pytest.fixture
 async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> Pipeline:
     """Sales on several pages, of which the first ones are empty: rewritten, the table's rows come to lie on these."""
-    source = database()
-    async with connect("The source", source) as connection:
-        await create_source(connection, MODEL)
-    await execute(
-        source,
-        "INSERT INTO region VALUES (1, 'North', now())",
-        "INSERT INTO shop VALUES (1, 'Corner', 1, now())",
+    source = await make_shops(
+        database(),
         "INSERT INTO ticket VALUES (1, 'paper', now())",
         "INSERT INTO sale SELECT n, 1, 1, n, repeat('x', 500), now() FROM generate_series(1, 200) AS n",
         "DELETE FROM sale WHERE sale_id <= 100",

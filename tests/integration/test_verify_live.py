@@ -6,24 +6,18 @@ import pytest
 
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute, value
-from totesys.postgres import connect
+from tests.sources import execute, make_shops, value
 from totesys.verify import TableComparison, UnequalRow, Verdict, Verification, verify
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.source_database import create_source
 
 
 @pytest.fixture
 async def shops(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
     """A source that takes sales of shops that it does not know, and its warehouse as of the first run."""
-    source = database()
-    async with connect("The source", source) as connection:
-        await create_source(connection, MODEL)
-    await execute(
-        source,
+    source = await make_shops(
+        database(),
         "ALTER TABLE sale DROP CONSTRAINT sale_shop_id_fkey",
-        "INSERT INTO region VALUES (1, 'North', now())",
-        "INSERT INTO shop VALUES (1, 'Corner', 1, now()), (2, NULL, 1, now())",
+        "INSERT INTO shop VALUES (2, NULL, 1, now())",
         "INSERT INTO ticket SELECT key, E'\"a\", b\\n' || key, now() FROM generate_series(1, 2000) AS key",
         "INSERT INTO sale SELECT key, 1, key, key, '', now() FROM generate_series(1, 2000) AS key",
         "INSERT INTO refund VALUES (1, 1, NULL, now()), (2, 2, 0, now())",
