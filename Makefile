@@ -7,7 +7,7 @@ RUN := $(UV) run --no-sync
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-compose faults lint template docs bench
+.PHONY: help setup demo test test-infra test-postgres test-compose faults lint template docs bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,12 @@ demo: setup ## the whole system on this machine, live; ONCE=1 ends after one ver
 
 test: setup ## every test that needs no containers
 	@$(RUN) pytest $(ARGS)
+
+# Checkov has an environment of its own: it pins what the project has in other versions.
+test-infra: $(UV) ## the AWS templates of every kind of environment, by our rules and four tools, and planted faults; offline
+	@$(UV) sync --locked --quiet --group templates
+	@$(UV) sync --locked --quiet --project tests/templates/checkov
+	@$(RUN) pytest tests/infra tests/templates $(ARGS)
 
 # Without the command's and those of OpenAPI, which take 40% of the time: they ask Postgres for nothing of their own.
 test-postgres: $(UV) ## the integration tests that use Postgres, on a version of it in a container; IMAGE=postgres:15
