@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from totesys_infra.names import Names
 from totesys_infra.sizing import PRESETS, Egress, Preset, Sizing
@@ -20,16 +20,18 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """The operational database. `secret` holds its DSN, of a role that may SELECT."""
+    """The operational database. `secret` holds its DSN, of a role that may SELECT; `port` is the DSN's."""
 
     secret: SecretArn
+    port: int = Field(default=5432, ge=1, le=65535)
     schema_name: str = Field(default="public", alias="schema")
 
 
 class Warehouse(_Part):
-    """The warehouse: `secret` holds the DSN of one that is there; without it an RDS instance is made."""
+    """The warehouse: `secret` holds the DSN of one that is there, at `port`; without it an RDS instance is made."""
 
     secret: SecretArn | None = None
+    port: int = Field(default=5432, ge=1, le=65535)
     schema_name: str = Field(default="warehouse", alias="schema")
 
 
@@ -40,6 +42,14 @@ class Network(_Part):
     subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = ()
     cidr: str = "10.42.0.0/16"
     egress: Egress | None = None
+
+    @model_validator(mode="after")
+    def _subnets_of_a_vpc(self) -> "Network":
+        if self.vpc and len(self.subnets) < 2:
+            raise ValueError("a VPC that is there needs two subnets or more, in zones of their own")
+        if self.subnets and not self.vpc:
+            raise ValueError("subnets are those of a VPC that is there: name it as vpc")
+        return self
 
 
 class Schedules(_Part):

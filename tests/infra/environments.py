@@ -1,33 +1,72 @@
-"""Environments that have each value of each option, and each preset, at least once."""
+"""An environment of each preset and option, for tests of what the stacks are made of."""
 
-from typing import Any
+from itertools import product
+from typing import Any, get_args
 
 from totesys_infra.environment import Environment
+from totesys_infra.sizing import Egress, Preset
 
-SECRET = "arn:aws:secretsmanager:eu-west-2:123456789012:secret:totesys-{}-AbCdEf"
-EXISTING_VPC = {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]}
-EXISTING_WAREHOUSE = {"secret": SECRET.format("warehouse")}
-
-
-def environment(**options: Any) -> Environment:
-    """An environment with these options, all else as it comes."""
-    return Environment.model_validate(
-        {
-            "name": "totesys",
-            "account": "123456789012",
-            "region": "eu-west-2",
-            "alert_email": "data@example.com",
-            "source": {"secret": SECRET.format("source")},
-        }
-        | options
-    )
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+EGRESSES: tuple[Egress, ...] = get_args(Egress)
+SECRET = "arn:aws:secretsmanager:eu-west-2:123456789012:secret"
+OWN_SECRET = f"{SECRET}:totesys-warehouse-GhIjKl"
+OWN_VPC = {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]}
 
 
-ENVIRONMENTS: dict[str, Environment] = {
-    "lean": environment(),
-    "standard": environment(sizing="standard", http="alb", github_repository="owner/repository"),
-    "high-availability": environment(sizing="high-availability", github_repository="owner/repository"),
-    "endpoints": environment(sizing="standard", network={"egress": "endpoints"}, warehouse=EXISTING_WAREHOUSE),
-    "existing-vpc": environment(network=EXISTING_VPC, http="alb"),
-    "all-existing": environment(sizing="high-availability", network=EXISTING_VPC, warehouse=EXISTING_WAREHOUSE),
-}
+def environment(sizing: Preset = "lean", **options: Any) -> Environment:
+    """An environment of a preset; `options` as a TOML file would set them."""
+    required = {
+        "name": "shop",
+        "account": "123456789012",
+        "region": "eu-west-2",
+        "alert_email": "data@example.com",
+        "source": {"secret": f"{SECRET}:totesys-source-AbCdEf"},
+    }
+    return Environment.model_validate({**required, "sizing": sizing, **options})
+
+
+def own_warehouse(sizing: Preset = "lean", **options: Any) -> Environment:
+    """With a warehouse that is there."""
+    return environment(sizing, warehouse={"secret": OWN_SECRET}, **options)
+
+
+def own_vpc(sizing: Preset = "lean", **options: Any) -> Environment:
+    """In a VPC that is there."""
+    return environment(sizing, network=OWN_VPC, **options)
+
+
+def own_everything() -> Environment:
+    """In a VPC that is there, with a warehouse that is there, behind a load balancer."""
+    return own_vpc("standard", warehouse={"secret": OWN_SECRET}, http="alb")
+
+
+def every() -> dict[str, Environment]:
+    """By a name: every preset as it comes, with each egress and each HTTP, and what else can be another's."""
+    found = {
+        f"{preset}-{egress}-{http}": environment(preset, network={"egress": egress}, http=http)
+        for preset, egress, http in product(PRESETS, EGRESSES, ("private-dns", "alb"))
+    }
+    return found | {
+        "own-warehouse": own_warehouse(),
+        "own-vpc": own_vpc(),
+        "own-vpc-public": environment(network={**OWN_VPC, "egress": "public"}),
+        "own-everything": own_everything(),
+        "deployed-by-github": environment(github_repository="shop/warehouse"),
+    }
+
+
+def few() -> dict[str, Environment]:
+    """Of them, enough to have each value of each option, and each two of a preset, an egress and an HTTP."""
+    github = {"github_repository": "shop/warehouse"}
+    return {
+        "lean": environment(),
+        "lean-nat": environment(network={"egress": "nat"}, http="alb", **github),
+        "lean-endpoints": environment(network={"egress": "endpoints"}),
+        "standard": environment("standard", **github),
+        "standard-public": environment("standard", network={"egress": "public"}, http="alb"),
+        "high-availability": environment("high-availability", **github),
+        "high-availability-endpoints": environment("high-availability", network={"egress": "endpoints"}, http="alb"),
+        "own-warehouse": own_warehouse("high-availability", network={"egress": "public"}),
+        "own-vpc": own_vpc(),
+        "own-everything": own_everything(),
+    }

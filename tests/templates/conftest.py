@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tests.infra.environments import ENVIRONMENTS
+from tests.infra.environments import few
 from tests.templates.finding import Finding
 from tests.templates.synthesis import Synthesis, synthesise_all
 
@@ -38,8 +38,9 @@ def stopwatch(request: pytest.FixtureRequest) -> Stopwatch:
 @pytest.fixture(scope="session")
 def synthesis(stopwatch: Stopwatch) -> Synthesis:
     """Every environment's templates, the distinct ones, with what cdk-nag found."""
-    with stopwatch(f"synthesis of {len(ENVIRONMENTS)} environments, with cdk-nag"):
-        return synthesise_all(ENVIRONMENTS)
+    environments = few()
+    with stopwatch(f"synthesis of {len(environments)} environments, with cdk-nag"):
+        return synthesise_all(environments)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

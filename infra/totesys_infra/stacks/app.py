@@ -10,6 +10,9 @@ import aws_cdk as cdk
 
 from totesys_infra.environment import Environment, read_environment
 from totesys_infra.stacks.data_plane import DataPlane
+from totesys_infra.stacks.network import NetworkStack
+from totesys_infra.stacks.services import ServicesStack
+from totesys_infra.stacks.warehouse import WarehouseStack
 
 # cdk.json is read by the CDK's command only, so the flags are given here.
 CONTEXT = {
@@ -41,6 +44,11 @@ def build(environment: Environment, folder: Path) -> cdk.App:
     app = new_app(folder)
     names = environment.names
     DataPlane(app, names.stack("data-plane"))
+    network = NetworkStack(app, names.stack("network"), environment)
+    warehouse = None
+    if environment.warehouse.secret is None:
+        warehouse = WarehouseStack(app, names.stack("warehouse"), environment, network)
+    ServicesStack(app, names.stack("services"), environment, network, warehouse)
     return app
 
 
