@@ -10,6 +10,7 @@ import aws_cdk as cdk
 
 from totesys_infra.environment import Environment, read_environment
 from totesys_infra.stacks.data_plane import DataPlane
+from totesys_infra.stacks.lake import Lake
 
 # cdk.json is read by the CDK's command only, so the flags are given here.
 CONTEXT = {
@@ -39,6 +40,7 @@ def build(environment: Environment, folder: Path) -> cdk.App:
     app = new_app(folder)
     names = environment.names
     DataPlane(app, names.stack("data-plane"))
+    Lake(app, names.stack("lake"), environment)
     return app
 
 

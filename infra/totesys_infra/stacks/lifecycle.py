@@ -69,7 +69,12 @@ class Lifecycle:
 
 def _days(scope: cdk.Stack, name: str, description: str) -> tuple[cdk.CfnParameter, cdk.CfnCondition]:
     parameter = cdk.CfnParameter(
-        scope, name, type="Number", default=int(NEVER), allowed_values=list(DAYS), description=f"{description}; 0: never"
+        scope,
+        name,
+        type="Number",
+        default=int(NEVER),
+        allowed_values=list(DAYS),
+        description=f"{description}; 0: never",
     )
     is_set = cdk.Fn.condition_not(cdk.Fn.condition_equals(parameter.value_as_string, NEVER))
     return parameter, cdk.CfnCondition(scope, f"Has{name}", expression=is_set)
