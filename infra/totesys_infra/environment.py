@@ -12,6 +12,7 @@ from totesys_infra.sizing import PRESETS, Egress, Preset, Sizing
 FOLDER = Path(__file__).parent.parent / "environments"
 
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
+Days = Literal[0, 30, 60, 90, 180, 365]
 Rate = Annotated[str, StringConstraints(pattern=r"^(rate\(.+\)|cron\(.+\))$")]
 
 
@@ -60,6 +61,18 @@ class Schedules(_Part):
     verify: Rate = "rate(1 day)"
 
 
+class Lake(_Part):
+    """How old objects are kept, and how much one question of Athena may read.
+
+    After `tier_days` large objects go to Intelligent-Tiering; after `csv_days` the CSV of the source expires, with
+    which a run could be transformed again; 0: never. What a rebuild reads is never deleted.
+    """
+
+    tier_days: Days = 0
+    csv_days: Days = 0
+    query_gib: int = Field(default=10, ge=1)
+
+
 class Environment(_Part):
     """All that can be set of one deployment."""
 
@@ -78,6 +91,7 @@ class Environment(_Part):
     warehouse: Warehouse = Warehouse()
     network: Network = Network()
     schedules: Schedules = Schedules()
+    lake: Lake = Lake()
 
     @property
     def names(self) -> Names:

@@ -5,7 +5,7 @@ from typing import Literal
 
 Service = Literal["ingest", "transform", "load"]
 SERVICES: tuple[Service, ...] = ("ingest", "transform", "load")
-Purpose = Literal["ingest", "processed", "code"]
+Purpose = Literal["ingest", "processed", "code", "queries"]
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,8 @@ class Names:
     def warehouse_instance(self) -> str:
         """The identifier of the RDS instance, where the environment has one of its own."""
         return f"{self.name}-warehouse"
+
+    @property
+    def glue_database(self) -> str:
+        """The database of the lake's tables, without the hyphens that SQL would have to quote."""
+        return self.name.replace("-", "_")

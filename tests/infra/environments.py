@@ -64,6 +64,7 @@ def few() -> dict[str, Environment]:
         "lean-endpoints": environment(network={"egress": "endpoints"}),
         "standard": environment("standard", **github),
         "standard-public": environment("standard", network={"egress": "public"}, http="alb"),
+        "standard-endpoints": environment("standard", network={"egress": "endpoints"}),
         "high-availability": environment("high-availability", **github),
         "high-availability-endpoints": environment("high-availability", network={"egress": "endpoints"}, http="alb"),
         "own-warehouse": own_warehouse("high-availability", network={"egress": "public"}),

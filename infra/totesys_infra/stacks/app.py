@@ -10,6 +10,7 @@ import aws_cdk as cdk
 
 from totesys_infra.environment import Environment, read_environment
 from totesys_infra.stacks.data_plane import DataPlane
+from totesys_infra.stacks.lake import Lake
 from totesys_infra.stacks.network import NetworkStack
 from totesys_infra.stacks.services import ServicesStack
 from totesys_infra.stacks.warehouse import WarehouseStack
@@ -49,6 +50,7 @@ def build(environment: Environment, folder: Path) -> cdk.App:
     if environment.warehouse.secret is None:
         warehouse = WarehouseStack(app, names.stack("warehouse"), environment, network)
     ServicesStack(app, names.stack("services"), environment, network, warehouse)
+    Lake(app, names.stack("lake"), environment)
     return app
 
 

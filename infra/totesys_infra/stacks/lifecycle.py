@@ -14,10 +14,6 @@ TIERED_BYTES = 128 * 1024
 DAYS = ("0", "30", "60", "90", "180", "365")
 NEVER = DAYS[0]
 
-NUMBERS_ARE_TEXT = cdk.Acknowledgment(
-    id="CloudFormation-Validate::W9003", reason="CloudFormation hands a parameter of type Number on as text."
-)
-
 Rule = s3.CfnBucket.RuleProperty | cdk.ICfnRuleConditionExpression
 
 
@@ -32,7 +28,6 @@ class Lifecycle:
         """Give a bucket these rules."""
         resource = bucket.node.default_child
         assert isinstance(resource, s3.CfnBucket)
-        cdk.Validations.of(resource).acknowledge(NUMBERS_ARE_TEXT)
         resource.lifecycle_configuration = s3.CfnBucket.LifecycleConfigurationProperty(rules=list(rules))
 
     def broken_off(self) -> Rule:
@@ -69,7 +64,12 @@ class Lifecycle:
 
 def _days(scope: cdk.Stack, name: str, description: str) -> tuple[cdk.CfnParameter, cdk.CfnCondition]:
     parameter = cdk.CfnParameter(
-        scope, name, type="Number", default=NEVER, allowed_values=list(DAYS), description=f"{description}; 0: never"
+        scope,
+        name,
+        type="Number",
+        default=NEVER,
+        allowed_values=list(DAYS),
+        description=f"{description}; 0: never",
     )
     is_set = cdk.Fn.condition_not(cdk.Fn.condition_equals(parameter.value_as_string, NEVER))
     return parameter, cdk.CfnCondition(scope, f"Has{name}", expression=is_set)
