@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from totesys_infra.deploy.aws import code
 from totesys_infra.deploy.change import Change, changes_of, changes_of_new
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import StackFailed
@@ -97,14 +96,11 @@ def prepare(deployment: Deployment, template: StackTemplate) -> Plan:
         request["TemplateBody"] = template.body
     if deployment.execution_role is not None:
         request["RoleARN"] = deployment.execution_role
-    if stack is None and any(_is_there(deployment, bucket) for bucket in template.buckets):
-        # Buckets that an earlier stack of this name has left, with what is in them.
-        request["ImportExistingResources"] = True
     try:
         change_set = cloudformation.create_change_set(**request)["Id"]
     except ClientError as error:
         raise StackFailed(f"CloudFormation refuses the stack {template.name}: {error}") from error
-    return _planned(deployment, template.name, change_set)
+    return planned(deployment, template.name, change_set)
 
 
 def execute(deployment: Deployment, name: str, plan: Plan) -> None:
@@ -144,7 +140,8 @@ def set_parameter(deployment: Deployment, name: str, changed: Mapping[str, str])
     execute(deployment, name, prepare(deployment, template))
 
 
-def _planned(deployment: Deployment, name: str, change_set: str) -> Plan:
+def planned(deployment: Deployment, name: str, change_set: str) -> Plan:
+    """What a change set would do, once it is worked out. Raises StackFailed."""
     cloudformation = deployment.aws.cloudformation
 
     def ready() -> "DescribeChangeSetOutputTypeDef | None":
@@ -176,13 +173,3 @@ def _in_code_bucket(deployment: Deployment, template: StackTemplate) -> str:
     key = f"templates/{template.name}/{hashlib.sha256(body).hexdigest()}.json"
     deployment.aws.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
     return f"{deployment.aws.s3.meta.endpoint_url}/{bucket}/{key}"
-
-
-def _is_there(deployment: Deployment, bucket: str) -> bool:
-    try:
-        deployment.aws.s3.head_bucket(Bucket=bucket)
-    except ClientError as error:
-        if code(error) in ("404", "NoSuchBucket"):
-            return False
-        raise
-    return True

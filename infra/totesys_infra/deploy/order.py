@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from totesys_infra.deploy.adopt import adopt
 from totesys_infra.deploy.change import Change, table
 from totesys_infra.deploy.cloudformation import delete, describe, execute, is_stillborn, prepare, preview
 from totesys_infra.deploy.deployment import Deployment
@@ -55,6 +56,7 @@ def apply(deployment: Deployment, template: StackTemplate, *, accept_data_loss: 
     if stack is not None and is_stillborn(stack):
         deployment.say(f"{template.name}: was never made whole; removed first")
         delete(deployment, template.name)
+    adopt(deployment, template)
     plan = prepare(deployment, template)
     if plan.change_set is None:
         deployment.say(f"{template.name}: no changes")

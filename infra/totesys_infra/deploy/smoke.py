@@ -126,10 +126,10 @@ class Smoke:
         names = self.deployment.names
         waiting, hidden = self._depth(names.queue(service))
         dead, _ = self._depth(names.dead_letters(service))
-        asked = " Nobody reads it: is the service running?" if waiting else ""
         return (
-            f"Its queue {names.queue(service)} has {waiting} messages waiting and {hidden} in work.{asked} "
-            f"Its dead-letter queue has {dead} (`totesys dlq list {service} --name {names.name}`). "
+            f"Its queue {names.queue(service)} has {waiting} messages waiting and {hidden} in work. "
+            f"Is the service running? Its dead-letter queue has {dead} "
+            f"(`totesys dlq list {service} --name {names.name}`). "
             f"Its log: aws logs tail {names.log_group(service)} --since 30m --region {names.region}"
         )
 

@@ -32,16 +32,16 @@ class StackTemplate:
         return IMAGE_TAG in self.parameters
 
     @property
-    def buckets(self) -> tuple[str, ...]:
-        """The names of the buckets that it makes and that outlive it."""
-        return tuple(
-            str(name["Fn::Sub"]).replace("${Name}", self.parameters["Name"])
-            for resource in self.content["Resources"].values()
+    def buckets(self) -> dict[str, str]:
+        """The buckets that it makes and that outlive it: their names by their logical ids."""
+        return {
+            logical_id: str(name["Fn::Sub"]).replace("${Name}", self.parameters["Name"])
+            for logical_id, resource in self.content["Resources"].items()
             if resource["Type"] == "AWS::S3::Bucket"
             and resource.get("DeletionPolicy") == "Retain"
             and isinstance(name := resource["Properties"].get("BucketName"), dict)
             and "Fn::Sub" in name
-        )
+        }
 
 
 def values(environment: Environment, image_tag: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ def verbs(service: str, named: str) -> tuple[str, ...]:
 
 def equal(key: str, *texts: str) -> Conditions:
     """A condition: a key of the request is one of these texts."""
-    return {"StringEquals": {key: texts}}
+    return {"StringEquals": {key: texts[0] if len(texts) == 1 else texts}}
 
 
 @dataclass(frozen=True)
