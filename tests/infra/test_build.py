@@ -78,7 +78,7 @@ def test_the_project_builds_each_service_from_the_bundle_with_what_the_dockerfil
     assert project["Source"] == {"Type": "NO_SOURCE", "BuildSpec": json.dumps(BUILDSPEC)}
     assert project["Environment"]["Type"] == "ARM_CONTAINER"
     given = {variable["Name"] for variable in project["Environment"]["EnvironmentVariables"]}
-    script = "\n".join(line for phase in BUILDSPEC["phases"].values() for line in phase["commands"])  # type: ignore[attr-defined]
+    script = "\n".join(line for phase in BUILDSPEC["phases"].values() for line in phase["commands"])
     assert set(re.findall(r"\$([A-Z_]+)", script)) == given
     for service in SERVICES:
         assert f"service={service}\n" in script

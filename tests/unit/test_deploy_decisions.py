@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,24 +14,25 @@ from totesys_infra.deploy.release import Release, choose
 from totesys_infra.deploy.template import stack_template
 from totesys_infra.environment import FOLDER, read_environment
 
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import ResourceChangeTypeDef
+
 EXAMPLE = FOLDER / "example.toml"
 
 
 @pytest.mark.parametrize(
-    ("action", "kind", "replacement", "loses"),
+    ("resource", "loses"),
     [
-        ("Modify", "AWS::S3::Bucket", "False", False),
-        ("Modify", "AWS::S3::Bucket", "True", True),
-        ("Modify", "AWS::RDS::DBInstance", "Conditional", True),
-        ("Remove", "AWS::SQS::Queue", None, True),
-        ("Remove", "AWS::Events::Rule", None, False),
-        ("Modify", "AWS::ECS::TaskDefinition", "True", False),
+        ({"Action": "Modify", "ResourceType": "AWS::S3::Bucket", "Replacement": "False"}, False),
+        ({"Action": "Modify", "ResourceType": "AWS::S3::Bucket", "Replacement": "True"}, True),
+        ({"Action": "Modify", "ResourceType": "AWS::RDS::DBInstance", "Replacement": "Conditional"}, True),
+        ({"Action": "Remove", "ResourceType": "AWS::SQS::Queue"}, True),
+        ({"Action": "Remove", "ResourceType": "AWS::Events::Rule"}, False),
+        ({"Action": "Modify", "ResourceType": "AWS::ECS::TaskDefinition", "Replacement": "True"}, False),
     ],
 )
-def test_only_what_holds_data_needs_more_than_a_look(action: str, kind: str, replacement: str, loses: bool) -> None:
-    resource = {"Action": action, "LogicalResourceId": "It", "ResourceType": kind, "Replacement": replacement}
-    given = {key: text for key, text in resource.items() if text is not None}
-    (change,) = changes_of([{"Type": "Resource", "ResourceChange": given}])  # type: ignore[typeddict-item]
+def test_only_what_holds_data_needs_more_than_a_look(resource: "ResourceChangeTypeDef", loses: bool) -> None:
+    (change,) = changes_of([{"Type": "Resource", "ResourceChange": {"LogicalResourceId": "It", **resource}}])
     assert change.loses_data is loses
     assert table([change]).endswith(" !") is loses
     if loses:

@@ -1,6 +1,7 @@
 """The images: a repository for each service's, and the project that makes them from a bundle in the code bucket."""
 
 import json
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
@@ -32,7 +33,7 @@ else
   docker push "$repository:$REVISION"
 fi
 """
-BUILDSPEC = {
+BUILDSPEC: dict[str, Any] = {
     "version": 0.2,
     "env": {"shell": "bash"},
     "phases": {
