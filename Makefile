@@ -7,7 +7,7 @@ RUN := $(UV) run --no-sync
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-infra test-postgres test-compose faults lint template docs bench
+.PHONY: help setup demo test test-infra test-postgres test-compose faults lint template docs bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,13 @@ docs: setup ## the data dictionary docs/warehouse.md, made anew from the declara
 bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full
 	@$(UV) sync --locked --quiet --group bench
 	@$(RUN) python -m bench $(if $(SIZE),--size $(SIZE)) $(ARGS)
+
+deploy: setup ## HEAD to AWS, as ENV=path.toml says; VERB=diff|smoke|rollback does that instead
+	@$(RUN) python -m totesys_infra.deploy $(or $(VERB),up) $(or $(ENV),$(error say which environment: ENV=path.toml)) $(ARGS)
+
+destroy: setup ## what was deployed to AWS as ENV=path.toml says, but not its data; DATA=delete that too
+	@$(RUN) python -m totesys_infra.deploy down $(or $(ENV),$(error say which environment: ENV=path.toml)) \
+		$(if $(filter delete,$(DATA)),--delete-data)
 
 .uv/bin/uv:
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

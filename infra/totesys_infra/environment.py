@@ -1,15 +1,37 @@
 """An environment: one file that says what `make deploy` makes; `environments/example.toml` explains each line."""
 
 import tomllib
+from collections.abc import Iterator
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from totesys.errors import SettingsError
 from totesys_infra.names import Names
 from totesys_infra.sizing import PRESETS, Egress, Preset, Sizing
 
 FOLDER = Path(__file__).parent.parent / "environments"
+
+# What a bucket's name must not begin with.
+_RESERVED = ("xn--", "sthree-", "amzn-s3-demo-")
+_ARN = "the ARN of a secret: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-AbCdEf"
+_RATE = "a schedule of EventBridge: rate(5 minutes), or cron(0 6 * * ? *)"
+# What a setting is meant to be, in other words than its pattern.
+_MEANT = {
+    "name": "2 to 33 small letters, digits and hyphens, a letter first and no hyphen last",
+    "account": "an account's number: 12 digits, in quotes",
+    "region": "a region, such as eu-west-2",
+    "alert_email": "an e-mail address",
+    "github_repository": "owner/repository",
+    "source.secret": _ARN,
+    "warehouse.secret": _ARN,
+    "network.vpc": "the id of a VPC: vpc-0123456789abcdef0",
+    "schedules.tick": _RATE,
+    "schedules.sweep": _RATE,
+    "schedules.verify": _RATE,
+}
 
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
 Days = Literal[0, 30, 60, 90, 180, 365]
@@ -41,15 +63,17 @@ class Network(_Part):
 
     vpc: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]+$")] | None = None
     subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = ()
-    cidr: str = "10.42.0.0/16"
+    cidr: IPv4Network = IPv4Network("10.42.0.0/16")
     egress: Egress | None = None
 
     @model_validator(mode="after")
-    def _subnets_of_a_vpc(self) -> "Network":
-        if self.vpc and len(self.subnets) < 2:
+    def _whole(self) -> Self:
+        if (self.vpc is None) != (not self.subnets):
+            raise ValueError("vpc and subnets go together: name both, or neither for a new VPC")
+        if len(self.subnets) == 1:
             raise ValueError("a VPC that is there needs two subnets or more, in zones of their own")
-        if self.subnets and not self.vpc:
-            raise ValueError("subnets are those of a VPC that is there: name it as vpc")
+        if not 16 <= self.cidr.prefixlen <= 24:
+            raise ValueError(f"cidr {self.cidr} is no size for a VPC with subnets in each zone: take /16 to /24")
         return self
 
 
@@ -93,6 +117,18 @@ class Environment(_Part):
     schedules: Schedules = Schedules()
     lake: Lake = Lake()
 
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if self.name.startswith(_RESERVED):
+            raise ValueError(f"name {self.name} begins as no bucket may: {', '.join(_RESERVED)}")
+        for what, arn in (("source", self.source.secret), ("warehouse", self.warehouse.secret)):
+            if arn is not None and arn.split(":")[3:5] != [self.region, self.account]:
+                raise ValueError(
+                    f"the secret of {what} has to be in {self.region} of the account {self.account}, as all else is: "
+                    "its ARN says otherwise"
+                )
+        return self
+
     @property
     def names(self) -> Names:
         """What each thing of it is called."""
@@ -110,8 +146,33 @@ class Environment(_Part):
 
 
 def read_environment(path: Path) -> Environment:
-    """The environment that a TOML file declares.
+    """The environment that a TOML file declares. Raises SettingsError that names each fault."""
+    try:
+        return Environment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read: {error.strerror}. Copy infra/environments/example.toml, and name your copy."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is no TOML: {error}.") from error
+    except ValidationError as error:
+        faults = "".join(f"\n  {fault}" for fault in _faults(error))
+        raise SettingsError(
+            f"{path} does not say what to deploy:{faults}\ninfra/environments/example.toml explains each line."
+        ) from error
 
-    Raises OSError, TOMLDecodeError, or ValidationError that names each fault.
-    """
-    return Environment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors():
+        where = ".".join(map(str, fault["loc"]))
+        match fault["type"]:
+            case "missing":
+                yield f"{where} is missing"
+            case "extra_forbidden":
+                yield f"{where} is no setting; a typing error?"
+            case "value_error":
+                yield str(fault["ctx"]["error"])
+            case "string_pattern_mismatch":
+                yield f"{where} = {fault['input']!r} is not {_MEANT.get(where, fault['msg'])}"
+            case _:
+                yield f"{where} = {fault['input']!r}: {fault['msg']}"

@@ -75,6 +75,36 @@ class Names:
         return f"{self.name}-build"
 
     @property
+    def build_log_group(self) -> str:
+        """The log group of the builds."""
+        return f"/{self.name}/build"
+
+    @property
+    def deploy_role(self) -> str:
+        """The role that the repository's workflow deploys with."""
+        return f"{self.name}-deploy"
+
+    @property
+    def execution_role(self) -> str:
+        """The role that CloudFormation makes the stacks with."""
+        return f"{self.name}-cloudformation"
+
+    @property
+    def execution_role_arn(self) -> str:
+        """The ARN of that role."""
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.execution_role}"
+
+    @property
+    def boundary(self) -> str:
+        """The managed policy that bounds what any role of the stacks can be given."""
+        return f"{self.name}-boundary"
+
+    @property
+    def boundary_arn(self) -> str:
+        """The ARN of that policy."""
+        return f"arn:{self.partition}:iam::{self.account}:policy/{self.boundary}"
+
+    @property
     def warehouse_instance(self) -> str:
         """The identifier of the RDS instance, where the environment has one of its own."""
         return f"{self.name}-warehouse"

@@ -57,15 +57,15 @@ def every() -> dict[str, Environment]:
 
 def few() -> dict[str, Environment]:
     """Of them, enough to have each value of each option, and each two of a preset, an egress and an HTTP."""
-    github = {"github_repository": "shop/warehouse"}
+    github = "shop/warehouse"
     return {
         "lean": environment(),
-        "lean-nat": environment(network={"egress": "nat"}, http="alb", **github),
+        "lean-nat": environment(network={"egress": "nat"}, http="alb", github_repository=github),
         "lean-endpoints": environment(network={"egress": "endpoints"}),
-        "standard": environment("standard", **github),
+        "standard": environment("standard", github_repository=github),
         "standard-public": environment("standard", network={"egress": "public"}, http="alb"),
         "standard-endpoints": environment("standard", network={"egress": "endpoints"}),
-        "high-availability": environment("high-availability", **github),
+        "high-availability": environment("high-availability", github_repository=github),
         "high-availability-endpoints": environment("high-availability", network={"egress": "endpoints"}, http="alb"),
         "own-warehouse": own_warehouse("high-availability", network={"egress": "public"}),
         "own-vpc": own_vpc(),

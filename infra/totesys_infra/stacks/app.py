@@ -9,6 +9,8 @@ from typing import Any
 import aws_cdk as cdk
 
 from totesys_infra.environment import Environment, read_environment
+from totesys_infra.stacks.access import Access
+from totesys_infra.stacks.build import Build
 from totesys_infra.stacks.data_plane import DataPlane
 from totesys_infra.stacks.lake import Lake
 from totesys_infra.stacks.network import NetworkStack
@@ -26,12 +28,18 @@ CONTEXT = {
     "aws:cdk:version-reporting": False,
 }
 
+_BOUNDARY = "@aws-cdk/core:permissionsBoundary"
 
-def new_app(folder: Path) -> cdk.App:
-    """An app that writes plain CloudFormation into `folder`: no bootstrap, no asset, no metadata."""
+
+def new_app(folder: Path, boundary: str | None = None) -> cdk.App:
+    """An app that writes plain CloudFormation into `folder`: no bootstrap, no asset, no metadata.
+
+    `boundary` is the name of the managed policy that bounds each of its roles.
+    """
+    bound: dict[str, Any] = {} if boundary is None else {_BOUNDARY: {"name": boundary}}
     return cdk.App(
         outdir=str(folder),
-        context=CONTEXT,
+        context=CONTEXT | bound,
         analytics_reporting=False,
         tree_metadata=False,
         default_stack_synthesizer=cdk.BootstraplessSynthesizer(),
@@ -42,10 +50,13 @@ def new_app(folder: Path) -> cdk.App:
 
 def build(environment: Environment, folder: Path) -> cdk.App:
     """The app of an environment, with each of its stacks; `synth()` writes them into `folder`."""
-    app = new_app(folder)
     names = environment.names
+    app = new_app(folder, names.boundary if environment.github_repository else None)
+    if environment.github_repository is not None:
+        Access(app, names.stack("access"), environment, environment.github_repository)
     DataPlane(app, names.stack("data-plane"))
     network = NetworkStack(app, names.stack("network"), environment)
+    Build(app, names.stack("build"), environment)
     warehouse = None
     if environment.warehouse.secret is None:
         warehouse = WarehouseStack(app, names.stack("warehouse"), environment, network)
