@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tests.infra.environments import few
 from tests.templates.finding import Finding
-from tests.templates.synthesis import Synthesis, synthesise_all
+from tests.templates.synthesis import Synthesis, synthesise
 
 Stopwatch = Callable[[str], AbstractContextManager[None]]
 SECONDS = pytest.StashKey[dict[str, float]]()
@@ -40,7 +40,7 @@ def synthesis(stopwatch: Stopwatch) -> Synthesis:
     """Every environment's templates, the distinct ones, with what cdk-nag found."""
     environments = few()
     with stopwatch(f"synthesis of {len(environments)} environments, with cdk-nag"):
-        return synthesise_all(environments)
+        return synthesise(environments)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,7 +1,7 @@
 """What a check looks at, and what it says."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Body = dict[str, Any]
@@ -51,10 +51,6 @@ class Finding:
     def wherever(self) -> tuple[str, ...]:
         """What it says and of what, the same for every variant."""
         return (self.tool, self.rule, self.where)
-
-    def relabelled(self, labels: Mapping[str, str]) -> "Finding":
-        """The same, under the label that `labels` has for its own."""
-        return replace(self, label=labels[self.label])
 
     def __str__(self) -> str:
         return f"{self.tool} {self.rule}  {self.where}: {self.message}"

@@ -2,8 +2,10 @@
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk.cloudformation_include import CfnInclude
@@ -12,30 +14,52 @@ from cdk_nag import AwsSolutionsChecks
 from tests.templates.finding import Finding, Template
 from totesys_infra.stacks.app import new_app
 
+# A construct's path, and the id of a finding at it or below.
+Acknowledged = tuple[str, str]
 
-def nag_app(app: cdk.App, folder: Path) -> list[Finding]:
-    """Synthesise an app into `folder`, with the rule pack AwsSolutions over it; a finding's label is its stack's id."""
+
+@dataclass
+class NagReport:
+    """What it found, and what is acknowledged, with its reason, and of that what was found."""
+
+    findings: list[Finding] = field(default_factory=list)
+    acknowledged: dict[Acknowledged, str] = field(default_factory=dict)
+    used: set[Acknowledged] = field(default_factory=set)
+
+    def __iadd__(self, other: "NagReport") -> "NagReport":
+        self.findings += other.findings
+        self.acknowledged |= other.acknowledged
+        self.used |= other.used
+        return self
+
+
+def nag_app(app: cdk.App, folder: Path, labels: Callable[[str], str]) -> NagReport:
+    """Synthesise an app into `folder`, with the rule pack AwsSolutions over it; `labels` makes one of a stack's id."""
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    report = folder / "validation-report.json"
+    file = folder / "validation-report.json"
     try:
         app.synth()
     except RuntimeError:
         # Findings end the synthesis, after all is written.
-        if not report.exists():
+        if not file.exists():
             raise
-    if not report.exists():
-        return []
-    logical_ids = _logical_ids(folder)
+    (report,) = json.loads(file.read_text())["pluginReports"]
+    logical_ids = dict(_metadata(folder, "aws:cdk:logicalId"))
     findings = []
-    for plugin in json.loads(report.read_text())["pluginReports"]:
-        # The CDK has validations of its own, which are cloudformation-validate's.
-        for violation in plugin["violations"] if plugin["pluginName"] == "AwsSolutions" else ():
-            for construct in violation["violatingConstructs"]:
-                path = construct["constructPath"]
-                stack, _, inside = path.partition("/")
-                resource = logical_ids.get(path, inside)
-                findings.append(Finding("cdk-nag", violation["ruleName"], stack, resource, violation["description"]))
-    return findings
+    for violation in report["violations"]:
+        for construct in violation["violatingConstructs"]:
+            stack, _, inside = construct["constructPath"].partition("/")
+            resource = logical_ids.get(construct["constructPath"], inside)
+            findings.append(
+                Finding("cdk-nag", violation["ruleName"], labels(stack), resource, violation["description"])
+            )
+    acknowledged = {
+        (path, rule): reason
+        for path, data in _metadata(folder, "aws:cdk:acknowledged-rules")
+        for rule, reason in data.items()
+    }
+    used = {(v["acknowledgedAt"], v["acknowledgedId"]) for v in report.get("suppressedViolations", [])}
+    return NagReport(findings, acknowledged, used)
 
 
 def nag_templates(templates: Iterable[Template]) -> list[Finding]:
@@ -52,15 +76,13 @@ def nag_templates(templates: Iterable[Template]) -> list[Finding]:
                 refused.append(Finding("cdk-nag", "unreadable", template.label, "", str(error).partition("\n")[0]))
                 app.node.try_remove_child(stack)
             labels[stack] = template.label
-        return refused + [finding.relabelled(labels) for finding in nag_app(app, Path(folder, "out"))]
+        return refused + nag_app(app, Path(folder, "out"), labels.__getitem__).findings
 
 
-def _logical_ids(folder: Path) -> dict[str, str]:
-    """The logical id of each construct that is a resource, by its path."""
-    return {
-        path.removeprefix("/"): entry["data"]
-        for file in folder.glob("*.metadata.json")
-        for path, entries in json.loads(file.read_text()).items()
-        for entry in entries
-        if entry["type"] == "aws:cdk:logicalId"
-    }
+def _metadata(folder: Path, kind: str) -> Iterator[tuple[str, Any]]:
+    """What the CDK notes of its constructs: path and note."""
+    for file in folder.glob("*.metadata.json"):
+        for path, entries in json.loads(file.read_text()).items():
+            for entry in entries:
+                if entry["type"] == kind:
+                    yield path.removeprefix("/"), entry["data"]
