@@ -10,6 +10,7 @@ from constructs import Construct
 
 from totesys_infra.environment import Environment
 from totesys_infra.names import Service
+from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.network import BALANCER_PORTS, SERVICE_PORT, NetworkStack
 
 Services = Mapping[Service, ecs.FargateService]
@@ -45,6 +46,9 @@ class InternalBalancer(Construct):
             internet_facing=False,
             security_group=network.balancer,
             drop_invalid_header_fields=True,
+        )
+        acknowledge(
+            balancer, "ELB2", "It is internal and for operators; the services log the work that they are given."
         )
         for name, service in services.items():
             listener = balancer.add_listener(

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from totesys_infra.names import Names, Service
 from totesys_infra.permissions import Grant
+from totesys_infra.stacks.acknowledged import acknowledge
 
 
 def execution_role(scope: Construct, service: Service, names: Names, secrets: Iterable[str]) -> iam.Role:
@@ -24,13 +25,13 @@ def execution_role(scope: Construct, service: Service, names: Names, secrets: It
     return _role(scope, f"{service.title()}ExecutionRole", f"Starts the tasks of {service}", given)
 
 
-def task_role(scope: Construct, service: Service, given: Iterable[Grant]) -> iam.Role:
+def task_role(scope: Construct, service: Service, given: tuple[Grant, ...]) -> iam.Role:
     """The task's own, with what the service does in AWS."""
     return _role(scope, f"{service.title()}TaskRole", f"What {service} may do", given)
 
 
-def _role(scope: Construct, name: str, description: str, given: Iterable[Grant]) -> iam.Role:
-    return iam.Role(
+def _role(scope: Construct, name: str, description: str, given: tuple[Grant, ...]) -> iam.Role:
+    role = iam.Role(
         scope,
         name,
         description=description,
@@ -40,11 +41,14 @@ def _role(scope: Construct, name: str, description: str, given: Iterable[Grant])
             conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
         ),
         # In the role itself, so that no task starts before its rights are there.
-        inline_policies={
-            "grants": iam.PolicyDocument(
-                statements=[
-                    iam.PolicyStatement(actions=list(one.actions), resources=list(one.resources)) for one in given
-                ]
-            )
-        },
+        inline_policies={"grants": iam.PolicyDocument(statements=[_statement(one) for one in given])},
     )
+    for one in given:
+        for resource in one.resources:
+            if "*" in resource:
+                acknowledge(role, f"IAM5[Resource::{resource}]", one.reason)
+    return role
+
+
+def _statement(grant: Grant) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(grant.actions), resources=list(grant.resources))

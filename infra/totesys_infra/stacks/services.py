@@ -12,6 +12,7 @@ from totesys_infra.environment import Environment
 from totesys_infra.names import SERVICES, Names, Service
 from totesys_infra.permissions import Grant, grants
 from totesys_infra.sizing import Task
+from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.http import InternalBalancer, private_dns
 from totesys_infra.stacks.network import SERVICE_PORT, NetworkStack, retention
 from totesys_infra.stacks.roles import execution_role, task_role
@@ -58,14 +59,20 @@ class ServicesStack(cdk.Stack):
             generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
+        acknowledge(
+            self._token, "SMG4", "A task reads it once, at its start: whoever changes it deploys the services again."
+        )
         self.cluster = ecs.Cluster(
             self,
             "Cluster",
             cluster_name=self._names.cluster,
             vpc=network.vpc,
-            enable_fargate_capacity_providers=True,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
         )
+        resource = self.cluster.node.default_child
+        assert isinstance(resource, ecs.CfnCluster)
+        # In the cluster itself: no service is made before it has them.
+        resource.capacity_providers = ["FARGATE", "FARGATE_SPOT"]
         self.services = {service: self._service(service) for service in SERVICES}
         if environment.http == "alb":
             InternalBalancer(self, "Http", environment, network, self.services)
@@ -163,6 +170,7 @@ class ServicesStack(cdk.Stack):
         )
         # The image makes it writable for its user.
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+        acknowledge(definition, "ECS2", "They hold names and places. What is secret comes from Secrets Manager.")
         return definition
 
     def _variables(self, service: Service) -> dict[str, str]:

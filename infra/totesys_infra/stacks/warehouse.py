@@ -7,6 +7,7 @@ from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from totesys_infra.environment import Environment
+from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.network import NetworkStack, retention
 
 ENGINE = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.of("17.9", "17"))
@@ -31,6 +32,15 @@ class WarehouseStack(cdk.Stack):
         self.instance = self._instance(environment, network)
         self.instance.node.add_dependency(*logged)
         self.instance.connections.allow_from(network.services["load"], ec2.Port.tcp(PORT), "Load")
+        acknowledge(
+            self.instance, "RDS11", "Only load reaches it, by a security group: a port that few know adds nothing."
+        )
+        if not environment.preset.warehouse_multi_az:
+            acknowledge(
+                self.instance,
+                "RDS3",
+                "A preset for less money: while its zone is out, load waits, and then goes on from the lake.",
+            )
         for name, value, meaning in (
             ("Endpoint", self.instance.db_instance_endpoint_address, "The warehouse's host"),
             ("Secret", self.secret_arn, "The secret with its user and password"),
