@@ -92,6 +92,8 @@ class Environment(_Part):
     http: Literal["private-dns", "alb"] = "private-dns"
     monthly_budget_usd: int = Field(default=100, ge=1)
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
+    # GitHub's OpenID Connect provider is there once an account: "use" the one that is there already.
+    github_provider: Literal["make", "use"] = "make"
     # `owner/repository` that may deploy by OpenID Connect; without it no such role is made.
     github_repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     source: Source
