@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from totesys.errors import SettingsError
 from totesys_infra.names import Names
@@ -37,6 +37,15 @@ SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:secretsma
 Rate = Annotated[str, StringConstraints(pattern=r"^(rate\(.+\)|cron\(.+\))$")]
 
 
+def _with_room(cidr: str) -> str:
+    if not 16 <= IPv4Network(cidr).prefixlen <= 24:
+        raise ValueError(f"cidr {cidr} is no size for a VPC with subnets in each zone: take /16 to /24")
+    return cidr
+
+
+Cidr = Annotated[str, AfterValidator(_with_room)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,16 +69,8 @@ class Network(_Part):
 
     vpc: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]+$")] | None = None
     subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = ()
-    cidr: IPv4Network = IPv4Network("10.42.0.0/16")
+    cidr: Cidr = "10.42.0.0/16"
     egress: Egress | None = None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.vpc is None) != (not self.subnets):
-            raise ValueError("vpc and subnets go together: name both, or neither for a new VPC")
-        if not 16 <= self.cidr.prefixlen <= 24:
-            raise ValueError(f"cidr {self.cidr} is no size for a VPC with subnets in each zone: take /16 to /24")
-        return self
 
 
 class Schedules(_Part):

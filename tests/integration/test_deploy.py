@@ -18,13 +18,13 @@ from tests.sources import execute, make_library
 from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_infra import data_plane_template
-from totesys_infra.deploy import bundle, release
+from totesys_infra.deploy import bundle, images, release
 from totesys_infra.deploy.aws import Aws
 from totesys_infra.deploy.checks import check_all
 from totesys_infra.deploy.cloudformation import LARGEST_BODY, delete, describe, parameters
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.destroy import destroy
-from totesys_infra.deploy.errors import DeployRefused, SmokeFailed, StackFailed
+from totesys_infra.deploy.errors import BuildFailed, DeployRefused, SmokeFailed, StackFailed
 from totesys_infra.deploy.order import apply, show
 from totesys_infra.deploy.patience import Patience
 from totesys_infra.deploy.smoke import Smoke
@@ -178,10 +178,8 @@ async def started(
         "transform": {},
         "load": {"warehouse_dsn": warehouse, "source_dsn": source},
     }
-    services = [
-        await open_.enter_async_context(running(stage, {**environment(stage, plane, **own), **LIBRARY}))
-        for stage, own in settings.items()
-    ]
+    starting = (running(stage, {**environment(stage, plane, **own), **LIBRARY}) for stage, own in settings.items())
+    services = await asyncio.gather(*map(open_.enter_async_context, starting))
     return services, warehouse
 
 
@@ -214,6 +212,21 @@ def with_images(place: Place, *revisions: str) -> None:
         for revision in revisions:
             manifest = json.dumps({"schemaVersion": 2, "config": {"digest": f"{service} {revision}"}})
             ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=revision)
+
+
+def test_a_build_that_leaves_no_image_is_no_success(place: Place, tmp_path: Path) -> None:
+    """The emulator's builds do nothing, and succeed."""
+    commit = make_commit(tmp_path, "one")
+    with_images(place)
+    place.deployment.aws.codebuild.create_project(
+        name=place.deployment.names.build_project,
+        source={"type": "NO_SOURCE", "buildspec": "version: 0.2"},
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={"type": "ARM_CONTAINER", "image": "any", "computeType": "BUILD_GENERAL1_SMALL"},
+        serviceRole=f"arn:aws:iam::{ACCOUNT}:role/any",
+    )
+    with pytest.raises(BuildFailed, match="succeeded, but ingest, transform, load has no image"):
+        images.build(place.deployment, commit)
 
 
 def image_tag(place: Place) -> str:

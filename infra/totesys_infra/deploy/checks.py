@@ -37,7 +37,7 @@ def _access_faults(deployment: Deployment) -> Iterable[str]:
     if deployment.execution_role is not None and describe(deployment, access) is None:
         yield (
             f"The stacks are made with the role {deployment.names.execution_role}, and there is no stack {access} that "
-            "has it. As an administrator, run: python -m totesys_infra.deploy access FILE.toml"
+            "has it. As an administrator, run: make deploy ENV=FILE.toml VERB=access"
         )
 
 
