@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from totesys.errors import SettingsError
 from totesys_infra.names import Names
@@ -38,6 +38,15 @@ Days = Literal[0, 30, 60, 90, 180, 365]
 Rate = Annotated[str, StringConstraints(pattern=r"^(rate\(.+\)|cron\(.+\))$")]
 
 
+def _with_room(cidr: str) -> str:
+    if not 16 <= IPv4Network(cidr).prefixlen <= 24:
+        raise ValueError(f"cidr {cidr} is no size for a VPC with subnets in each zone: take /16 to /24")
+    return cidr
+
+
+Cidr = Annotated[str, AfterValidator(_with_room)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,17 +72,15 @@ class Network(_Part):
 
     vpc: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]+$")] | None = None
     subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = ()
-    cidr: IPv4Network = IPv4Network("10.42.0.0/16")
+    cidr: Cidr = "10.42.0.0/16"
     egress: Egress | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.vpc is None) != (not self.subnets):
-            raise ValueError("vpc and subnets go together: name both, or neither for a new VPC")
-        if len(self.subnets) == 1:
+    def _subnets_of_a_vpc(self) -> Self:
+        if self.vpc and len(self.subnets) < 2:
             raise ValueError("a VPC that is there needs two subnets or more, in zones of their own")
-        if not 16 <= self.cidr.prefixlen <= 24:
-            raise ValueError(f"cidr {self.cidr} is no size for a VPC with subnets in each zone: take /16 to /24")
+        if self.subnets and not self.vpc:
+            raise ValueError("subnets are those of a VPC that is there: name it as vpc")
         return self
 
 
@@ -109,6 +116,8 @@ class Environment(_Part):
     http: Literal["private-dns", "alb"] = "private-dns"
     monthly_budget_usd: int = Field(default=100, ge=1)
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
+    # GitHub's OpenID Connect provider is there once an account: "use" the one that is there already.
+    github_provider: Literal["make", "use"] = "make"
     # `owner/repository` that may deploy by OpenID Connect; without it no such role is made.
     github_repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     source: Source

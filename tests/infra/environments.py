@@ -65,7 +65,7 @@ def few() -> dict[str, Environment]:
         "standard": environment("standard", github_repository=github),
         "standard-public": environment("standard", network={"egress": "public"}, http="alb"),
         "standard-endpoints": environment("standard", network={"egress": "endpoints"}),
-        "high-availability": environment("high-availability", github_repository=github),
+        "high-availability": environment("high-availability", github_repository=github, github_provider="use"),
         "high-availability-endpoints": environment("high-availability", network={"egress": "endpoints"}, http="alb"),
         "own-warehouse": own_warehouse("high-availability", network={"egress": "public"}),
         "own-vpc": own_vpc(),

@@ -7,88 +7,35 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.deployed import ACCOUNT, Place
 from tests.processes import LIBRARY, Service, environment, running
 from tests.sources import execute, make_library
-from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane
+from totesys_cli.local.data_plane import ACCESS_KEY, REGION
 from totesys_cli.local.emulator import Emulator
-from totesys_infra import data_plane_template
-from totesys_infra.deploy import bundle, release
+from totesys_infra.deploy import bundle, images, release
 from totesys_infra.deploy.aws import Aws
 from totesys_infra.deploy.checks import check_all
 from totesys_infra.deploy.cloudformation import LARGEST_BODY, delete, describe, parameters
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.destroy import destroy
-from totesys_infra.deploy.errors import DeployRefused, SmokeFailed, StackFailed
+from totesys_infra.deploy.errors import BuildFailed, DeployRefused, SmokeFailed, StackFailed
 from totesys_infra.deploy.order import apply, show
 from totesys_infra.deploy.patience import Patience
 from totesys_infra.deploy.smoke import Smoke
-from totesys_infra.deploy.template import StackTemplate, stack_template, values
+from totesys_infra.deploy.template import StackTemplate
 from totesys_infra.deploy.up import roll_back, up
-from totesys_infra.environment import Environment
-from totesys_infra.names import SERVICES
 
-ACCOUNT = "000000000000"
 # Long enough for a service that runs.
 PATIENT = Patience(longest=60, between=0.05)
 # What is to fail does so at once.
 IMPATIENT = Patience(longest=0.2, between=0.05)
 
 _numbers = count(1)
-
-
-class Place:
-    """A deployment on the emulator, and what was told of it."""
-
-    def __init__(self, aws: Aws, name: str) -> None:
-        self.told: list[str] = []
-        secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-source-AbCdEf"
-        self.environment = Environment.model_validate(
-            {
-                "name": name,
-                "account": ACCOUNT,
-                "region": REGION,
-                "alert_email": "data@example.com",
-                "source": {"secret": secret},
-                "schedules": {"tick": "rate(7 minutes)"},
-            }
-        )
-        self.deployment = Deployment(self.environment, aws, self.told.append)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.told)
-
-    def template(self, image_tag: str = "any", **changed: str) -> StackTemplate:
-        """The data plane, with its parameters."""
-        known = {**values(self.environment, image_tag), **changed}
-        return stack_template(self.environment.name, json.loads(data_plane_template()), known)
-
-    def services(self, image_tag: str, seconds: int = 60) -> StackTemplate:
-        """A stack that takes the images' tag; its one resource has nothing to do with them."""
-        queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": seconds}}
-        content = {"Parameters": {"ImageTag": {"Type": "String"}}, "Resources": {"Queue": queue}}
-        return stack_template(self.environment.names.stack("services"), content, values(self.environment, image_tag))
-
-    def outputs(self) -> dict[str, str]:
-        stack = describe(self.deployment, self.environment.name)
-        assert stack is not None
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-
-    def plane(self, emulator: Emulator) -> DataPlane:
-        out = self.outputs()
-        urls = {
-            f"{service}_{kind}_url": out[f"{service.title()}{kind.title()}Url"]
-            for service in SERVICES
-            for kind in ("queue", "dlq")
-        }
-        buckets = {f"{one}_bucket": out[f"{one.title()}Bucket"] for one in ("ingest", "processed", "code")}
-        return DataPlane(endpoint_url=emulator.endpoint_url, region=REGION, **buckets, **urls)
 
 
 @pytest.fixture(scope="module")
@@ -178,10 +125,8 @@ async def started(
         "transform": {},
         "load": {"warehouse_dsn": warehouse, "source_dsn": source},
     }
-    services = [
-        await open_.enter_async_context(running(stage, {**environment(stage, plane, **own), **LIBRARY}))
-        for stage, own in settings.items()
-    ]
+    starting = (running(stage, {**environment(stage, plane, **own), **LIBRARY}) for stage, own in settings.items())
+    services = await asyncio.gather(*map(open_.enter_async_context, starting))
     return services, warehouse
 
 
@@ -206,26 +151,25 @@ async def test_the_smoke_test_tells_a_pipeline_that_works_from_one_that_does_not
         assert "Is the service running?" in str(caught.value)
 
 
-def with_images(place: Place, *revisions: str) -> None:
-    ecr = place.deployment.aws.ecr
-    for service in SERVICES:
-        repository = place.deployment.names.repository(service)
-        ecr.create_repository(repositoryName=repository, imageTagMutability="IMMUTABLE")
-        for revision in revisions:
-            manifest = json.dumps({"schemaVersion": 2, "config": {"digest": f"{service} {revision}"}})
-            ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=revision)
-
-
-def image_tag(place: Place) -> str:
-    stack = describe(place.deployment, place.deployment.names.stack("services"))
-    assert stack is not None
-    return parameters(stack)["ImageTag"]
+def test_a_build_that_leaves_no_image_is_no_success(place: Place, tmp_path: Path) -> None:
+    """The emulator's builds do nothing, and succeed."""
+    commit = make_commit(tmp_path, "one")
+    place.with_images()
+    place.deployment.aws.codebuild.create_project(
+        name=place.deployment.names.build_project,
+        source={"type": "NO_SOURCE", "buildspec": "version: 0.2"},
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={"type": "ARM_CONTAINER", "image": "any", "computeType": "BUILD_GENERAL1_SMALL"},
+        serviceRole=f"arn:aws:iam::{ACCOUNT}:role/any",
+    )
+    with pytest.raises(BuildFailed, match="succeeded, but ingest, transform, load has no image"):
+        images.build(place.deployment, commit)
 
 
 def test_what_fails_the_smoke_test_is_rolled_back_with_its_template(place: Place, tmp_path: Path) -> None:
     """No service is running, so no smoke test succeeds."""
     first, second = make_commit(tmp_path, "one"), make_commit(tmp_path, "two")
-    with_images(place, first.revision, second.revision)
+    place.with_images(first.revision, second.revision)
 
     def deploy(commit: bundle.Commit, seconds: int) -> None:
         stacks = [place.template(commit.revision), place.services(commit.revision, seconds)]
@@ -235,7 +179,7 @@ def test_what_fails_the_smoke_test_is_rolled_back_with_its_template(place: Place
         deploy(first, 61)
     with pytest.raises(SmokeFailed, match=f"It was rolled back: {first.revision} is deployed"):
         deploy(second, 62)
-    assert image_tag(place) == first.revision
+    assert place.image_tag == first.revision
     now = release.deployed(place.deployment, [place.deployment.names.stack("services")])
     assert now is not None
     assert ":61}" in next(iter(now.stacks.values())).template
@@ -252,7 +196,7 @@ def test_what_fails_the_smoke_test_is_rolled_back_with_its_template(place: Place
     apply(place.deployment, place.services(second.revision, 62))
     with pytest.raises(SmokeFailed):
         roll_back(place.deployment, [*now.stacks], None, IMPATIENT)
-    assert image_tag(place) == first.revision
+    assert place.image_tag == first.revision
 
 
 def make_commit(folder: Path, content: str) -> bundle.Commit:
@@ -284,14 +228,14 @@ def test_what_is_destroyed_can_be_deployed_again_with_its_data_until_that_is_del
     left = describe(place.deployment, stacks[0].name)
     assert left is not None
     assert parameters(left)["ScheduleState"] == "DISABLED"
-    assert contents(place, "ingest") == ["runs/one"]
+    assert place.contents("ingest") == ["runs/one"]
 
     # A stack that is gone leaves its buckets, and the next one takes them over.
     delete(place.deployment, stacks[0].name)
-    assert contents(place, "ingest") == ["runs/one"]
+    assert place.contents("ingest") == ["runs/one"]
     # The emulator calls every change one that may replace.
     apply(place.deployment, stacks[0], accept_data_loss=True)
-    assert contents(place, "ingest") == ["runs/one"]
+    assert place.contents("ingest") == ["runs/one"]
     assert show(place.deployment, stacks[:1]) == []
 
     destroy(place.deployment, [stack.name for stack in stacks], delete_data=True)
@@ -299,8 +243,3 @@ def test_what_is_destroyed_can_be_deployed_again_with_its_data_until_that_is_del
     for purpose in ("ingest", "processed", "code"):
         with pytest.raises(ClientError, match="404"):
             aws.s3.head_bucket(Bucket=names.bucket(purpose))
-
-
-def contents(place: Place, purpose: Any) -> list[str]:
-    answered = place.deployment.aws.s3.list_objects_v2(Bucket=place.deployment.names.bucket(purpose))
-    return [found["Key"] for found in answered.get("Contents", [])]

@@ -81,7 +81,7 @@ def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> 
         ("log_days = 30", "log_dayz = 30", "log_dayz is no setting; a typing error?"),
         ('region = "eu-west-2"', 'region = "eu-west-1"', "the secret of source has to be in eu-west-1"),
         ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.0/28"', "take /16 to /24"),
-        ('cidr = "10.42.0.0/16"', 'vpc = "vpc-0123456789abcdef0"', "vpc and subnets go together"),
+        ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.1/16"', "10.42.0.1/16 has host bits set"),
         ('tick = "rate(5 minutes)"', 'tick = "5 minutes"', "schedules.tick = '5 minutes' is not a schedule"),
     ],
 )

@@ -27,9 +27,18 @@ def check_account(deployment: Deployment) -> None:
 def check_all(deployment: Deployment) -> None:
     """Account, secrets and the names of the buckets. Raises DeployRefused with every fault."""
     check_account(deployment)
-    faults = [*_secret_faults(deployment), *_bucket_faults(deployment)]
+    faults = [*_access_faults(deployment), *_secret_faults(deployment), *_bucket_faults(deployment)]
     if faults:
         raise DeployRefused("Not deployed:" + "".join(f"\n  {fault}" for fault in faults))
+
+
+def _access_faults(deployment: Deployment) -> Iterable[str]:
+    access = deployment.names.stack("access")
+    if deployment.execution_role is not None and describe(deployment, access) is None:
+        yield (
+            f"The stacks are made with the role {deployment.names.execution_role}, and there is no stack {access} that "
+            "has it. As an administrator, run: make deploy ENV=FILE.toml VERB=access"
+        )
 
 
 def _secret_faults(deployment: Deployment) -> Iterable[str]:

@@ -75,7 +75,7 @@ def preview(deployment: Deployment, template: StackTemplate) -> tuple[Change, ..
         return changes_of_new(template.content)
     plan = prepare(deployment, template)
     if plan.change_set is not None:
-        deployment.aws.cloudformation.delete_change_set(ChangeSetName=plan.change_set)
+        deployment.aws.cloudformation.delete_change_set(StackName=template.name, ChangeSetName=plan.change_set)
     return plan.changes
 
 
@@ -108,7 +108,7 @@ def execute(deployment: Deployment, name: str, plan: Plan) -> None:
     if plan.change_set is None:
         return
     events = Events(deployment, name)
-    deployment.aws.cloudformation.execute_change_set(ChangeSetName=plan.change_set)
+    deployment.aws.cloudformation.execute_change_set(StackName=name, ChangeSetName=plan.change_set)
     status = _MADE.until(lambda: events.ended())
     if status is None or "ROLLBACK" in status or "FAILED" in status:
         raise StackFailed(
@@ -145,13 +145,13 @@ def planned(deployment: Deployment, name: str, change_set: str) -> Plan:
     cloudformation = deployment.aws.cloudformation
 
     def ready() -> "DescribeChangeSetOutputTypeDef | None":
-        answered = cloudformation.describe_change_set(ChangeSetName=change_set)
+        answered = cloudformation.describe_change_set(StackName=name, ChangeSetName=change_set)
         return answered if answered["Status"] in ("CREATE_COMPLETE", "FAILED") else None
 
     answered = _PLANNED.until(ready)
     if answered is not None and answered["Status"] == "CREATE_COMPLETE":
-        return Plan(changes_of(_all_changes(deployment, answered, change_set)), change_set)
-    cloudformation.delete_change_set(ChangeSetName=change_set)
+        return Plan(changes_of(_all_changes(deployment, answered, name, change_set)), change_set)
+    cloudformation.delete_change_set(StackName=name, ChangeSetName=change_set)
     reason = "it took longer than ten minutes" if answered is None else answered.get("StatusReason", "no reason given")
     if any(text in reason for text in _NO_CHANGES):
         return Plan((), None)
@@ -159,12 +159,14 @@ def planned(deployment: Deployment, name: str, change_set: str) -> Plan:
 
 
 def _all_changes(
-    deployment: Deployment, first: "DescribeChangeSetOutputTypeDef", change_set: str
+    deployment: Deployment, first: "DescribeChangeSetOutputTypeDef", name: str, change_set: str
 ) -> Iterator["ChangeTypeDef"]:
     page = first
     yield from page["Changes"]
     while token := page.get("NextToken"):
-        page = deployment.aws.cloudformation.describe_change_set(ChangeSetName=change_set, NextToken=token)
+        page = deployment.aws.cloudformation.describe_change_set(
+            StackName=name, ChangeSetName=change_set, NextToken=token
+        )
         yield from page["Changes"]
 
 

@@ -79,12 +79,12 @@ def protect(deployment: Deployment, revision: str) -> None:
 def _has(deployment: Deployment, service: Service, revision: str) -> bool:
     repository = deployment.names.repository(service)
     try:
-        deployment.aws.ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": revision}])
+        found = deployment.aws.ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": revision}])
     except ClientError as error:
         if code(error) in ("ImageNotFoundException", "RepositoryNotFoundException"):
             return False
         raise
-    return True
+    return bool(found["imageDetails"])
 
 
 def _watched(deployment: Deployment, build_id: str) -> "BuildTypeDef | None":

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from totesys_infra.deploy.cloudformation import describe, execute, parameters, prepare, template_text
+from totesys_infra.deploy.cloudformation import describe, execute, is_stillborn, parameters, prepare, template_text
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import DeployRefused
 from totesys_infra.deploy.images import missing
@@ -36,7 +36,9 @@ class Release(BaseModel):
 
 def deployed(deployment: Deployment, names: Iterable[str]) -> Release | None:
     """What is deployed now of the stacks that run images; None if there is none."""
-    found = {name: stack for name in names if (stack := describe(deployment, name)) is not None}
+    found = {
+        name: stack for name in names if (stack := describe(deployment, name)) is not None and not is_stillborn(stack)
+    }
     stacks = {
         name: DeployedStack(template=template_text(deployment, name), parameters=parameters(stack))
         for name, stack in found.items()
@@ -75,7 +77,7 @@ def choose(releases: list[Release], now: str | None, wanted: str | None) -> Rele
     last = max((index for index, release in enumerate(releases) if release.revision == now), default=len(releases))
     earlier = [release for release in releases[:last] if release.revision != now]
     if not earlier:
-        raise DeployRefused(f"No release before {now} was recorded, so there is nothing to go back to.")
+        raise DeployRefused(f"No release before {now or 'this one'} was recorded, so there is nothing to go back to.")
     return earlier[-1]
 
 

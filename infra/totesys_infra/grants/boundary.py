@@ -21,7 +21,7 @@ def boundary(names: Names) -> tuple[Grant, ...]:
         Grant(
             "Unnamed",
             (
-                "cloudwatch:*",
+                "cloudwatch:PutMetricData",
                 "ecr:GetAuthorizationToken",
                 "kms:Decrypt",
                 "kms:GenerateDataKey*",

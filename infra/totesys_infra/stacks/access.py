@@ -31,7 +31,12 @@ class Access(cdk.Stack):
             analytics_reporting=False,
         )
         names = environment.names
-        provider = iam.CfnOIDCProvider(self, "GitHub", url=f"https://{_ISSUER}", client_id_list=["sts.amazonaws.com"])
+        if environment.github_provider == "make":
+            provider = iam.CfnOIDCProvider(
+                self, "GitHub", url=f"https://{_ISSUER}", client_id_list=["sts.amazonaws.com"]
+            ).attr_arn
+        else:
+            provider = f"arn:{names.partition}:iam::{names.account}:oidc-provider/{_ISSUER}"
         self._policy("Boundary", names.boundary, "Bounds each role of the stacks", boundary(names))
         execution_role = iam.Role(
             self,
@@ -49,7 +54,7 @@ class Access(cdk.Stack):
             description=f"What the workflow of {repository} deploys with",
             max_session_duration=cdk.Duration.hours(3),
             assumed_by=iam.WebIdentityPrincipal(
-                provider.attr_arn,
+                provider,
                 {
                     "StringEquals": {
                         f"{_ISSUER}:aud": "sts.amazonaws.com",

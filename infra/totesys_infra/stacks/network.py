@@ -90,7 +90,7 @@ class NetworkStack(cdk.Stack):
         vpc = ec2.Vpc(
             self,
             "Vpc",
-            ip_addresses=ec2.IpAddresses.cidr(str(self._environment.network.cidr)),
+            ip_addresses=ec2.IpAddresses.cidr(self._environment.network.cidr),
             # By number, not by name: which zones an account has is known to AWS alone.
             availability_zones=[cdk.Fn.select(number, cdk.Fn.get_azs()) for number in range(sizing.zones)],
             nat_gateways=sizing.nat_gateways if egress == "nat" else 0,
