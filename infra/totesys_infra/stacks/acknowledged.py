@@ -5,5 +5,5 @@ from constructs import IConstruct
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
-    """Acknowledge a finding at a construct and all below it; `rule` as cdk-nag names it, such as `IAM5[Resource::*]`."""
+    """Acknowledge a finding at a construct and all below it; `rule` such as `IAM5[Resource::*]`."""
     Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions::AwsSolutions-{rule}", reason=reason))
