@@ -144,6 +144,11 @@ class Environment(_Part):
         return Names(self.name, self.account, self.region)
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """The ARNs of the secrets that have to be there."""
+        return tuple(arn for arn in (self.source.secret, self.warehouse.secret) if arn is not None)
+
+    @property
     def preset(self) -> Sizing:
         """What its `sizing` stands for."""
         return PRESETS[self.sizing]

@@ -15,7 +15,7 @@ from cdk_nag import AwsSolutionsChecks
 from totesys_infra.environment import FOLDER, Environment, read_environment
 from totesys_infra.names import SERVICES
 from totesys_infra.stacks.access import Access
-from totesys_infra.stacks.app import new_app
+from totesys_infra.stacks.app import new_app, synthesise
 from totesys_infra.stacks.build import BUILDSPEC, Build
 
 REPOSITORY = "acme/totesys"
@@ -153,3 +153,8 @@ def test_no_policy_is_larger_than_iam_takes(access: Template) -> None:
     assert len(policies) == 6
     for policy in policies:
         assert len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) < LARGEST_POLICY
+
+
+def test_stacks_are_deployed_in_the_order_in_which_the_app_has_them(environment: Environment) -> None:
+    names = [environment.names.stack(of) for of in ("access", "data-plane", "build")]
+    assert [name for name in synthesise(environment) if name in names] == names

@@ -17,10 +17,11 @@ _NOT_YET = "No export named"
 def synthesise(environment: Environment, image_tag: str, folder: Path) -> list[StackTemplate]:
     """Write the templates into `folder`; the stacks in the order in which the app has them."""
     # Only here, because the CDK starts a Node.js process.
-    from totesys_infra.stacks.app import build
+    from totesys_infra.stacks.app import build, in_order
 
     known = values(environment, image_tag)
-    return [stack_template(one.stack_name, one.template, known) for one in build(environment, folder).synth().stacks]
+    templates = in_order(build(environment, folder))
+    return [stack_template(name, template, known) for name, template in templates.items()]
 
 
 def show(deployment: Deployment, templates: Sequence[StackTemplate]) -> list[Change]:

@@ -1,11 +1,12 @@
 """The most that a role of the stacks may do, whatever its own policies say."""
 
+from totesys_infra.environment import Environment
 from totesys_infra.grants.grant import Arns, Grant
-from totesys_infra.names import Names
 
 
-def boundary(names: Names) -> tuple[Grant, ...]:
+def boundary(environment: Environment) -> tuple[Grant, ...]:
     """The statements of the boundary: no right on rights at all."""
+    names = environment.names
     of = Arns(names)
     whole = "A bound, not a grant: each role's own policies name its actions and resources."
     mine = (
@@ -19,6 +20,16 @@ def boundary(names: Names) -> tuple[Grant, ...]:
     return (
         Grant("Mine", ("s3:*", "sqs:*", "sns:Publish", "ecr:*", "logs:*"), mine, whole),
         Grant(
+            "Secrets",
+            ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"),
+            (
+                *environment.secrets,
+                of.arn("secretsmanager", f"secret:{names.name}*"),
+                of.arn("secretsmanager", "secret:rds!*"),
+            ),
+            whole,
+        ),
+        Grant(
             "Unnamed",
             (
                 "cloudwatch:PutMetricData",
@@ -26,8 +37,6 @@ def boundary(names: Names) -> tuple[Grant, ...]:
                 "kms:Decrypt",
                 "kms:GenerateDataKey*",
                 "logs:Describe*",
-                "secretsmanager:GetSecretValue",
-                "secretsmanager:DescribeSecret",
                 "ssmmessages:*",
             ),
             ("*",),

@@ -10,7 +10,6 @@ def deployer(environment: Environment) -> dict[str, tuple[Grant, ...]]:
     names = environment.names
     of = Arns(names)
     code = names.bucket_arn("code")
-    secrets = tuple(arn for arn in (environment.source.secret, environment.warehouse.secret) if arn)
     queues = tuple(names.queue_arn(queue) for one in SERVICES for queue in (names.queue(one), names.dead_letters(one)))
     lake = tuple(
         names.bucket_arn(purpose, keys)
@@ -75,6 +74,6 @@ def deployer(environment: Environment) -> dict[str, tuple[Grant, ...]]:
                 (f"{of.logs('build')}:log-stream:*",),
                 "CodeBuild names the streams.",
             ),
-            Grant("SecretsAreThere", ("secretsmanager:DescribeSecret",), secrets),
+            Grant("SecretsAreThere", ("secretsmanager:DescribeSecret",), environment.secrets),
         )
     }

@@ -64,11 +64,11 @@ def execution(names: Names) -> dict[str, tuple[Grant, ...]]:
                 "Secrets",
                 verbs(
                     "secretsmanager",
-                    "CreateSecret DeleteSecret DescribeSecret GetRandomPassword GetSecretValue "
-                    "PutSecretValue *Secret *agResource",
+                    "CreateSecret DeleteSecret DescribeSecret RotateSecret UpdateSecret TagResource UntagResource",
                 ),
                 (of.arn("secretsmanager", f"secret:{names.name}*"), of.arn("secretsmanager", "secret:rds!*")),
             ),
+            Grant("Passwords", ("secretsmanager:GetRandomPassword",), ("*",), unnamed, region),
             Grant(
                 "Catalog",
                 ("glue:*Database*", "glue:*Table*", "glue:*Tags", "glue:*agResource"),

@@ -37,15 +37,14 @@ class Access(cdk.Stack):
             ).attr_arn
         else:
             provider = f"arn:{names.partition}:iam::{names.account}:oidc-provider/{_ISSUER}"
-        self._policy("Boundary", names.boundary, "Bounds each role of the stacks", boundary(names))
+        self._policy("Boundary", names.boundary, "Bounds each role of the stacks", boundary(environment))
         execution_role = iam.Role(
             self,
             "Execution",
             role_name=names.execution_role,
             description="What CloudFormation makes the stacks with",
-            assumed_by=iam.ServicePrincipal(
-                "cloudformation.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": names.account}}
-            ),
+            # It is passed by who may deploy, who is of this account: no other one can.
+            assumed_by=iam.ServicePrincipal("cloudformation.amazonaws.com"),
         )
         deploy_role = iam.Role(
             self,

@@ -65,11 +65,18 @@ def build(environment: Environment, folder: Path) -> cdk.App:
     return app
 
 
+def in_order(app: cdk.App) -> dict[str, dict[str, Any]]:
+    """The templates of an app by the names of their stacks, in the order in which it has them."""
+    assembly = app.synth()
+    # The assembly's own order is by name where nothing refers to something.
+    names = [stack.stack_name for stack in app.node.children if isinstance(stack, cdk.Stack)]
+    return {name: assembly.get_stack_by_name(name).template for name in names}
+
+
 def synthesise(environment: Environment) -> dict[str, dict[str, Any]]:
     """The templates of an environment by the names of their stacks, in the order in which they are deployed."""
     with tempfile.TemporaryDirectory(prefix="totesys-cdk-") as folder:
-        assembly = build(environment, Path(folder)).synth()
-        return {stack.stack_name: stack.template for stack in assembly.stacks}
+        return in_order(build(environment, Path(folder)))
 
 
 def data_plane() -> dict[str, Any]:
