@@ -34,6 +34,7 @@ _MEANT = {
 }
 
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
+# 0: never. Nothing between 0 and 30: a run that transform has not read by then would be lost.
 Days = Literal[0, 30, 60, 90, 180, 365]
 Rate = Annotated[str, StringConstraints(pattern=r"^(rate\(.+\)|cron\(.+\))$")]
 

@@ -69,7 +69,7 @@ SECRET = _found(
     "hivebook.wiki/wiki/aws-secrets-manager-rotated-secrets-dynamic-db-credentials-kms",
     "undated",
 )
-ECR_GB = _unchecked(0.10, "GB month of ECR")
+ECR_GB = _found(0.10, "GB month of ECR", "cloudburn.io/blog/amazon-ecr-pricing", "2026-03")
 # Of x86; ARM64 costs less.
 BUILD_MINUTE = _found(
     0.005,

@@ -92,7 +92,7 @@ def test_its_parameters_have_defaults(template: dict[str, Any]) -> None:
     assert parameters["ScheduleState"]["AllowedValues"] == ["ENABLED", "DISABLED"]
     assert parameters["AlertEmail"]["Default"] == ""
     for days in ("TierDays", "CsvDays"):
-        assert parameters[days]["Default"] == 0
+        assert parameters[days]["Default"] == "0"
         assert parameters[days]["AllowedValues"] == ["0", "30", "60", "90", "180", "365"]
 
 

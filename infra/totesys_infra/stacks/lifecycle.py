@@ -1,17 +1,18 @@
 """What becomes of objects as they grow old, by the parameters of the data plane."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 
 from totesys.lake.keys import KEYS
 from totesys.model import MODEL
+from totesys_infra.environment import Days
 
 # Below this, monitoring costs more than a cheaper tier saves; S3 would leave it where it is, too.
 TIERED_BYTES = 128 * 1024
-# 0: never. Nothing between 0 and 30: a run that transform has not read by then would be lost.
-DAYS = ("0", "30", "60", "90", "180", "365")
+DAYS = tuple(map(str, get_args(Days)))
 NEVER = DAYS[0]
 
 Rule = s3.CfnBucket.RuleProperty | cdk.ICfnRuleConditionExpression
