@@ -177,21 +177,11 @@ def test_the_execution_role_reads_the_secrets_and_the_image_of_its_service_and_n
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     }
     region = "eu-west-2:123456789012"
-    images = [f"arn:aws:ecr:{region}:repository/shop/{name}"]
-    streams = [f"arn:aws:logs:{region}:log-group:/shop/{name}:*"]
     assert may.pop("secretsmanager:GetSecretValue") == [s["ValueFrom"] for s in container(others, name)["Secrets"]]
     assert may == {
         "ecr:GetAuthorizationToken": ["*"],
-<<<<<<< Updated upstream
         **{action: [f"arn:aws:ecr:{region}:repository/shop/{name}"] for action in PULLS},
         **{action: [f"arn:aws:logs:{region}:log-group:/shop/{name}:*"] for action in LOGS},
-=======
-        "ecr:BatchCheckLayerAvailability": images,
-        "ecr:GetDownloadUrlForLayer": images,
-        "ecr:BatchGetImage": images,
-        "logs:CreateLogStream": streams,
-        "logs:PutLogEvents": streams,
->>>>>>> Stashed changes
     }
 
 
