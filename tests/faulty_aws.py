@@ -197,7 +197,7 @@ class FaultyAws:
         body = await request.read()
         asked = operation(request.method, request.query, request.headers)
         self.seen[asked] += 1
-        about = json.loads(body)["QueueUrl"].rpartition("/")[2] if asked.startswith("SQS ") else request.path
+        about = json.loads(body).get("QueueUrl", "").rpartition("/")[2] if asked.startswith("SQS ") else request.path
         self.resources[asked, about] += 1
         exchange = Exchange(request, lambda: self._ask(request, body), self._random)
         if fault := self._drawn(asked):

@@ -57,6 +57,9 @@ def _ingest(names: Names, model: Model) -> tuple[Grant, ...]:
     return (
         Grant(_PUT, _objects(names, "ingest", records), "numbers and commits runs"),
         Grant(_UPLOAD, _objects(names, "ingest", _csv(model)), "writes the rows and key ranges of runs"),
+        Grant(
+            ("s3:GetObject",), _objects(names, "ingest", _csv(model)), "asks whether an upload without answer is done"
+        ),
     )
 
 
@@ -73,7 +76,14 @@ def _transform(names: Names, model: Model) -> tuple[Grant, ...]:
 def _load(names: Names, model: Model) -> tuple[Grant, ...]:
     records = (f"{_RUN}{keys.LOAD}", f"{_RUN}{keys.failure_name('load')}", f"{keys.VERIFICATIONS}*.json")
     orphans = _quarantine(model, model.facts)
+    quarantine = _quarantine(model, model.tables)
     return (
+        Grant(
+            ("s3:GetObject",),
+            _objects(names, "ingest", _rows(model, model.sources, "csv")),
+            "traces rows back to what they were made of",
+        ),
+        Grant(("s3:GetObject",), _objects(names, "processed", quarantine), "traces what was set apart"),
         Grant(
             ("s3:GetObject",), _objects(names, "processed", _parquet(model)), "reads transform's rows and key ranges"
         ),
@@ -95,8 +105,12 @@ def _parquet(model: Model) -> tuple[str, ...]:
 
 
 def _parts(model: Model, tables: Iterable[Table], suffix: str) -> tuple[str, ...]:
-    rows = tuple(f"{schema}/*/run=*/part-*.{suffix}" for schema in _schemas(model, tables))
+    rows = _rows(model, tables, suffix)
     return (*rows, *(f"keys/{pattern}" for pattern in rows))
+
+
+def _rows(model: Model, tables: Iterable[Table], suffix: str) -> tuple[str, ...]:
+    return tuple(f"{schema}/*/run=*/part-*.{suffix}" for schema in _schemas(model, tables))
 
 
 def _quarantine(model: Model, tables: Iterable[Table]) -> tuple[str, ...]:

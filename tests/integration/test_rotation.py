@@ -70,7 +70,7 @@ async def test_load_goes_on_after_its_password_was_rotated(
         await pipeline.transform.work(DO_UNDONE)
         await load.event("run successful", run=1)
 
-        await execute(postgres.dsn(), f"ALTER ROLE {ident(role)} PASSWORD {literal('second')}")
+        await execute(postgres.dsn(), f"ALTER ROLE {ident(role)} PASSWORD {literal(AFTER)}")
         problem = (await client.get("/health/ready")).json()
         assert problem["dependencies"]["warehouse"] == "database unavailable"
         assert f"refuses the login that the secret {secret} holds" in problem["detail"]

@@ -21,34 +21,71 @@ class Acknowledgement:
         return (self.tool, self.rule) == (finding.tool, finding.rule) and fnmatchcase(finding.where, self.where)
 
 
+# AWS has no resource for it: what may be pulled or pushed with the token says another statement.
+_TOKEN = "ecr:GetAuthorizationToken knows no resource; the repositories are named where images are pulled or pushed."
+_DEPLOYER = "Only CloudFormation has it, for these stacks; each grant in totesys_infra/grants says its own reason."
+_BOUNDARY = "A boundary grants nothing: it says what no role of these stacks may have more of."
+_PLAIN_HTTP = "It is inside the VPC, for callers by security group; TLS would need a domain of one's own."
+_OWN_KEY = "It is encrypted with AWS' key; a key of its own costs a dollar a month and guards against nobody else here."
+_NO_ACCESS_LOG = "Only roles of this environment may use it, and what they do stands in their logs."
+_LOW_STAKES = "What is in it is made again, or asked again: source bundles from git, answers of Athena from the lake."
+
 ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
-    # The data plane.
+    # Our own rules.
+    Acknowledgement("totesys", "data_is_kept", "data-plane/CodeBucket*", _LOW_STAKES),
+    Acknowledgement("totesys", "data_is_kept", "lake/Results*", _LOW_STAKES),
     Acknowledgement(
         "totesys",
-        "data_is_kept",
-        "data-plane/CodeBucket*",
-        "It holds source bundles, which git makes again.",
+        "named_actions",
+        "data-plane/AlertsKey*",
+        "The account administers its key, as AWS asks; SNS generates data keys by two actions of one name.",
     ),
-    Acknowledgement(
-        "cdk-nag",
-        "AwsSolutions-S1",
-        "data-plane/*Bucket*",
-        "Only roles of this environment may use them, and their logs say what they do; access logs need a bucket more.",
-    ),
-    Acknowledgement(
-        "checkov", "CKV_AWS_18", "data-plane/*Bucket*", "The same as AwsSolutions-S1, and so is its reason."
-    ),
+    Acknowledgement("totesys", "named_actions", "access/*Rights*", _DEPLOYER),
+    Acknowledgement("totesys", "named_actions", "access/Boundary*", _BOUNDARY),
+    Acknowledgement("totesys", "named_resources", "access/*Rights*", _DEPLOYER),
+    Acknowledgement("totesys", "named_resources", "access/Boundary*", _BOUNDARY),
+    Acknowledgement("totesys", "named_resources", "build/Role*", _TOKEN),
+    Acknowledgement("totesys", "named_resources", "services/*ExecutionRole*", _TOKEN),
+    # Checkov.
+    Acknowledgement("checkov", "CKV_AWS_2", "services/HttpBalancer*", _PLAIN_HTTP),
+    Acknowledgement("checkov", "CKV_AWS_103", "services/HttpBalancer*", _PLAIN_HTTP),
+    Acknowledgement("checkov", "CKV_AWS_91", "services/HttpBalancer*", "The services log what they are asked."),
+    Acknowledgement("checkov", "CKV_AWS_111", "access/Boundary*", _BOUNDARY),
+    Acknowledgement("checkov", "CKV_AWS_111", "access/NetworkRights*", _DEPLOYER),
+    Acknowledgement("checkov", "CKV_AWS_18", "data-plane/*Bucket*", _NO_ACCESS_LOG),
+    Acknowledgement("checkov", "CKV_AWS_18", "lake/Results*", _NO_ACCESS_LOG),
     Acknowledgement(
         "checkov",
         "CKV_AWS_21",
         "data-plane/*Bucket*",
-        "An object is written once, under a key of its own run; versions would keep what is never overwritten twice.",
+        "A key belongs to one run and is written again with the same bytes only: versions would be copies.",
     ),
+    Acknowledgement("checkov", "CKV_AWS_21", "lake/Results*", _LOW_STAKES),
     Acknowledgement(
         "checkov",
         "CKV_AWS_27",
         "data-plane/*",
-        "It knows KmsMasterKeyId only; SqsManagedSseEnabled encrypts them, which our rule `encrypted` asserts.",
+        "It knows KmsMasterKeyId only; SqsManagedSseEnabled encrypts the queues, which our rule `encrypted` asserts.",
+    ),
+    Acknowledgement(
+        "checkov",
+        "CKV_AWS_118",
+        "warehouse/Instance*",
+        "Alarms watch storage and connections, which RDS measures anyway; the machine below costs more to look at.",
+    ),
+    Acknowledgement("checkov", "CKV_AWS_149", "services/TriggerToken*", _OWN_KEY),
+    Acknowledgement("checkov", "CKV_AWS_158", "*", _OWN_KEY),
+    Acknowledgement(
+        "checkov",
+        "CKV_AWS_157",
+        "warehouse/Instance*",
+        "Only the preset high-availability pays for a second zone; without it load waits, and goes on from the lake.",
+    ),
+    Acknowledgement(
+        "checkov",
+        "CKV_AWS_161",
+        "warehouse/Instance*",
+        "Load uses the password that RDS makes and rotates; a token of IAM would end after 15 minutes.",
     ),
 )
 

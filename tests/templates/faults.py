@@ -80,8 +80,25 @@ def plain_text_allowed(kind: str) -> Plant:
 
 
 def allowing(**changes: Any) -> Plant:
-    """Changes the first statement of the first policy of a role."""
-    return lambda body: first(body, "AWS::IAM::Policy")["PolicyDocument"]["Statement"][0].update(changes)
+    """Changes the first statement of the first role that has one."""
+
+    def plant(body: Body) -> None:
+        role = next(p for _, p in of_type(body, "AWS::IAM::Role") if "Policies" in p)
+        role["Policies"][0]["PolicyDocument"]["Statement"][0].update(changes)
+
+    return plant
+
+
+def open_to(cidr: str) -> Plant:
+    """Lets an address range in through the first security group."""
+    rule = {"CidrIp": cidr, "IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "Description": "planted"}
+    return with_("AWS::EC2::SecurityGroup", SecurityGroupIngress=[rule])
+
+
+def newest_image(body: Body) -> None:
+    """Has the first container run whatever image is newest."""
+    container = first(body, "AWS::ECS::TaskDefinition")["ContainerDefinitions"][0]
+    container["Image"]["Fn::Join"][1][-1] = ":latest"
 
 
 def padded(body: Body) -> None:
@@ -176,4 +193,62 @@ FAULTS: tuple[Fault, ...] = (
         "plain_cloudformation",
     ),
     Fault("template longer than a request", "data-plane", padded, "totesys", "small_enough"),
+    Fault("security group open to the world", "network", open_to("0.0.0.0/0"), "cdk-nag", "AwsSolutions-EC23"),
+    Fault(
+        "log group without retention",
+        "services",
+        without("AWS::Logs::LogGroup", "RetentionInDays"),
+        "totesys",
+        "logs_end",
+    ),
+    Fault("stop timeout of 999", "services", with_container(StopTimeout=999), "totesys", "containers_stop_in_time"),
+    Fault(
+        "stop before the grace ends", "services", with_container(StopTimeout=10), "totesys", "containers_stop_in_time"
+    ),
+    Fault("container that runs as root", "services", with_container(User="root"), "totesys", "containers_are_confined"),
+    Fault("image that is whatever is newest", "services", newest_image, "totesys", "images_never_change"),
+    Fault(
+        "mutable image tags",
+        "build",
+        with_("AWS::ECR::Repository", ImageTagMutability="MUTABLE"),
+        "checkov",
+        "CKV_AWS_51",
+    ),
+    Fault(
+        "size that Fargate does not have",
+        "services",
+        with_("AWS::ECS::TaskDefinition", Cpu="256", Memory="4096"),
+        "cfn-lint",
+        "E3047",
+    ),
+    Fault(
+        "deployment without a circuit breaker",
+        "services",
+        without("AWS::ECS::Service", "DeploymentConfiguration"),
+        "totesys",
+        "deployments_roll_back",
+    ),
+    Fault("wildcard action", "services", allowing(Action="s3:*"), "cdk-nag", "AwsSolutions-IAM5[Action::s3:*]"),
+    Fault("every resource", "services", allowing(Action="s3:GetObject", Resource="*"), "totesys", "named_resources"),
+    Fault(
+        "database with a public address",
+        "warehouse",
+        with_("AWS::RDS::DBInstance", PubliclyAccessible=True),
+        "cdk-nag",
+        "AwsSolutions-RDS2",
+    ),
+    Fault(
+        "database without encryption",
+        "warehouse",
+        with_("AWS::RDS::DBInstance", StorageEncrypted=False),
+        "cloudformation-validate",
+        "W9008",
+    ),
+    Fault(
+        "database deleted with its stack",
+        "warehouse",
+        with_policy("AWS::RDS::DBInstance", DeletionPolicy="Delete"),
+        "totesys",
+        "data_is_kept",
+    ),
 )

@@ -57,6 +57,7 @@ def nag_app(app: cdk.App, folder: Path, labels: Callable[[str], str]) -> NagRepo
         (path, rule): reason
         for path, data in _metadata(folder, "aws:cdk:acknowledged-rules")
         for rule, reason in data.items()
+        if rule.startswith("AwsSolutions::")
     }
     used = {(v["acknowledgedAt"], v["acknowledgedId"]) for v in report.get("suppressedViolations", [])}
     return NagReport(findings, acknowledged, used)

@@ -28,7 +28,7 @@ def assert_all_answered(tool: Tool, findings: Iterable[Finding]) -> None:
 
 def test_cdk_nag_finds_only_what_a_stack_acknowledges(synthesis: Synthesis) -> None:
     assert not synthesis.nag.findings, lines(synthesis.nag.findings)
-    assert not set(synthesis.nag.acknowledged) - synthesis.nag.used, "acknowledged, and found in no environment"
+    assert sorted(set(synthesis.nag.acknowledged) - synthesis.nag.used) == [], "acknowledged, and found nowhere"
 
 
 @pytest.mark.parametrize("tool", CHECKS)
@@ -40,4 +40,4 @@ def test_no_rule_of_a_tool_is_broken(synthesis: Synthesis, stopwatch: Stopwatch,
 
 def test_every_finding_that_stays_has_a_reason(synthesis: Synthesis) -> None:
     reasons = [*(acknowledgement.reason for acknowledgement in ACKNOWLEDGED), *synthesis.nag.acknowledged.values()]
-    assert [reason for reason in reasons if len(reason.split()) < 4] == []
+    assert [reason for reason in reasons if len(reason.split()) < 3] == []

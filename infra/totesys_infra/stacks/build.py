@@ -188,7 +188,7 @@ class Build(cdk.Stack):
             )
         )
         # A build that starts before its role's rights are there fails.
-        project.node.add_dependency(role)
+        project.node.add_dependency(role.node.find_child("DefaultPolicy"))
 
     def _project_arn(self, names: Names) -> str:
         return f"arn:{names.partition}:codebuild:{names.region}:{names.account}:project/{names.build_project}"

@@ -11,6 +11,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.alerts import add_alerts
 from totesys_infra.stacks.lifecycle import Lifecycle
 
@@ -133,6 +134,7 @@ class DataPlane(cdk.Stack):
             enforce_ssl=True,
             removal_policy=cdk.RemovalPolicy.RETAIN if keep else cdk.RemovalPolicy.DESTROY,
         )
+        acknowledge(bucket, "S1", "Only roles of this environment may use it, and what they do stands in their logs.")
         if announce_to is not None:
             self._announce_commits(bucket, f"${{Name}}-{purpose}", announce_to)
         return bucket

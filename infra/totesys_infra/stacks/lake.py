@@ -9,6 +9,7 @@ from constructs import Construct
 from totesys.model import MODEL
 from totesys_infra.catalog import RUN, CatalogTable, catalog
 from totesys_infra.environment import Environment
+from totesys_infra.stacks.acknowledged import acknowledge
 
 RESULT_DAYS = 7
 _HIVE = "org.apache.hadoop.hive"
@@ -80,7 +81,7 @@ class Lake(cdk.Stack):
         )
 
     def _results(self) -> s3.Bucket:
-        return s3.Bucket(
+        results = s3.Bucket(
             self,
             "Results",
             bucket_name=self._names.bucket("queries"),
@@ -95,6 +96,8 @@ class Lake(cdk.Stack):
                 )
             ],
         )
+        acknowledge(results, "S1", "Athena keeps its own history of who asked what; the answers are gone in days.")
+        return results
 
     def _workgroup(self, results: s3.Bucket) -> None:
         athena.CfnWorkGroup(

@@ -1,7 +1,6 @@
-"""The services: one cluster, three Fargate services, what each may do, and how transform grows with its backlog."""
+"""The services: one cluster, three Fargate services and what each is told and may do."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_logs as logs
@@ -16,12 +15,11 @@ from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.http import InternalBalancer, private_dns
 from totesys_infra.stacks.network import SERVICE_PORT, NetworkStack, retention
 from totesys_infra.stacks.roles import execution_role, task_role
+from totesys_infra.stacks.scaling import grow_with_backlog
 from totesys_infra.stacks.warehouse import WarehouseStack
 
 # More than `shutdown_grace`, which a run at work is given to end, and below the 120 s of Fargate.
 STOP_SECONDS = 30
-# Messages that wait for each transform task, which is busy with a run for some seconds: more tasks beyond it.
-BACKLOG_PER_TASK = 2
 # Of the tasks beyond the first, how many run on demand and how many on Spot.
 ON_DEMAND, SPOT = 1, 4
 
@@ -78,7 +76,7 @@ class ServicesStack(cdk.Stack):
             InternalBalancer(self, "Http", environment, network, self.services)
         else:
             private_dns(self, environment, network, self.services)
-        self._scale("transform")
+        grow_with_backlog(self, "transform", environment, self.services["transform"])
 
     def _service(self, service: Service) -> ecs.FargateService:
         one = service == "load"
@@ -209,67 +207,3 @@ class ServicesStack(cdk.Stack):
         # Its ARN is known to AWS alone, so it cannot stand among the permissions.
         secret = (self._warehouse.secret_arn,)
         return (*given, Grant(("secretsmanager:GetSecretValue",), secret, "the password, which RDS rotates"))
-
-    def _scale(self, service: Service) -> None:
-        names, task = self._names, self._environment.preset.tasks[service]
-        target = scaling.CfnScalableTarget(
-            self,
-            f"{service.title()}Scaling",
-            service_namespace="ecs",
-            scalable_dimension="ecs:service:DesiredCount",
-            resource_id=f"service/{names.cluster}/{service}",
-            min_capacity=task.minimum,
-            max_capacity=task.maximum,
-        )
-        target.node.add_dependency(self.services[service])
-        Property = scaling.CfnScalingPolicy  # noqa: N806
-        scaling.CfnScalingPolicy(
-            self,
-            f"{service.title()}ByBacklog",
-            policy_name=f"{names.name}-{service}-backlog",
-            policy_type="TargetTrackingScaling",
-            scaling_target_id=target.ref,
-            target_tracking_scaling_policy_configuration=Property.TargetTrackingScalingPolicyConfigurationProperty(
-                target_value=BACKLOG_PER_TASK,
-                scale_out_cooldown=60,
-                scale_in_cooldown=300,
-                customized_metric_specification=Property.CustomizedMetricSpecificationProperty(
-                    metrics=[
-                        _metric("m1", "AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName=names.queue(service)),
-                        _metric(
-                            "m2",
-                            "ECS/ContainerInsights",
-                            "RunningTaskCount",
-                            ClusterName=names.cluster,
-                            ServiceName=service,
-                        ),
-                        Property.TargetTrackingMetricDataQueryProperty(
-                            id="backlog",
-                            label="Messages for each task",
-                            expression="m1 / IF(m2 > 0, m2, 1)",
-                            return_data=True,
-                        ),
-                    ]
-                ),
-            ),
-        )
-
-
-def _metric(
-    key: str, namespace: str, name: str, **dimensions: str
-) -> scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty:
-    return scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty(
-        id=key,
-        metric_stat=scaling.CfnScalingPolicy.TargetTrackingMetricStatProperty(
-            metric=scaling.CfnScalingPolicy.TargetTrackingMetricProperty(
-                namespace=namespace,
-                metric_name=name,
-                dimensions=[
-                    scaling.CfnScalingPolicy.TargetTrackingMetricDimensionProperty(name=one, value=value)
-                    for one, value in dimensions.items()
-                ],
-            ),
-            stat="Average",
-        ),
-        return_data=False,
-    )
