@@ -8,7 +8,7 @@ from typing import Literal
 from totesys_infra.environment import Environment
 from totesys_infra.names import SERVICES, Names, Service
 
-Unit = Literal["Seconds", "Count", "Bytes", "None"]
+Unit = Literal["Seconds", "Count", "Bytes", "Percent"]
 Statistic = Literal["Maximum", "Minimum", "Sum", "SampleCount", "Average"]
 Comparison = Literal["GreaterThanThreshold", "LessThanThreshold"]
 Missing = Literal["breaching", "notBreaching"]

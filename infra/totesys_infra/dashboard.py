@@ -39,15 +39,16 @@ class Graph:
 def dashboard(environment: Environment) -> dict[str, Any]:
     """The body of an environment's dashboard."""
     rows = graphs(environment)
+    all_of_them = [_alarm_arn(environment.names, alarm.name) for alarm in alarms(environment)]
     state = {
         "type": "alarm",
         "x": 0,
-        "y": 0,
+        "y": len(rows) * HEIGHT,
         "width": WIDTH,
         "height": 3,
-        "properties": {"title": "Alarms", "alarms": [_alarm_arn(environment.names, a.name) for a in alarms(environment)]},
+        "properties": {"title": "Alarms", "alarms": all_of_them},
     }
-    return {"widgets": [*_placed(rows, environment.region), {**state, "y": len(rows) * HEIGHT}]}
+    return {"widgets": [*_placed(rows, environment.region), state]}
 
 
 def graphs(environment: Environment) -> list[tuple[Graph, ...]]:
@@ -116,7 +117,7 @@ def _verification(names: Names) -> tuple[tuple[Metric, str], ...]:
 
 def _warehouse(names: Names) -> tuple[Graph, ...]:
     return (
-        Graph("Warehouse: processor", ((of_warehouse(names, "CPUUtilization", "None"), "percent"),), "Average"),
+        Graph("Warehouse: processor", ((of_warehouse(names, "CPUUtilization", "Percent"), "percent"),), "Average"),
         Graph("Warehouse: free storage", ((of_warehouse(names, "FreeStorageSpace", "Bytes"), "bytes"),), "Minimum"),
         Graph("Warehouse: connections", ((of_warehouse(names, "DatabaseConnections", "Count"), "open"),), "Maximum"),
     )
@@ -140,13 +141,15 @@ def _properties(graph: Graph, region: str) -> dict[str, Any]:
         "view": "timeSeries",
         "stat": graph.statistic,
         "period": 5 * MINUTE,
-        "metrics": [
-            [metric.namespace, metric.name, *(text for pair in metric.dimensions.items() for text in pair), {"label": label}]
-            for metric, label in graph.metrics
-        ],
+        "metrics": [_line(metric, label) for metric, label in graph.metrics],
         "annotations": {"horizontal": [{"value": value, "label": label} for value, label in graph.lines]},
         "yAxis": {"left": {"min": 0}},
     }
+
+
+def _line(metric: Metric, label: str) -> list[object]:
+    dimensions = (text for pair in metric.dimensions.items() for text in pair)
+    return [metric.namespace, metric.name, *dimensions, {"label": label}]
 
 
 def _alarm_arn(names: Names, alarm: str) -> str:

@@ -22,9 +22,7 @@ class WatchingStack(cdk.Stack):
     """All that sends to the topic of alerts, and the dashboard."""
 
     def __init__(self, scope: Construct, construct_id: str, environment: Environment) -> None:
-        super().__init__(
-            scope, construct_id, description=f"{environment.name}: its alarms", analytics_reporting=False
-        )
+        super().__init__(scope, construct_id, description=f"{environment.name}: its alarms", analytics_reporting=False)
         self._environment = environment
         self._names = environment.names
         for service in SERVICES:
@@ -41,7 +39,7 @@ class WatchingStack(cdk.Stack):
     def _count_errors(self, service: Service) -> None:
         logs.CfnMetricFilter(
             self,
-            f"{service.title()}Errors",
+            f"{service.title()}ErrorLines",
             log_group_name=self._names.log_group(service),
             filter_name=f"{self._names.name}-{service}-errors",
             filter_pattern='{ $.level = "error" }',
@@ -112,9 +110,7 @@ class WatchingStack(cdk.Stack):
                 budget_name=f"{self._names.name}-month",
                 budget_type="COST",
                 time_unit="MONTHLY",
-                budget_limit=budgets.CfnBudget.SpendProperty(
-                    amount=self._environment.monthly_budget_usd, unit="USD"
-                ),
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=self._environment.monthly_budget_usd, unit="USD"),
             ),
             notifications_with_subscribers=[
                 budgets.CfnBudget.NotificationWithSubscribersProperty(
