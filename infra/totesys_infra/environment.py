@@ -150,6 +150,12 @@ class Environment(_Part):
         return tuple(arn for arn in (self.source.secret, self.warehouse.secret) if arn is not None)
 
     @property
+    def runbook(self) -> str:
+        """Where the runbook is read: in the repository that deploys, or in a checkout of it."""
+        page = "docs/runbook.md"
+        return f"https://github.com/{self.github_repository}/blob/main/{page}" if self.github_repository else page
+
+    @property
     def preset(self) -> Sizing:
         """What its `sizing` stands for."""
         return PRESETS[self.sizing]

@@ -56,6 +56,11 @@ class Names:
         """The ARN of that topic."""
         return f"arn:{self.partition}:sns:{self.region}:{self.account}:{self.alerts}"
 
+    @property
+    def metrics_namespace(self) -> str:
+        """The CloudWatch namespace of the services' metrics."""
+        return self.name
+
     def log_group(self, service: Service) -> str:
         """The log group of a service."""
         return f"/{self.name}/{service}"

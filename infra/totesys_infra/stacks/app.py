@@ -16,6 +16,7 @@ from totesys_infra.stacks.lake import Lake
 from totesys_infra.stacks.network import NetworkStack
 from totesys_infra.stacks.services import ServicesStack
 from totesys_infra.stacks.warehouse import WarehouseStack
+from totesys_infra.stacks.watching import WatchingStack
 
 # cdk.json is read by the CDK's command only, so the flags are given here.
 CONTEXT = {
@@ -61,6 +62,7 @@ def build(environment: Environment, folder: Path) -> cdk.App:
     if environment.warehouse.secret is None:
         warehouse = WarehouseStack(app, names.stack("warehouse"), environment, network)
     ServicesStack(app, names.stack("services"), environment, network, warehouse)
+    WatchingStack(app, names.stack("watching"), environment)
     Lake(app, names.stack("lake"), environment)
     return app
 

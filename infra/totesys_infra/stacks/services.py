@@ -180,6 +180,7 @@ class ServicesStack(cdk.Stack):
             "TOTESYS_QUEUE_URL": names.queue_url(names.queue(service)),
             "TOTESYS_DLQ_URL": names.queue_url(names.dead_letters(service)),
             "TOTESYS_PORT": str(SERVICE_PORT),
+            "TOTESYS_METRICS_NAMESPACE": names.metrics_namespace,
         }
         if service != "transform":
             variables["TOTESYS_SOURCE_SCHEMA"] = environment.source.schema_name
