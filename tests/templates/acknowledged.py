@@ -21,8 +21,6 @@ class Acknowledgement:
         return (self.tool, self.rule) == (finding.tool, finding.rule) and fnmatchcase(finding.where, self.where)
 
 
-# AWS has no resource for it: what may be pulled or pushed with the token says another statement.
-_TOKEN = "ecr:GetAuthorizationToken knows no resource; the repositories are named where images are pulled or pushed."
 _DEPLOYER = "Only CloudFormation has it, for these stacks; each grant in totesys_infra/grants says its own reason."
 _BOUNDARY = "A boundary grants nothing: it says what no role of these stacks may have more of."
 _PLAIN_HTTP = "It is inside the VPC, for callers by security group; TLS would need a domain of one's own."
@@ -44,8 +42,6 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
     Acknowledgement("totesys", "named_actions", "access/Boundary*", _BOUNDARY),
     Acknowledgement("totesys", "named_resources", "access/*Rights*", _DEPLOYER),
     Acknowledgement("totesys", "named_resources", "access/Boundary*", _BOUNDARY),
-    Acknowledgement("totesys", "named_resources", "build/Role*", _TOKEN),
-    Acknowledgement("totesys", "named_resources", "services/*ExecutionRole*", _TOKEN),
     # Checkov.
     Acknowledgement("checkov", "CKV_AWS_2", "services/HttpBalancer*", _PLAIN_HTTP),
     Acknowledgement("checkov", "CKV_AWS_103", "services/HttpBalancer*", _PLAIN_HTTP),

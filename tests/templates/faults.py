@@ -234,8 +234,8 @@ FAULTS: tuple[Fault, ...] = (
         "database with a public address",
         "warehouse",
         with_("AWS::RDS::DBInstance", PubliclyAccessible=True),
-        "cdk-nag",
-        "AwsSolutions-RDS2",
+        "checkov",
+        "CKV_AWS_17",
     ),
     Fault(
         "database without encryption",

@@ -39,6 +39,8 @@ KEPT = {
     "AWS::S3::Bucket": {"Retain", "RetainExceptOnCreate"},
     "AWS::RDS::DBInstance": {"Retain", "RetainExceptOnCreate", "Snapshot"},
 }
+# AWS knows no resource for these.
+WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}
 
 
 def small_enough(template: Template) -> Faults:
@@ -116,8 +118,9 @@ def named_actions(template: Template) -> Faults:
 
 def named_resources(template: Template) -> Faults:
     for logical_id, statement in statements(template.body):
-        if "Principal" not in statement and "*" in _listed(statement.get("Resource", "*")):
-            yield logical_id, f"allows {', '.join(_listed(statement['Action']))} on every resource"
+        actions = set(_listed(statement.get("Action", "*"))) - WITHOUT_RESOURCE
+        if actions and "Principal" not in statement and "*" in _listed(statement.get("Resource", "*")):
+            yield logical_id, f"allows {', '.join(sorted(actions))} on every resource"
 
 
 def statements(body: Body) -> Iterator[tuple[str, Body]]:
