@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.infra.environments import environment, own_warehouse
+from tests.infra.environments import PRESETS, environment, own_warehouse
 from tests.infra.test_data_plane import of_type
 from totesys_infra.alarms import STALE_SECONDS, Alarm, Event, alarms, events
+from totesys_infra.cost import ALARMS, METRICS
+from totesys_infra.dashboard import graphs
 from totesys_infra.names import SERVICES
 from totesys_infra.stacks.app import synthesise
 
@@ -100,6 +102,13 @@ def test_the_dashboard_has_freshness_first_and_each_widget_in_its_place(template
     ]
     assert len(places) == len(set(places))
     assert max(x for x, _ in places) < 24
+
+
+def test_what_is_watched_is_what_the_bill_counts() -> None:
+    watched = [alarm.metric for alarm in alarms(SHOP)]
+    watched += [metric for row in graphs(SHOP) for graph in row for metric, _ in graph.metrics]
+    ours = {(m.name, *m.dimensions.items()) for m in watched if m.namespace == SHOP.names.metrics_namespace}
+    assert (len(ours), max(len(alarms(environment(preset))) for preset in PRESETS)) == (METRICS, ALARMS)
 
 
 def test_the_budget_tells_before_the_month_is_over(template: dict[str, Any]) -> None:
