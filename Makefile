@@ -24,7 +24,7 @@ test: setup ## every test that needs no containers
 # Checkov has an environment of its own: it pins what the project has in other versions.
 test-infra: $(UV) ## the AWS templates of every kind of environment, by our rules and four tools, and planted faults; offline
 	@$(UV) sync --locked --quiet --group templates
-	@$(UV) sync --locked --quiet --project tests/templates/checkov
+	@$(UV) sync --locked --quiet --project infra/checkov
 	@$(RUN) pytest tests/infra tests/templates $(ARGS)
 
 # Without the command's and those of OpenAPI, which take 40% of the time: they ask Postgres for nothing of their own.

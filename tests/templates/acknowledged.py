@@ -42,6 +42,13 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
     Acknowledgement("totesys", "named_actions", "access/Boundary*", _BOUNDARY),
     Acknowledgement("totesys", "named_resources", "access/*Rights*", _DEPLOYER),
     Acknowledgement("totesys", "named_resources", "access/Boundary*", _BOUNDARY),
+    # cloudformation-validate.
+    Acknowledgement(
+        "cloudformation-validate",
+        "W9013",
+        "watching/Dashboard*",
+        "An environment is of one account, which its file names; a dashboard's body is text, made of names.",
+    ),
     # Checkov.
     Acknowledgement("checkov", "CKV_AWS_2", "services/HttpBalancer*", _PLAIN_HTTP),
     Acknowledgement("checkov", "CKV_AWS_103", "services/HttpBalancer*", _PLAIN_HTTP),

@@ -251,4 +251,18 @@ FAULTS: tuple[Fault, ...] = (
         "totesys",
         "data_is_kept",
     ),
+    Fault(
+        "alarm that tells nobody",
+        "watching",
+        without("AWS::CloudWatch::Alarm", "AlarmActions"),
+        "totesys",
+        "alarms_reach_somebody",
+    ),
+    Fault(
+        "alarm that does not say what to do",
+        "watching",
+        with_("AWS::CloudWatch::Alarm", AlarmDescription="Something is wrong."),
+        "totesys",
+        "alarms_reach_somebody",
+    ),
 )

@@ -14,7 +14,7 @@ from cloudformation_validate import CompositeEngine, Severity, TemplateContent, 
 
 from tests.templates.finding import Finding, Template
 
-CHECKOV = Path(__file__).parent / "checkov" / ".venv" / "bin" / "checkov"
+CHECKOV = Path(__file__).parents[2] / "infra" / "checkov" / ".venv" / "bin" / "checkov"
 
 
 def cfn_lint(templates: Iterable[Template]) -> list[Finding]:

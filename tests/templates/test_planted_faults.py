@@ -1,5 +1,7 @@
 """A fault that is planted into a sound template is caught, by the check that is named for it."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.templates.acknowledged import lines, unacknowledged
@@ -18,6 +20,7 @@ CHECKS: dict[Tool, Check] = {
     "cloudformation-validate": cloudformation_validate,
     "checkov": checkov,
 }
+PAGE = Path(__file__).parents[2] / "docs" / "infra-checks.md"
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +44,8 @@ def test_a_planted_fault_is_caught(fault: Fault, findings: list[Finding], reques
     named = [finding for finding in said if finding.rule == fault.rule]
     assert named, lines(said)
     request.config.stash.setdefault(CAUGHT, []).append((fault.what, named[0]))
+
+
+def test_the_page_lists_every_planted_fault() -> None:
+    rows = [f"| {fault.what} | {fault.stack} | {fault.tool} `{fault.rule}` |" for fault in FAULTS]
+    assert [row for row in rows if row not in PAGE.read_text(encoding="utf-8")] == []
