@@ -24,6 +24,7 @@ _MEANT = {
     "account": "an account's number: 12 digits, in quotes",
     "region": "a region, such as eu-west-2",
     "alert_email": "an e-mail address",
+    "certificate": "the ARN of a certificate: arn:aws:acm:REGION:ACCOUNT:certificate/ID",
     "github_repository": "owner/repository",
     "source.secret": _ARN,
     "warehouse.secret": _ARN,
@@ -33,6 +34,7 @@ _MEANT = {
     "schedules.verify": _RATE,
 }
 
+CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/.+$")]
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
 # 0: never. Nothing between 0 and 30: a run that transform has not read by then would be lost.
 Days = Literal[0, 30, 60, 90, 180, 365]
@@ -115,6 +117,8 @@ class Environment(_Part):
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
     sizing: Preset = "lean"
     http: Literal["private-dns", "alb"] = "private-dns"
+    # Of the load balancer, which needs one: whoever triggers work sends a token.
+    certificate: CertificateArn | None = None
     monthly_budget_usd: int = Field(default=100, ge=1)
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
     # GitHub's OpenID Connect provider is there once an account: "use" the one that is there already.
@@ -137,6 +141,12 @@ class Environment(_Part):
                     f"the secret of {what} has to be in {self.region} of the account {self.account}, as all else is: "
                     "its ARN says otherwise"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _certified(self) -> Self:
+        if (self.http == "alb") != (self.certificate is not None):
+            raise ValueError('http = "alb" needs a certificate, and nothing else has a use for one')
         return self
 
     @property

@@ -10,6 +10,7 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 EGRESSES: tuple[Egress, ...] = get_args(Egress)
 SECRET = "arn:aws:secretsmanager:eu-west-2:123456789012:secret"
 OWN_SECRET = f"{SECRET}:totesys-warehouse-GhIjKl"
+CERTIFICATE = "arn:aws:acm:eu-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
 OWN_VPC = {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]}
 
 
@@ -21,6 +22,7 @@ def environment(sizing: Preset = "lean", **options: Any) -> Environment:
         "region": "eu-west-2",
         "alert_email": "data@example.com",
         "source": {"secret": f"{SECRET}:totesys-source-AbCdEf"},
+        "certificate": CERTIFICATE if options.get("http") == "alb" else None,
     }
     return Environment.model_validate({**required, "sizing": sizing, **options})
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.infra.environments import OWN_SECRET, PRESETS, SECRET, environment, own_everything
+from tests.infra.environments import CERTIFICATE, OWN_SECRET, PRESETS, SECRET, environment, own_everything
 from tests.infra.test_data_plane import of_type
 from totesys.settings import ServiceSettings
 from totesys_infra.names import SERVICES, Service
@@ -242,11 +242,14 @@ def test_private_dns_names_each_service(template: Template) -> None:
     assert not of_type(template, "AWS::ElasticLoadBalancingV2::LoadBalancer")
 
 
-def test_a_load_balancer_is_internal_and_has_a_port_for_each_service(others: Template) -> None:
+def test_a_load_balancer_is_internal_speaks_tls_only_and_has_a_port_for_each_service(others: Template) -> None:
     (balancer,) = of_type(others, "AWS::ElasticLoadBalancingV2::LoadBalancer").values()
     assert balancer["Properties"]["Scheme"] == "internal"
     listeners = of_type(others, "AWS::ElasticLoadBalancingV2::Listener").values()
     assert [listener["Properties"]["Port"] for listener in listeners] == [8081, 8082, 8083]
+    for listener in listeners:
+        assert listener["Properties"]["Protocol"] == "HTTPS"
+        assert listener["Properties"]["Certificates"] == [{"CertificateArn": CERTIFICATE}]
     for group in of_type(others, "AWS::ElasticLoadBalancingV2::TargetGroup").values():
         assert group["Properties"]["HealthCheckPath"] == "/health"
     assert not of_type(others, "AWS::ServiceDiscovery::Service")

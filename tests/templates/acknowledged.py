@@ -23,7 +23,6 @@ class Acknowledgement:
 
 _DEPLOYER = "Only CloudFormation has it, for these stacks; each grant in totesys_infra/grants says its own reason."
 _BOUNDARY = "A boundary grants nothing: it says what no role of these stacks may have more of."
-_PLAIN_HTTP = "It is inside the VPC, for callers by security group; TLS would need a domain of one's own."
 _OWN_KEY = "It is encrypted with AWS' key; a key of its own costs a dollar a month and guards against nobody else here."
 _NO_ACCESS_LOG = "Only roles of this environment may use it, and what they do stands in their logs."
 _LOW_STAKES = "What is in it is made again, or asked again: source bundles from git, answers of Athena from the lake."
@@ -50,8 +49,6 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
         "An environment is of one account, which its file names; a dashboard's body is text, made of names.",
     ),
     # Checkov.
-    Acknowledgement("checkov", "CKV_AWS_2", "services/HttpBalancer*", _PLAIN_HTTP),
-    Acknowledgement("checkov", "CKV_AWS_103", "services/HttpBalancer*", _PLAIN_HTTP),
     Acknowledgement("checkov", "CKV_AWS_91", "services/HttpBalancer*", "The services log what they are asked."),
     Acknowledgement("checkov", "CKV_AWS_111", "access/Boundary*", _BOUNDARY),
     Acknowledgement("checkov", "CKV_AWS_111", "access/NetworkRights*", _DEPLOYER),

@@ -31,12 +31,14 @@ def private_dns(scope: Construct, environment: Environment, network: NetworkStac
 
 
 class InternalBalancer(Construct):
-    """An internal load balancer with a port for each service; its host is an output of the stack."""
+    """An internal load balancer with a port for each service, and TLS; its host is an output of the stack."""
 
     def __init__(
         self, scope: Construct, construct_id: str, environment: Environment, network: NetworkStack, services: Services
     ) -> None:
         super().__init__(scope, construct_id)
+        certificate = environment.certificate
+        assert certificate is not None
         balancer = elb.ApplicationLoadBalancer(
             self,
             "Balancer",
@@ -52,7 +54,12 @@ class InternalBalancer(Construct):
         )
         for name, service in services.items():
             listener = balancer.add_listener(
-                name.title(), port=BALANCER_PORTS[name], protocol=elb.ApplicationProtocol.HTTP, open=False
+                name.title(),
+                port=BALANCER_PORTS[name],
+                protocol=elb.ApplicationProtocol.HTTPS,
+                certificates=[elb.ListenerCertificate.from_arn(certificate)],
+                ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
+                open=False,
             )
             listener.add_action("Forward", action=elb.ListenerAction.forward([self._target(name, network, service)]))
         cdk.CfnOutput(
