@@ -121,7 +121,7 @@ def _pipeline(environment: Environment) -> tuple[Alarm, ...]:
             "Maximum",
             STALE_SECONDS,
             "The warehouse shows a state of the source that is more than 15 minutes old, or load does not say how old.",
-            "Find the stage that stands still: totesys runs, or GET /runs of any service.",
+            "Find the stage that stands still: GET /runs of any service, or the records in the lake.",
             period=MINUTE,
             periods=3,
             missing="breaching",

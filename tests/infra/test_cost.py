@@ -40,11 +40,13 @@ def test_options_say_the_difference(sizing: Sizing) -> None:
 
 def test_a_lean_month_can_be_worked_out_by_hand() -> None:
     bill = month(PRESETS["lean"])
-    # Three quarters of a vCPU and 2 GB; 8,760 ticks of 17 writes and 16 reads, 730 sweeps of 29 and 29.
+    # Three quarters of a vCPU and 2 GB; 8,760 ticks of 17 writes and 16 reads, 730 sweeps of 29 and 29; a look each minute.
     assert bill["Fargate, a first task each"] == pytest.approx(730 * (0.75 * 0.03238 + 2 * 0.00356))
     assert bill["Fargate, further tasks"] == 0
     assert bill["way to AWS"] == pytest.approx(3 * 730 * 0.005)
-    assert bill["S3 requests"] == pytest.approx((8760 * 17 + 730 * 29) * 5e-6 + (8760 * 16 + 730 * 29) * 4e-7)
+    assert bill["S3 requests"] == pytest.approx(
+        (8760 * 17 + 730 * 29 + 730 * 60) * 5e-6 + (8760 * 16 + 730 * 29 + 730 * 60) * 4e-7
+    )
     # Three services, 180 polls an hour each, and each message of three in a tick sent and deleted.
     assert bill["SQS"] == pytest.approx((3 * 180 * 730 + (8760 + 730) * 6) * 4e-7)
 
