@@ -26,6 +26,8 @@ def destroy(deployment: Deployment, stacks: Sequence[str], *, delete_data: bool)
     # Nobody will read what the schedules would send.
     deployment.say(f"{data_plane}: schedules off")
     set_parameter(deployment, data_plane, {"ScheduleState": "DISABLED"})
+    # Its stack cannot remove a bucket that is not empty; what is in it can be asked again.
+    _empty(deployment, deployment.names.bucket("queries"))
     for name in reversed([name for name in stacks if name != data_plane]):
         if describe(deployment, name) is not None:
             _unprotect_database(deployment, name)

@@ -53,6 +53,8 @@ def values(environment: Environment, image_tag: str) -> dict[str, str]:
         "VerifySchedule": environment.schedules.verify,
         "ScheduleState": "ENABLED",
         "AlertEmail": environment.alert_email,
+        "TierDays": str(environment.lake.tier_days),
+        "CsvDays": str(environment.lake.csv_days),
         IMAGE_TAG: image_tag,
     }
 
@@ -60,15 +62,13 @@ def values(environment: Environment, image_tag: str) -> dict[str, str]:
 def stack_template(name: str, content: Mapping[str, Any], known: Mapping[str, str]) -> StackTemplate:
     """A stack with the values of those of the `known` parameters that it declares.
 
-    Raises DeployRefused if it declares another one without a default.
+    Raises DeployRefused if it declares another one: a default is for local stacks, and a setting must not be lost.
     """
-    declared: Mapping[str, Mapping[str, Any]] = content.get("Parameters", {})
-    for parameter, declaration in declared.items():
-        if parameter not in known and "Default" not in declaration:
+    declared: Mapping[str, object] = content.get("Parameters", {})
+    for parameter in declared:
+        if parameter not in known:
             raise DeployRefused(
                 f"The stack {name} declares the parameter {parameter}, which no environment sets. "
-                "Give it a default, or a value in totesys_infra/deploy/template.py."
+                "Give it a value in totesys_infra/deploy/template.py."
             )
-    return StackTemplate(
-        name, json.dumps(content, separators=(",", ":")), {key: known[key] for key in declared if key in known}
-    )
+    return StackTemplate(name, json.dumps(content, separators=(",", ":")), {key: known[key] for key in declared})
