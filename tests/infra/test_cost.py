@@ -40,7 +40,7 @@ def test_options_say_the_difference(sizing: Sizing) -> None:
 
 def test_a_lean_month_can_be_worked_out_by_hand() -> None:
     bill = month(PRESETS["lean"])
-    # Three quarters of a vCPU and 2 GB; 8,760 ticks of 17 writes and 16 reads, 730 sweeps of 29 and 29; a look a minute.
+    # Three quarters of a vCPU and 2 GB; 8,760 ticks of 17 writes and 16 reads, 730 sweeps of 29 and 29; a look a minute
     assert bill["Fargate, a first task each"] == pytest.approx(730 * (0.75 * 0.03238 + 2 * 0.00356))
     assert bill["Fargate, further tasks"] == 0
     assert bill["way to AWS"] == pytest.approx(3 * 730 * 0.005)
