@@ -7,7 +7,7 @@ RUN := $(UV) run --no-sync
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-compose faults lint template docs bench
+.PHONY: help setup demo test test-infra test-postgres test-compose faults lint template docs bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,12 @@ demo: setup ## the whole system on this machine, live; ONCE=1 ends after one ver
 
 test: setup ## every test that needs no containers
 	@$(RUN) pytest $(ARGS)
+
+# Checkov has an environment of its own: it pins what the project has in other versions.
+test-infra: $(UV) ## the AWS templates of every kind of environment, by our rules and four tools, and planted faults; offline
+	@$(UV) sync --locked --quiet --group templates
+	@$(UV) sync --locked --quiet --project infra/checkov
+	@$(RUN) pytest tests/infra tests/templates $(ARGS)
 
 # Without the command's and those of OpenAPI, which take 40% of the time: they ask Postgres for nothing of their own.
 test-postgres: $(UV) ## the integration tests that use Postgres, on a version of it in a container; IMAGE=postgres:15
@@ -39,12 +45,20 @@ lint: setup ## ruff and mypy
 template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra
 
-docs: setup ## the data dictionary docs/warehouse.md, made anew from the declarations
+docs: setup ## the data dictionary docs/warehouse.md and the tables of docs/cost.md, made anew
 	@$(RUN) totesys dictionary --output docs/warehouse.md
+	@$(RUN) python -m totesys_infra.cost docs/cost.md
 
 bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full
 	@$(UV) sync --locked --quiet --group bench
 	@$(RUN) python -m bench $(if $(SIZE),--size $(SIZE)) $(ARGS)
+
+deploy: setup ## HEAD to AWS, as ENV=path.toml says; VERB=diff|smoke|rollback does that instead
+	@$(RUN) python -m totesys_infra.deploy $(or $(VERB),up) $(or $(ENV),$(error say which environment: ENV=path.toml)) $(ARGS)
+
+destroy: setup ## what was deployed to AWS as ENV=path.toml says, but not its data; DATA=delete that too
+	@$(RUN) python -m totesys_infra.deploy down $(or $(ENV),$(error say which environment: ENV=path.toml)) \
+		$(if $(filter delete,$(DATA)),--delete-data)
 
 .uv/bin/uv:
 	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -161,11 +161,15 @@ async def _half(exchange: Exchange) -> None:
 
 
 class FaultyAws:
-    """The running proxy. `seen` counts requests by operation, `broken` those of them that a fault met."""
+    """The running proxy. `seen` counts requests by operation, `broken` those of them that a fault met.
+
+    `resources` counts them by operation and what it is about: `/bucket/key`, or the name of a queue.
+    """
 
     def __init__(self, target: str, session: ClientSession, seed: int) -> None:
         self.endpoint_url = ""
         self.seen: Counter[str] = Counter()
+        self.resources: Counter[tuple[str, str]] = Counter()
         self.broken: Counter[str] = Counter()
         self._target = target
         self._session = session
@@ -193,6 +197,8 @@ class FaultyAws:
         body = await request.read()
         asked = operation(request.method, request.query, request.headers)
         self.seen[asked] += 1
+        about = json.loads(body).get("QueueUrl", "").rpartition("/")[2] if asked.startswith("SQS ") else request.path
+        self.resources[asked, about] += 1
         exchange = Exchange(request, lambda: self._ask(request, body), self._random)
         if fault := self._drawn(asked):
             self.broken[asked] += 1

@@ -1,18 +1,53 @@
 """An environment: one file that says what `make deploy` makes; `environments/example.toml` explains each line."""
 
 import tomllib
+from collections.abc import Iterator
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from totesys.errors import SettingsError
 from totesys_infra.names import Names
 from totesys_infra.sizing import PRESETS, Egress, Preset, Sizing
 
 FOLDER = Path(__file__).parent.parent / "environments"
 
+# What a bucket's name must not begin with.
+_RESERVED = ("xn--", "sthree-", "amzn-s3-demo-")
+_ARN = "the ARN of a secret: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-AbCdEf"
+_RATE = "a schedule of EventBridge: rate(5 minutes), or cron(0 6 * * ? *)"
+# What a setting is meant to be, in other words than its pattern.
+_MEANT = {
+    "name": "2 to 33 small letters, digits and hyphens, a letter first and no hyphen last",
+    "account": "an account's number: 12 digits, in quotes",
+    "region": "a region, such as eu-west-2",
+    "alert_email": "an e-mail address",
+    "certificate": "the ARN of a certificate: arn:aws:acm:REGION:ACCOUNT:certificate/ID",
+    "github_repository": "owner/repository",
+    "source.secret": _ARN,
+    "warehouse.secret": _ARN,
+    "network.vpc": "the id of a VPC: vpc-0123456789abcdef0",
+    "schedules.tick": _RATE,
+    "schedules.sweep": _RATE,
+    "schedules.verify": _RATE,
+}
+
+CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/.+$")]
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
+# 0: never. Nothing between 0 and 30: a run that transform has not read by then would be lost.
+Days = Literal[0, 30, 60, 90, 180, 365]
 Rate = Annotated[str, StringConstraints(pattern=r"^(rate\(.+\)|cron\(.+\))$")]
+
+
+def _with_room(cidr: str) -> str:
+    if not 16 <= IPv4Network(cidr).prefixlen <= 24:
+        raise ValueError(f"cidr {cidr} is no size for a VPC with subnets in each zone: take /16 to /24")
+    return cidr
+
+
+Cidr = Annotated[str, AfterValidator(_with_room)]
 
 
 class _Part(BaseModel):
@@ -20,16 +55,18 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """The operational database. `secret` holds its DSN, of a role that may SELECT."""
+    """The operational database. `secret` holds its DSN, of a role that may SELECT; `port` is the DSN's."""
 
     secret: SecretArn
+    port: int = Field(default=5432, ge=1, le=65535)
     schema_name: str = Field(default="public", alias="schema")
 
 
 class Warehouse(_Part):
-    """The warehouse: `secret` holds the DSN of one that is there; without it an RDS instance is made."""
+    """The warehouse: `secret` holds the DSN of one that is there, at `port`; without it an RDS instance is made."""
 
     secret: SecretArn | None = None
+    port: int = Field(default=5432, ge=1, le=65535)
     schema_name: str = Field(default="warehouse", alias="schema")
 
 
@@ -38,8 +75,16 @@ class Network(_Part):
 
     vpc: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]+$")] | None = None
     subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = ()
-    cidr: str = "10.42.0.0/16"
+    cidr: Cidr = "10.42.0.0/16"
     egress: Egress | None = None
+
+    @model_validator(mode="after")
+    def _subnets_of_a_vpc(self) -> Self:
+        if self.vpc and len(self.subnets) < 2:
+            raise ValueError("a VPC that is there needs two subnets or more, in zones of their own")
+        if self.subnets and not self.vpc:
+            raise ValueError("subnets are those of a VPC that is there: name it as vpc")
+        return self
 
 
 class Schedules(_Part):
@@ -48,6 +93,18 @@ class Schedules(_Part):
     tick: Rate = "rate(5 minutes)"
     sweep: Rate = "rate(1 hour)"
     verify: Rate = "rate(1 day)"
+
+
+class Lake(_Part):
+    """How old objects are kept, and how much one question of Athena may read.
+
+    After `tier_days` large objects go to Intelligent-Tiering; after `csv_days` the CSV of the source expires, with
+    which a run could be transformed again; 0: never. What a rebuild reads is never deleted.
+    """
+
+    tier_days: Days = 0
+    csv_days: Days = 0
+    query_gib: int = Field(default=10, ge=1)
 
 
 class Environment(_Part):
@@ -60,19 +117,53 @@ class Environment(_Part):
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
     sizing: Preset = "lean"
     http: Literal["private-dns", "alb"] = "private-dns"
+    # Of the load balancer, which needs one: whoever triggers work sends a token.
+    certificate: CertificateArn | None = None
     monthly_budget_usd: int = Field(default=100, ge=1)
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
+    # GitHub's OpenID Connect provider is there once an account: "use" the one that is there already.
+    github_provider: Literal["make", "use"] = "make"
     # `owner/repository` that may deploy by OpenID Connect; without it no such role is made.
     github_repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     source: Source
     warehouse: Warehouse = Warehouse()
     network: Network = Network()
     schedules: Schedules = Schedules()
+    lake: Lake = Lake()
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if self.name.startswith(_RESERVED):
+            raise ValueError(f"name {self.name} begins as no bucket may: {', '.join(_RESERVED)}")
+        for what, arn in (("source", self.source.secret), ("warehouse", self.warehouse.secret)):
+            if arn is not None and arn.split(":")[3:5] != [self.region, self.account]:
+                raise ValueError(
+                    f"the secret of {what} has to be in {self.region} of the account {self.account}, as all else is: "
+                    "its ARN says otherwise"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _certified(self) -> Self:
+        if (self.http == "alb") != (self.certificate is not None):
+            raise ValueError('http = "alb" needs a certificate, and nothing else has a use for one')
+        return self
 
     @property
     def names(self) -> Names:
         """What each thing of it is called."""
         return Names(self.name, self.account, self.region)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The ARNs of the secrets that have to be there."""
+        return tuple(arn for arn in (self.source.secret, self.warehouse.secret) if arn is not None)
+
+    @property
+    def runbook(self) -> str:
+        """Where the runbook is read: in the repository that deploys, or in a checkout of it."""
+        page = "docs/runbook.md"
+        return f"https://github.com/{self.github_repository}/blob/main/{page}" if self.github_repository else page
 
     @property
     def preset(self) -> Sizing:
@@ -86,8 +177,33 @@ class Environment(_Part):
 
 
 def read_environment(path: Path) -> Environment:
-    """The environment that a TOML file declares.
+    """The environment that a TOML file declares. Raises SettingsError that names each fault."""
+    try:
+        return Environment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read: {error.strerror}. Copy infra/environments/example.toml, and name your copy."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is no TOML: {error}.") from error
+    except ValidationError as error:
+        faults = "".join(f"\n  {fault}" for fault in _faults(error))
+        raise SettingsError(
+            f"{path} does not say what to deploy:{faults}\ninfra/environments/example.toml explains each line."
+        ) from error
 
-    Raises OSError, TOMLDecodeError, or ValidationError that names each fault.
-    """
-    return Environment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors():
+        where = ".".join(map(str, fault["loc"]))
+        match fault["type"]:
+            case "missing":
+                yield f"{where} is missing"
+            case "extra_forbidden":
+                yield f"{where} is no setting; a typing error?"
+            case "value_error":
+                yield str(fault["ctx"]["error"])
+            case "string_pattern_mismatch":
+                yield f"{where} = {fault['input']!r} is not {_MEANT.get(where, fault['msg'])}"
+            case _:
+                yield f"{where} = {fault['input']!r}: {fault['msg']}"

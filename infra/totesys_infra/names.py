@@ -5,7 +5,7 @@ from typing import Literal
 
 Service = Literal["ingest", "transform", "load"]
 SERVICES: tuple[Service, ...] = ("ingest", "transform", "load")
-Purpose = Literal["ingest", "processed", "code"]
+Purpose = Literal["ingest", "processed", "code", "queries"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ class Names:
         """The ARN of that topic."""
         return f"arn:{self.partition}:sns:{self.region}:{self.account}:{self.alerts}"
 
+    @property
+    def metrics_namespace(self) -> str:
+        """The CloudWatch namespace of the services' metrics."""
+        return self.name
+
     def log_group(self, service: Service) -> str:
         """The log group of a service."""
         return f"/{self.name}/{service}"
@@ -75,6 +80,41 @@ class Names:
         return f"{self.name}-build"
 
     @property
+    def build_log_group(self) -> str:
+        """The log group of the builds."""
+        return f"/{self.name}/build"
+
+    @property
+    def deploy_role(self) -> str:
+        """The role that the repository's workflow deploys with."""
+        return f"{self.name}-deploy"
+
+    @property
+    def execution_role(self) -> str:
+        """The role that CloudFormation makes the stacks with."""
+        return f"{self.name}-cloudformation"
+
+    @property
+    def execution_role_arn(self) -> str:
+        """The ARN of that role."""
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.execution_role}"
+
+    @property
+    def boundary(self) -> str:
+        """The managed policy that bounds what any role of the stacks can be given."""
+        return f"{self.name}-boundary"
+
+    @property
+    def boundary_arn(self) -> str:
+        """The ARN of that policy."""
+        return f"arn:{self.partition}:iam::{self.account}:policy/{self.boundary}"
+
+    @property
     def warehouse_instance(self) -> str:
         """The identifier of the RDS instance, where the environment has one of its own."""
         return f"{self.name}-warehouse"
+
+    @property
+    def glue_database(self) -> str:
+        """The database of the lake's tables, without the hyphens that SQL would have to quote."""
+        return self.name.replace("-", "_")

@@ -21,11 +21,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Sizing:
-    """What a preset stands for."""
+    """What a preset stands for; `nat_gateways` counts where egress is through NAT."""
 
     tasks: dict[Service, Task]
     zones: int
     egress: Egress
+    nat_gateways: int
     warehouse_class: str
     warehouse_gib: int
     warehouse_multi_az: bool
@@ -37,6 +38,7 @@ PRESETS: dict[Preset, Sizing] = {
         tasks={"ingest": Task(256, 512), "transform": Task(256, 1024, maximum=2), "load": Task(256, 512)},
         zones=2,
         egress="public",
+        nat_gateways=1,
         warehouse_class="t4g.micro",
         warehouse_gib=20,
         warehouse_multi_az=False,
@@ -46,6 +48,7 @@ PRESETS: dict[Preset, Sizing] = {
         tasks={"ingest": Task(512, 1024), "transform": Task(1024, 2048, maximum=4), "load": Task(512, 1024)},
         zones=2,
         egress="nat",
+        nat_gateways=1,
         warehouse_class="t4g.medium",
         warehouse_gib=50,
         warehouse_multi_az=False,
@@ -59,6 +62,7 @@ PRESETS: dict[Preset, Sizing] = {
         },
         zones=3,
         egress="nat",
+        nat_gateways=3,
         warehouse_class="m7g.large",
         warehouse_gib=100,
         warehouse_multi_az=True,

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 import structlog
@@ -18,8 +19,11 @@ class _Lines(logging.StreamHandler[TextIO]):
             super().handleError(record)
 
 
-def configure_logs(service: str) -> None:
-    """Send our own and the libraries' log lines to standard output as JSON, each with `service`."""
+def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
+    """Send our own and the libraries' log lines to standard output as JSON, each with `service`.
+
+    `namespace` is CloudWatch's, of the metrics that lines carry.
+    """
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -38,6 +42,7 @@ def configure_logs(service: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _InNamespace(namespace),
                 structlog.processors.JSONRenderer(default=str),
             ],
         )
@@ -45,6 +50,19 @@ def configure_logs(service: str) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("totesys").setLevel(logging.INFO)
     structlog.contextvars.bind_contextvars(service=service)
+
+
+@dataclass(frozen=True)
+class _InNamespace:
+    """Puts the metrics of a line into a namespace."""
+
+    namespace: str
+
+    def __call__(self, _log: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if "_aws" not in event:
+            return event
+        directives = [{"Namespace": self.namespace, **one} for one in event["_aws"]["CloudWatchMetrics"]]
+        return {**event, "_aws": {**event["_aws"], "CloudWatchMetrics": directives}}
 
 
 def quiet_logs() -> None:
@@ -67,7 +85,6 @@ def metrics(dimensions: dict[str, str], **values: tuple[float, str]) -> dict[str
         "Timestamp": int(time.time() * 1000),
         "CloudWatchMetrics": [
             {
-                "Namespace": NAMESPACE,
                 "Dimensions": [list(dimensions)],
                 "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in values.items()],
             }

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from totesys.errors import AccessDenied, DatabaseUnavailable, SettingsError
+from totesys.secrets import Login, login, split_secret
 from totesys.tls import tls_fault, unreadable_file
 from totesys.watched import SERVER_SETTINGS, Watched
 
@@ -85,6 +86,7 @@ def database_errors(what: str, dsn: str) -> Iterator[None]:
 async def connect(what: str, dsn: str, **session: str) -> AsyncIterator[Connection]:
     """A connection to `what`, closed at the end, with SESSION and the given settings.
 
+    A DSN that names a secret has its login from there, and again where the server refuses it: it was rotated.
     No statement takes longer than `statement_timeout` (milliseconds): the server ends it, or the client if the server
     is gone. Errors inside the block are mapped as `database_errors` says.
     """
@@ -97,17 +99,46 @@ async def connect(what: str, dsn: str, **session: str) -> AsyncIterator[Connecti
 
 
 async def _open(what: str, dsn: str, session: dict[str, str]) -> Connection:
-    limit = int(session["statement_timeout"]) / 1000 + MARGIN_SECONDS
+    with _readable(what, dsn):
+        server, secret = split_secret(dsn)
+    if secret is None:
+        return await _connect(what, dsn, session)
+    known = await login(secret)
     try:
+        return await _connect(what, server, session, known)
+    except asyncpg.InvalidAuthorizationSpecificationError:
+        known = await login(secret, refused=known)
+    try:
+        return await _connect(what, server, session, known)
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        # For some seconds of a rotation, the secret and the server do not agree.
+        raise DatabaseUnavailable(
+            f"{what} at {place(server)} refuses the login that the secret {secret} holds: {error}. "
+            "If it goes on for longer than a rotation takes, mend the secret or the role's password."
+        ) from error
+
+
+async def _connect(what: str, dsn: str, session: dict[str, str], role: Login | None = None) -> Connection:
+    limit = int(session["statement_timeout"]) / 1000 + MARGIN_SECONDS
+    with _readable(what, dsn):
         if fault := unreadable_file(dsn):
             raise SettingsError(f"The DSN of {what.lower()}: {fault}. Put the file there, or correct the DSN.")
         return await asyncpg.connect(
             dsn,
+            user=role.user if role else None,
+            password=role.password if role else None,
             server_settings=session,
             timeout=CONNECT_SECONDS,
             command_timeout=limit,
             connection_class=Watched,
         )
+
+
+@contextmanager
+def _readable(what: str, dsn: str) -> Iterator[None]:
+    """Turn the error of a DSN that says what cannot be into a SettingsError."""
+    try:
+        yield
     except (ValueError, OverflowError, OSError) as error:
         if fault := tls_fault(error):
             raise SettingsError(f"{what} at {place(dsn)} {fault}") from error

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from totesys.errors import SettingsError
+from totesys.logs import NAMESPACE
 
 
 class ServiceSettings(BaseSettings):
@@ -31,6 +32,9 @@ class ServiceSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     trigger_token: SecretStr | None = None
+
+    # Tells the metrics of several deployments in one account apart.
+    metrics_namespace: str = Field(default=NAMESPACE, min_length=1, max_length=255)
 
     # Twice the longest pause that a healthy event loop makes; extended every third of it while work goes on.
     visibility: timedelta = timedelta(seconds=60)

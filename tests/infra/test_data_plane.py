@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from totesys.lake.keys import part_key
+from totesys.model import MODEL
 from totesys_infra import data_plane_template
 from totesys_infra.stacks.app import data_plane, render
 
@@ -63,14 +65,19 @@ def test_it_fits_into_a_request() -> None:
 
 
 def test_it_needs_no_bootstrap_no_assets_and_no_functions(template: dict[str, Any]) -> None:
-    assert set(template) == {"Description", "Parameters", "Resources", "Outputs"}
-    assert set(template["Parameters"]) == {"Name", "Schedule", "SweepSchedule", "VerifySchedule", "ScheduleState"}
+    assert set(template) == {"Description", "Parameters", "Conditions", "Resources", "Outputs"}
+    schedules = {"Schedule", "SweepSchedule", "VerifySchedule", "ScheduleState"}
+    assert set(template["Parameters"]) == {"Name", "AlertEmail", "TierDays", "CsvDays", *schedules}
     assert {resource["Type"] for resource in template["Resources"].values()} == {
         "AWS::S3::Bucket",
         "AWS::S3::BucketPolicy",
         "AWS::SQS::Queue",
         "AWS::SQS::QueuePolicy",
         "AWS::Events::Rule",
+        "AWS::KMS::Key",
+        "AWS::SNS::Topic",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SNS::Subscription",
     }
     assert not any("Metadata" in resource for resource in template["Resources"].values())
 
@@ -83,6 +90,10 @@ def test_its_parameters_have_defaults(template: dict[str, Any]) -> None:
     assert parameters["VerifySchedule"]["Default"] == "rate(1 day)"
     assert parameters["ScheduleState"]["Default"] == "ENABLED"
     assert parameters["ScheduleState"]["AllowedValues"] == ["ENABLED", "DISABLED"]
+    assert parameters["AlertEmail"]["Default"] == ""
+    for days in ("TierDays", "CsvDays"):
+        assert parameters[days]["Default"] == "0"
+        assert parameters[days]["AllowedValues"] == ["0", "30", "60", "90", "180", "365"]
 
 
 @pytest.mark.parametrize(("name", "policy"), [("ingest", "Retain"), ("processed", "Retain"), ("code", "Delete")])
@@ -192,9 +203,90 @@ def test_dead_letter_queues_let_nobody_in_by_policy(template: dict[str, Any]) ->
         assert not [s for s in queue_statements(template, f"{service}-dlq") if s["Effect"] == "Allow"]
 
 
+def rules(template: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A bucket's lifecycle rules; a conditional one as it is when its condition holds, which is its `If`."""
+    found: list[dict[str, Any]] = bucket(template, name)[1]["Properties"]["LifecycleConfiguration"]["Rules"]
+    return [{"If": rule["Fn::If"][0], **rule["Fn::If"][1]} if "Fn::If" in rule else rule for rule in found]
+
+
+@pytest.mark.parametrize("name", ["ingest", "processed", "code"])
+def test_what_is_left_of_a_broken_upload_goes_after_a_day(template: dict[str, Any], name: str) -> None:
+    assert rules(template, name)[0] == {
+        "Status": "Enabled",
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+    }
+
+
+def test_source_bundles_expire(template: dict[str, Any]) -> None:
+    assert rules(template, "code")[1:] == [{"Status": "Enabled", "ExpirationInDays": 30}]
+
+
+def test_large_objects_of_the_lake_go_to_a_cheaper_tier_only_if_asked(template: dict[str, Any]) -> None:
+    for name in ("ingest", "processed"):
+        assert rules(template, name)[1] == {
+            "If": "HasTierDays",
+            "Status": "Enabled",
+            "ObjectSizeGreaterThan": "131072",
+            "Transitions": [{"StorageClass": "INTELLIGENT_TIERING", "TransitionInDays": {"Ref": "TierDays"}}],
+        }
+    assert template["Conditions"]["HasTierDays"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "TierDays"}, "0"]}]}
+
+
+def test_nothing_that_a_rebuild_needs_can_expire(template: dict[str, Any]) -> None:
+    assert not [rule for rule in rules(template, "processed") if "ExpirationInDays" in rule]
+    assert len(rules(template, "processed")) == 2
+
+
+def test_csv_expires_only_if_asked_and_never_a_record(template: dict[str, Any]) -> None:
+    expiring = rules(template, "ingest")[2:]
+    assert [rule.pop("Prefix") for rule in expiring] == ["conformed/", "payments/", "purchases/", "sales/", "keys/"]
+    once = {"If": "HasCsvDays", "Status": "Enabled", "ExpirationInDays": {"Ref": "CsvDays"}}
+    assert expiring == [once] * 5
+    folders = {part_key(MODEL.lake_schema(table), table.name, 1, 0, "csv").split("/")[0] for table in MODEL.sources}
+    assert folders == {"conformed", "payments", "purchases", "sales"}
+    assert template["Conditions"]["HasCsvDays"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "CsvDays"}, "0"]}]}
+
+
+def test_alerts_are_encrypted_with_a_key_that_their_senders_may_use(template: dict[str, Any]) -> None:
+    ((key_id, key),) = of_type(template, "AWS::KMS::Key").items()
+    assert key["Properties"]["EnableKeyRotation"] is True
+    administer, use = key["Properties"]["KeyPolicy"]["Statement"]
+    assert administer["Principal"]["AWS"]["Fn::Join"][1][-1] == ":root"
+    assert use == {
+        "Action": ["kms:GenerateDataKey*", "kms:Decrypt"],
+        "Effect": "Allow",
+        "Principal": {"Service": ["cloudwatch.amazonaws.com", "budgets.amazonaws.com", "events.amazonaws.com"]},
+        "Resource": "*",
+    }
+    _, topic = named(template, "AWS::SNS::Topic", "TopicName", "alerts")
+    assert topic["Properties"]["KmsMasterKeyId"] == arn(key_id)
+
+
+def test_only_alarms_the_budget_and_events_may_alert_and_only_by_tls(template: dict[str, Any]) -> None:
+    topic = {"Ref": named(template, "AWS::SNS::Topic", "TopicName", "alerts")[0]}
+    plain, of_account, events = statements(template, "AWS::SNS::TopicPolicy", "Topics", [topic])
+    assert (plain["Effect"], plain["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert of_account["Principal"] == {"Service": ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]}
+    assert of_account["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert events["Principal"] == {"Service": "events.amazonaws.com"}
+    # EventBridge sends nothing that a condition could ask for: with one, nothing would arrive.
+    assert "Condition" not in events
+    for statement in (plain, of_account, events):
+        assert (statement["Action"], statement["Resource"]) == ("sns:Publish", topic)
+
+
+def test_an_address_is_subscribed_if_there_is_one(template: dict[str, Any]) -> None:
+    ((_, subscription),) = of_type(template, "AWS::SNS::Subscription").items()
+    assert subscription["Condition"] == "HasAlertEmail"
+    assert template["Conditions"]["HasAlertEmail"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlertEmail"}, ""]}]}
+    assert subscription["Properties"]["Protocol"] == "email"
+    assert subscription["Properties"]["Endpoint"] == {"Ref": "AlertEmail"}
+
+
 def test_its_outputs_say_where_everything_is(template: dict[str, Any]) -> None:
     expected = {f"{name.title()}Bucket": bucket(template, name)[0] for name in ("ingest", "processed", "code")}
     for service in SERVICES:
         expected[f"{service.title()}QueueUrl"] = queue(template, service)[0]
         expected[f"{service.title()}DlqUrl"] = queue(template, f"{service}-dlq")[0]
+    expected["AlertsTopic"] = named(template, "AWS::SNS::Topic", "TopicName", "alerts")[0]
     assert template["Outputs"] == {key: {"Value": {"Ref": value}} for key, value in expected.items()}

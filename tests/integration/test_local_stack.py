@@ -280,6 +280,28 @@ def schedule_of(emulator: Emulator, name: str) -> tuple[str, str]:
         return rule["ScheduleExpression"], rule["State"]
 
 
+def test_every_option_of_the_data_plane_can_be_made(emulator: Emulator) -> None:
+    chosen = {"Name": "optional", "AlertEmail": "data@example.com", "TierDays": "30", "CsvDays": "90"}
+    emulator.cloudformation.create_stack(
+        StackName="optional",
+        TemplateBody=data_plane_template(),
+        Parameters=[{"ParameterKey": key, "ParameterValue": text} for key, text in chosen.items()],
+    )
+    emulator.cloudformation.get_waiter("stack_create_complete").wait(
+        StackName="optional", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    made = emulator.cloudformation.list_stack_resources(StackName="optional")["StackResourceSummaries"]
+    declared = json.loads(data_plane_template())["Resources"]
+    assert {resource["LogicalResourceId"] for resource in made} == set(declared)
+
+
+def test_without_an_address_nobody_is_subscribed(emulator: Emulator, data_plane: DataPlane) -> None:
+    name = data_plane.code_bucket.removesuffix("-code")
+    made = emulator.cloudformation.list_stack_resources(StackName=name)["StackResourceSummaries"]
+    declared = json.loads(data_plane_template())["Resources"]
+    assert set(declared) - {resource["LogicalResourceId"] for resource in made} == {"AlertsByEmail"}
+
+
 def test_applying_twice_changes_nothing(emulator: Emulator, data_plane: DataPlane) -> None:
     name = data_plane.ingest_bucket.removesuffix("-ingest")
     emulator.s3.put_object(Bucket=data_plane.ingest_bucket, Key=MANIFEST, Body=b"{}")

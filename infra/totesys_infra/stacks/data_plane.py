@@ -1,4 +1,4 @@
-"""The data plane: what the three services share wherever they run - buckets, queues, and the schedules."""
+"""The data plane: what the three services share wherever they run - buckets, queues, schedules, and the alerts."""
 
 import json
 from collections.abc import Mapping
@@ -11,11 +11,17 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from totesys_infra.stacks.acknowledged import acknowledge
+from totesys_infra.stacks.alerts import add_alerts
+from totesys_infra.stacks.lifecycle import Lifecycle
+
 COMMIT_SUFFIX = "manifest.json"
 TICK = {"mode": "changes", "trigger": "schedule"}
 SWEEP = {"mode": "sweep", "trigger": "schedule"}
 VERIFY = {"verify": True}
 RECEIVES_BEFORE_DEAD_LETTER = 5
+# A bundle is read once, by the build that makes its images; what is deployed are the images.
+BUNDLE_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -41,13 +47,13 @@ class _Inbox:
 
 
 class DataPlane(cdk.Stack):
-    """Three buckets, three queues with dead-letter queues, two event notifications and three schedules."""
+    """Three buckets, three queues with dead-letter queues, two notifications, three schedules, a topic for alerts."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(
             scope,
             construct_id,
-            description="totesys data plane: buckets, queues and the schedules",
+            description="totesys data plane: buckets, queues, schedules and alerts",
             analytics_reporting=False,
         )
         self._parameters()
@@ -55,6 +61,7 @@ class DataPlane(cdk.Stack):
         ingest_bucket = self._bucket("ingest", keep=True, announce_to=transform)
         processed_bucket = self._bucket("processed", keep=True, announce_to=load)
         code_bucket = self._bucket("code", keep=False)
+        self._lifecycle(ingest_bucket, processed_bucket, code_bucket)
         self._schedule("Tick", "Schedule", ingest, TICK)
         self._schedule("Sweep", "SweepSchedule", ingest, SWEEP)
         self._schedule("Verify", "VerifySchedule", load, VERIFY)
@@ -66,6 +73,7 @@ class DataPlane(cdk.Stack):
         for service, inbox in (("Ingest", ingest), ("Transform", transform), ("Load", load)):
             outputs[f"{service}QueueUrl"] = inbox.queue.queue_url
             outputs[f"{service}DlqUrl"] = inbox.dead_letters.queue_url
+        outputs["AlertsTopic"] = add_alerts(self).topic_arn
         for key, value in outputs.items():
             cdk.CfnOutput(self, f"{key}Output", value=value).override_logical_id(key)
 
@@ -85,6 +93,13 @@ class DataPlane(cdk.Stack):
             self, "VerifySchedule", default="rate(1 day)", description="How often the warehouse is compared"
         )
         cdk.CfnParameter(self, "ScheduleState", default="ENABLED", allowed_values=["ENABLED", "DISABLED"])
+
+    def _lifecycle(self, ingest: s3.Bucket, processed: s3.Bucket, code: s3.Bucket) -> None:
+        lake = Lifecycle(self)
+        lake.apply(ingest, lake.broken_off(), lake.tier(), *lake.expire_csv())
+        # A rebuild needs every object of it, so there is no way to have them expire.
+        lake.apply(processed, lake.broken_off(), lake.tier())
+        lake.apply(code, lake.broken_off(), lake.expire(BUNDLE_DAYS))
 
     def _inbox(self, service: str) -> _Inbox:
         dead_letters = sqs.Queue(
@@ -118,9 +133,8 @@ class DataPlane(cdk.Stack):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             removal_policy=cdk.RemovalPolicy.RETAIN if keep else cdk.RemovalPolicy.DESTROY,
-            # What an upload leaves behind that was broken off: invisible, but paid for.
-            lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=cdk.Duration.days(1))],
         )
+        acknowledge(bucket, "S1", "Only roles of this environment may use it, and what they do stands in their logs.")
         if announce_to is not None:
             self._announce_commits(bucket, f"${{Name}}-{purpose}", announce_to)
         return bucket

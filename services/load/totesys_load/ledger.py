@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from totesys.lake.records import LoadedTable, ProcessedManifest
@@ -34,6 +34,32 @@ async def lock(connection: Connection, longest: timedelta) -> None:
 async def last_run(connection: Connection, lake: UUID) -> int:
     """The newest run of this lake that is in the warehouse; 0 if there is none."""
     return int(await connection.fetchval(f"SELECT coalesce(max(run), 0) FROM {ETL}.run WHERE lake = $1", lake))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The last run in the warehouse (0: none), and the newest snapshot of which it has all.
+
+    `within_extraction` tells that of the last run's snapshot more is to come.
+    """
+
+    last: int
+    within_extraction: bool
+    snapshot_time: datetime | None
+
+
+async def shown(connection: Connection, lake: UUID) -> Shown:
+    """What the warehouse shows of a lake; nothing in one that load has not prepared yet."""
+    if await connection.fetchval("SELECT to_regclass($1) IS NULL", f"{ETL}.run"):
+        return Shown(0, False, None)
+    query = (
+        f"SELECT coalesce(max(run), 0) AS last, max(snapshot_time) FILTER (WHERE complete) AS snapshot_time, "
+        f"NOT coalesce(bool_or(complete) FILTER (WHERE run = (SELECT max(run) FROM {ETL}.run WHERE lake = $1)), true) "
+        f"AS within_extraction FROM {ETL}.run WHERE lake = $1"
+    )
+    row = await connection.fetchrow(query, lake)
+    assert row is not None
+    return Shown(**dict(row))
 
 
 async def is_overtaken(connection: Connection, manifest: ProcessedManifest) -> bool:

@@ -16,6 +16,9 @@ class LoadSettings(ServiceSettings):
     source_dsn: SecretStr | None = None
     source_schema: str = "public"
 
+    # How often it tells how old what the warehouse shows is.
+    freshness_every: timedelta = Field(default=timedelta(minutes=1), gt=timedelta(0))
+
     # How long to wait for another load, or for whoever else locks a table of the warehouse.
     lock_timeout: timedelta = Field(default=timedelta(seconds=60), gt=timedelta(0))
     # A run is bounded; a statement that takes longer than this has lost its server.

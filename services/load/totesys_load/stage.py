@@ -16,6 +16,7 @@ from totesys.postgres import Connection, connect
 from totesys.schema import Model, load_model
 from totesys_load import ledger
 from totesys_load.acceptance import Accepted
+from totesys_load.freshness import telling
 from totesys_load.run import RunLoad
 from totesys_load.settings import LoadSettings
 from totesys_load.verification import verify_and_record
@@ -204,5 +205,6 @@ def _record(manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable], seco
 
 @asynccontextmanager
 async def open_load(settings: LoadSettings, lake: Lake) -> AsyncIterator[Load]:
-    """The stage. Raises ModelError."""
-    yield Load(settings, lake, load_model(settings.model))
+    """The stage; while it is open, it tells how old what the warehouse shows is. Raises ModelError."""
+    async with telling(settings, lake):
+        yield Load(settings, lake, load_model(settings.model))

@@ -11,6 +11,7 @@ LOAD = "load.json"
 RUNS = "runs/"
 VERIFICATIONS = "verifications/"
 QUARANTINE = "quarantine/"
+KEYS = "keys/"
 
 _QUARANTINE_KEY = re.compile(rf"{QUARANTINE}[^/]+/(?P<table>[^/]+)/run=(?P<run>[0-9]+)/part-(?P<part>[0-9]+)\.parquet")
 
@@ -32,7 +33,7 @@ def quarantine_key(schema: str, table: str, run: int, part: int) -> str:
 
 def ranges_key(schema: str, table: str, run: int, part: int, suffix: str) -> str:
     """The key of a part of key ranges."""
-    return f"keys/{part_key(schema, table, run, part, suffix)}"
+    return f"{KEYS}{part_key(schema, table, run, part, suffix)}"
 
 
 def record_key(run: int, name: str) -> str:

@@ -46,6 +46,7 @@ def run_service(
     configure_logs(name)
     try:
         read = read_settings(settings)
+        configure_logs(name, read.metrics_namespace)
         load_model(read.model)
         _require_region()
         listener = _listen(read.host, read.port)

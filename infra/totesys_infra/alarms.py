@@ -1,0 +1,307 @@
+"""What rings, and what then is to be done. Pure data: the watching stack makes alarms, rules and a dashboard of it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from totesys_infra.environment import Environment
+from totesys_infra.names import SERVICES, Names, Service
+
+Unit = Literal["Seconds", "Count", "Bytes", "Percent"]
+Statistic = Literal["Maximum", "Minimum", "Sum", "SampleCount", "Average"]
+Comparison = Literal["GreaterThanThreshold", "LessThanThreshold"]
+Missing = Literal["breaching", "notBreaching"]
+
+MINUTE = 60
+# Well before the 30 minutes that are promised: there is time to do something.
+STALE_SECONDS = 15 * MINUTE
+# Of what RDS has; below it writes fail soon.
+FREE_SHARE = 0.15
+GIB = 1024**3
+# Load needs two, verification two; the rest are analysts. The least instance has room for about 100.
+CONNECTIONS = 70
+# A burstable instance has two to three hours' worth at most; without any it is slowed down.
+CREDITS = 20
+# A schedule that is no rate in minutes, such as one by a cron expression, is taken for this.
+UNKNOWN_TICK = 15 * MINUTE
+ERROR_LINES = "ErrorLines"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of CloudWatch. `unit` is what whoever emits it says."""
+
+    namespace: str
+    name: str
+    dimensions: Mapping[str, str]
+    unit: Unit
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Rings if `statistic` over `period` seconds is beyond the threshold in so many of the last periods, one by one.
+
+    `section` of the runbook says more than `meaning` and `remedy` do.
+    """
+
+    name: str
+    section: str
+    metric: Metric
+    statistic: Statistic
+    threshold: float
+    meaning: str
+    remedy: str
+    comparison: Comparison = "GreaterThanThreshold"
+    period: int = 5 * MINUTE
+    periods: int = 1
+    missing: Missing = "notBreaching"
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event of EventBridge that is worth an e-mail."""
+
+    name: str
+    section: str
+    pattern: Mapping[str, object] = field(hash=False)
+    meaning: str
+    remedy: str
+
+
+def alarms(environment: Environment) -> tuple[Alarm, ...]:
+    """The alarms of an environment."""
+    return (*_pipeline(environment), *_services(environment.names), *_tasks(environment), *_warehouse(environment))
+
+
+def ours(names: Names, stage: Service, name: str, unit: Unit) -> Metric:
+    """A metric that a service emits."""
+    return Metric(names.metrics_namespace, name, {"stage": stage}, unit)
+
+
+def error_lines(names: Names, service: Service) -> Metric:
+    """How many lines of a service's log are errors; counted by a filter on its log group."""
+    return Metric(names.metrics_namespace, ERROR_LINES, {"service": service}, "Count")
+
+
+def waiting(queue: str) -> Metric:
+    """How many messages wait in a queue: "Available CloudWatch metrics for Amazon SQS"."""
+    return Metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": queue}, "Count")
+
+
+def oldest(queue: str) -> Metric:
+    """How long the oldest message has waited in a queue."""
+    return Metric("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queue}, "Seconds")
+
+
+def running_tasks(names: Names, service: Service) -> Metric:
+    """How many tasks of a service run: "Amazon ECS Container Insights metrics"."""
+    of = {"ClusterName": names.cluster, "ServiceName": service}
+    return Metric("ECS/ContainerInsights", "RunningTaskCount", of, "Count")
+
+
+def of_warehouse(names: Names, name: str, unit: Unit) -> Metric:
+    """A metric of the warehouse: "Amazon CloudWatch metrics for Amazon RDS"."""
+    return Metric("AWS/RDS", name, {"DBInstanceIdentifier": names.warehouse_instance}, unit)
+
+
+def tick_seconds(environment: Environment) -> int:
+    """How long from one tick to the next."""
+    found = re.fullmatch(r"rate\((\d+) minutes?\)", environment.schedules.tick)
+    return int(found[1]) * MINUTE if found else UNKNOWN_TICK
+
+
+def _pipeline(environment: Environment) -> tuple[Alarm, ...]:
+    names = environment.names
+    return (
+        Alarm(
+            "freshness",
+            "freshness",
+            ours(names, "load", "Freshness", "Seconds"),
+            "Maximum",
+            STALE_SECONDS,
+            "The warehouse shows a state of the source that is more than 15 minutes old, or load does not say how old.",
+            "Find the stage that stands still: GET /runs of any service, or the records in the lake.",
+            period=MINUTE,
+            periods=3,
+            missing="breaching",
+        ),
+        Alarm(
+            "no-successful-run",
+            "no-successful-run",
+            ours(names, "ingest", "ExtractionSeconds", "Seconds"),
+            "SampleCount",
+            1,
+            "For two ticks no extraction has come to its end.",
+            "Look into the log of ingest, and whether the schedule is enabled.",
+            comparison="LessThanThreshold",
+            period=tick_seconds(environment),
+            periods=2,
+            missing="breaching",
+        ),
+        Alarm(
+            "contract-breaches",
+            "contract-breaches",
+            ours(names, "ingest", "ContractBreaches", "Count"),
+            "Maximum",
+            0,
+            "The source's tables are not the declared ones, so nothing is extracted.",
+            "The log of ingest has each difference (contract broken); docs/drift.md says what mends it.",
+        ),
+        Alarm(
+            "quarantine",
+            "quarantine",
+            ours(names, "transform", "RowsQuarantined", "Count"),
+            "Sum",
+            0,
+            "Rows of the source could not become rows of the warehouse.",
+            "totesys quarantine list shows which and why; mended at the source, they arrive by themselves.",
+        ),
+        Alarm(
+            "orphans",
+            "quarantine",
+            ours(names, "load", "RowsOrphaned", "Count"),
+            "Sum",
+            0,
+            "Facts refer to rows of dimensions that the warehouse does not have.",
+            "totesys quarantine list shows which; once the dimension's row arrives, they take their place.",
+        ),
+        Alarm(
+            "verification-differences",
+            "verification-differences",
+            ours(names, "load", "VerificationDifferences", "Count"),
+            "Maximum",
+            0,
+            "The warehouse does not equal the source.",
+            "GET /verifications names the rows; totesys verify --repair brings them again.",
+        ),
+    )
+
+
+def _services(names: Names) -> tuple[Alarm, ...]:
+    return tuple(
+        alarm
+        for service in SERVICES
+        for alarm in (
+            Alarm(
+                f"{service}-errors",
+                "error-lines",
+                error_lines(names, service),
+                "Sum",
+                0,
+                f"{service} has logged an error.",
+                f'Read it: filter the log group {names.log_group(service)} by {{ $.level = "error" }}.',
+            ),
+            Alarm(
+                f"{service}-dead-letters",
+                "dead-letters",
+                waiting(names.dead_letters(service)),
+                "Maximum",
+                0,
+                f"{service} has given a message up. No data is lost, but a run may stand still.",
+                f"totesys dlq list {service} shows it with its reason; mend that, then totesys dlq redrive {service}.",
+            ),
+            Alarm(
+                f"{service}-oldest-message",
+                "oldest-message",
+                oldest(names.queue(service)),
+                "Maximum",
+                STALE_SECONDS,
+                f"A message for {service} has waited for more than 15 minutes.",
+                f"Look whether {service} runs and what it waits for: GET /health/ready.",
+            ),
+        )
+    )
+
+
+def _tasks(environment: Environment) -> tuple[Alarm, ...]:
+    return tuple(
+        Alarm(
+            f"{service}-tasks",
+            "tasks",
+            running_tasks(environment.names, service),
+            "Minimum",
+            environment.preset.tasks[service].minimum,
+            f"Fewer tasks of {service} run than are wanted.",
+            f"Read why they stopped: the events of the ECS service {service}.",
+            comparison="LessThanThreshold",
+            period=MINUTE,
+            periods=5,
+            missing="breaching",
+        )
+        for service in SERVICES
+    )
+
+
+def _warehouse(environment: Environment) -> tuple[Alarm, ...]:
+    if environment.warehouse.secret is not None:
+        return ()
+    names, sizing = environment.names, environment.preset
+    storage = Alarm(
+        "warehouse-storage",
+        "warehouse-storage",
+        of_warehouse(names, "FreeStorageSpace", "Bytes"),
+        "Minimum",
+        round(sizing.warehouse_gib * GIB * FREE_SHARE),
+        "The warehouse's disk is nearly full, and grows no further by itself.",
+        "Give it a larger one: warehouse_gib in sizing.py.",
+        comparison="LessThanThreshold",
+    )
+    connections = Alarm(
+        "warehouse-connections",
+        "warehouse-connections",
+        of_warehouse(names, "DatabaseConnections", "Count"),
+        "Maximum",
+        CONNECTIONS,
+        "Many clients are connected to the warehouse; soon it takes no more, and load waits.",
+        "Find whose they are in pg_stat_activity.",
+        periods=2,
+    )
+    credit = Alarm(
+        "warehouse-credit",
+        "warehouse-credit",
+        of_warehouse(names, "CPUCreditBalance", "Count"),
+        "Minimum",
+        CREDITS,
+        "The warehouse's burstable processor has used up nearly all of its credit, and slows down.",
+        "Take a larger preset, or find the query that takes the time.",
+        comparison="LessThanThreshold",
+        periods=2,
+    )
+    return (storage, connections, credit) if sizing.warehouse_class.startswith("t") else (storage, connections)
+
+
+def events(names: Names) -> tuple[Event, ...]:
+    """What ECS tells that no metric does: "Amazon ECS events" in its developer guide."""
+    ecs = f"arn:{names.partition}:ecs:{names.region}:{names.account}"
+    cluster = f"{ecs}:cluster/{names.cluster}"
+    services = [f"{ecs}:service/{names.cluster}/{service}" for service in SERVICES]
+    return (
+        Event(
+            "task-stopped",
+            "task-stopped",
+            {
+                "source": ["aws.ecs"],
+                "detail-type": ["ECS Task State Change"],
+                "detail": {
+                    "clusterArn": [cluster],
+                    "lastStatus": ["STOPPED"],
+                    "stopCode": ["EssentialContainerExited", "TaskFailedToStart"],
+                },
+            },
+            "A task has ended by itself, or could not start.",
+            "Read its last log lines and its stopped reason; ECS has started another.",
+        ),
+        Event(
+            "deployment-failed",
+            "deployment-failed",
+            {
+                "source": ["aws.ecs"],
+                "detail-type": ["ECS Deployment State Change"],
+                "resources": services,
+                "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
+            },
+            "New tasks of a service did not become healthy, so ECS went back to the release before.",
+            "Read the log of the tasks that failed before deploying again.",
+        ),
+    )

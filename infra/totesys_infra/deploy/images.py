@@ -1,0 +1,122 @@
+"""The three images of a commit: built by CodeBuild where they are missing, and kept while they are deployed."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from totesys_infra.deploy.aws import code
+from totesys_infra.deploy.bundle import Commit
+from totesys_infra.deploy.deployment import Deployment
+from totesys_infra.deploy.errors import BuildFailed, DeployRefused
+from totesys_infra.deploy.patience import Patience
+from totesys_infra.names import SERVICES, Service
+
+if TYPE_CHECKING:
+    from mypy_boto3_codebuild.type_defs import BuildTypeDef
+
+# The project's own timeout is shorter.
+_BUILT = Patience(longest=3600)
+_LAST_LINES = 30
+DEPLOYED = "deployed-"
+
+
+def missing(deployment: Deployment, revision: str) -> list[Service]:
+    """The services that have no image of a revision."""
+    return [service for service in SERVICES if not _has(deployment, service, revision)]
+
+
+def build(deployment: Deployment, commit: Commit) -> None:
+    """Have CodeBuild make what images are missing, and tell its phases. Raises BuildFailed with its last lines."""
+    wanted = missing(deployment, commit.revision)
+    if not wanted:
+        deployment.say(f"images: all three of {commit.revision} are there")
+        return
+    deployment.say(f"images: {', '.join(wanted)} of {commit.revision} are built")
+    started = deployment.aws.codebuild.start_build(
+        projectName=deployment.names.build_project,
+        environmentVariablesOverride=[
+            {"name": "REVISION", "value": commit.revision, "type": "PLAINTEXT"},
+            {"name": "VERSION", "value": commit.version, "type": "PLAINTEXT"},
+        ],
+    )["build"]
+    ended = _watched(deployment, started["id"])
+    if ended is None or ended["buildStatus"] != "SUCCEEDED":
+        status = "not done after an hour" if ended is None else ended["buildStatus"]
+        raise BuildFailed(f"The build {started['id']} is {status}.{_last_lines(deployment, ended)}")
+    if still := missing(deployment, commit.revision):
+        raise BuildFailed(
+            f"The build {started['id']} succeeded, but {', '.join(still)} has no image {commit.revision}. "
+            f"Look at {deployment.names.build_log_group}."
+        )
+
+
+def protect(deployment: Deployment, revision: str) -> None:
+    """Tag a revision's images as deployed, so that no lifecycle rule takes them for old builds.
+
+    Raises DeployRefused if one is missing.
+    """
+    for service in SERVICES:
+        repository = deployment.names.repository(service)
+        images = deployment.aws.ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": revision}])
+        if not images["images"]:
+            raise DeployRefused(f"{repository} has no image {revision}, so it cannot be deployed. Build it first.")
+        image = images["images"][0]
+        try:
+            deployment.aws.ecr.put_image(
+                repositoryName=repository,
+                imageManifest=image["imageManifest"],
+                imageTag=DEPLOYED + revision,
+                # An index has to be told from a manifest; an answer without it is of a manifest.
+                **({"imageManifestMediaType": media} if (media := image.get("imageManifestMediaType")) else {}),
+            )
+        except ClientError as error:
+            # It was deployed before: tags are immutable.
+            if code(error) not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
+                raise
+
+
+def _has(deployment: Deployment, service: Service, revision: str) -> bool:
+    repository = deployment.names.repository(service)
+    try:
+        found = deployment.aws.ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": revision}])
+    except ClientError as error:
+        if code(error) in ("ImageNotFoundException", "RepositoryNotFoundException"):
+            return False
+        raise
+    return bool(found["imageDetails"])
+
+
+def _watched(deployment: Deployment, build_id: str) -> "BuildTypeDef | None":
+    """The build, at its end; each phase is told when it has ended."""
+    told = 0
+
+    def ended() -> "BuildTypeDef | None":
+        nonlocal told
+        build = deployment.aws.codebuild.batch_get_builds(ids=[build_id])["builds"][0]
+        done = [phase for phase in build.get("phases", []) if "phaseStatus" in phase]
+        for phase in done[told:]:
+            seconds = phase.get("durationInSeconds", 0)
+            deployment.say(f"  {phase.get('phaseType', '?')} {phase['phaseStatus']}, {seconds} s")
+        told = len(done)
+        return None if build["buildStatus"] == "IN_PROGRESS" else build
+
+    return _BUILT.until(ended)
+
+
+def _last_lines(deployment: Deployment, build: "BuildTypeDef | None") -> str:
+    logs = {} if build is None else build.get("logs", {})
+    if "groupName" not in logs or "streamName" not in logs:
+        return f" Look at {deployment.names.build_log_group}."
+    try:
+        lines = _log_lines(deployment, logs["groupName"], logs["streamName"])
+    except ClientError as error:
+        return f" Its log cannot be read: {error}"
+    return f" The end of its log, {logs['groupName']}:" + "".join(f"\n  {line.rstrip()}" for line in lines)
+
+
+def _log_lines(deployment: Deployment, group: str, stream: str) -> Sequence[str]:
+    answered = deployment.aws.logs.get_log_events(
+        logGroupName=group, logStreamName=stream, limit=_LAST_LINES, startFromHead=False
+    )
+    return [event.get("message", "") for event in answered["events"]]

@@ -1,0 +1,74 @@
+"""The stacks of an environment as they are deployed: template and parameters of each."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.environment import Environment
+
+IMAGE_TAG = "ImageTag"
+
+
+@dataclass(frozen=True)
+class StackTemplate:
+    """A stack's name, its template as JSON text, and the values of the parameters that it declares."""
+
+    name: str
+    body: str
+    parameters: Mapping[str, str]
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The template."""
+        content: dict[str, Any] = json.loads(self.body)
+        return content
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it runs the images, so that they have to be there before it."""
+        return IMAGE_TAG in self.parameters
+
+    @property
+    def buckets(self) -> dict[str, str]:
+        """The buckets that it makes and that outlive it: their names by their logical ids."""
+        return {
+            logical_id: str(name["Fn::Sub"]).replace("${Name}", self.parameters["Name"])
+            for logical_id, resource in self.content["Resources"].items()
+            if resource["Type"] == "AWS::S3::Bucket"
+            and resource.get("DeletionPolicy") == "Retain"
+            and isinstance(name := resource["Properties"].get("BucketName"), dict)
+            and "Fn::Sub" in name
+        }
+
+
+def values(environment: Environment, image_tag: str) -> dict[str, str]:
+    """The value of every parameter that any stack may declare."""
+    return {
+        "Name": environment.name,
+        "Schedule": environment.schedules.tick,
+        "SweepSchedule": environment.schedules.sweep,
+        "VerifySchedule": environment.schedules.verify,
+        "ScheduleState": "ENABLED",
+        "AlertEmail": environment.alert_email,
+        "TierDays": str(environment.lake.tier_days),
+        "CsvDays": str(environment.lake.csv_days),
+        IMAGE_TAG: image_tag,
+    }
+
+
+def stack_template(name: str, content: Mapping[str, Any], known: Mapping[str, str]) -> StackTemplate:
+    """A stack with the values of those of the `known` parameters that it declares.
+
+    Raises DeployRefused if it declares another one: a default is for local stacks, and a setting must not be lost.
+    """
+    declared: Mapping[str, object] = content.get("Parameters", {})
+    for parameter in declared:
+        if parameter not in known:
+            raise DeployRefused(
+                f"The stack {name} declares the parameter {parameter}, which no environment sets. "
+                "Give it a value in totesys_infra/deploy/template.py."
+            )
+    return StackTemplate(name, json.dumps(content, separators=(",", ":")), {key: known[key] for key in declared})

@@ -1,0 +1,88 @@
+"""Unit prices of us-east-1, on demand, in USD, and where each was read. Check them: AWS changes them."""
+
+from dataclasses import dataclass
+
+REGION = "us-east-1"
+HOURS = 730  # of a month, as AWS counts them
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a unit costs. `source` and `as_of` are None where no page was found: it is from memory, unchecked."""
+
+    usd: float
+    unit: str
+    source: str | None
+    as_of: str | None
+
+
+def _found(usd: float, unit: str, source: str, as_of: str) -> Price:
+    return Price(usd, unit, f"https://{source}", as_of)
+
+
+def _unchecked(usd: float, unit: str) -> Price:
+    return Price(usd, unit, None, None)
+
+
+_FARGATE = "fortem.dev/fargate-spot/"
+_RDS = "infratally.com/articles/aws-rds-pricing-explained-2026.html"
+_RDS_STORAGE = "www.usage.ai/blogs/aws/reserved-instances/rds/pricing-calculator/"
+_NAT = "cloudburn.io/blog/aws-nat-gateway-pricing"
+_WATCH = "www.factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards/"
+_ALB = "cloud-horizons.com/blog/alb-the-line-item-nobody-watches/"
+
+FARGATE_VCPU = _found(0.03238, "vCPU hour, ARM64", _FARGATE, "2026-06")
+FARGATE_GB = _found(0.00356, "GB hour, ARM64", _FARGATE, "2026-06")
+# 50 to 70 % less, as AWS sees fit; the lesser reduction is counted.
+SPOT_VCPU = _found(0.0162, "vCPU hour, ARM64 Spot", _FARGATE, "2026-06")
+SPOT_GB = _found(0.00178, "GB hour, ARM64 Spot", _FARGATE, "2026-06")
+RDS = {
+    "t4g.micro": _found(0.016, "hour of db.t4g.micro", _RDS, "2026"),
+    "t4g.medium": _found(0.065, "hour of db.t4g.medium", _RDS, "2026"),
+    "m7g.large": _unchecked(0.168, "hour of db.m7g.large"),
+}
+RDS_STORAGE = _found(0.115, "GB month of RDS gp3", _RDS_STORAGE, "2026-06")
+NAT = _found(0.045, "hour of a NAT gateway", _NAT, "2026-02")
+NAT_GB = _found(0.045, "GB through a NAT gateway", _NAT, "2026-02")
+ADDRESS = _found(0.005, "hour of a public IPv4 address", _NAT, "2026-02")
+ENDPOINT = _found(0.01, "hour of an interface endpoint in a zone", "c3x.dev/resources/aws/aws_vpc_endpoint", "undated")
+ENDPOINT_GB = _found(0.01, "GB through an interface endpoint", "c3x.dev/resources/aws/aws_vpc_endpoint", "undated")
+S3_GB = _found(
+    0.023, "GB month of S3 Standard", "kindatechnical.com/aws-codebuild/understanding-codebuild-pricing.html", "undated"
+)
+S3_WRITE = _found(
+    0.005 / 1000,
+    "PUT or LIST of S3",
+    "www.cloudkaramchari.com/blog/understanding-per-1000-put-copy-post-or-list-requests-in-amazon-s3-pricing/",
+    "undated",
+)
+S3_READ = _unchecked(0.0004 / 1000, "GET of S3")
+SQS = _found(0.40 / 1_000_000, "request of SQS", "cloudburn.io/blog/amazon-sqs-pricing", "2026-03")
+LOGS_GB = _found(0.50, "GB of logs taken in", _WATCH, "2026-06")
+METRIC = _found(0.30, "metric of one's own, a month", "signoz.io/guides/cloudwatch-pricing", "2026-02")
+ALARM = _unchecked(0.10, "alarm of one metric, a month")
+DASHBOARD = _found(3.00, "dashboard, a month", _WATCH, "2026-06")
+KEY = _found(1.00, "KMS key, a month", "cloudburn.io/blog/aws-kms-pricing", "2026-03")
+SECRET = _found(
+    0.40,
+    "secret, a month",
+    "hivebook.wiki/wiki/aws-secrets-manager-rotated-secrets-dynamic-db-credentials-kms",
+    "undated",
+)
+ECR_GB = _found(0.10, "GB month of ECR", "cloudburn.io/blog/amazon-ecr-pricing", "2026-03")
+# Of x86; ARM64 costs less.
+BUILD_MINUTE = _found(
+    0.005,
+    "minute of a small build",
+    "hivebook.wiki/wiki/aws-codebuild-managed-build-service",
+    "2026-05",
+)
+BALANCER = _found(0.0225, "hour of an ALB", _ALB, "2026-05")
+BALANCER_UNIT = _found(0.008, "hour of an ALB's capacity unit", _ALB, "2026-05")
+ZONE = _unchecked(0.50, "private DNS zone, a month")
+
+ALL = (
+    *(FARGATE_VCPU, FARGATE_GB, SPOT_VCPU, SPOT_GB, *RDS.values(), RDS_STORAGE),
+    *(ADDRESS, NAT, NAT_GB, ENDPOINT, ENDPOINT_GB, S3_GB, S3_WRITE, S3_READ, SQS),
+    *(LOGS_GB, METRIC, ALARM, DASHBOARD, KEY, SECRET, ECR_GB, BUILD_MINUTE, ZONE, BALANCER, BALANCER_UNIT),
+)

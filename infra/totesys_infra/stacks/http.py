@@ -1,0 +1,81 @@
+"""How the services' HTTP is reached inside the VPC, by whoever has the callers' security group."""
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_servicediscovery as discovery
+from constructs import Construct
+
+from totesys_infra.environment import Environment
+from totesys_infra.names import Service
+from totesys_infra.stacks.acknowledged import acknowledge
+from totesys_infra.stacks.network import BALANCER_PORTS, SERVICE_PORT, NetworkStack
+
+Services = Mapping[Service, ecs.FargateService]
+
+
+def private_dns(scope: Construct, environment: Environment, network: NetworkStack, services: Services) -> None:
+    """`http://load.{name}.internal:8080` for each service, in the VPC's own DNS."""
+    namespace = discovery.PrivateDnsNamespace(
+        scope, "Dns", name=f"{environment.name}.internal", vpc=network.vpc, description="The services' addresses"
+    )
+    for name, service in services.items():
+        service.enable_cloud_map(
+            cloud_map_namespace=namespace,
+            name=name,
+            dns_record_type=discovery.DnsRecordType.A,
+            dns_ttl=cdk.Duration.seconds(10),
+        )
+
+
+class InternalBalancer(Construct):
+    """An internal load balancer with a port for each service, and TLS; its host is an output of the stack."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, environment: Environment, network: NetworkStack, services: Services
+    ) -> None:
+        super().__init__(scope, construct_id)
+        certificate = environment.certificate
+        assert certificate is not None
+        balancer = elb.ApplicationLoadBalancer(
+            self,
+            "Balancer",
+            load_balancer_name=environment.name,
+            vpc=network.vpc,
+            vpc_subnets=network.tasks,
+            internet_facing=False,
+            security_group=network.balancer,
+            drop_invalid_header_fields=True,
+        )
+        acknowledge(
+            balancer, "ELB2", "It is internal and for operators; the services log the work that they are given."
+        )
+        for name, service in services.items():
+            listener = balancer.add_listener(
+                name.title(),
+                port=BALANCER_PORTS[name],
+                protocol=elb.ApplicationProtocol.HTTPS,
+                certificates=[elb.ListenerCertificate.from_arn(certificate)],
+                ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
+                open=False,
+            )
+            listener.add_action("Forward", action=elb.ListenerAction.forward([self._target(name, network, service)]))
+        cdk.CfnOutput(
+            cdk.Stack.of(self), "HttpOutput", value=balancer.load_balancer_dns_name, description="The balancer's host"
+        ).override_logical_id("Http")
+
+    def _target(self, name: Service, network: NetworkStack, service: ecs.FargateService) -> elb.ApplicationTargetGroup:
+        group = elb.ApplicationTargetGroup(
+            self,
+            f"{name.title()}Target",
+            vpc=network.vpc,
+            port=SERVICE_PORT,
+            protocol=elb.ApplicationProtocol.HTTP,
+            target_type=elb.TargetType.IP,
+            deregistration_delay=cdk.Duration.seconds(10),
+            health_check=elb.HealthCheck(path="/health", interval=cdk.Duration.seconds(15)),
+        )
+        service.attach_to_application_target_group(group)
+        return group

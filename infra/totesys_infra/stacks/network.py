@@ -1,0 +1,175 @@
+"""The network: a new VPC, or one that is there; and who may reach whom in it."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from totesys_infra.environment import Environment
+from totesys_infra.names import SERVICES, Service
+from totesys_infra.sizing import Egress
+
+HTTPS = ec2.Port.tcp(443)
+SERVICE_PORT = 8080
+# The paths of the services are the same, so each has a port of the load balancer for its own.
+BALANCER_PORTS: dict[Service, int] = {"ingest": 8081, "transform": 8082, "load": 8083}
+# Which services open connections to the source.
+READS_SOURCE: tuple[Service, ...] = ("ingest", "load")
+# What a task asks of AWS besides S3, which has an endpoint without a price.
+ENDPOINTS = {
+    "Sqs": ec2.InterfaceVpcEndpointAwsService.SQS,
+    "SecretsManager": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
+    "EcrApi": ec2.InterfaceVpcEndpointAwsService.ECR,
+    "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
+    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
+}
+_TASKS = "Tasks"
+_DATA = "Data"
+# Beside the public subnets that NAT gateways stand in, tasks have none of their own.
+_TASK_SUBNETS = {
+    "public": ec2.SubnetType.PUBLIC,
+    "nat": ec2.SubnetType.PRIVATE_WITH_EGRESS,
+    "endpoints": ec2.SubnetType.PRIVATE_ISOLATED,
+}
+
+
+class NetworkStack(cdk.Stack):
+    """A VPC, the subnets of tasks and database, and a security group for each service and for whoever calls them."""
+
+    def __init__(self, scope: Construct, construct_id: str, environment: Environment) -> None:
+        super().__init__(
+            scope, construct_id, description=f"{environment.name}: where its tasks run", analytics_reporting=False
+        )
+        self._environment = environment
+        self.vpc: ec2.IVpc
+        # Where tasks run, and where the database does.
+        self.tasks: ec2.SubnetSelection
+        self.data: ec2.SubnetSelection
+        if environment.network.vpc:
+            self._use(environment.network.vpc, environment.network.subnets)
+            # Whoever has a VPC has a way out of it; only as set do tasks get public addresses there.
+            self.public_addresses = environment.network.egress == "public"
+        else:
+            self._make(environment.egress)
+            self.public_addresses = environment.egress == "public"
+        # Attached to whatever may ask the services: nothing has it by itself.
+        self.callers = self._group("Callers", "May call the services over HTTP")
+        self.balancer = self._balancer_group() if environment.http == "alb" else None
+        self.services = {service: self._service_group(service) for service in SERVICES}
+        if not environment.network.vpc:
+            self._endpoints(environment.egress)
+        cdk.CfnOutput(
+            self,
+            "CallersOutput",
+            value=self.callers.security_group_id,
+            description="The security group of whoever may call the services",
+        ).override_logical_id("CallersSecurityGroup")
+
+    def _use(self, vpc: str, subnets: tuple[str, ...]) -> None:
+        # Nothing is looked up: the zones are not used, but there has to be one for each subnet.
+        zones = [cdk.Fn.select(number, cdk.Fn.get_azs()) for number in range(len(subnets))]
+        self.vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=vpc, availability_zones=zones)
+        chosen = [ec2.Subnet.from_subnet_id(self, f"Subnet{number}", one) for number, one in enumerate(subnets, 1)]
+        self.tasks = self.data = ec2.SubnetSelection(subnets=chosen)
+
+    def _make(self, egress: Egress) -> None:
+        sizing = self._environment.preset
+        subnets = [
+            ec2.SubnetConfiguration(name=_TASKS, subnet_type=_TASK_SUBNETS[egress], map_public_ip_on_launch=False)
+            if egress == "public"
+            else ec2.SubnetConfiguration(name=_TASKS, subnet_type=_TASK_SUBNETS[egress]),
+            ec2.SubnetConfiguration(name=_DATA, subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=26),
+        ]
+        if egress == "nat":
+            subnets.append(
+                ec2.SubnetConfiguration(
+                    name="Nat", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False, cidr_mask=28
+                )
+            )
+        vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(self._environment.network.cidr),
+            # By number, not by name: which zones an account has is known to AWS alone.
+            availability_zones=[cdk.Fn.select(number, cdk.Fn.get_azs()) for number in range(sizing.zones)],
+            nat_gateways=sizing.nat_gateways if egress == "nat" else 0,
+            subnet_configuration=subnets,
+            gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
+            # Nothing is in it. To empty it would take a Lambda function.
+            restrict_default_security_group=False,
+        )
+        self.vpc = vpc
+        self.tasks = ec2.SubnetSelection(subnet_group_name=_TASKS)
+        self.data = ec2.SubnetSelection(subnet_group_name=_DATA)
+        self._flow_log(vpc)
+
+    def _flow_log(self, vpc: ec2.Vpc) -> None:
+        group = logs.LogGroup(
+            self,
+            "FlowLogGroup",
+            log_group_name=f"/{self._environment.name}/flow",
+            retention=retention(self._environment),
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        role = iam.Role(self, "FlowLogRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"))
+        ec2.FlowLog(
+            self,
+            "FlowLog",
+            resource_type=ec2.FlowLogResourceType.from_vpc(vpc),
+            destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role),
+        )
+
+    def _group(self, name: str, description: str) -> ec2.SecurityGroup:
+        return ec2.SecurityGroup(self, name, vpc=self.vpc, description=description, allow_all_outbound=False)
+
+    def _service_group(self, service: Service) -> ec2.SecurityGroup:
+        group = self._group(service.title(), f"The tasks of {service}")
+        group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS")
+        for port in sorted(self._database_ports(service)):
+            group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "A database, wherever it is")
+        group.connections.allow_from(self.balancer or self.callers, ec2.Port.tcp(SERVICE_PORT), "HTTP")
+        return group
+
+    def _database_ports(self, service: Service) -> set[int]:
+        """The ports of databases that are there; the way to one of our own is opened with it."""
+        source, warehouse = self._environment.source, self._environment.warehouse
+        ports = {source.port} if service in READS_SOURCE else set()
+        return ports | {warehouse.port} if service == "load" and warehouse.secret else ports
+
+    def _balancer_group(self) -> ec2.SecurityGroup:
+        group = self._group("Balancer", "The internal load balancer")
+        for service, port in BALANCER_PORTS.items():
+            group.connections.allow_from(self.callers, ec2.Port.tcp(port), f"HTTP of {service}")
+        return group
+
+    def _endpoints(self, egress: Egress) -> None:
+        if egress != "endpoints":
+            return
+        group = self._group("Endpoints", "Endpoints of AWS services")
+        for service, tasks in self.services.items():
+            group.add_ingress_rule(tasks, HTTPS, f"From {service}")
+        for name, endpoint in ENDPOINTS.items():
+            ec2.InterfaceVpcEndpoint(
+                self,
+                name,
+                vpc=self.vpc,
+                service=endpoint,
+                subnets=self.tasks,
+                security_groups=[group],
+                # Only the rules above.
+                open=False,
+            )
+
+
+def retention(environment: Environment) -> logs.RetentionDays:
+    """How long the environment's logs are kept."""
+    return {
+        7: logs.RetentionDays.ONE_WEEK,
+        14: logs.RetentionDays.TWO_WEEKS,
+        30: logs.RetentionDays.ONE_MONTH,
+        60: logs.RetentionDays.TWO_MONTHS,
+        90: logs.RetentionDays.THREE_MONTHS,
+        180: logs.RetentionDays.SIX_MONTHS,
+        365: logs.RetentionDays.ONE_YEAR,
+    }[environment.log_days]

@@ -1,0 +1,79 @@
+"""How a service grows with its backlog."""
+
+from aws_cdk import aws_applicationautoscaling as scaling
+from aws_cdk import aws_ecs as ecs
+from constructs import Construct
+
+from totesys_infra.environment import Environment
+from totesys_infra.names import Service
+
+# Messages that wait for each transform task, which is busy with a run for some seconds: more tasks beyond it.
+BACKLOG_PER_TASK = 2
+
+
+def grow_with_backlog(
+    scope: Construct, service: Service, environment: Environment, running: ecs.FargateService
+) -> None:
+    """Have a service as many tasks as its waiting messages need, within what the preset says."""
+    names, task = environment.names, environment.preset.tasks[service]
+    target = scaling.CfnScalableTarget(
+        scope,
+        f"{service.title()}Scaling",
+        service_namespace="ecs",
+        scalable_dimension="ecs:service:DesiredCount",
+        resource_id=f"service/{names.cluster}/{service}",
+        min_capacity=task.minimum,
+        max_capacity=task.maximum,
+    )
+    target.node.add_dependency(running)
+    Property = scaling.CfnScalingPolicy  # noqa: N806
+    scaling.CfnScalingPolicy(
+        scope,
+        f"{service.title()}ByBacklog",
+        policy_name=f"{names.name}-{service}-backlog",
+        policy_type="TargetTrackingScaling",
+        scaling_target_id=target.ref,
+        target_tracking_scaling_policy_configuration=Property.TargetTrackingScalingPolicyConfigurationProperty(
+            target_value=BACKLOG_PER_TASK,
+            scale_out_cooldown=60,
+            scale_in_cooldown=300,
+            customized_metric_specification=Property.CustomizedMetricSpecificationProperty(
+                metrics=[
+                    _metric("m1", "AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName=names.queue(service)),
+                    _metric(
+                        "m2",
+                        "ECS/ContainerInsights",
+                        "RunningTaskCount",
+                        ClusterName=names.cluster,
+                        ServiceName=service,
+                    ),
+                    Property.TargetTrackingMetricDataQueryProperty(
+                        id="backlog",
+                        label="Messages for each task",
+                        expression="m1 / IF(m2 > 0, m2, 1)",
+                        return_data=True,
+                    ),
+                ]
+            ),
+        ),
+    )
+
+
+def _metric(
+    key: str, namespace: str, name: str, **dimensions: str
+) -> scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty:
+    return scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty(
+        id=key,
+        metric_stat=scaling.CfnScalingPolicy.TargetTrackingMetricStatProperty(
+            metric=scaling.CfnScalingPolicy.TargetTrackingMetricProperty(
+                namespace=namespace,
+                metric_name=name,
+                dimensions=[
+                    scaling.CfnScalingPolicy.TargetTrackingMetricDimensionProperty(name=one, value=value)
+                    for one, value in dimensions.items()
+                ],
+            ),
+            stat="Average",
+        ),
+        return_data=False,
+    )

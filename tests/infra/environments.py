@@ -1,0 +1,75 @@
+"""An environment of each preset and option, for tests of what the stacks are made of."""
+
+from itertools import product
+from typing import Any, get_args
+
+from totesys_infra.environment import Environment
+from totesys_infra.sizing import Egress, Preset
+
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+EGRESSES: tuple[Egress, ...] = get_args(Egress)
+SECRET = "arn:aws:secretsmanager:eu-west-2:123456789012:secret"
+OWN_SECRET = f"{SECRET}:totesys-warehouse-GhIjKl"
+CERTIFICATE = "arn:aws:acm:eu-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+OWN_VPC = {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]}
+
+
+def environment(sizing: Preset = "lean", **options: Any) -> Environment:
+    """An environment of a preset; `options` as a TOML file would set them."""
+    required = {
+        "name": "shop",
+        "account": "123456789012",
+        "region": "eu-west-2",
+        "alert_email": "data@example.com",
+        "source": {"secret": f"{SECRET}:totesys-source-AbCdEf"},
+        "certificate": CERTIFICATE if options.get("http") == "alb" else None,
+    }
+    return Environment.model_validate({**required, "sizing": sizing, **options})
+
+
+def own_warehouse(sizing: Preset = "lean", **options: Any) -> Environment:
+    """With a warehouse that is there."""
+    return environment(sizing, warehouse={"secret": OWN_SECRET}, **options)
+
+
+def own_vpc(sizing: Preset = "lean", **options: Any) -> Environment:
+    """In a VPC that is there."""
+    return environment(sizing, network=OWN_VPC, **options)
+
+
+def own_everything() -> Environment:
+    """In a VPC that is there, with a warehouse that is there, behind a load balancer."""
+    return own_vpc("standard", warehouse={"secret": OWN_SECRET}, http="alb")
+
+
+def every() -> dict[str, Environment]:
+    """By a name: every preset as it comes, with each egress and each HTTP, and what else can be another's."""
+    found = {
+        f"{preset}-{egress}-{http}": environment(preset, network={"egress": egress}, http=http)
+        for preset, egress, http in product(PRESETS, EGRESSES, ("private-dns", "alb"))
+    }
+    return found | {
+        "own-warehouse": own_warehouse(),
+        "own-vpc": own_vpc(),
+        "own-vpc-public": environment(network={**OWN_VPC, "egress": "public"}),
+        "own-everything": own_everything(),
+        "deployed-by-github": environment(github_repository="shop/warehouse"),
+    }
+
+
+def few() -> dict[str, Environment]:
+    """Of them, enough to have each value of each option, and each two of a preset, an egress and an HTTP."""
+    github = "shop/warehouse"
+    return {
+        "lean": environment(),
+        "lean-nat": environment(network={"egress": "nat"}, http="alb", github_repository=github),
+        "lean-endpoints": environment(network={"egress": "endpoints"}),
+        "standard": environment("standard", github_repository=github),
+        "standard-public": environment("standard", network={"egress": "public"}, http="alb"),
+        "standard-endpoints": environment("standard", network={"egress": "endpoints"}),
+        "high-availability": environment("high-availability", github_repository=github, github_provider="use"),
+        "high-availability-endpoints": environment("high-availability", network={"egress": "endpoints"}, http="alb"),
+        "own-warehouse": own_warehouse("high-availability", network={"egress": "public"}),
+        "own-vpc": own_vpc(),
+        "own-everything": own_everything(),
+    }

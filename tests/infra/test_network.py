@@ -1,0 +1,150 @@
+"""What the network promises: a way out, no way in but for whoever is named."""
+
+from typing import Any
+
+import pytest
+
+from tests.infra.environments import EGRESSES, OWN_VPC, environment, own_everything, own_vpc
+from tests.infra.test_data_plane import of_type
+from totesys_infra.environment import Environment
+from totesys_infra.stacks.app import synthesise
+
+Template = dict[str, Any]
+
+
+def network(of: Environment) -> Template:
+    return synthesise(of)["shop-network"]
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, Template]:
+    """The network with each egress; that of `endpoints` has a load balancer."""
+    return {
+        egress: network(environment(network={"egress": egress}, http="alb" if egress == "endpoints" else "private-dns"))
+        for egress in EGRESSES
+    }
+
+
+def properties(template: Template, kind: str) -> list[dict[str, Any]]:
+    return [one["Properties"] for one in of_type(template, kind).values()]
+
+
+def ingress(template: Template) -> list[dict[str, Any]]:
+    """Every rule that lets something in."""
+    inline = [
+        rule
+        for group in properties(template, "AWS::EC2::SecurityGroup")
+        for rule in group.get("SecurityGroupIngress", [])
+    ]
+    return inline + properties(template, "AWS::EC2::SecurityGroupIngress")
+
+
+def group(template: Template, description: str) -> dict[str, Any]:
+    """The reference to the security group that is described so."""
+    (key,) = (
+        key
+        for key, one in of_type(template, "AWS::EC2::SecurityGroup").items()
+        if one["Properties"]["GroupDescription"] == description
+    )
+    return {"Fn::GetAtt": [key, "GroupId"]}
+
+
+@pytest.mark.parametrize("egress", EGRESSES)
+def test_nothing_is_let_in_by_an_address(networks: dict[str, Template], egress: str) -> None:
+    rules = ingress(networks[egress])
+    assert rules
+    for rule in rules:
+        assert "SourceSecurityGroupId" in rule
+        assert not {"CidrIp", "CidrIpv6", "SourcePrefixListId"} & rule.keys()
+
+
+@pytest.mark.parametrize("egress", EGRESSES)
+def test_every_vpc_has_its_flow_log_and_s3_without_a_price(networks: dict[str, Template], egress: str) -> None:
+    (log,) = properties(networks[egress], "AWS::EC2::FlowLog")
+    assert (log["ResourceType"], log["TrafficType"]) == ("VPC", "ALL")
+    (kept,) = properties(networks[egress], "AWS::Logs::LogGroup")
+    assert kept == {"LogGroupName": "/shop/flow", "RetentionInDays": 30}
+    gateways = [e for e in properties(networks[egress], "AWS::EC2::VPCEndpoint") if e["VpcEndpointType"] == "Gateway"]
+    assert len(gateways) == 1
+    assert gateways[0]["ServiceName"]["Fn::Join"][1][-1] == ".s3"
+
+
+def test_public_egress_has_neither_nat_nor_endpoints_and_no_address_by_itself(networks: dict[str, Template]) -> None:
+    template = networks["public"]
+    assert not of_type(template, "AWS::EC2::NatGateway")
+    assert len(of_type(template, "AWS::EC2::VPCEndpoint")) == 1
+    assert not any(subnet["MapPublicIpOnLaunch"] for subnet in properties(template, "AWS::EC2::Subnet"))
+
+
+def test_endpoints_are_those_that_a_task_needs_and_tasks_alone_reach_them(networks: dict[str, Template]) -> None:
+    template = networks["endpoints"]
+    assert not of_type(template, "AWS::EC2::NatGateway")
+    assert not of_type(template, "AWS::EC2::InternetGateway")
+    interfaces = [e for e in properties(template, "AWS::EC2::VPCEndpoint") if e["VpcEndpointType"] == "Interface"]
+    assert {endpoint["ServiceName"]["Fn::Join"][1][-1] for endpoint in interfaces} == {
+        ".sqs",
+        ".secretsmanager",
+        ".ecr.api",
+        ".ecr.dkr",
+        ".logs",
+    }
+    endpoints = group(template, "Endpoints of AWS services")
+    assert all(endpoint["SecurityGroupIds"] == [endpoints] for endpoint in interfaces)
+    assert all(endpoint["PrivateDnsEnabled"] for endpoint in interfaces)
+    let_in = [rule for rule in ingress(template) if rule["GroupId"] == endpoints]
+    assert [rule["SourceSecurityGroupId"] for rule in let_in] == [
+        group(template, f"The tasks of {service}") for service in ("ingest", "transform", "load")
+    ]
+    assert {(rule["FromPort"], rule["ToPort"]) for rule in let_in} == {(443, 443)}
+
+
+def test_nat_is_one_gateway_and_in_high_availability_one_a_zone(networks: dict[str, Template]) -> None:
+    assert len(of_type(networks["nat"], "AWS::EC2::NatGateway")) == 1
+    template = network(environment("high-availability"))
+    assert len(of_type(template, "AWS::EC2::NatGateway")) == 3
+    zones = {str(subnet["AvailabilityZone"]) for subnet in properties(template, "AWS::EC2::Subnet")}
+    assert len(zones) == 3
+
+
+def test_http_is_for_callers_and_behind_a_balancer_for_it_alone(networks: dict[str, Template]) -> None:
+    callers = group(networks["nat"], "May call the services over HTTP")
+    for rule in ingress(networks["nat"]):
+        assert (rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) == (callers, 8080, 8080)
+    template = networks["endpoints"]
+    balancer = group(template, "The internal load balancer")
+    for service in ("ingest", "transform", "load"):
+        (rule,) = (r for r in ingress(template) if r["GroupId"] == group(template, f"The tasks of {service}"))
+        assert (rule["SourceSecurityGroupId"], rule["FromPort"]) == (balancer, 8080)
+    (source,) = {str(r["SourceSecurityGroupId"]) for r in ingress(template) if r["GroupId"] == balancer}
+    assert source == str(group(template, "May call the services over HTTP"))
+
+
+def test_a_vpc_that_is_there_is_used_by_its_ids_and_left_as_it_is() -> None:
+    templates = synthesise(own_everything())
+    kinds = {one["Type"] for one in templates["shop-network"]["Resources"].values()}
+    assert kinds == {
+        "AWS::EC2::SecurityGroup",
+        "AWS::EC2::SecurityGroupIngress",
+        "AWS::EC2::SecurityGroupEgress",
+    }
+    assert all(g["VpcId"] == OWN_VPC["vpc"] for g in properties(templates["shop-network"], "AWS::EC2::SecurityGroup"))
+    for service in properties(templates["shop-services"], "AWS::ECS::Service"):
+        where = service["NetworkConfiguration"]["AwsvpcConfiguration"]
+        assert (where["Subnets"], where["AssignPublicIp"]) == (OWN_VPC["subnets"], "DISABLED")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"vpc": OWN_VPC["vpc"]}, "needs two subnets"),
+        ({"subnets": OWN_VPC["subnets"]}, "name it as vpc"),
+    ],
+)
+def test_half_a_vpc_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        environment(network=wrong)
+
+
+def test_the_warehouse_of_a_vpc_that_is_there_stands_in_its_subnets() -> None:
+    (subnets,) = properties(synthesise(own_vpc())["shop-warehouse"], "AWS::RDS::DBSubnetGroup")
+    assert subnets["SubnetIds"] == OWN_VPC["subnets"]

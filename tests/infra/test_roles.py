@@ -1,0 +1,48 @@
+"""The role of each service's task holds what the permissions say, which are held to what the service really asks."""
+
+from typing import Any
+
+import pytest
+
+from tests.infra.environments import environment, own_warehouse
+from tests.infra.test_data_plane import of_type
+from totesys_infra.environment import Environment
+from totesys_infra.names import SERVICES, Service
+from totesys_infra.permissions import grants
+from totesys_infra.stacks.app import synthesise
+
+Allowed = set[tuple[str, str]]
+
+
+def allowed(template: dict[str, Any], service: Service) -> Allowed:
+    """Each action on each resource that the task's role allows; a resource that only AWS knows is called `secret`."""
+    (role,) = (
+        one["Properties"]
+        for one in of_type(template, "AWS::IAM::Role").values()
+        if one["Properties"]["Description"] == f"What {service} may do"
+    )
+    assert "ManagedPolicyArns" not in role
+    statements = [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+    assert {statement["Effect"] for statement in statements} == {"Allow"}
+    return {
+        (action, resource if isinstance(resource, str) else "secret")
+        for statement in statements
+        for action in _listed(statement["Action"])
+        for resource in _listed(statement["Resource"])
+    }
+
+
+def _listed(one: Any) -> list[Any]:
+    return one if isinstance(one, list) else [one]
+
+
+@pytest.mark.parametrize("shop", [environment(), own_warehouse()], ids=["rds", "own-warehouse"])
+def test_a_task_may_do_what_its_permissions_say_and_load_read_the_password_that_rds_keeps(shop: Environment) -> None:
+    template = synthesise(shop)["shop-services"]
+    assert not of_type(template, "AWS::IAM::Policy")
+    for service in SERVICES:
+        declared = {(a, r) for one in grants(service, shop.names, shop) for a in one.actions for r in one.resources}
+        of_rds = service == "load" and shop.warehouse.secret is None
+        assert allowed(template, service) == declared | (
+            {("secretsmanager:GetSecretValue", "secret")} if of_rds else set()
+        )

@@ -1,0 +1,89 @@
+"""What the warehouse's stack promises: kept, encrypted, and reached by load alone."""
+
+from typing import Any
+
+import pytest
+
+from tests.infra.environments import OWN_SECRET, PRESETS, environment, own_warehouse
+from tests.infra.test_data_plane import of_type
+from totesys_infra.sizing import PRESETS as SIZINGS
+from totesys_infra.sizing import Preset
+from totesys_infra.stacks.app import synthesise
+
+Template = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def templates() -> dict[Preset, Template]:
+    return {preset: synthesise(environment(preset))["shop-warehouse"] for preset in PRESETS}
+
+
+def instance(template: Template) -> dict[str, Any]:
+    (one,) = of_type(template, "AWS::RDS::DBInstance").values()
+    return one
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_it_is_sized_as_the_preset_says(templates: dict[Preset, Template], preset: Preset) -> None:
+    made, sizing = instance(templates[preset])["Properties"], SIZINGS[preset]
+    assert made["DBInstanceClass"] == f"db.{sizing.warehouse_class}"
+    assert made["AllocatedStorage"] == str(sizing.warehouse_gib)
+    assert made["MultiAZ"] == sizing.warehouse_multi_az
+    assert made["BackupRetentionPeriod"] == sizing.backup_days >= 1
+    assert made["EnablePerformanceInsights"] == (preset != "lean")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_it_is_encrypted_spoken_to_over_tls_and_not_public(templates: dict[Preset, Template], preset: Preset) -> None:
+    made = instance(templates[preset])["Properties"]
+    assert (made["Engine"], made["EngineVersion"].split(".")[0]) == ("postgres", "17")
+    assert made["StorageType"] == "gp3"
+    assert made["StorageEncrypted"] is True
+    assert made["PubliclyAccessible"] is False
+    (parameters,) = of_type(templates[preset], "AWS::RDS::DBParameterGroup").items()
+    assert made["DBParameterGroupName"] == {"Ref": parameters[0]}
+    assert parameters[1]["Properties"]["Parameters"]["rds.force_ssl"] == "1"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_it_is_not_deleted_by_mistake_and_leaves_a_snapshot(templates: dict[Preset, Template], preset: Preset) -> None:
+    made = instance(templates[preset])
+    assert made["Properties"]["DeletionProtection"] is True
+    assert made["Properties"]["DeleteAutomatedBackups"] is False
+    assert (made["DeletionPolicy"], made["UpdateReplacePolicy"]) == ("Snapshot", "Snapshot")
+
+
+def test_rds_makes_its_password(templates: dict[Preset, Template]) -> None:
+    made = instance(templates["lean"])["Properties"]
+    assert made["ManageMasterUserPassword"] is True
+    assert "MasterUserPassword" not in made
+
+
+def test_load_alone_reaches_it(templates: dict[Preset, Template]) -> None:
+    template = templates["lean"]
+    (group,) = of_type(template, "AWS::EC2::SecurityGroup").items()
+    assert "SecurityGroupIngress" not in group[1]["Properties"]
+    (rule,) = of_type(template, "AWS::EC2::SecurityGroupIngress").values()
+    let_in = rule["Properties"]
+    assert let_in["GroupId"] == {"Fn::GetAtt": [group[0], "GroupId"]}
+    assert "GetAttLoad" in let_in["SourceSecurityGroupId"]["Fn::ImportValue"]
+    assert (let_in["FromPort"], let_in["ToPort"]) == (5432, 5432)
+    assert instance(template)["Properties"]["VPCSecurityGroups"] == [{"Fn::GetAtt": [group[0], "GroupId"]}]
+
+
+def test_its_logs_are_kept_as_long_as_the_environment_says(templates: dict[Preset, Template]) -> None:
+    made = instance(templates["lean"])
+    groups = of_type(templates["lean"], "AWS::Logs::LogGroup")
+    exports = made["Properties"]["EnableCloudwatchLogsExports"]
+    assert exports == ["postgresql", "upgrade"]
+    assert [one["Properties"] for one in groups.values()] == [
+        {"LogGroupName": f"/aws/rds/instance/shop-warehouse/{export}", "RetentionInDays": 30} for export in exports
+    ]
+    assert set(groups) <= set(made["DependsOn"])
+
+
+def test_none_is_made_where_one_is_there() -> None:
+    templates = synthesise(own_warehouse())
+    assert "shop-warehouse" not in templates
+    assert not any(of_type(template, "AWS::RDS::DBInstance") for template in templates.values())
+    assert OWN_SECRET in str(templates["shop-services"])

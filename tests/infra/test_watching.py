@@ -1,0 +1,119 @@
+"""What the watching stack promises: every alarm reaches somebody, and says what to do."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.environments import PRESETS, environment, own_warehouse
+from tests.infra.test_data_plane import of_type
+from totesys_infra.alarms import STALE_SECONDS, Alarm, Event, alarms, events
+from totesys_infra.cost import ALARMS, METRICS
+from totesys_infra.dashboard import graphs
+from totesys_infra.names import SERVICES
+from totesys_infra.stacks.app import synthesise
+
+RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
+SHOP = environment(github_repository="shop/warehouse")
+TOPIC = "arn:aws:sns:eu-west-2:123456789012:shop-alerts"
+PROMISED_SECONDS = 30 * 60
+TOLD: list[Alarm | Event] = [*alarms(SHOP), *events(SHOP.names)]
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return synthesise(SHOP)["shop-watching"]
+
+
+def test_every_alarm_of_the_declaration_is_made_and_sends_to_the_topic(template: dict[str, Any]) -> None:
+    made = {
+        one["Properties"]["AlarmName"]: one["Properties"]
+        for one in of_type(template, "AWS::CloudWatch::Alarm").values()
+    }
+    assert set(made) == {f"shop-{alarm.name}" for alarm in alarms(SHOP)}
+    for properties in made.values():
+        assert properties["AlarmActions"] == [TOPIC]
+        assert properties["OKActions"] == [TOPIC]
+        assert "ActionsEnabled" not in properties
+
+
+def test_every_alarm_and_event_says_what_to_do_and_leads_into_the_runbook(template: dict[str, Any]) -> None:
+    base = "https://github.com/shop/warehouse/blob/main/docs/runbook.md#"
+    said = [one["Properties"]["AlarmDescription"] for one in of_type(template, "AWS::CloudWatch::Alarm").values()]
+    said += [one["Properties"]["Description"] for one in of_type(template, "AWS::Events::Rule").values()]
+    for text, one in zip(said, TOLD, strict=True):
+        assert text == f"{one.meaning} {one.remedy} {base}{one.section}"
+        # CloudWatch takes 1,024 characters, EventBridge 512.
+        assert len(text) <= 512
+
+
+def test_the_runbook_has_a_section_for_each_alarm_and_for_nothing_else() -> None:
+    text = RUNBOOK.read_text(encoding="utf-8")
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    titles = {section.splitlines()[0]: section for section in sections}
+    needed = {one.section for one in TOLD} | {"budget"}
+    assert {title.lower().replace(" ", "-") for title in titles} == needed
+    for title, section in titles.items():
+        for part in ("**Meaning.**", "**Likely causes.**", "**Look.**", "**Mend.**"):
+            assert part in section, f"{title} lacks {part}"
+
+
+def test_freshness_rings_well_before_what_is_promised_and_in_silence() -> None:
+    (freshness,) = (alarm for alarm in alarms(SHOP) if alarm.name == "freshness")
+    assert freshness.threshold + freshness.period * freshness.periods <= PROMISED_SECONDS * 2 / 3
+    assert freshness.threshold == STALE_SECONDS
+    assert freshness.missing == "breaching"
+
+
+@pytest.mark.parametrize(
+    ("tick", "seconds"), [("rate(5 minutes)", 300), ("rate(1 minute)", 60), ("cron(0 6 * * ? *)", 900)]
+)
+def test_two_ticks_without_a_run_ring(tick: str, seconds: int) -> None:
+    (alarm,) = (a for a in alarms(environment(schedules={"tick": tick})) if a.name == "no-successful-run")
+    assert (alarm.period, alarm.periods, alarm.missing) == (seconds, 2, "breaching")
+
+
+def test_errors_are_counted_in_each_log_group(template: dict[str, Any]) -> None:
+    filters = [one["Properties"] for one in of_type(template, "AWS::Logs::MetricFilter").values()]
+    assert {one["LogGroupName"] for one in filters} == {SHOP.names.log_group(service) for service in SERVICES}
+    assert {one["FilterPattern"] for one in filters} == {'{ $.level = "error" }'}
+
+
+def test_a_warehouse_that_is_somebody_elses_is_not_watched() -> None:
+    watched = {alarm.metric.namespace for alarm in alarms(own_warehouse())}
+    assert "AWS/RDS" not in watched
+    assert "AWS/RDS" in {alarm.metric.namespace for alarm in alarms(SHOP)}
+
+
+def test_the_dashboard_has_freshness_first_and_each_widget_in_its_place(template: dict[str, Any]) -> None:
+    (dashboard,) = of_type(template, "AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(dashboard["Properties"]["DashboardBody"])["widgets"]
+    first = widgets[0]
+    assert (first["x"], first["y"], first["width"]) == (0, 0, 24)
+    assert [metric[1] for metric in first["properties"]["metrics"]] == ["Freshness"]
+    assert {"value": PROMISED_SECONDS, "label": "promised"} in first["properties"]["annotations"]["horizontal"]
+    places = [
+        (x, y)
+        for one in widgets
+        for x in range(one["x"], one["x"] + one["width"])
+        for y in range(one["y"], one["y"] + one["height"])
+    ]
+    assert len(places) == len(set(places))
+    assert max(x for x, _ in places) < 24
+
+
+def test_what_is_watched_is_what_the_bill_counts() -> None:
+    watched = [alarm.metric for alarm in alarms(SHOP)]
+    watched += [metric for row in graphs(SHOP) for graph in row for metric, _ in graph.metrics]
+    ours = {(m.name, *m.dimensions.items()) for m in watched if m.namespace == SHOP.names.metrics_namespace}
+    assert (len(ours), max(len(alarms(environment(preset))) for preset in PRESETS)) == (METRICS, ALARMS)
+
+
+def test_the_budget_tells_before_the_month_is_over(template: dict[str, Any]) -> None:
+    (budget,) = (one["Properties"] for one in of_type(template, "AWS::Budgets::Budget").values())
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": SHOP.monthly_budget_usd, "Unit": "USD"}
+    told = budget["NotificationsWithSubscribers"]
+    assert {one["Notification"]["NotificationType"] for one in told} == {"ACTUAL", "FORECASTED"}
+    assert all(one["Subscribers"] == [{"SubscriptionType": "SNS", "Address": TOPIC}] for one in told)

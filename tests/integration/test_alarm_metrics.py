@@ -1,0 +1,115 @@
+"""What alarms and dashboard ask for is what the services really emit."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import pytest
+
+from tests.emf import Seen, read
+from tests.infra.environments import environment as an_environment
+from tests.infra.environments import own_warehouse
+from tests.processes import LIBRARY, Service, environment, running
+from tests.sources import execute, make_library
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.emulator import Emulator
+from totesys_infra.alarms import ERROR_LINES, Alarm, Metric, Unit, alarms
+from totesys_infra.dashboard import graphs
+from totesys_infra.names import SERVICES
+
+SHOP = an_environment("lean")
+NAMESPACE = SHOP.names.metrics_namespace
+# What AWS emits, with the unit and the dimension that its documentation of each service's metrics gives.
+OF_AWS: dict[tuple[str, str], tuple[Unit, set[str]]] = {
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): ("Count", {"QueueName"}),
+    ("AWS/SQS", "ApproximateAgeOfOldestMessage"): ("Seconds", {"QueueName"}),
+    ("AWS/RDS", "FreeStorageSpace"): ("Bytes", {"DBInstanceIdentifier"}),
+    ("AWS/RDS", "DatabaseConnections"): ("Count", {"DBInstanceIdentifier"}),
+    ("AWS/RDS", "CPUCreditBalance"): ("Count", {"DBInstanceIdentifier"}),
+    ("AWS/RDS", "CPUUtilization"): ("Percent", {"DBInstanceIdentifier"}),
+    ("ECS/ContainerInsights", "RunningTaskCount"): ("Count", {"ClusterName", "ServiceName"}),
+}
+
+
+@pytest.fixture(scope="module")
+def asked() -> list[tuple[str, Metric]]:
+    """Each metric that an alarm or the dashboard asks for, and who asks."""
+    shops = (SHOP, own_warehouse(), an_environment("high-availability"))
+    by_alarms = [(f"alarm {alarm.name}", alarm.metric) for shop in shops for alarm in alarms(shop)]
+    rows = (row for shop in shops for row in graphs(shop))
+    by_dashboard = [(f"graph {graph.title}", metric) for row in rows for graph in row for metric, _ in graph.metrics]
+    return [*by_alarms, *by_dashboard]
+
+
+async def printed(source: str, warehouse: str, plane: DataPlane, emulator: Emulator) -> list[bytes]:
+    """All lines of the three services on a day with an extraction, rows set apart, a verification and an error each."""
+    dsns = {"source_dsn": source, "warehouse_dsn": warehouse, "freshness_every": "PT0.5S", "long_poll": "PT1S"}
+    services: dict[str, Service] = {}
+    async with AsyncExitStack() as stack:
+        for service in SERVICES:
+            variables = environment(service, plane, metrics_namespace=NAMESPACE, **dsns) | LIBRARY
+            services[service] = await stack.enter_async_context(running(service, variables))
+
+        async def send(service: str, body: str) -> None:
+            url = getattr(plane, f"{service}_queue_url")
+            await asyncio.to_thread(emulator.sqs.send_message, QueueUrl=url, MessageBody=body)
+
+        await send("ingest", "{}")
+        await services["load"].event("run successful", run=1)
+        await services["load"].event("freshness")
+        await send("load", '{"verify": true}')
+        await services["load"].event("verification successful")
+        for service in SERVICES:
+            await send(service, "rubbish")
+            await services[service].event("message failed", next="dead-letter queue")
+        return [line for one in services.values() for line in (await one.last_words()).splitlines()]
+
+
+@pytest.fixture
+async def lines(database: Callable[[], str], data_plane: DataPlane, emulator: Emulator) -> list[bytes]:
+    source = await make_library(database())
+    await execute(source, "ALTER TABLE loan DROP CONSTRAINT loan_book_id_fkey", "UPDATE loan SET book_id = 99")
+    return await printed(source, database(), data_plane, emulator)
+
+
+async def test_what_is_watched_is_what_is_emitted(lines: list[bytes], asked: list[tuple[str, Metric]]) -> None:
+    seen = read(lines) | counted(lines)
+    for who, metric in asked:
+        print(f"{who:<60} {metric.namespace} {metric.name} {dict(metric.dimensions)}")
+    assert list(unfounded(asked, seen)) == []
+    # All that a service tells of itself is looked at somewhere.
+    assert {one.name for one in seen} <= {metric.name for _, metric in asked}
+    for planted in planted_faults(alarms(SHOP)[0]):
+        assert list(unfounded([("planted", planted.metric)], seen)) == ["planted"]
+
+
+def counted(lines: list[bytes]) -> set[Seen]:
+    """What the filter on each service's log group makes of its lines."""
+    errors = (line for line in map(json.loads, lines) if line["level"] == "error")
+    return {Seen(NAMESPACE, ERROR_LINES, frozenset({("service", line["service"])}), "Count") for line in errors}
+
+
+def unfounded(asked: list[tuple[str, Metric]], seen: set[Seen]) -> Iterator[str]:
+    """Who asks for a metric that nobody emits like that."""
+    for who, metric in asked:
+        if metric.namespace == NAMESPACE:
+            if not any(one.is_of(metric) for one in seen):
+                yield who
+        elif metric.namespace != own_warehouse().names.metrics_namespace:
+            unit, dimensions = OF_AWS[metric.namespace, metric.name]
+            if (metric.unit, set(metric.dimensions)) != (unit, dimensions):
+                yield who
+
+
+def planted_faults(alarm: Alarm) -> list[Alarm]:
+    """The alarm with another name, dimension, or unit of its metric."""
+    metric = alarm.metric
+    wrong = (
+        replace(metric, name="Fresh"),
+        replace(metric, dimensions={"stage": "ingest"}),
+        replace(metric, dimensions={"service": "load"}),
+        replace(metric, unit="Count"),
+    )
+    return [replace(alarm, metric=one) for one in wrong]

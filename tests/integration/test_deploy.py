@@ -1,0 +1,245 @@
+"""What `make deploy` does, on the emulator: stacks, the smoke test, going back, and removing it all."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from itertools import count
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.deployed import ACCOUNT, Place
+from tests.processes import LIBRARY, Service, environment, running
+from tests.sources import execute, make_library
+from totesys_cli.local.data_plane import ACCESS_KEY, REGION
+from totesys_cli.local.emulator import Emulator
+from totesys_infra.deploy import bundle, images, release
+from totesys_infra.deploy.aws import Aws
+from totesys_infra.deploy.checks import check_all
+from totesys_infra.deploy.cloudformation import LARGEST_BODY, delete, describe, parameters
+from totesys_infra.deploy.deployment import Deployment
+from totesys_infra.deploy.destroy import destroy
+from totesys_infra.deploy.errors import BuildFailed, DeployRefused, SmokeFailed, StackFailed
+from totesys_infra.deploy.order import apply, show
+from totesys_infra.deploy.patience import Patience
+from totesys_infra.deploy.smoke import Smoke
+from totesys_infra.deploy.template import StackTemplate
+from totesys_infra.deploy.up import roll_back, up
+
+# Long enough for a service that runs.
+PATIENT = Patience(longest=60, between=0.05)
+# What is to fail does so at once.
+IMPATIENT = Patience(longest=0.2, between=0.05)
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def aws(emulator: Emulator) -> Iterator[Aws]:
+    """The emulator, as the deployment sees AWS."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", emulator.endpoint_url)
+        made = Aws(REGION, boto3.Session(ACCESS_KEY, ACCESS_KEY))
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def place(aws: Aws) -> Place:
+    """An environment of its own, of which nothing is deployed."""
+    return Place(aws, f"deployed-{next(_numbers)}")
+
+
+def test_what_is_deployed_is_what_the_file_says_and_only_what_differs_is_changed(place: Place) -> None:
+    template = place.template()
+    assert all(change.action == "Add" for change in show(place.deployment, [template]))
+    apply(place.deployment, template)
+    stack = describe(place.deployment, template.name)
+    assert stack is not None
+    assert parameters(stack)["Schedule"] == "rate(7 minutes)"
+    assert "(AWS::S3::Bucket) CREATE_COMPLETE" in place.text
+
+    place.told.clear()
+    apply(place.deployment, template)
+    assert place.told == [f"{template.name}: no changes"]
+
+    changes = show(place.deployment, [place.template(Schedule="rate(9 minutes)")])
+    assert ("Modify", "Tick") in {(change.action, change.logical_id) for change in changes}
+    assert not any(change.loses_data for change in changes)
+    assert "  Modify  Tick " in place.told[-1]
+
+
+def test_data_is_not_removed_or_replaced_unless_that_is_said(place: Place) -> None:
+    apply(place.deployment, place.template())
+    other = place.template(Name=f"{place.environment.name}-x")
+    with pytest.raises(DeployRefused, match=r"Modify IngestBucket\w+ \(AWS::S3::Bucket, replacement: Conditional\)"):
+        apply(place.deployment, other)
+    assert place.outputs()["IngestBucket"] == f"{place.environment.name}-ingest"
+
+
+def test_a_template_that_is_too_large_for_a_request_goes_by_the_code_bucket(place: Place) -> None:
+    apply(place.deployment, place.template())
+    small = place.services("any")
+    large = StackTemplate(
+        small.name, json.dumps({**small.content, "Metadata": {"Filling": "x" * LARGEST_BODY}}), small.parameters
+    )
+    apply(place.deployment, large)
+    assert describe(place.deployment, large.name) is not None
+    stored = place.deployment.aws.s3.list_objects_v2(Bucket=place.deployment.names.bucket("code"), Prefix="templates/")
+    assert stored["KeyCount"] == 1
+
+
+def test_a_stack_that_fails_says_why_and_can_be_deployed_again(place: Place) -> None:
+    good = place.services("any")
+    queue = {
+        "Type": "AWS::SQS::Queue",
+        "Properties": {"RedrivePolicy": {"deadLetterTargetArn": "no", "maxReceiveCount": 0}},
+    }
+    bad = StackTemplate(good.name, json.dumps({**good.content, "Resources": {"Queue": queue}}), good.parameters)
+    with pytest.raises(StackFailed, match=r"is ROLLBACK_COMPLETE\.\n +Queue \(AWS::SQS::Queue\) CREATE_FAILED: "):
+        apply(place.deployment, bad)
+    apply(place.deployment, good)
+    assert f"{good.name}: was never made whole; removed first" in place.told
+
+
+def test_nothing_is_deployed_without_the_secrets_or_to_another_account(place: Place) -> None:
+    with pytest.raises(DeployRefused, match=r"\[source\] secret .* is not there. Make it"):
+        check_all(place.deployment)
+    elsewhere = place.environment.model_copy(update={"account": "123456789012"})
+    with pytest.raises(DeployRefused, match=f"about the account 123456789012, and you are signed in to {ACCOUNT}"):
+        check_all(Deployment(elsewhere, place.deployment.aws, place.told.append))
+
+
+async def started(
+    place: Place, emulator: Emulator, database: Callable[[], str], open_: AsyncExitStack
+) -> tuple[list[Service], str]:
+    """The three services on what is deployed, and the warehouse's DSN."""
+    source, warehouse = await make_library(database()), database()
+    plane = place.plane(emulator)
+    settings = {
+        "ingest": {"source_dsn": source},
+        "transform": {},
+        "load": {"warehouse_dsn": warehouse, "source_dsn": source},
+    }
+    starting = (running(stage, {**environment(stage, plane, **own), **LIBRARY}) for stage, own in settings.items())
+    services = await asyncio.gather(*map(open_.enter_async_context, starting))
+    return services, warehouse
+
+
+async def test_the_smoke_test_tells_a_pipeline_that_works_from_one_that_does_not(
+    place: Place, emulator: Emulator, database: Callable[[], str]
+) -> None:
+    await asyncio.to_thread(apply, place.deployment, place.template(ScheduleState="DISABLED"))
+    async with AsyncExitStack() as open_:
+        (_, _, load), warehouse = await started(place, emulator, database, open_)
+        await asyncio.to_thread(Smoke(place.deployment, PATIENT).run)
+        assert place.told[-1] == "smoke: the warehouse equals the source: 5 rows"
+
+        await execute(warehouse, "UPDATE warehouse.fact_loan SET reader = 'Eve' WHERE loan_id = 2")
+        with pytest.raises(SmokeFailed, match=r"The warehouse differs from the source \(fact_loan: 1 of 2 rows\)"):
+            await asyncio.to_thread(Smoke(place.deployment, PATIENT).run)
+
+        await load.stop()
+        with pytest.raises(
+            SmokeFailed, match=r"load has not loaded run 3 within .* s\. Its queue .*-load has"
+        ) as caught:
+            await asyncio.to_thread(Smoke(place.deployment, Patience(longest=2, between=0.05)).run)
+        assert "Is the service running?" in str(caught.value)
+
+
+def test_a_build_that_leaves_no_image_is_no_success(place: Place, tmp_path: Path) -> None:
+    """The emulator's builds do nothing, and succeed."""
+    commit = make_commit(tmp_path, "one")
+    place.with_images()
+    place.deployment.aws.codebuild.create_project(
+        name=place.deployment.names.build_project,
+        source={"type": "NO_SOURCE", "buildspec": "version: 0.2"},
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={"type": "ARM_CONTAINER", "image": "any", "computeType": "BUILD_GENERAL1_SMALL"},
+        serviceRole=f"arn:aws:iam::{ACCOUNT}:role/any",
+    )
+    with pytest.raises(BuildFailed, match="succeeded, but ingest, transform, load has no image"):
+        images.build(place.deployment, commit)
+
+
+def test_what_fails_the_smoke_test_is_rolled_back_with_its_template(place: Place, tmp_path: Path) -> None:
+    """No service is running, so no smoke test succeeds."""
+    first, second = make_commit(tmp_path, "one"), make_commit(tmp_path, "two")
+    place.with_images(first.revision, second.revision)
+
+    def deploy(commit: bundle.Commit, seconds: int) -> None:
+        stacks = [place.template(commit.revision), place.services(commit.revision, seconds)]
+        up(place.deployment, stacks, commit, patience=IMPATIENT)
+
+    with pytest.raises(SmokeFailed, match="Nothing was deployed before"):
+        deploy(first, 61)
+    with pytest.raises(SmokeFailed, match=f"It was rolled back: {first.revision} is deployed"):
+        deploy(second, 62)
+    assert place.image_tag == first.revision
+    now = release.deployed(place.deployment, [place.deployment.names.stack("services")])
+    assert now is not None
+    assert ":61}" in next(iter(now.stacks.values())).template
+    tags = {
+        tag
+        for image in place.deployment.aws.ecr.describe_images(repositoryName=place.deployment.names.repository("load"))[
+            "imageDetails"
+        ]
+        for tag in image["imageTags"]
+    }
+    assert tags == {f"{kind}{one.revision}" for kind in ("", "deployed-") for one in (first, second)}
+
+    release.record(place.deployment, now)
+    apply(place.deployment, place.services(second.revision, 62))
+    with pytest.raises(SmokeFailed):
+        roll_back(place.deployment, [*now.stacks], None, IMPATIENT)
+    assert place.image_tag == first.revision
+
+
+def make_commit(folder: Path, content: str) -> bundle.Commit:
+    (folder / "file").write_text(content)
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    for arguments in (["init", "--quiet"], ["add", "file"], [*who, "commit", "--quiet", "--message", content]):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    return bundle.commit(folder)
+
+
+def test_a_bundle_is_the_commit_whoever_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = make_commit(tmp_path, "one")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    assert bundle.archive(commit) == bundle.archive(bundle.commit(tmp_path))
+    (tmp_path / "file").write_text("not committed")
+    with pytest.raises(DeployRefused, match=r"Commit or stash them:\n +M file"):
+        bundle.commit(tmp_path)
+
+
+def test_what_is_destroyed_can_be_deployed_again_with_its_data_until_that_is_deleted_too(place: Place) -> None:
+    names, aws = place.deployment.names, place.deployment.aws
+    stacks = [place.template(), place.services("any")]
+    for template in stacks:
+        apply(place.deployment, template)
+    aws.s3.put_object(Bucket=names.bucket("ingest"), Key="runs/one", Body=b"1")
+
+    destroy(place.deployment, [stack.name for stack in stacks], delete_data=False)
+    assert describe(place.deployment, stacks[1].name) is None
+    left = describe(place.deployment, stacks[0].name)
+    assert left is not None
+    assert parameters(left)["ScheduleState"] == "DISABLED"
+    assert place.contents("ingest") == ["runs/one"]
+
+    # A stack that is gone leaves its buckets, and the next one takes them over.
+    delete(place.deployment, stacks[0].name)
+    assert place.contents("ingest") == ["runs/one"]
+    # The emulator calls every change one that may replace.
+    apply(place.deployment, stacks[0], accept_data_loss=True)
+    assert place.contents("ingest") == ["runs/one"]
+    assert show(place.deployment, stacks[:1]) == []
+
+    destroy(place.deployment, [stack.name for stack in stacks], delete_data=True)
+    assert describe(place.deployment, stacks[0].name) is None
+    for purpose in ("ingest", "processed", "code"):
+        with pytest.raises(ClientError, match="404"):
+            aws.s3.head_bucket(Bucket=names.bucket(purpose))

@@ -1,0 +1,74 @@
+"""How old what the warehouse shows is: true of an idle source, and of a pipeline that stands still."""
+
+from datetime import datetime
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.pipeline import Pipeline
+from tests.sources import execute
+from totesys.events import DO_UNDONE, ExtractWakeup
+from totesys.postgres import connect
+from totesys_load.freshness import shown, tell
+
+
+async def moment_shown(pipeline: Pipeline) -> datetime | None:
+    async with connect("The warehouse", pipeline.warehouse_dsn) as connection:
+        return await shown(connection, pipeline.lake)
+
+
+async def newest_snapshot(pipeline: Pipeline) -> datetime:
+    manifest = await pipeline.lake.newest_manifest()
+    assert manifest is not None
+    return manifest.snapshot_time
+
+
+async def test_nothing_is_shown_before_the_first_run_is_loaded(library: Pipeline) -> None:
+    assert await moment_shown(library) is None
+    await library.ingest.work(ExtractWakeup())
+    assert await moment_shown(library) is None
+    await library.catch_up()
+    assert await moment_shown(library) == await newest_snapshot(library)
+
+
+async def test_a_tick_that_finds_nothing_changed_makes_the_warehouse_fresh(library: Pipeline) -> None:
+    await library.tick()
+    first = await newest_snapshot(library)
+    await library.ingest.work(ExtractWakeup())
+    assert await newest_snapshot(library) > first
+    assert await moment_shown(library) == await newest_snapshot(library)
+
+
+async def test_what_is_not_loaded_yet_makes_it_no_fresher_nor_does_a_tick_after_it(library: Pipeline) -> None:
+    await library.tick()
+    first = await newest_snapshot(library)
+    await execute(library.source_dsn, "UPDATE loan SET fee = 4")
+    await library.ingest.work(ExtractWakeup())
+    await library.ingest.work(ExtractWakeup())
+    assert await moment_shown(library) == first
+    await library.transform.work(DO_UNDONE)
+    assert await moment_shown(library) == first
+    await library.load.work(DO_UNDONE)
+    assert await moment_shown(library) == await newest_snapshot(library)
+
+
+async def test_a_part_of_a_snapshot_makes_it_no_fresher(library: Pipeline) -> None:
+    await library.tick()
+    first = await library.lake.newest_manifest()
+    assert first is not None
+    run = (await library.lake.claim_run_number()).last
+    slice_of_it = {"run": run, "extraction": run, "previous": first.run, "complete": False, "xmin_after": None}
+    await library.lake.commit(first.model_copy(update={**slice_of_it, "snapshot_time": datetime.now().astimezone()}))
+    await library.transform.work(DO_UNDONE)
+    await library.load.work(DO_UNDONE)
+    assert await moment_shown(library) == first.snapshot_time
+
+
+async def test_it_is_told_with_the_metric_and_silence_has_a_reason(library: Pipeline) -> None:
+    await library.tick()
+    with capture_logs() as logs:
+        await tell(library.load.settings, library.lake)
+    (said,) = (log for log in logs if log["event"] == "freshness")
+    assert said["Freshness"] == pytest.approx(
+        (datetime.now().astimezone() - said["snapshot_time"]).total_seconds(), abs=5
+    )

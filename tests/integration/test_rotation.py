@@ -1,0 +1,104 @@
+"""A password in a secret of Secrets Manager, which is changed while load runs."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from uuid import uuid4
+
+import boto3
+import httpx
+import pytest
+from mypy_boto3_secretsmanager import SecretsManagerClient
+
+from tests.models.library import MODEL
+from tests.pipeline import Pipeline
+from tests.processes import LIBRARY, environment, running
+from tests.sources import execute, make_library, verified
+from totesys.errors import SettingsError
+from totesys.events import DO_UNDONE, ExtractWakeup
+from totesys.postgres import connect
+from totesys.sql import ident, literal
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.reachable import ReachablePostgres
+
+BEFORE, AFTER = "Xyzzy-1", "Plugh-2"
+
+
+@pytest.fixture
+def secrets(data_plane: DataPlane, monkeypatch: pytest.MonkeyPatch) -> SecretsManagerClient:
+    """Secrets Manager, where the test's own process looks for secrets, too."""
+    for name, value in data_plane.environment().items():
+        monkeypatch.setenv(name, value)
+    return boto3.client("secretsmanager")
+
+
+@pytest.fixture
+async def role(postgres: ReachablePostgres) -> AsyncIterator[str]:
+    """A role with the first password. Requested before a database of its own, it ends after it."""
+    name = f"rotated_{uuid4().hex[:8]}"
+    await execute(postgres.dsn(), f"CREATE ROLE {ident(name)} LOGIN PASSWORD {literal(BEFORE)}")
+    yield name
+    await execute(postgres.dsn(), f"DROP ROLE {ident(name)}")
+
+
+def login(role: str, password: str) -> str:
+    """A secret as RDS writes it."""
+    return json.dumps({"username": role, "password": password})
+
+
+def naming(dsn: str, secret: str) -> str:
+    """The DSN of the same database that names a secret in place of a role."""
+    return f"postgresql://{dsn.rpartition('@')[2]}?secret={secret}"
+
+
+async def test_load_goes_on_after_its_password_was_rotated(
+    data_plane: DataPlane,
+    secrets: SecretsManagerClient,
+    postgres: ReachablePostgres,
+    role: str,
+    database: Callable[[], str],
+) -> None:
+    source, warehouse = await make_library(database()), database()
+    await execute(postgres.dsn(), f"ALTER DATABASE {ident(warehouse.rpartition('/')[2])} OWNER TO {ident(role)}")
+    secret = secrets.create_secret(Name=role, SecretString=login(role, BEFORE))["ARN"]
+    settings = environment("load", data_plane, warehouse_dsn=naming(warehouse, secret)) | LIBRARY
+    async with (
+        Pipeline(MODEL, data_plane, source, warehouse) as pipeline,
+        running("load", settings) as load,
+        httpx.AsyncClient(base_url=load.url) as client,
+    ):
+        await pipeline.ingest.work(ExtractWakeup())
+        await pipeline.transform.work(DO_UNDONE)
+        await load.event("run successful", run=1)
+
+        await execute(postgres.dsn(), f"ALTER ROLE {ident(role)} PASSWORD {literal(AFTER)}")
+        problem = (await client.get("/health/ready")).json()
+        assert problem["dependencies"]["warehouse"] == "database unavailable"
+        assert f"refuses the login that the secret {secret} holds" in problem["detail"]
+
+        secrets.put_secret_value(SecretId=secret, SecretString=login(role, AFTER))
+        await execute(source, "UPDATE loan SET fee = 9 WHERE loan_id = 1")
+        await pipeline.ingest.work(ExtractWakeup())
+        await pipeline.transform.work(DO_UNDONE)
+        await load.event("run successful", run=2)
+        assert (await client.get("/health/ready")).status_code == 200
+        printed = (await load.last_words()).decode()
+        assert await verified(source, naming(warehouse, secret), MODEL)
+    assert BEFORE not in printed
+    assert AFTER not in printed
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [(None, "does not exist"), ("postgresql://x:hidden@h/d", "is not JSON with"), ('{"password": "hidden"}', "JSON")],
+)
+async def test_a_secret_that_is_no_login_is_named_and_not_shown(
+    secrets: SecretsManagerClient, database: Callable[[], str], held: str | None, said: str
+) -> None:
+    name = f"no-login-{uuid4().hex[:8]}"
+    if held is not None:
+        name = secrets.create_secret(Name=name, SecretString=held)["ARN"]
+    with pytest.raises(SettingsError, match=said) as refused:
+        async with connect("The warehouse", naming(database(), name)):
+            raise AssertionError
+    assert name in str(refused.value)
+    assert "hidden" not in str(refused.value)

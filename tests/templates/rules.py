@@ -1,0 +1,233 @@
+"""What we ask of every template ourselves: what the tools do not look at, or would only warn of."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tests.templates.finding import Body, Finding, Template, of_type
+from totesys.settings import ServiceSettings
+
+# (logical id, what is wrong)
+Faults = Iterator[tuple[str, str]]
+
+# What CloudFormation takes as text, and what it takes from a bucket.
+BYTES_AT_MOST = {"data-plane": 51_200}
+BYTES_AT_MOST_ELSEWHERE = 1_000_000
+RESOURCES_AT_MOST = 500
+# Fargate kills a task after 120 s, whatever is asked for.
+STOP_TIMEOUT_AT_MOST = 120
+# From the end of the grace to that of the process: the last answer, the pools, the interpreter.
+STOP_SLACK = 5
+
+ENCRYPTED: dict[str, Callable[[Body], bool]] = {
+    "AWS::S3::Bucket": lambda p: "BucketEncryption" in p,
+    "AWS::SQS::Queue": lambda p: p.get("SqsManagedSseEnabled") is True or "KmsMasterKeyId" in p,
+    "AWS::SNS::Topic": lambda p: "KmsMasterKeyId" in p,
+    "AWS::RDS::DBInstance": lambda p: p.get("StorageEncrypted") is True,
+    "AWS::RDS::DBCluster": lambda p: p.get("StorageEncrypted") is True,
+    "AWS::EFS::FileSystem": lambda p: p.get("Encrypted") is True,
+    "AWS::DynamoDB::Table": lambda p: "SSESpecification" in p,
+}
+# Deny of `aws:SecureTransport: false` in the policy of each.
+TLS_ONLY = {
+    "AWS::S3::Bucket": ("AWS::S3::BucketPolicy", "Bucket"),
+    "AWS::SQS::Queue": ("AWS::SQS::QueuePolicy", "Queues"),
+    "AWS::SNS::Topic": ("AWS::SNS::TopicPolicy", "Topics"),
+}
+# What holds data that nothing else holds, and what may become of it when its stack is deleted.
+KEPT = {
+    "AWS::S3::Bucket": {"Retain", "RetainExceptOnCreate"},
+    "AWS::RDS::DBInstance": {"Retain", "RetainExceptOnCreate", "Snapshot"},
+}
+# AWS knows no resource for these.
+WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}
+
+
+def small_enough(template: Template) -> Faults:
+    size = len(json.dumps(template.body, indent=2).encode())
+    most = BYTES_AT_MOST.get(template.stack, BYTES_AT_MOST_ELSEWHERE)
+    if size > most:
+        yield "", f"has {size:,} bytes, more than {most:,}"
+    if len(template.body["Resources"]) > RESOURCES_AT_MOST:
+        yield "", f"has {len(template.body['Resources'])} resources, more than {RESOURCES_AT_MOST}"
+
+
+def plain_cloudformation(template: Template) -> Faults:
+    for logical_id, resource in template.body["Resources"].items():
+        kind = resource["Type"]
+        if kind.startswith(("Custom::", "AWS::Lambda::")) or kind == "AWS::CloudFormation::CustomResource":
+            yield logical_id, f"is {kind}: code that runs while a stack is made"
+        if any(key.startswith("aws:asset") for key in resource.get("Metadata", {})):
+            yield logical_id, "is made of an asset"
+    if "Transform" in template.body:
+        yield "", "has a transform"
+
+
+def encrypted(template: Template) -> Faults:
+    for logical_id, properties in of_type(template.body, *ENCRYPTED):
+        if not ENCRYPTED[template.body["Resources"][logical_id]["Type"]](properties):
+            yield logical_id, "is not encrypted at rest"
+
+
+def tls_only(template: Template) -> Faults:
+    for kind, (policy, target) in TLS_ONLY.items():
+        guarded = [
+            reference
+            for _, properties in of_type(template.body, policy)
+            if any(_denies_plain_text(statement) for statement in _listed(properties["PolicyDocument"]["Statement"]))
+            for reference in _listed(properties[target])
+        ]
+        for logical_id, _ in of_type(template.body, kind):
+            if {"Ref": logical_id} not in guarded:
+                yield logical_id, "lets in who comes without TLS"
+
+
+def _denies_plain_text(statement: Body) -> bool:
+    return statement["Effect"] == "Deny" and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def closed_to_the_world(template: Template) -> Faults:
+    for logical_id, properties in of_type(template.body, "AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress"):
+        for rule in properties.get("SecurityGroupIngress", []) or [properties]:
+            if rule.get("CidrIp") == "0.0.0.0/0" or rule.get("CidrIpv6") == "::/0":
+                yield logical_id, "lets in the whole world"
+    for logical_id, properties in of_type(template.body, "AWS::RDS::DBInstance"):
+        if properties.get("PubliclyAccessible") is not False:
+            yield logical_id, "may have a public address"
+
+
+def logs_end(template: Template) -> Faults:
+    for logical_id, properties in of_type(template.body, "AWS::Logs::LogGroup"):
+        if "RetentionInDays" not in properties:
+            yield logical_id, "keeps its lines for ever"
+
+
+def data_is_kept(template: Template) -> Faults:
+    for logical_id, resource in template.body["Resources"].items():
+        policies = (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
+        if not set(policies) <= KEPT.get(resource["Type"], set(policies)):
+            yield logical_id, f"is gone with its stack or with what replaces it: {policies}"
+
+
+def named_actions(template: Template) -> Faults:
+    for logical_id, statement in statements(template.body):
+        for action in _listed(statement.get("Action", "*")):
+            if "*" in action:
+                yield logical_id, f"allows {action}"
+
+
+def named_resources(template: Template) -> Faults:
+    for logical_id, statement in statements(template.body):
+        actions = set(_listed(statement.get("Action", "*"))) - WITHOUT_RESOURCE
+        if actions and "Principal" not in statement and "*" in _listed(statement.get("Resource", "*")):
+            yield logical_id, f"allows {', '.join(sorted(actions))} on every resource"
+
+
+def statements(body: Body) -> Iterator[tuple[str, Body]]:
+    """Each statement that allows something, of every policy, with the resource that it is in."""
+    for logical_id, resource in body["Resources"].items():
+        for statement in _statements(resource.get("Properties", {})):
+            if statement["Effect"] == "Allow":
+                yield logical_id, statement
+
+
+def _statements(value: object) -> Iterator[Body]:
+    if isinstance(value, dict):
+        if "Statement" in value:
+            yield from _listed(value["Statement"])
+        else:
+            for inner in value.values():
+                yield from _statements(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _statements(inner)
+
+
+def containers_are_confined(template: Template) -> Faults:
+    for logical_id, container in containers(template.body):
+        if container.get("User", "root").partition(":")[0] in ("root", "0"):
+            yield logical_id, f"container {container['Name']} runs as root"
+        if container.get("ReadonlyRootFilesystem") is not True:
+            yield logical_id, f"container {container['Name']} can write to its image"
+        if container.get("Privileged"):
+            yield logical_id, f"container {container['Name']} is privileged"
+
+
+def containers_stop_in_time(template: Template) -> Faults:
+    grace = ServiceSettings.model_fields["shutdown_grace"].default.total_seconds()
+    for logical_id, container in containers(template.body):
+        timeout = container.get("StopTimeout", 30)
+        if not grace + STOP_SLACK <= timeout <= STOP_TIMEOUT_AT_MOST:
+            allowed = f"{grace + STOP_SLACK:.0f} to {STOP_TIMEOUT_AT_MOST} s"
+            yield logical_id, f"container {container['Name']} has a stop timeout of {timeout} s, not of {allowed}"
+
+
+def images_never_change(template: Template) -> Faults:
+    for logical_id, properties in of_type(template.body, "AWS::ECR::Repository"):
+        if properties.get("ImageTagMutability") != "IMMUTABLE":
+            yield logical_id, "lets a tag be put on another image"
+    for logical_id, container in containers(template.body):
+        if json.dumps(container["Image"]).rstrip('"]}').endswith((":latest", ":")):
+            yield logical_id, f"container {container['Name']} runs whatever is newest"
+
+
+def containers(body: Body) -> Iterator[tuple[str, Body]]:
+    """Each container of each task definition."""
+    for logical_id, properties in of_type(body, "AWS::ECS::TaskDefinition"):
+        for container in properties["ContainerDefinitions"]:
+            yield logical_id, container
+
+
+def deployments_roll_back(template: Template) -> Faults:
+    for logical_id, properties in of_type(template.body, "AWS::ECS::Service"):
+        breaker = properties.get("DeploymentConfiguration", {}).get("DeploymentCircuitBreaker")
+        if breaker != {"Enable": True, "Rollback": True}:
+            yield logical_id, "stays on a release that does not start"
+
+
+def alarms_reach_somebody(template: Template) -> Faults:
+    for logical_id, properties in of_type(template.body, "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"):
+        if not properties.get("AlarmActions") or properties.get("ActionsEnabled") is False:
+            yield logical_id, "rings, and nobody is told"
+        if "docs/runbook.md" not in json.dumps(properties.get("AlarmDescription", "")):
+            yield logical_id, "does not say where in docs/runbook.md to look"
+
+
+def failures_are_set_aside(template: Template) -> Faults:
+    targets = json.dumps([p.get("RedrivePolicy") for _, p in of_type(template.body, "AWS::SQS::Queue")])
+    for logical_id, properties in of_type(template.body, "AWS::SQS::Queue"):
+        if "RedrivePolicy" not in properties and f'"{logical_id}"' not in targets:
+            yield logical_id, "has no dead-letter queue, and is none"
+
+
+RULES: tuple[Callable[[Template], Faults], ...] = (
+    small_enough,
+    plain_cloudformation,
+    encrypted,
+    tls_only,
+    closed_to_the_world,
+    logs_end,
+    data_is_kept,
+    named_actions,
+    named_resources,
+    containers_are_confined,
+    containers_stop_in_time,
+    images_never_change,
+    deployments_roll_back,
+    alarms_reach_somebody,
+    failures_are_set_aside,
+)
+
+
+def own_rules(templates: Iterable[Template]) -> list[Finding]:
+    """What our own rules say."""
+    return [
+        Finding("totesys", rule.__name__, template.label, logical_id, message)
+        for template in templates
+        for rule in RULES
+        for logical_id, message in rule(template)
+    ]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,108 @@
+"""What a deployment decides before it asks AWS: what loses data, what to go back to, which files are wrong."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from totesys.errors import SettingsError
+from totesys_infra.deploy.change import Change, changes_of, table
+from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.deploy.order import require_data_kept
+from totesys_infra.deploy.release import Release, choose
+from totesys_infra.deploy.template import stack_template
+from totesys_infra.environment import FOLDER, read_environment
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import ResourceChangeTypeDef
+
+EXAMPLE = FOLDER / "example.toml"
+
+
+@pytest.mark.parametrize(
+    ("resource", "loses"),
+    [
+        ({"Action": "Modify", "ResourceType": "AWS::S3::Bucket", "Replacement": "False"}, False),
+        ({"Action": "Modify", "ResourceType": "AWS::S3::Bucket", "Replacement": "True"}, True),
+        ({"Action": "Modify", "ResourceType": "AWS::RDS::DBInstance", "Replacement": "Conditional"}, True),
+        ({"Action": "Remove", "ResourceType": "AWS::SQS::Queue"}, True),
+        ({"Action": "Remove", "ResourceType": "AWS::Events::Rule"}, False),
+        ({"Action": "Modify", "ResourceType": "AWS::ECS::TaskDefinition", "Replacement": "True"}, False),
+    ],
+)
+def test_only_what_holds_data_needs_more_than_a_look(resource: "ResourceChangeTypeDef", loses: bool) -> None:
+    (change,) = changes_of([{"Type": "Resource", "ResourceChange": {"LogicalResourceId": "It", **resource}}])
+    assert change.loses_data is loses
+    assert table([change]).endswith(" !") is loses
+    if loses:
+        with pytest.raises(DeployRefused, match="--accept-data-loss"):
+            require_data_kept([change])
+
+
+def releases(*revisions: str) -> list[Release]:
+    return [Release(revision=revision, released_at=datetime.now(UTC), stacks={}) for revision in revisions]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "now", "wanted", "chosen"),
+    [
+        (["a1", "b2", "c3"], "c3", None, "b2"),
+        (["a1", "b2"], "c3", None, "b2"),
+        (["a1", "b2", "b2"], "b2", None, "a1"),
+        (["a1", "b2", "a1"], "a1", None, "b2"),
+        (["a1", "b2", "c3"], "c3", "a", "a1"),
+    ],
+)
+def test_a_rollback_goes_to_the_release_before_or_to_the_one_that_is_named(
+    recorded: list[str], now: str, wanted: str | None, chosen: str
+) -> None:
+    assert choose(releases(*recorded), now, wanted).revision == chosen
+
+
+def test_without_an_earlier_release_there_is_nothing_to_go_back_to() -> None:
+    with pytest.raises(DeployRefused, match="No release before a1"):
+        choose(releases("a1"), "a1", None)
+    with pytest.raises(DeployRefused, match="There are: a1, b2"):
+        choose(releases("a1", "b2"), "b2", "zz")
+
+
+def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> None:
+    content = {"Parameters": {"Set": {"Type": "String"}, "Unset": {"Type": "String"}}, "Resources": {}}
+    with pytest.raises(DeployRefused, match="declares the parameter Unset"):
+        stack_template("one", content, {"Set": "1"})
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "said"),
+    [
+        ('account = "123456789012"', 'account = "12"', "account = '12' is not an account's number: 12 digits"),
+        ('region = "eu-west-2"', "", "region is missing"),
+        ("log_days = 30", "log_dayz = 30", "log_dayz is no setting; a typing error?"),
+        ('region = "eu-west-2"', 'region = "eu-west-1"', "the secret of source has to be in eu-west-1"),
+        ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.0/28"', "take /16 to /24"),
+        ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.1/16"', "10.42.0.1/16 has host bits set"),
+        ('tick = "rate(5 minutes)"', 'tick = "5 minutes"', "schedules.tick = '5 minutes' is not a schedule"),
+    ],
+)
+def test_a_file_that_cannot_be_deployed_says_what_is_wrong_with_it(
+    tmp_path: Path, line: str, instead: str, said: str
+) -> None:
+    text = EXAMPLE.read_text()
+    assert line in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(line, instead, 1))
+    with pytest.raises(SettingsError) as caught:
+        read_environment(path)
+    assert said in str(caught.value)
+
+
+def test_the_example_is_an_environment() -> None:
+    assert read_environment(EXAMPLE).name == "totesys-example"
+
+
+def test_changes_are_told_in_columns() -> None:
+    assert table([Change("Add", "Queue", "AWS::SQS::Queue")]).splitlines() == [
+        "  action  logical id  type             replacement",
+        "  Add     Queue       AWS::SQS::Queue  -",
+    ]
