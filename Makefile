@@ -39,8 +39,9 @@ lint: setup ## ruff and mypy
 template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra
 
-docs: setup ## the data dictionary docs/warehouse.md, made anew from the declarations
+docs: setup ## docs/warehouse.md and docs/settings.md, made anew from the declarations
 	@$(RUN) totesys dictionary --output docs/warehouse.md
+	@$(RUN) totesys settings --output docs/settings.md
 
 bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full
 	@$(UV) sync --locked --quiet --group bench

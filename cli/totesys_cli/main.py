@@ -137,7 +137,20 @@ def dictionary(
     from totesys.schema import load_model
     from totesys_cli.dictionary import to_markdown
 
-    page = to_markdown(load_model(model))
+    _write(to_markdown(load_model(model)), output)
+
+
+@app.command()
+def settings(
+    output: Annotated[Path | None, typer.Option(help="file to write; printed if not given")] = None,
+) -> None:
+    """Every variable that services and command read, as Markdown."""
+    from totesys_cli.settings.page import to_markdown
+
+    _write(to_markdown(app), output)
+
+
+def _write(page: str, output: Path | None) -> None:
     if output:
         output.write_text(page, encoding="utf-8")
     else:
