@@ -12,6 +12,7 @@ from totesys.errors import TotesysError
 from totesys_cli.compare.app import compare
 from totesys_cli.databases import Databases
 from totesys_cli.dead_letters.app import dlq
+from totesys_cli.doctor.app import doctor
 from totesys_cli.durations import parse_period
 from totesys_cli.errors import FAILED, WRONG_CALL, StageFailed
 from totesys_cli.local.app import local
@@ -31,8 +32,10 @@ from totesys_cli.options import (
 from totesys_cli.quarantine.app import quarantine
 from totesys_cli.rebuild.app import rebuild
 from totesys_cli.replay.app import replay
+from totesys_cli.status.app import runs, status
 from totesys_cli.stop import run_until_stopped
 from totesys_cli.trace.app import trace
+from totesys_cli.trigger.app import trigger
 
 app = typer.Typer(
     help="Keep a star-schema warehouse of a Postgres database.",
@@ -40,6 +43,10 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+app.command("status")(status)
+app.command("runs")(runs)
+app.command("trigger")(trigger)
+app.command("doctor")(doctor)
 app.add_typer(dlq, name="dlq")
 app.add_typer(local, name="local")
 app.add_typer(quarantine, name="quarantine")

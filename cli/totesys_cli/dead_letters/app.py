@@ -1,17 +1,17 @@
 """`totesys dlq`: its commands and their options."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from totesys_cli.options import DEFAULT_PLANE, AsJson, Endpoint, PlaneName
+from totesys_cli.stages import STAGES, Stage
 
 dlq = typer.Typer(
     help="Look at the messages that a service gave up, send them back, or delete them.", no_args_is_help=True
 )
 
-Stage = Literal["ingest", "transform", "load"]
 AnyStage = Annotated[Stage | None, typer.Argument(help="the service; all three if not given")]
 Limit = Annotated[int, typer.Option("--limit", help="how many messages to take of a queue", min=1)]
 Ids = Annotated[list[str] | None, typer.Option("--id", help="only this message; may be given again")]
@@ -81,4 +81,4 @@ def purge_dead_letters(
 
 
 def _stages(stage: Stage | None) -> list[str]:
-    return list(get_args(Stage)) if stage is None else [stage]
+    return list(STAGES) if stage is None else [stage]

@@ -1,6 +1,7 @@
 """The page docs/settings.md."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import typer
 
@@ -10,7 +11,11 @@ from totesys_ingest.settings import IngestSettings
 from totesys_load.settings import LoadSettings
 from totesys_transform.settings import TransformSettings
 
-SERVICES = {"ingest": IngestSettings, "transform": TransformSettings, "load": LoadSettings}
+SERVICES: Mapping[str, type[ServiceSettings]] = {
+    "ingest": IngestSettings,
+    "transform": TransformSettings,
+    "load": LoadSettings,
+}
 
 INTRODUCTION = f"""# Settings
 
@@ -36,6 +41,12 @@ def to_markdown(app: typer.Typer) -> str:
     return "\n\n".join(_sections(app)) + "\n"
 
 
+def all_names(command: Any) -> set[str]:
+    """The name of every variable that a service or the command reads."""
+    services = [one.name for settings in SERVICES.values() for one in of_service(settings)]
+    return {*services, *(variable.name for variable, _ in of_command(command))}
+
+
 def _sections(app: typer.Typer) -> Iterator[str]:
     yield INTRODUCTION
     yield EACH
@@ -47,7 +58,10 @@ def _sections(app: typer.Typer) -> Iterator[str]:
     yield COMMAND
     yield "\n".join(
         ["| variable | type | default | meaning | commands |", "|---|---|---|---|---|"]
-        + [f"{_row(variable)} {', '.join(f'`{name}`' for name in names)} |" for variable, names in of_command(app)]
+        + [
+            f"{_row(variable)} {', '.join(f'`{name}`' for name in names)} |"
+            for variable, names in of_command(typer.main.get_command(app))
+        ]
     )
 
 

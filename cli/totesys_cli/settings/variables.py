@@ -6,7 +6,6 @@ from datetime import timedelta
 from types import NoneType, UnionType
 from typing import Any, get_args
 
-import typer
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -31,10 +30,10 @@ def of_service(settings: type[BaseModel], beside: type[BaseModel] | None = None)
     return [_of_field(name, field) for name, field in settings.model_fields.items() if name not in known]
 
 
-def of_command(app: typer.Typer) -> list[tuple[Variable, list[str]]]:
+def of_command(root: Any) -> list[tuple[Variable, list[str]]]:
     """The variables that options of the command are read from, each with the commands that have it, by name."""
     found: dict[str, tuple[Variable, list[str]]] = {}
-    for command, parameter in _parameters(typer.main.get_command(app), ()):
+    for command, parameter in _parameters(root, ()):
         variable = _of_parameter(parameter)
         if variable:
             found.setdefault(variable.name, (variable, []))[1].append(command)
@@ -71,8 +70,6 @@ def _text(value: object) -> str:
             return ""
         case timedelta():
             return f"{value.total_seconds():.0f} s" if value else "0 s"
-        case int():
-            return f"{value:,}" if value >= 1_000_000 else str(value)
         case _:
             return str(value)
 
