@@ -3,8 +3,8 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -132,7 +132,7 @@ async def test_a_trigger_wakes_a_stage_and_waits_for_what_it_does(stand: Stand) 
         assert [run["run"] for run in stand.json("trigger", "load", "--wait")] in ([], [3], [3, 4])
         async with running("ingest", environment("ingest", plane, **source) | LIBRARY):
             mended = "UPDATE loan SET lent_at = '2026-01-06'"
-                await execute(pipeline.source_dsn, mended, "DELETE FROM loan WHERE loan_id = 1")
+            await execute(pipeline.source_dsn, mended, "DELETE FROM loan WHERE loan_id = 1")
             (run,) = stand.json("trigger", "ingest", "--mode", "sweep", "--wait")
             assert {state["state"] for state in run["stages"].values()} == {"done"}
             assert await pipeline.rows("SELECT FROM lending.fact_loan_current WHERE loan_id = 1") == []
@@ -147,4 +147,3 @@ async def test_a_trigger_wakes_a_stage_and_waits_for_what_it_does(stand: Stand) 
     assert "is woken by message" in stand("trigger", "ingest").out
     ended = stand("trigger", "load", "--verify", "--wait", "--timeout", "1s")
     assert (ended.code, "Check that the services run" in ended.err) == (1, True), ended.words
-

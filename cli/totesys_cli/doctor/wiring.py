@@ -1,4 +1,4 @@
-"""What the data plane's template says of notifications, queues and schedules. Pure: it is the one declaration of them."""
+"""What the data plane's template, the one declaration, says of notifications, queues and schedules. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping
