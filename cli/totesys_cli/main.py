@@ -32,6 +32,7 @@ from totesys_cli.options import (
 from totesys_cli.quarantine.app import quarantine
 from totesys_cli.rebuild.app import rebuild
 from totesys_cli.replay.app import replay
+from totesys_cli.report.app import report
 from totesys_cli.status.app import runs, status
 from totesys_cli.stop import run_until_stopped
 from totesys_cli.trace.app import trace
@@ -54,6 +55,7 @@ app.command("replay")(replay)
 app.command("rebuild")(rebuild)
 app.command("compare")(compare)
 app.command("trace")(trace)
+app.command("report")(report)
 
 
 @app.command()
