@@ -40,6 +40,8 @@ from totesys_cli.trigger.app import trigger
 
 app = typer.Typer(
     help="Keep a star-schema warehouse of a Postgres database.",
+    epilog="Exit codes: 0 done; 1 a stage failed, a row differs or a check fails; 2 a call that cannot work; "
+    "130 interrupted before its end.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -106,12 +108,13 @@ def simulate(
     rate: Annotated[float, typer.Option(help="changed rows a second", min=0.1)] = 20.0,
     seconds: Annotated[float | None, typer.Option(help="how long; for ever if not given", min=0)] = None,
     seed: Annotated[int, typer.Option(help="seed of what happens")] = 1,
+    json: AsJson = False,
     model: ModelName = DEFAULT_MODEL,
 ) -> None:
     """Write to the source as the company would: orders, payments, moves, long and rolled-back transactions."""
     from totesys_cli.simulate import run_simulation
 
-    run_until_stopped(run_simulation(Console(), source, model, rate=rate, seconds=seconds, seed=seed))
+    run_until_stopped(run_simulation(Console(), source, model, rate=rate, seconds=seconds, seed=seed, json=json))
 
 
 @app.command()

@@ -53,6 +53,7 @@ def show_dead_letter(
 def redrive_dead_letters(
     stage: AnyStage = None,
     ids: Ids = None,
+    json: AsJson = False,
     name: PlaneName = DEFAULT_PLANE,
     endpoint: Endpoint = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -61,7 +62,7 @@ def redrive_dead_letters(
     from totesys_cli.dead_letters.command import redrive
     from totesys_cli.place import Place
 
-    redrive(Console(), Place(name, endpoint), _stages(stage), ids or [], limit)
+    redrive(Console(), Place(name, endpoint), _stages(stage), ids or [], limit, json=json)
 
 
 @dlq.command("purge")
@@ -69,6 +70,7 @@ def purge_dead_letters(
     stage: AnyStage = None,
     ids: Ids = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    json: AsJson = False,
     name: PlaneName = DEFAULT_PLANE,
     endpoint: Endpoint = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -77,7 +79,7 @@ def purge_dead_letters(
     from totesys_cli.dead_letters.command import purge
     from totesys_cli.place import Place
 
-    purge(Console(), Place(name, endpoint), _stages(stage), ids or [], limit, yes=yes)
+    purge(Console(), Place(name, endpoint), _stages(stage), ids or [], limit, yes=yes, json=json)
 
 
 def _stages(stage: Stage | None) -> list[str]:

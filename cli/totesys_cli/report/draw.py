@@ -1,4 +1,4 @@
-"""Pictures of answers, as SVG. What is drawn is a length on paper: here alone, amounts become floating-point numbers."""
+"""Pictures of answers, as SVG. What is drawn is a length on paper: here alone, amounts become floats."""
 
 import io
 import logging

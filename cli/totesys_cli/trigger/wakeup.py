@@ -20,7 +20,7 @@ def make_wakeup(stage: Stage, mode: Mode | None, keys: Sequence[str], *, verify:
     if stage != "load" and verify:
         raise BadInput(f"--verify is load's, not {stage}'s. Leave it out, or trigger load.")
     if bool(keys) != (mode == "repair"):
-        raise BadInput("--mode repair and --keys go together: --mode repair --keys sales_order=17,4.")
+        raise BadInput("--mode repair and --keys go together: --mode repair --keys TABLE=17,4.")
     if stage == "ingest":
         return _extraction(mode or "changes", keys)
     return LoadWakeup(verify=verify) if stage == "load" else RunsWakeup()
@@ -41,4 +41,4 @@ def _parse(text: str) -> tuple[str, list[int]]:
         # Without numbers: a table that comes whole anyway.
         return table, [int(number) for number in numbers.split(",")] if separator else []
     except ValueError:
-        raise BadInput(f"--keys {text!r} names no rows. Write the table and its keys: sales_order=17,4.") from None
+        raise BadInput(f"--keys {text!r} names no rows. Write the table and its keys: TABLE=17,4.") from None

@@ -8,7 +8,7 @@ _INCOMING = "payment_type_name IN ('SALES_RECEIPT', 'PURCHASE_REFUND')"
 BY_CURRENCY = Question(
     "by_currency",
     "By currency",
-    "Everything since the beginning; what is unpaid by whether its day is before the day of the report.",
+    "Everything since the beginning. Overdue on the day of the report is what is unpaid: in from others, out to them.",
     f"""
 WITH sold AS (
     SELECT currency_id, count(*) AS sales_orders, sum(units_sold * unit_price) AS sales
@@ -18,14 +18,14 @@ WITH sold AS (
     FROM purchases.fact_purchase_order_current GROUP BY currency_id
 ), unpaid AS (
     SELECT currency_id,
-           sum(payment_amount) FILTER (WHERE {_INCOMING} AND payment_date < $1) AS overdue_from_others,
-           sum(payment_amount) FILTER (WHERE NOT {_INCOMING} AND payment_date < $1) AS overdue_to_others
+           sum(payment_amount) FILTER (WHERE {_INCOMING} AND payment_date < $1) AS overdue_in,
+           sum(payment_amount) FILTER (WHERE NOT {_INCOMING} AND payment_date < $1) AS overdue_out
     FROM payments.fact_payment_current JOIN payments.dim_payment_type USING (payment_type_id)
     WHERE NOT paid GROUP BY currency_id
 )
 SELECT currency_code AS currency, coalesce(sales, 0) AS sales, coalesce(sales_orders, 0) AS sales_orders,
        coalesce(purchases, 0) AS purchases, coalesce(purchase_orders, 0) AS purchase_orders,
-       coalesce(overdue_from_others, 0) AS overdue_from_others, coalesce(overdue_to_others, 0) AS overdue_to_others
+       coalesce(overdue_in, 0) AS overdue_in, coalesce(overdue_out, 0) AS overdue_out
 FROM sales.dim_currency
 LEFT JOIN sold USING (currency_id) LEFT JOIN bought USING (currency_id) LEFT JOIN unpaid USING (currency_id)
 ORDER BY currency_code""",
@@ -112,7 +112,8 @@ GROUP BY 1, 2 ORDER BY 1, 2""",
 
 _PAYMENTS = """
 SELECT f.payment_date AS day, p.counterparty_legal_name AS counterparty,
-       lower(replace(t.payment_type_name, '_', ' ')) AS payment_type, c.currency_code AS currency, f.payment_amount AS amount, f.payment_id
+       lower(replace(t.payment_type_name, '_', ' ')) AS payment_type, c.currency_code AS currency,
+       f.payment_amount AS amount, f.payment_id
 FROM payments.fact_payment_current AS f
 JOIN payments.dim_counterparty AS p USING (counterparty_id)
 JOIN payments.dim_payment_type AS t USING (payment_type_id)
