@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import (
@@ -41,23 +41,33 @@ class Steps:
     _console: Console
     _bar: Progress | None = None
     _task: TaskID | None = None
+    _every: float = 0.0
+    _told: float = field(default_factory=time.monotonic)
     done: int = 0
 
     def step(self, text: str) -> None:
         """Say that one more is done."""
         self.done += 1
         if self._bar is None or self._task is None:
-            _print(self._console, f"{self.done:,} of {self.total:,}  {text}")
+            self._line(f"{self.done:,} of {self.total:,}  {text}")
         else:
             self._bar.update(self._task, completed=self.done, total=self.total, description=text)
 
+    def _line(self, text: str) -> None:
+        if time.monotonic() - self._told >= self._every:
+            self._told = time.monotonic()
+            _print(self._console, text)
+
 
 @contextmanager
-def progress(total: int) -> Iterator[Steps]:
-    """Show how many of `total` steps are done, and on a terminal how fast and how long the rest will take."""
+def progress(total: int, every: float = 0.0) -> Iterator[Steps]:
+    """Show how many of `total` steps are done, and on a terminal how fast and how long the rest will take.
+
+    Elsewhere it is a line a step, at most one in so many seconds as `every` says.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Steps(total, console)
+        yield Steps(total, console, _every=every)
         return
     columns = (BarColumn(), MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn(compact=True), _description())
     with Progress(*columns, console=console, transient=True) as bar:

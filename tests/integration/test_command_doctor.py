@@ -116,7 +116,7 @@ async def test_a_source_that_is_not_as_declared_is_told_with_each_difference(pat
         "table book is missing (books is not declared: renamed?)",
         "column loan.returned is text, declared as boolean",
         "no SELECT on loan",
-        "Mend the source or the declaration. Grant this role",
+        f'GRANT SELECT ON ALL TABLES IN SCHEMA "public" TO {READER}',
     ):
         assert words in failure[1]
 

@@ -5,6 +5,7 @@ import json as json_module
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from itertools import groupby
 
 from rich.console import Console, Group
 from rich.text import Text
@@ -53,11 +54,13 @@ def to_lines(findings: Sequence[Finding], *, quiet: bool) -> Group:
     counts = {level: sum(finding.level == level for finding in findings) for level in Level}
     total = f"{counts[Level.OK]:,} checks are ok, {counts[Level.WARN]:,} warn, {counts[Level.FAIL]:,} fail."
     worst = next((level for level in reversed(Level) if counts[level]), Level.OK)
-    return Group(*(line for finding in shown for line in _lines(finding)), Text(total, style=_STYLES[worst]))
+    alike = groupby(shown, key=lambda finding: (finding.level, finding.sentence, finding.remedy))
+    lines = [line for _, findings in alike for line in _lines(list(findings))]
+    return Group(*lines, Text(total, style=_STYLES[worst]))
 
 
-def _lines(finding: Finding) -> list[Text]:
-    head = Text.assemble(
-        (f"{finding.level:<4}", _STYLES[finding.level]), f"  {finding.check}: {printable(finding.sentence)}"
-    )
+def _lines(alike: Sequence[Finding]) -> list[Text]:
+    """What the checks have found, which is the same of each."""
+    finding, checks = alike[0], ", ".join(one.check for one in alike)
+    head = Text.assemble((f"{finding.level:<4}", _STYLES[finding.level]), f"  {checks}: {printable(finding.sentence)}")
     return [head, Text(f"      → {printable(finding.remedy)}")] if finding.remedy else [head]

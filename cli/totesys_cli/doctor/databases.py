@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from totesys.errors import TotesysError
 from totesys.postgres import Connection, connect, place
 from totesys.schema import Model
+from totesys.sql import ident
 from totesys_cli.doctor import judge
 from totesys_cli.doctor.finding import Finding, failed, ok, unknown
-from totesys_ingest.source import check_contract, open_source
+from totesys_ingest.source import open_source
 from totesys_load import warehouse
 
 Check = Callable[[Connection], Awaitable[Finding]]
@@ -24,8 +25,9 @@ async def check_source(model: Model, dsn: str, schema: str) -> list[Finding]:
 
     async def tables(_: Connection) -> Finding:
         async with open_source(dsn, schema) as source:
-            await check_contract(source, model.sources)
-        return ok("source tables", f"All {len(model.sources)} tables are as declared, and may be read.")
+            comparison = await source.compare(model.sources)
+            role = await source.connection.fetchval("SELECT quote_ident(current_user)")
+        return judge.contract(len(model.sources), comparison.drift, comparison.denied, ident(schema), role)
 
     return await _checked("source", dsn, SOURCE_FUNCTIONS, {"source tables": tables})
 

@@ -51,6 +51,21 @@ def clock(of: str, ahead: timedelta, refused_after: timedelta | None = None) -> 
     return warn(check, f"{sentence} What `totesys status` says of freshness is wrong by as much.", _CLOCK_REMEDY)
 
 
+def contract(tables: int, drift: Sequence[str], denied: Sequence[str], schema: str, role: str) -> Finding:
+    """Whether the source's tables are the declared ones, and may be read; `schema` and `role` are SQL names."""
+    check = "source tables"
+    if not drift and not denied:
+        return ok(check, f"All {tables} tables are as declared, and may be read.")
+    remedies = []
+    if drift:
+        remedies.append("Mend the source, or the declaration: docs/drift.md has each case.")
+    if denied:
+        grants = f"GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+        remedies.append(f"As the owner: {grants}.")
+    said = "; ".join((*drift, *denied))
+    return fail(check, f"Ingest cannot start: {said}.", " ".join(remedies))
+
+
 def functions(side: str, role: str, barred: Sequence[str]) -> Finding:
     """Whether the role may call what locks and snapshots are made of."""
     check = f"{side} functions"

@@ -45,7 +45,7 @@ def check_lake(place: Place) -> list[Finding]:
             events = session.client("events", config=_CONFIG, **place.client())
     except TotesysError as error:
         return [failed("lake settings", error)]
-    reachable = _made("lake connection", partial(_connection, s3, place))
+    reachable = _made("lake connection", partial(_connection, s3, place), "The lake")
     checks = {
         **{f"bucket {bucket}": partial(_bucket, s3, bucket) for bucket in notified},
         **{f"events of {bucket}": partial(_notification, s3, sqs, one) for bucket, one in notified.items()},
@@ -60,9 +60,9 @@ def check_lake(place: Place) -> list[Finding]:
     return [reachable, *(_made(name, check) for name, check in checks.items())]
 
 
-def _made(name: str, check: Callable[[], Finding]) -> Finding:
+def _made(name: str, check: Callable[[], Finding], what: str = "") -> Finding:
     try:
-        with aws_errors(name):
+        with aws_errors(what or name):
             return check()
     except TotesysError as error:
         return failed(name, error)
