@@ -62,7 +62,6 @@ async def stand(
 
 async def test_the_status_of_a_lake_without_a_run_says_so(stand: Stand) -> None:
     assert "Nothing is in the warehouse yet." in stand("status").out
-    assert "has had no run" in stand("runs").out
     ended = stand("runs", "1")
     assert (ended.code, "no run 1; the last run number is 0" in ended.err) == (2, True)
 
@@ -118,7 +117,6 @@ def test_runs_are_listed_and_one_is_shown_with_its_tables(stand: Stand) -> None:
     }
     detail = stand.json("runs", "3")
     assert (detail["extracted"].keys(), detail["quarantine"]["fact_loan"]["parts"][0]["rows"]) == ({"loan"}, 1)
-    assert "fact_loan" in stand("runs", "3").out
 
 
 async def test_a_trigger_wakes_a_stage_and_waits_for_what_it_does(stand: Stand) -> None:
@@ -138,12 +136,9 @@ async def test_a_trigger_wakes_a_stage_and_waits_for_what_it_does(stand: Stand) 
             assert await pipeline.rows("SELECT FROM lending.fact_loan_current WHERE loan_id = 1") == []
             ended = stand("trigger", "ingest", "--mode", "repair", "--keys", "loan=2", "--wait")
             assert (ended.code, f"run {run['run'] + 1} load" in ended.err) == (0, True), ended.words
-            ended = stand("trigger", "load", "--verify", "--wait")
-            assert (ended.code, "rows equal" in ended.out) == (0, True), ended.words
             await execute(pipeline.warehouse_dsn, "UPDATE warehouse.dim_book SET title = 'X' WHERE book_id = 1")
             ended = stand("trigger", "load", "--verify", "--wait")
             assert (ended.code, "totesys verify" in ended.err) == (1, True), ended.words
     assert stand.json("status")["verification"]["wrong"] == 1
-    assert "is woken by message" in stand("trigger", "ingest").out
     ended = stand("trigger", "load", "--verify", "--wait", "--timeout", "1s")
     assert (ended.code, "Check that the services run" in ended.err) == (1, True), ended.words

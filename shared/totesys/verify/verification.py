@@ -34,7 +34,8 @@ async def verify(
     """Compare every row and column of every warehouse table, or only of `tables`, with its oracle over the source.
 
     Each database is read as it is at one moment. `on_table` hears of each table that is done. Raises SchemaDrift or
-    WarehouseMismatch if a table or a column is not there; DatabaseUnavailable, AccessDenied or SettingsError if a database cannot be read.
+    WarehouseMismatch if a table or a column is not there; DatabaseUnavailable, AccessDenied or SettingsError if a
+    database cannot be read.
     """
     async with Snapshots.open(model, source_dsn, warehouse_dsn, source_schema, warehouse_schema) as at:
         chosen = model.tables if tables is None else tables
