@@ -2,6 +2,7 @@
 
 import base64
 import re
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import date
 from decimal import Decimal
@@ -11,17 +12,22 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from tests.command import Command, Companies, Company, rows
 from tests.pipeline import Pipeline
 from tests.sources import execute, value
 from totesys.model import MODEL
+from totesys.postgres import connect
 from totesys_cli.errors import BadInput
+from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.report.answer import Answer, Content, Value
 from totesys_cli.report.ask import ask
+from totesys_cli.report.command import run_report
 from totesys_cli.report.page import to_html
+from totesys_cli.source_database import create_source
 from totesys_infra import data_plane_template
 
 NAME = "test-report"
@@ -151,7 +157,7 @@ async def test_the_cards_are_the_sums_of_the_other_figures(
         named = dict(zip(answer("by_currency").columns, card, strict=True))
         assert named["sales"] == sum(amounts(months, card[0]))
         overdue = {row[1]: row[3] for row in unpaid.rows if row[0] == card[0]}
-        assert named["overdue_in"] == overdue.get("sales receipt", 0)
+        assert named["overdue_to_us"] == overdue.get("sales receipt", 0)
 
 
 async def test_quality_counts_versions_deletions_and_what_is_set_apart(
@@ -227,9 +233,34 @@ async def test_the_command_writes_the_page_and_the_sql_that_it_shows_can_be_aske
 
 
 async def test_what_cannot_be_reported_is_said(
-    company: Company, pipeline: Pipeline, postgres: ReachablePostgres
+    company: Company, pipeline: Pipeline, postgres: ReachablePostgres, tmp_path: Path
 ) -> None:
     with pytest.raises(BadInput, match=r"has no module tests.models.library.report, so there is nothing to report"):
         await ask(company.warehouse, "warehouse", "tests.models.library", None)
     with pytest.raises(BadInput, match="is not one that load has made"):
         await ask(postgres.dsn(), "warehouse", "totesys.model", None)
+    console = Console(quiet=True)
+    nowhere = tmp_path / "no" / "report.html"
+    with pytest.raises(BadInput, match="can't be written: No such file or directory"):
+        await run_report(console, pipeline.warehouse_dsn, "warehouse", "totesys.model", None, nowhere, json=False)
+    with pytest.MonkeyPatch.context() as patch:
+        # As where it is not installed.
+        patch.setitem(sys.modules, "jinja2", None)
+        patch.delitem(sys.modules, "totesys_cli.report.page")
+        with pytest.raises(
+            BadInput, match=r"drawn with jinja2, which is not installed: install `totesys-cli\[report\]`"
+        ):
+            await run_report(console, pipeline.warehouse_dsn, "warehouse", "totesys.model", None, None, json=False)
+
+
+async def test_a_warehouse_without_a_row_has_a_page_too(
+    database: Callable[[], str], data_plane: DataPlane, day: date
+) -> None:
+    source, warehouse = database(), database()
+    async with connect("The source", source) as connection:
+        await create_source(connection, MODEL)
+    async with Pipeline(MODEL, data_plane, source, warehouse) as pipeline:
+        await pipeline.tick()
+    page = Page(to_html(await ask(warehouse, "warehouse", "totesys.model", day)))
+    assert page.text.count("There are none.") == 8
+    assert page.all("img") == []

@@ -8,7 +8,7 @@ _INCOMING = "payment_type_name IN ('SALES_RECEIPT', 'PURCHASE_REFUND')"
 BY_CURRENCY = Question(
     "by_currency",
     "By currency",
-    "Everything since the beginning. Overdue on the day of the report is what is unpaid: in from others, out to them.",
+    "Everything since the beginning. Overdue is what is unpaid and was due before the day of the report.",
     f"""
 WITH sold AS (
     SELECT currency_id, count(*) AS sales_orders, sum(units_sold * unit_price) AS sales
@@ -18,14 +18,14 @@ WITH sold AS (
     FROM purchases.fact_purchase_order_current GROUP BY currency_id
 ), unpaid AS (
     SELECT currency_id,
-           sum(payment_amount) FILTER (WHERE {_INCOMING} AND payment_date < $1) AS overdue_in,
-           sum(payment_amount) FILTER (WHERE NOT {_INCOMING} AND payment_date < $1) AS overdue_out
+           sum(payment_amount) FILTER (WHERE {_INCOMING} AND payment_date < $1) AS overdue_to_us,
+           sum(payment_amount) FILTER (WHERE NOT {_INCOMING} AND payment_date < $1) AS overdue_by_us
     FROM payments.fact_payment_current JOIN payments.dim_payment_type USING (payment_type_id)
     WHERE NOT paid GROUP BY currency_id
 )
 SELECT currency_code AS currency, coalesce(sales, 0) AS sales, coalesce(sales_orders, 0) AS sales_orders,
        coalesce(purchases, 0) AS purchases, coalesce(purchase_orders, 0) AS purchase_orders,
-       coalesce(overdue_in, 0) AS overdue_in, coalesce(overdue_out, 0) AS overdue_out
+       coalesce(overdue_to_us, 0) AS overdue_to_us, coalesce(overdue_by_us, 0) AS overdue_by_us
 FROM sales.dim_currency
 LEFT JOIN sold USING (currency_id) LEFT JOIN bought USING (currency_id) LEFT JOIN unpaid USING (currency_id)
 ORDER BY currency_code""",
