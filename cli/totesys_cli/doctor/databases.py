@@ -27,7 +27,7 @@ async def check_source(model: Model, dsn: str, schema: str) -> list[Finding]:
         async with open_source(dsn, schema) as source:
             comparison = await source.compare(model.sources)
             role = await source.connection.fetchval("SELECT quote_ident(current_user)")
-        return judge.contract(len(model.sources), comparison.drift, comparison.denied, ident(schema), role)
+        return judge.contract(len(model.sources), comparison, ident(schema), role)
 
     return await _checked("source", dsn, SOURCE_FUNCTIONS, {"source tables": tables})
 

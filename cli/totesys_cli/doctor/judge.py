@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from totesys_cli.doctor.finding import Finding, fail, ok, warn
+from totesys_ingest.contract import Comparison
 
 PYTHON = (3, 11)
 # `BEGIN ATOMIC`, of which the warehouse's functions are made, came with 14.
@@ -51,19 +52,21 @@ def clock(of: str, ahead: timedelta, refused_after: timedelta | None = None) -> 
     return warn(check, f"{sentence} What `totesys status` says of freshness is wrong by as much.", _CLOCK_REMEDY)
 
 
-def contract(tables: int, drift: Sequence[str], denied: Sequence[str], schema: str, role: str) -> Finding:
+def contract(tables: int, found: Comparison, schema: str, role: str) -> Finding:
     """Whether the source's tables are the declared ones, and may be read; `schema` and `role` are SQL names."""
     check = "source tables"
-    if not drift and not denied:
+    if not found.breaches and not found.additions:
         return ok(check, f"All {tables} tables are as declared, and may be read.")
+    if not found.breaches:
+        said = "; ".join(f"{one.difference}, {one.next}" for one in found.additions)
+        return warn(check, f"Ingest goes on: {said}.", "Declare what the warehouse should have of it: docs/drift.md.")
     remedies = []
-    if drift:
+    if found.drift:
         remedies.append("Mend the source, or the declaration: docs/drift.md has each case.")
-    if denied:
+    if found.denied:
         grants = f"GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
         remedies.append(f"As the owner: {grants}.")
-    said = "; ".join((*drift, *denied))
-    return fail(check, f"Ingest cannot start: {said}.", " ".join(remedies))
+    return fail(check, f"Ingest cannot start: {'; '.join(found.breaches)}.", " ".join(remedies))
 
 
 def functions(side: str, role: str, barred: Sequence[str]) -> Finding:

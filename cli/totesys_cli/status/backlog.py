@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from totesys.lake.lake import Lake
 
-# Run numbers that one listing looks back, and as many requests as a page of keys holds.
+# Run numbers that one listing looks back: some pages of keys.
 LOOK_BACK = 1000
 
 

@@ -1,17 +1,22 @@
 """`totesys status` and `totesys runs`."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 
 from rich.console import Console
 from rich.live import Live
 
 from totesys.service.runs import RunState, list_runs, run_detail
-from totesys_cli import show
 from totesys_cli.errors import BadInput
 from totesys_cli.place import Place
+from totesys_cli.show import to_json
 from totesys_cli.status.read import read_status
 from totesys_cli.status.render import to_line, to_page, to_screen, to_table
+from totesys_cli.status.snapshot import Status
+
+Show = Callable[[Status], None]
 
 # How many runs one request reads at a time, as `GET /runs` does.
 PAGE = 200
@@ -30,16 +35,24 @@ async def show_status(console: Console, place: Place, *, json: bool) -> None:
 async def watch_status(console: Console, place: Place, every: timedelta, *, json: bool) -> None:
     """Show the status every so often, until cancelled: in place on a terminal, elsewhere a line each time."""
     async with place.lake() as lake:
-        with Live(console=console, auto_refresh=False, screen=False, transient=False) as live:
+        with ExitStack() as stack:
+            show = _screen(console, stack) if console.is_terminal and not json else _lines(console, json=json)
             while True:
-                status = await read_status(place, lake)
-                if json:
-                    console.print(status.model_dump_json(), soft_wrap=True, markup=False, highlight=False)
-                elif console.is_terminal:
-                    live.update(to_screen(status), refresh=True)
-                else:
-                    console.print(to_line(status), soft_wrap=True, markup=False, highlight=False)
+                show(await read_status(place, lake))
                 await asyncio.sleep(every.total_seconds())
+
+
+def _screen(console: Console, stack: ExitStack) -> Show:
+    live = stack.enter_context(Live(console=console, auto_refresh=False))
+    return lambda status: live.update(to_screen(status), refresh=True)
+
+
+def _lines(console: Console, *, json: bool) -> Show:
+    def show(status: Status) -> None:
+        line = status.model_dump_json() if json else to_line(status)
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+    return show
 
 
 async def show_runs(console: Console, place: Place, limit: int, *, json: bool) -> None:
@@ -54,7 +67,7 @@ async def show_runs(console: Console, place: Place, limit: int, *, json: bool) -
             runs += await list_runs(lake, size, before)
             before -= size
     if json:
-        console.print_json(show.to_json(runs))
+        console.print_json(to_json(runs))
     elif runs:
         console.print(to_table(runs))
     else:

@@ -9,7 +9,7 @@ from totesys.lake.records import Manifest
 from totesys.service.runs import run_detail
 from totesys_cli.place import Place
 from totesys_cli.stages import STAGES
-from totesys_cli.status.backlog import Backlog, read_backlog
+from totesys_cli.status.backlog import LOOK_BACK, Backlog, read_backlog
 from totesys_cli.status.queues import read_queues
 from totesys_cli.status.snapshot import QuarantineStatus, StageStatus, Status, verification_status
 
@@ -44,7 +44,8 @@ async def _shown(lake: Lake, newest: int) -> Manifest | None:
         manifest = await lake.manifest(newest)
         if manifest is None or manifest.complete:
             return manifest
-        newest = max((run for run in await lake.ingested() if run < manifest.extraction), default=0)
+        earlier = await lake.ingested(after=max(0, manifest.extraction - LOOK_BACK))
+        newest = max((run for run in earlier if run < manifest.extraction), default=0)
     return None
 
 
