@@ -46,21 +46,23 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
-app.command("status")(status)
-app.command("runs")(runs)
-app.command("trigger")(trigger)
-app.command("doctor")(doctor)
-app.add_typer(dlq, name="dlq")
-app.add_typer(local, name="local")
-app.add_typer(quarantine, name="quarantine")
-app.command("replay")(replay)
-app.command("rebuild")(rebuild)
-app.command("compare")(compare)
-app.command("trace")(trace)
-app.command("report")(report)
+# How help groups the commands.
+RUN, LOOK, MEND, WRITE = "Run it", "Look at it", "Wake and mend it", "Documents"
+app.command("status", rich_help_panel=LOOK)(status)
+app.command("runs", rich_help_panel=LOOK)(runs)
+app.command("doctor", rich_help_panel=LOOK)(doctor)
+app.command("compare", rich_help_panel=LOOK)(compare)
+app.command("trace", rich_help_panel=LOOK)(trace)
+app.add_typer(quarantine, name="quarantine", rich_help_panel=LOOK)
+app.command("trigger", rich_help_panel=MEND)(trigger)
+app.command("replay", rich_help_panel=MEND)(replay)
+app.command("rebuild", rich_help_panel=MEND)(rebuild)
+app.add_typer(dlq, name="dlq", rich_help_panel=MEND)
+app.add_typer(local, name="local", rich_help_panel=RUN)
+app.command("report", rich_help_panel=WRITE)(report)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def run(
     source: SourceDsn,
     warehouse: WarehouseDsn,
@@ -90,7 +92,7 @@ def run(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def demo(
     once: Annotated[bool, typer.Option("--once", help="end after one verified round")] = False,
     seed: Annotated[int, typer.Option(help="seed of the generated data")] = 1,
@@ -102,7 +104,7 @@ def demo(
     run_until_stopped(run_demo(Console(), once=once, seed=seed, rate=rate), has_end=once)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def simulate(
     source: SourceDsn,
     rate: Annotated[float, typer.Option(help="changed rows a second", min=0.1)] = 20.0,
@@ -117,7 +119,7 @@ def simulate(
     run_until_stopped(run_simulation(Console(), source, model, rate=rate, seconds=seconds, seed=seed, json=json))
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def verify(
     source: SourceDsn,
     warehouse: WarehouseDsn,
@@ -140,7 +142,7 @@ def verify(
         raise typer.Exit(FAILED)
 
 
-@app.command()
+@app.command(rich_help_panel=WRITE)
 def dictionary(
     model: ModelName = DEFAULT_MODEL,
     output: Annotated[Path | None, typer.Option(help="file to write; printed if not given")] = None,
@@ -152,7 +154,7 @@ def dictionary(
     _write(to_markdown(load_model(model)), output)
 
 
-@app.command()
+@app.command(rich_help_panel=WRITE)
 def settings(
     output: Annotated[Path | None, typer.Option(help="file to write; printed if not given")] = None,
 ) -> None:
