@@ -153,6 +153,7 @@ def test_a_data_plane_that_is_not_as_the_template_says_is_told_part_by_part(pati
         f"events of {NAME}-ingest", f"events of {NAME}-processed", f"dead letters of {NAME}-ingest",
         f"queue {NAME}-transform-dlq", "dead letters",
     }  # fmt: skip
+    assert complaints["dead letters"].sentence == "1 messages were given up: load 1."
     said = {check: finding.sentence for check, finding in complaints.items()}
     assert f"wakes {NAME}-load, not {NAME}-transform" in said[f"events of {NAME}-ingest"]
     assert f"No event says that a manifest in {NAME}-processed wakes" in said[f"events of {NAME}-processed"]
@@ -164,6 +165,7 @@ def test_a_name_that_no_data_plane_has_is_told_bucket_by_bucket(patient: Patient
     failures = patient.failures("--name", "nobodys")
     assert "The bucket nobodys-ingest does not exist." in failures["bucket nobodys-ingest"]
     assert "Correct --name" in failures["bucket nobodys-ingest"]
+    assert {check.split()[0] for check in failures} == {"bucket", "queue", "schedule"}
 
 
 def test_a_variable_that_nobody_reads_is_told_with_the_one_that_is_meant(patient: Patient) -> None:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from totesys.errors import TotesysError
 from totesys_cli.aws import aws_errors
 from totesys_cli.doctor import judge
-from totesys_cli.doctor.finding import Finding, fail, failed, ok, unknown, warn
+from totesys_cli.doctor.finding import Finding, Level, fail, failed, ok, unknown, warn
 from totesys_cli.doctor.wiring import Notification, Redrive, Rule, wiring
 from totesys_cli.place import Place
 from totesys_cli.stages import STAGES
@@ -36,7 +36,6 @@ def check_lake(place: Place) -> list[Finding]:
     """Everything of the data plane, as this account may see it: on AWS the services have roles of their own."""
     expected = wiring(data_plane_template(), place.name)
     notified = {one.bucket: one for one in expected.notifications}
-    checks: dict[str, Callable[[], Finding]]
     try:
         with aws_errors("AWS"):
             session = boto3.Session()
@@ -46,18 +45,34 @@ def check_lake(place: Place) -> list[Finding]:
     except TotesysError as error:
         return [failed("lake settings", error)]
     reachable = _made("lake connection", partial(_connection, s3, place), "The lake")
-    checks = {
+    # Each after what it is about: of what is not there, nothing more is asked.
+    about = {
+        **{f"events of {one.bucket}": f"bucket {one.bucket}" for one in expected.notifications},
+        **{f"dead letters of {one.queue}": f"queue {one.queue}" for one in expected.redrives},
+    }
+    checks: dict[str, Callable[[], Finding]] = {
         **{f"bucket {bucket}": partial(_bucket, s3, bucket) for bucket in notified},
-        **{f"events of {bucket}": partial(_notification, s3, sqs, one) for bucket, one in notified.items()},
-        **{f"queue {one}": partial(_queue, sqs, one) for one in expected.queues},
+        **{f"events of {bucket}": partial(_notification, s3, one) for bucket, one in notified.items()},
+        **{f"queue {queue}": partial(_queue, sqs, queue) for queue in expected.queues},
         **{f"dead letters of {one.queue}": partial(_redrive, sqs, one) for one in expected.redrives},
         **{f"schedule {one.name}": partial(_rule, events, one) for one in expected.rules},
         "dead letters": partial(_dead_letters, sqs, place),
         "lake clock": partial(_clock, s3, place),
     }
-    if reachable.level == "fail":
+    if reachable.level == Level.FAIL:
         return [reachable, *unknown(list(checks), "the lake does not answer")]
-    return [reachable, *(_made(name, check) for name, check in checks.items())]
+    return [reachable, *_all(checks, about)]
+
+
+def _all(checks: Mapping[str, Callable[[], Finding]], about: Mapping[str, str]) -> list[Finding]:
+    findings: dict[str, Finding] = {}
+    for name, check in checks.items():
+        first = findings.get(about.get(name, ""))
+        if first and first.level == Level.FAIL:
+            (findings[name],) = unknown([name], f"there is no {first.check}")
+        else:
+            findings[name] = _made(name, check)
+    return list(findings.values())
 
 
 def _made(name: str, check: Callable[[], Finding], what: str = "") -> Finding:
@@ -95,7 +110,7 @@ def _queue(sqs: "SQSClient", queue: str) -> Finding:
     return ok(check, "It is there.")
 
 
-def _notification(s3: "S3Client", sqs: "SQSClient", wanted: Notification) -> Finding:
+def _notification(s3: "S3Client", wanted: Notification) -> Finding:
     check = f"events of {wanted.bucket}"
     found = s3.get_bucket_notification_configuration(Bucket=wanted.bucket).get("QueueConfigurations", [])
     wakes = f"a manifest in {wanted.bucket} wakes {wanted.queue}"
@@ -144,7 +159,11 @@ def _dead_letters(sqs: "SQSClient", place: Place) -> Finding:
 
 
 def _messages(sqs: "SQSClient", queue: str) -> int:
-    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    try:
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    except sqs.exceptions.QueueDoesNotExist:
+        # Another check says so.
+        return 0
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)["Attributes"]
     return sum(map(int, found.values()))
 
