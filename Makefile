@@ -45,8 +45,9 @@ lint: setup ## ruff and mypy
 template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra
 
-docs: setup ## the data dictionary docs/warehouse.md and the tables of docs/cost.md, made anew
+docs: setup ## docs/warehouse.md, docs/settings.md and the tables of docs/cost.md, made anew
 	@$(RUN) totesys dictionary --output docs/warehouse.md
+	@$(RUN) totesys settings --output docs/settings.md
 	@$(RUN) python -m totesys_infra.cost docs/cost.md
 
 bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full

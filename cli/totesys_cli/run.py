@@ -56,7 +56,8 @@ async def run_once(databases: Databases, options: RunOptions, console: Console, 
         def tell(event: Event) -> None:
             if text := show.line(event):
                 status.update(text)
-                if event.name != "run successful":
+                # Without a terminal nothing else says how far it is.
+                if event.name != "run successful" or not status.console.is_terminal:
                     status.console.print(text, soft_wrap=True)
 
         async with run_pipeline(
