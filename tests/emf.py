@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from totesys_infra.alarms import Metric
+from totesys_infra.metrics import Metric
 
 # All that CloudWatch takes: "MetricDatum" in its API reference.
 UNITS = {

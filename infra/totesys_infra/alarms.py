@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from totesys_infra.environment import Environment
-from totesys_infra.names import SERVICES, Names, Service
+from totesys_infra.metrics import Metric, error_lines, of_warehouse, oldest, ours, running_tasks, waiting
+from totesys_infra.names import SERVICES, Names
 
-Unit = Literal["Seconds", "Count", "Bytes", "Percent"]
 Statistic = Literal["Maximum", "Minimum", "Sum", "SampleCount", "Average"]
 Comparison = Literal["GreaterThanThreshold", "LessThanThreshold"]
 Missing = Literal["breaching", "notBreaching"]
@@ -25,17 +25,6 @@ CONNECTIONS = 70
 CREDITS = 20
 # A schedule that is no rate in minutes, such as one by a cron expression, is taken for this.
 UNKNOWN_TICK = 15 * MINUTE
-ERROR_LINES = "ErrorLines"
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric of CloudWatch. `unit` is what whoever emits it says."""
-
-    namespace: str
-    name: str
-    dimensions: Mapping[str, str]
-    unit: Unit
 
 
 @dataclass(frozen=True)
@@ -72,37 +61,6 @@ class Event:
 def alarms(environment: Environment) -> tuple[Alarm, ...]:
     """The alarms of an environment."""
     return (*_pipeline(environment), *_services(environment.names), *_tasks(environment), *_warehouse(environment))
-
-
-def ours(names: Names, stage: Service, name: str, unit: Unit) -> Metric:
-    """A metric that a service emits."""
-    return Metric(names.metrics_namespace, name, {"stage": stage}, unit)
-
-
-def error_lines(names: Names, service: Service) -> Metric:
-    """How many lines of a service's log are errors; counted by a filter on its log group."""
-    return Metric(names.metrics_namespace, ERROR_LINES, {"service": service}, "Count")
-
-
-def waiting(queue: str) -> Metric:
-    """How many messages wait in a queue: "Available CloudWatch metrics for Amazon SQS"."""
-    return Metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": queue}, "Count")
-
-
-def oldest(queue: str) -> Metric:
-    """How long the oldest message has waited in a queue."""
-    return Metric("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queue}, "Seconds")
-
-
-def running_tasks(names: Names, service: Service) -> Metric:
-    """How many tasks of a service run: "Amazon ECS Container Insights metrics"."""
-    of = {"ClusterName": names.cluster, "ServiceName": service}
-    return Metric("ECS/ContainerInsights", "RunningTaskCount", of, "Count")
-
-
-def of_warehouse(names: Names, name: str, unit: Unit) -> Metric:
-    """A metric of the warehouse: "Amazon CloudWatch metrics for Amazon RDS"."""
-    return Metric("AWS/RDS", name, {"DBInstanceIdentifier": names.warehouse_instance}, unit)
 
 
 def tick_seconds(environment: Environment) -> int:

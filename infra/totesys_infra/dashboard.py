@@ -4,20 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from totesys_infra.alarms import (
-    MINUTE,
-    STALE_SECONDS,
-    Metric,
-    Statistic,
-    alarms,
-    error_lines,
-    of_warehouse,
-    oldest,
-    ours,
-    running_tasks,
-    waiting,
-)
+from totesys_infra.alarms import MINUTE, STALE_SECONDS, Statistic, alarms
 from totesys_infra.environment import Environment
+from totesys_infra.metrics import Metric, error_lines, of_warehouse, oldest, ours, running_tasks, waiting
 from totesys_infra.names import SERVICES, Names
 
 WIDTH = 24

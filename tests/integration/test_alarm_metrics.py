@@ -15,8 +15,9 @@ from tests.processes import LIBRARY, Service, environment, running
 from tests.sources import execute, make_library
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_infra.alarms import ERROR_LINES, Alarm, Metric, Unit, alarms
+from totesys_infra.alarms import Alarm, alarms
 from totesys_infra.dashboard import graphs
+from totesys_infra.metrics import ERROR_LINES, Metric, Unit
 from totesys_infra.names import SERVICES
 
 SHOP = an_environment("lean")
