@@ -1,0 +1,51 @@
+"""The metrics that are watched: the services' own, and AWS's. Pure data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from totesys_infra.names import Names, Service
+
+Unit = Literal["Seconds", "Count", "Bytes", "Percent"]
+ERROR_LINES = "ErrorLines"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of CloudWatch. `unit` is what whoever emits it says."""
+
+    namespace: str
+    name: str
+    dimensions: Mapping[str, str]
+    unit: Unit
+
+
+def ours(names: Names, stage: Service, name: str, unit: Unit) -> Metric:
+    """A metric that a service emits."""
+    return Metric(names.metrics_namespace, name, {"stage": stage}, unit)
+
+
+def error_lines(names: Names, service: Service) -> Metric:
+    """How many lines of a service's log are errors; counted by a filter on its log group."""
+    return Metric(names.metrics_namespace, ERROR_LINES, {"service": service}, "Count")
+
+
+def waiting(queue: str) -> Metric:
+    """How many messages wait in a queue: "Available CloudWatch metrics for Amazon SQS"."""
+    return Metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": queue}, "Count")
+
+
+def oldest(queue: str) -> Metric:
+    """How long the oldest message has waited in a queue."""
+    return Metric("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queue}, "Seconds")
+
+
+def running_tasks(names: Names, service: Service) -> Metric:
+    """How many tasks of a service run: "Amazon ECS Container Insights metrics"."""
+    of = {"ClusterName": names.cluster, "ServiceName": service}
+    return Metric("ECS/ContainerInsights", "RunningTaskCount", of, "Count")
+
+
+def of_warehouse(names: Names, name: str, unit: Unit) -> Metric:
+    """A metric of the warehouse: "Amazon CloudWatch metrics for Amazon RDS"."""
+    return Metric("AWS/RDS", name, {"DBInstanceIdentifier": names.warehouse_instance}, unit)
