@@ -166,12 +166,17 @@ class Bucket:
 
     async def keys(self, prefix: str, after: str = "") -> AsyncIterator[str]:
         """The keys that start with `prefix` and come after `after`, in order."""
+        async for key, _ in self.entries(prefix, after):
+            yield key
+
+    async def entries(self, prefix: str, after: str = "") -> AsyncIterator[tuple[str, str]]:
+        """The keys as `keys` gives them, each with its entity tag."""
         more = True
         while more:
             page = await self._page(prefix, after)
             for entry in page.get("Contents", []):
                 after = entry["Key"]
-                yield after
+                yield after, entry["ETag"]
             more = page["IsTruncated"]
 
     async def _page(self, prefix: str, after: str) -> ListObjectsV2OutputTypeDef:
