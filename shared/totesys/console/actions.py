@@ -79,8 +79,7 @@ ACTIONS = {
         Action(
             "replay",
             "Do runs again",
-            "The stage does the runs again, each exactly in the place of what it wrote. Nothing changes where the same "
-            "comes out. After transform, have load do them again too.",
+            "A stage does runs again, each in the place of what it wrote; after transform, have load do them too.",
             "The runs will be done again: their times change when they are.",
             ("transform", "load"),
             True,

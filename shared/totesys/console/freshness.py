@@ -11,7 +11,7 @@ PROMISE = timedelta(minutes=30)
 
 # The drawing's own units: the page stretches it.
 WIDTH, HEIGHT = 1440, 300
-# As many as a screen has room for: of each of these columns the highest and the lowest is drawn.
+# As many as a screen has room for: of each of these columns the highest is drawn.
 _COLUMNS = 480
 
 
@@ -25,7 +25,7 @@ class Age:
 
 @dataclass(frozen=True)
 class Line:
-    """The last day as a drawing: coordinates of the line, and the height at which the promise is."""
+    """The last day as a drawing: coordinates of the greatest ages, and the height at which the promise is."""
 
     points: str
     area: str
@@ -87,7 +87,7 @@ def draw(corners: Sequence[Age], now: datetime) -> Line | None:
     def y(seconds: float) -> float:
         return HEIGHT - seconds / top * HEIGHT
 
-    drawn = [f"{x(one.at):.1f},{y(one.seconds):.1f}" for one in _thinned(corners, start)]
+    drawn = [f"{x(one.at):.1f},{y(one.seconds):.1f}" for one in _peaks(corners)]
     first, last = x(corners[0].at), x(corners[-1].at)
     return Line(
         points=" ".join(drawn),
@@ -100,16 +100,15 @@ def draw(corners: Sequence[Age], now: datetime) -> Line | None:
     )
 
 
-def _thinned(corners: Sequence[Age], start: datetime) -> list[Age]:
-    if len(corners) <= 2 * _COLUMNS:
-        return list(corners)
-    kept: list[Age] = []
-    for _, group in groupby(corners, lambda one: int((one.at - start) / WINDOW * _COLUMNS)):
-        column = list(group)
-        chosen = {0, len(column) - 1}
-        chosen |= {f(range(len(column)), key=lambda place: column[place].seconds) for f in (min, max)}
-        kept += [column[place] for place in sorted(chosen)]
-    return kept
+def _peaks(corners: Sequence[Age]) -> list[Age]:
+    """The teeth's points, where the next snapshot became visible, and the ends."""
+    higher = [before for before, after in pairwise(corners) if after.seconds <= before.seconds]
+    peaks = [corners[0], *higher, corners[-1]]
+    if len(peaks) <= _COLUMNS:
+        return peaks
+    start, length = peaks[0].at, (peaks[-1].at - peaks[0].at) / _COLUMNS
+    columns = groupby(peaks, lambda one: (one.at - start) // length)
+    return [max(column, key=lambda one: one.seconds) for _, column in columns]
 
 
 def _beyond(corners: Sequence[Age]) -> float:

@@ -1,6 +1,7 @@
 """When each run became visible: little of each, remembered, because it never changes."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,8 +13,11 @@ from totesys.lake.lake import Lake
 from totesys.lake.records import LoadRecord, Manifest, parse_record
 
 WINDOW = timedelta(hours=24)
-# Of these a look at the page reads the records; the next one goes on where it ended.
-AT_ONCE = 200
+# Records are read so many at once, for so long; the next look at the page goes on where this one ended.
+AT_ONCE = 50
+SECONDS = 0.3
+# As many are looked for in one look.
+MOST_WANTED = 400
 # A tick a minute for more than a day.
 MOST = 2000
 
@@ -50,21 +54,23 @@ class History:
         self._known: dict[int, Visible | None] = {}
 
     async def recent(self, lake: Lake, records: Records, last: int, now: datetime) -> Recent:
-        """Look at what is new up to run `last`, and at some of what is old and not known yet."""
-        undone: list[Listed] = []
-        for first, final in _stretches(self._wanted(last, now)):
-            listed = await records.listed(lake, first - 1, final)
-            done = [one for one in listed if one.empty or one.loaded]
-            seen = await asyncio.gather(*(_visible(lake, one) for one in done))
-            newest = max((one.run for one in listed), default=0)
-            undone += [one for one in listed if not (one.empty or one.loaded)]
-            open_runs = {one.run for one in undone}
-            # Behind the newest there may be one that is being extracted.
-            self._known |= {run: None for run in range(first, newest) if run not in open_runs}
+        """Look at what is new up to run `last`, and for a moment at what is old and not known yet."""
+        wanted = self._wanted(last, now)
+        listed = [one for first, final in _stretches(wanted) for one in await records.listed(lake, first - 1, final)]
+        undone = sorted((one for one in listed if not one.done), key=lambda one: one.run)
+        done = sorted((one for one in listed if one.done), key=lambda one: one.run, reverse=True)
+        # Behind the newest there may be one that is being extracted; a number before it that no run has stays so.
+        numbers = {one.run for one in listed}
+        self._known |= {run: None for run in wanted if run not in numbers and run < max(numbers, default=0)}
+        began = time.monotonic()
+        for start in range(0, len(done), AT_ONCE):
+            seen = await asyncio.gather(*(_visible(lake, one) for one in done[start : start + AT_ONCE]))
             self._known |= {one.run: one for one in seen if one is not None}
+            if time.monotonic() - began > SECONDS:
+                break
         self._known = {run: known for run, known in self._known.items() if last - MOST < run <= last}
         visible = [known for _, known in sorted(self._known.items()) if known is not None]
-        return Recent(tuple(visible), tuple(sorted(undone, key=lambda one: one.run)))
+        return Recent(tuple(visible), tuple(undone))
 
     def _wanted(self, last: int, now: datetime) -> list[int]:
         """The newest numbers of the window that are not known, newest first."""
@@ -75,7 +81,7 @@ class History:
                 break
             if run not in self._known:
                 wanted.append(run)
-            if len(wanted) == AT_ONCE:
+            if len(wanted) == MOST_WANTED:
                 break
         return wanted
 

@@ -36,6 +36,11 @@ class Listed:
         return keys.EMPTY in self.ingest
 
     @property
+    def done(self) -> bool:
+        """Whether no stage has anything to do with it any more."""
+        return self.empty or self.loaded
+
+    @property
     def transformed(self) -> bool:
         return keys.MANIFEST in self.processed
 
