@@ -7,7 +7,7 @@ RUN := $(UV) run --no-sync
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-compose faults lint template docs bench
+.PHONY: help setup demo test test-browser test-postgres test-compose faults lint template docs bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,13 @@ demo: setup ## the whole system on this machine, live; ONCE=1 ends after one ver
 
 test: setup ## every test that needs no containers
 	@$(RUN) pytest $(ARGS)
+
+# Playwright is told to use Debian's Chromium: it downloads none.
+test-browser: $(UV) ## the console in Chromium, with axe-core; PICTURES=1 writes docs/images anew
+	@$(UV) sync --locked --quiet --group browser
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
+		|| { echo "Chromium is not there: install it (apt-get install chromium), then call this again." >&2; exit 2; }
+	@$(RUN) pytest tests/browser $(if $(PICTURES),--pictures) $(ARGS)
 
 # Without the command's and those of OpenAPI, which take 40% of the time: they ask Postgres for nothing of their own.
 test-postgres: $(UV) ## the integration tests that use Postgres, on a version of it in a container; IMAGE=postgres:15

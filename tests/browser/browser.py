@@ -21,7 +21,7 @@ FLAGS = (
     "--disable-sync",
 )
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-SCREEN, PHONE = (1240, 860), (390, 844)
+SCREEN, PHONE = (1200, 1040), (390, 844)
 
 
 @dataclass

@@ -72,13 +72,17 @@ async def look(queue: Queue) -> list[DeadLetter]:
 
 
 async def redrive(queue: Queue) -> int:
-    """Send the dead letters back to their service; how many."""
-    revived: set[str] = set()
-    while len(revived) < MOST_REVIVED:
-        letters = [one for one in await queue.dead_letters(10, TO_ACT) if one.id not in revived]
-        if not letters:
-            break
+    """Send back as many dead letters as there are now, at most MOST_REVIVED; how many.
+
+    One that fails again at once is a new one, and stays.
+    """
+    _, dead = await queue.depths()
+    wanted, revived = min(max(1, dead.waiting), MOST_REVIVED), 0
+    while revived < wanted:
+        letters = await queue.dead_letters(wanted - revived, TO_ACT)
         for letter in letters:
             await queue.revive(letter)
-            revived.add(letter.id)
-    return len(revived)
+        if not letters:
+            break
+        revived += len(letters)
+    return revived
