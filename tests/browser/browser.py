@@ -41,10 +41,13 @@ class Visit:
         """What a person reads there."""
         return str(await self.page.locator(selector).first.inner_text())
 
-    async def picture(self, name: str) -> None:
+    async def picture(self, name: str, height: int | None = None) -> None:
         """Keep what is seen in the documentation's folder, if the call of the tests asks for it."""
         if self.pictures:
-            await self.page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+            seen = self.page.viewport_size
+            assert seen is not None
+            clip = {"x": 0, "y": 0, "width": seen["width"], "height": height or seen["height"]}
+            await self.page.screenshot(path=IMAGES / f"{name}.png", clip=clip, animations="disabled")
 
     async def violations(self) -> str:
         """What axe-core finds; nothing is good."""

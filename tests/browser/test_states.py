@@ -29,10 +29,11 @@ async def test_an_empty_system_says_so_and_offers_the_first_run(observe: Observe
 async def test_a_day_of_runs_is_shown_in_light_in_dark_and_on_a_phone(
     lake: Lake, observe: Observe, look: Look, data_plane: DataPlane, emulator: Emulator
 ) -> None:
-    day = Day(datetime.now(UTC), runs=200, undone=1, late={100: 34, 160: 12})
+    day = Day(datetime.now(UTC), runs=290, undone=1, late={190: 34, 250: 12})
     await day.write(lake)
-    await lake.put_verification(verification(day.now - timedelta(hours=3), 196, wrong=()))
+    await lake.put_verification(verification(day.now - timedelta(hours=3), 250, wrong=()))
     # A message that somebody has in hand: load is at work.
+    emulator.sqs.purge_queue(QueueUrl=data_plane.load_queue_url)
     emulator.sqs.send_message(QueueUrl=data_plane.load_queue_url, MessageBody="{}")
     emulator.sqs.receive_message(QueueUrl=data_plane.load_queue_url, VisibilityTimeout=600)
     url = await observe()
@@ -42,7 +43,7 @@ async def test_a_day_of_runs_is_shown_in_light_in_dark_and_on_a_phone(
             assert "within the 30 minutes promised" in await visit.text("#fresh")
             # What a look does not get to, the next one does.
             await expect(visit.page.locator("figcaption")).to_contain_text("over the promise for 9 min", timeout=30_000)
-            assert "at run 200" in await visit.text("#stages")
+            assert "at run 290" in await visit.text("#stages")
             assert "0 of " in await visit.text(".progress")
             assert "working" in await visit.text("#runs tbody tr:first-child")
             assert await visit.page.locator("#runs tbody tr").count() == 20
@@ -53,8 +54,9 @@ async def test_a_day_of_runs_is_shown_in_light_in_dark_and_on_a_phone(
     async with look() as visit:
         await visit.open(url)
         await visit.page.get_by_role("link", name="Earlier runs").click()
-        assert (await visit.text("#runs tbody th")).endswith("180")
-        await visit.page.get_by_role("link", name="180").click()
+        assert (await visit.text("#runs tbody th")).endswith("270")
+        await visit.page.get_by_role("link", name="Newest").click()
+        await visit.page.get_by_role("link", name="Run 288").click()
         assert "purchase_order" in await visit.text("#ingest-title >> xpath=..")
         assert await visit.violations() == ""
         await visit.picture("console-run")
@@ -77,9 +79,9 @@ async def test_dead_letters_are_shown_with_their_reason_and_go_back(observe: Obs
     await Day(datetime.now(UTC), runs=3).write(lake)
     url = await observe()
     async with httpx.AsyncClient() as client, look() as visit:
-        await client.post(f"{url}/trigger", json={"run": 4711})
         await visit.open(url)
-        # The page brings it by itself.
+        await client.post(f"{url}/trigger", json={"run": 4711})
+        # The page that is open brings it by itself.
         await expect(visit.page.locator("#stages .bad dd")).to_have_text("1", timeout=30_000)
         await expect(visit.page.locator("#news")).to_contain_text("1 dead letter.")
         assert await visit.violations() == ""
@@ -87,11 +89,11 @@ async def test_dead_letters_are_shown_with_their_reason_and_go_back(observe: Obs
         assert "BadMessage: Ingest has committed no run" in await visit.text("table")
         assert '{"run":4711}' in await visit.text("table")
         assert await visit.violations() == ""
-        await visit.picture("console-dead-letters")
+        await visit.picture("console-dead-letters", height=500)
         # Who looks has it for a second.
         await expect(visit.page.get_by_role("button", name="Send back")).to_be_visible()
         await visit.page.get_by_role("button", name="Send back").click()
-        await expect(visit.page.get_by_role("status").first).to_contain_text("on their way back")
+        await expect(visit.page.get_by_role("status").first).to_contain_text("have gone back")
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])

@@ -45,7 +45,7 @@ async def test_a_run_is_asked_for_with_the_right_token_only_and_appears_by_itsel
         await expect(page.get_by_label("Trigger token")).to_be_focused()
         await expect(page.get_by_label("Trigger token")).to_have_value("")
         assert await visit.violations() == ""
-        await visit.picture("console-wrong-token")
+        await visit.picture("console-wrong-token", height=480)
         await page.get_by_label("Trigger token").fill(TOKEN)
         await page.get_by_role("button", name="Run now").click()
         await expect(page.get_by_role("status").first).to_contain_text("Ingest has been asked for a run")

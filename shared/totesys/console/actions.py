@@ -89,7 +89,7 @@ ACTIONS = {
             "redrive",
             "Send back",
             "The dead letters go back to their service, which tries them again. Mend the cause first.",
-            "The dead letters are on their way back to their service.",
+            "The dead letters have gone back to their service. One that fails again is here again.",
             STAGES,
             True,
             None,

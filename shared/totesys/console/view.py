@@ -137,9 +137,8 @@ def _fresh(facts: Facts) -> Fresh:
     corners = ages(visible, now)
     line = draw(corners, now)
     if as_of is None:
-        if facts.recent.undone:
-            return Fresh("none", "–", "The first run is on its way.", None, None, "")
-        return Fresh("none", "–", "Nothing is in the warehouse yet.", None, None, "")
+        on_its_way = "The first run is on its way." if facts.recent.undone else "Nothing is in the warehouse yet."
+        return Fresh("none", "", on_its_way, None, None, "")
     seconds = (now - as_of).total_seconds()
     kept = seconds <= PROMISE.total_seconds()
     promise = f"the {PROMISE.total_seconds() / 60:.0f} minutes promised"
