@@ -16,6 +16,8 @@ R = TypeVar("R", bound=Record)
 
 # Of a few kB each.
 MOST_KEPT = 1000
+# A run's own, in the processed bucket, with a failure of either stage.
+_RECORDS = 4
 STAGES = ("ingest", "transform", "load")
 
 
@@ -104,7 +106,8 @@ class Records:
 
 async def _tags(bucket: Bucket, after: int, upto: int) -> dict[int, dict[str, str]]:
     found: dict[int, dict[str, str]] = defaultdict(dict)
-    async for key, tag in bucket.entries(keys.RUNS, keys.after_run(after)):
+    at_once = min(1000, _RECORDS * (upto - after) + 1)
+    async for key, tag in bucket.entries(keys.RUNS, keys.after_run(after), at_once):
         parsed = keys.parse_record_key(key)
         if parsed is None:
             continue
