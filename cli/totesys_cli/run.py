@@ -111,7 +111,8 @@ async def run_on_schedule(databases: Databases, options: RunOptions, every: time
 
 
 def show_addresses(console: Console, pipeline: Pipeline) -> None:
-    """Print where the lake and the services listen."""
+    """Print where the console, the lake and the services are."""
+    console.print(f"  console   {pipeline.services.addresses['load']}/")
     console.print(f"  lake      {pipeline.lake} (S3 and SQS, for totesys dlq list --endpoint)", soft_wrap=True)
     for stage in STAGES:
         console.print(f"  {stage:<9} {pipeline.services.addresses[stage]}/docs")
