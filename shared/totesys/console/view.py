@@ -1,12 +1,12 @@
 """The page, as the template writes it down: everything is decided here. Pure."""
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from totesys.console.facts import PAGE, Facts
 from totesys.console.freshness import PROMISE, Line, ages, draw, fresh_as_of
+from totesys.console.quarantined import Quarantined, quarantined
 from totesys.console.records import STAGES
 from totesys.console.stages import StageView, stage_views
 from totesys.console.wording import age, counted, moment, span
@@ -83,15 +83,6 @@ class Verified:
 
 
 @dataclass(frozen=True)
-class Quarantined:
-    """The rows of a table that are in quarantine, and the runs that brought them."""
-
-    table: str
-    rows: str
-    runs: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class Page:
     """The whole page. `news` is what a screen reader is told when it changes."""
 
@@ -123,7 +114,7 @@ def page(facts: Facts) -> Page:
         first_page=facts.before is None or facts.before > facts.last,
         older=lowest if lowest > 1 else None,
         verified=_verified(facts.verification, facts.now) if facts.verification else None,
-        quarantined=_quarantined(facts.shown),
+        quarantined=quarantined(facts.shown),
     )
 
 
@@ -225,19 +216,6 @@ def _verified(record: VerificationRecord, now: datetime) -> Verified:
         run=record.run,
         wrong=tuple(named[:PAGE]),
     )
-
-
-def _quarantined(runs: Sequence[RunDetail]) -> tuple[Quarantined, ...]:
-    rows: Counter[str] = Counter()
-    of: dict[str, list[int]] = {}
-    for run in runs:
-        for table in sorted({*run.quarantine, *run.loaded}):
-            built, loaded = run.quarantine.get(table), run.loaded.get(table)
-            found = (built.rows if built else 0) + (loaded.quarantined if loaded else 0)
-            if found:
-                rows[table] += found
-                of.setdefault(table, []).append(run.run)
-    return tuple(Quarantined(table, f"{rows[table]:,}", tuple(of[table])) for table in sorted(rows))
 
 
 def _news(facts: Facts, stages: Sequence[StageView]) -> str:
