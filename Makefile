@@ -7,7 +7,7 @@ RUN := $(UV) run --no-sync
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-infra test-postgres test-compose faults lint template docs bench deploy destroy
+.PHONY: help setup demo test test-infra test-browser test-postgres test-compose faults lint template docs bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,13 @@ test-infra: $(UV) ## the AWS templates of every kind of environment, by our rule
 	@$(UV) sync --locked --quiet --project infra/checkov
 	@$(RUN) pytest tests/infra tests/templates $(ARGS)
 
+# Playwright is told to use Debian's Chromium: it downloads none.
+test-browser: $(UV) ## the console in Chromium, with axe-core; PICTURES=1 writes docs/images anew
+	@$(UV) sync --locked --quiet --group browser
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
+		|| { echo "Chromium is not there: install it (apt-get install chromium), then call this again." >&2; exit 2; }
+	@$(RUN) pytest tests/browser $(if $(PICTURES),--pictures) $(ARGS)
+
 # Without the command's and those of OpenAPI, which take 40% of the time: they ask Postgres for nothing of their own.
 test-postgres: $(UV) ## the integration tests that use Postgres, on a version of it in a container; IMAGE=postgres:15
 	@$(UV) sync --locked --quiet --group containers
@@ -45,8 +52,9 @@ lint: setup ## ruff and mypy
 template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra
 
-docs: setup ## the data dictionary docs/warehouse.md and the tables of docs/cost.md, made anew
+docs: setup ## docs/warehouse.md, docs/settings.md and the tables of docs/cost.md, made anew
 	@$(RUN) totesys dictionary --output docs/warehouse.md
+	@$(RUN) totesys settings --output docs/settings.md
 	@$(RUN) python -m totesys_infra.cost docs/cost.md
 
 bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full

@@ -61,6 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=1, help="how often tests/faults causes each fault")
     parser.addoption("--large", type=float, default=1.0, help="what is a large run: times the company's 48,066 rows")
     parser.addoption("--seed", default="20261123", help="what decides what tests/faults leaves to chance")
+    parser.addoption("--pictures", action="store_true", help="write what tests/browser sees to docs/images")
     parser.addoption("--postgres", metavar="IMAGE", help="run what uses Postgres, and only that, on this image")
 
 

@@ -42,7 +42,7 @@ async def run_demo(console: Console, *, once: bool, seed: int, rate: float) -> N
         warehouse = server.create_database("warehouse")
         source = await _make_source(console, owner, seed)
         databases = Databases(source, warehouse, MODEL)
-        free = dict.fromkeys(STAGES, 0)
+        free: dict[str, int] = dict.fromkeys(STAGES, 0)
         async with run_pipeline(databases, on_event=lambda event: _tell(console, event), ports=free) as pipeline:
             console.rule("first load")
             for run in await extract_once(pipeline):

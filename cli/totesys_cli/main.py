@@ -12,6 +12,7 @@ from totesys.errors import TotesysError
 from totesys_cli.compare.app import compare
 from totesys_cli.databases import Databases
 from totesys_cli.dead_letters.app import dlq
+from totesys_cli.doctor.app import doctor
 from totesys_cli.durations import parse_period
 from totesys_cli.errors import FAILED, WRONG_CALL, StageFailed
 from totesys_cli.local.app import local
@@ -31,25 +32,37 @@ from totesys_cli.options import (
 from totesys_cli.quarantine.app import quarantine
 from totesys_cli.rebuild.app import rebuild
 from totesys_cli.replay.app import replay
+from totesys_cli.report.app import report
+from totesys_cli.status.app import runs, status
 from totesys_cli.stop import run_until_stopped
 from totesys_cli.trace.app import trace
+from totesys_cli.trigger.app import trigger
 
 app = typer.Typer(
     help="Keep a star-schema warehouse of a Postgres database.",
+    epilog="Exit codes: 0 done; 1 a stage failed, a row differs or a check fails; 2 a call that cannot work; "
+    "130 interrupted before its end.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(dlq, name="dlq")
-app.add_typer(local, name="local")
-app.add_typer(quarantine, name="quarantine")
-app.command("replay")(replay)
-app.command("rebuild")(rebuild)
-app.command("compare")(compare)
-app.command("trace")(trace)
+# How help groups the commands.
+RUN, LOOK, MEND, WRITE = "Run it", "Look at it", "Wake and mend it", "Documents"
+app.command("status", rich_help_panel=LOOK)(status)
+app.command("runs", rich_help_panel=LOOK)(runs)
+app.command("doctor", rich_help_panel=LOOK)(doctor)
+app.command("compare", rich_help_panel=LOOK)(compare)
+app.command("trace", rich_help_panel=LOOK)(trace)
+app.add_typer(quarantine, name="quarantine", rich_help_panel=LOOK)
+app.command("trigger", rich_help_panel=MEND)(trigger)
+app.command("replay", rich_help_panel=MEND)(replay)
+app.command("rebuild", rich_help_panel=MEND)(rebuild)
+app.add_typer(dlq, name="dlq", rich_help_panel=MEND)
+app.add_typer(local, name="local", rich_help_panel=RUN)
+app.command("report", rich_help_panel=WRITE)(report)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def run(
     source: SourceDsn,
     warehouse: WarehouseDsn,
@@ -79,7 +92,7 @@ def run(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def demo(
     once: Annotated[bool, typer.Option("--once", help="end after one verified round")] = False,
     seed: Annotated[int, typer.Option(help="seed of the generated data")] = 1,
@@ -91,21 +104,22 @@ def demo(
     run_until_stopped(run_demo(Console(), once=once, seed=seed, rate=rate), has_end=once)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def simulate(
     source: SourceDsn,
     rate: Annotated[float, typer.Option(help="changed rows a second", min=0.1)] = 20.0,
     seconds: Annotated[float | None, typer.Option(help="how long; for ever if not given", min=0)] = None,
     seed: Annotated[int, typer.Option(help="seed of what happens")] = 1,
+    json: AsJson = False,
     model: ModelName = DEFAULT_MODEL,
 ) -> None:
     """Write to the source as the company would: orders, payments, moves, long and rolled-back transactions."""
     from totesys_cli.simulate import run_simulation
 
-    run_until_stopped(run_simulation(Console(), source, model, rate=rate, seconds=seconds, seed=seed))
+    run_until_stopped(run_simulation(Console(), source, model, rate=rate, seconds=seconds, seed=seed, json=json))
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def verify(
     source: SourceDsn,
     warehouse: WarehouseDsn,
@@ -128,7 +142,7 @@ def verify(
         raise typer.Exit(FAILED)
 
 
-@app.command()
+@app.command(rich_help_panel=WRITE)
 def dictionary(
     model: ModelName = DEFAULT_MODEL,
     output: Annotated[Path | None, typer.Option(help="file to write; printed if not given")] = None,
@@ -137,7 +151,20 @@ def dictionary(
     from totesys.schema import load_model
     from totesys_cli.dictionary import to_markdown
 
-    page = to_markdown(load_model(model))
+    _write(to_markdown(load_model(model)), output)
+
+
+@app.command(rich_help_panel=WRITE)
+def settings(
+    output: Annotated[Path | None, typer.Option(help="file to write; printed if not given")] = None,
+) -> None:
+    """Every variable that services and command read, as Markdown."""
+    from totesys_cli.settings.page import to_markdown
+
+    _write(to_markdown(app), output)
+
+
+def _write(page: str, output: Path | None) -> None:
     if output:
         output.write_text(page, encoding="utf-8")
     else:

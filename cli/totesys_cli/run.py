@@ -56,7 +56,8 @@ async def run_once(databases: Databases, options: RunOptions, console: Console, 
         def tell(event: Event) -> None:
             if text := show.line(event):
                 status.update(text)
-                if event.name != "run successful":
+                # Without a terminal nothing else says how far it is.
+                if event.name != "run successful" or not status.console.is_terminal:
                     status.console.print(text, soft_wrap=True)
 
         async with run_pipeline(
@@ -110,7 +111,8 @@ async def run_on_schedule(databases: Databases, options: RunOptions, every: time
 
 
 def show_addresses(console: Console, pipeline: Pipeline) -> None:
-    """Print where the lake and the services listen."""
+    """Print where the console, the lake and the services are."""
+    console.print(f"  console   {pipeline.services.addresses['load']}/")
     console.print(f"  lake      {pipeline.lake} (S3 and SQS, for totesys dlq list --endpoint)", soft_wrap=True)
     for stage in STAGES:
         console.print(f"  {stage:<9} {pipeline.services.addresses[stage]}/docs")

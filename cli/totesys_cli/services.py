@@ -14,8 +14,8 @@ from typing import IO, Any
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.errors import LocalStackError
 from totesys_cli.local.process import Guarded
+from totesys_cli.stages import STAGES as STAGES
 
-STAGES = ("ingest", "transform", "load")
 START_SECONDS = 60.0
 # A service ends its run at hand first; on one machine nobody waits longer than this.
 GRACE_SECONDS = 20.0

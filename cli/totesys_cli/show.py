@@ -6,7 +6,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
-from totesys.service.runs import RunDetail
+from totesys.service.runs import RunDetail, RunState
 from totesys_cli.services import Event
 
 
@@ -74,7 +74,7 @@ def line(event: Event) -> str | None:
     return None
 
 
-def to_json(runs: Sequence[RunDetail]) -> str:
+def to_json(runs: Sequence[RunState]) -> str:
     """The runs as one JSON array."""
     return "[" + ",\n".join(run.model_dump_json() for run in runs) + "]"
 

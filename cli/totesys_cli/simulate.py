@@ -1,5 +1,7 @@
 """`totesys simulate`: a company's life, written to the source."""
 
+import json as json_module
+import time
 from importlib import import_module
 from types import ModuleType
 
@@ -9,6 +11,7 @@ from totesys.postgres import database_errors
 from totesys.schema import load_model
 from totesys_cli.errors import BadInput
 from totesys_cli.preflight import check_source
+from totesys_cli.progress import going_on
 from totesys_cli.show import Written, written
 
 
@@ -21,15 +24,35 @@ def simulation_of(model: str) -> ModuleType:
 
 
 async def run_simulation(
-    console: Console, source: str, model: str, *, rate: float, seconds: float | None, seed: int
+    console: Console, source: str, model: str, *, rate: float, seconds: float | None, seed: int, json: bool = False
 ) -> None:
-    """Write until the time is over or the task is cancelled, and show how much."""
+    """Write until the time is over or the task is cancelled; show how much meanwhile, and print it at the end."""
     simulation = simulation_of(model)
     await check_source(load_model(model), source, "public")
-    with console.status("writing") as status, database_errors("The source", source):
+    began = time.monotonic()
+    latest: Written | None = None
+    try:
+        with going_on(seconds) as tell_text, database_errors("The source", source):
 
-        def tell(counts: Written) -> None:
-            status.update(f"writing: {written(counts)}")
+            def tell(counts: Written) -> None:
+                nonlocal latest
+                latest = counts
+                tell_text(f"{written(counts)}, {_rows(counts) / (time.monotonic() - began):,.1f} rows/s")
 
-        counts = await simulation.simulate(source, rate=rate, seconds=seconds, seed=seed, on_commit=tell)
-    console.print(f"Written: {written(counts)}.")
+            await simulation.simulate(source, rate=rate, seconds=seconds, seed=seed, on_commit=tell)
+    finally:
+        if latest is not None:
+            _show(console, latest, json=json)
+
+
+def _show(console: Console, counts: Written, *, json: bool) -> None:
+    if json:
+        done = {"committed": counts.committed, "rolled_back": counts.rolled_back}
+        rows = {"inserted": dict(counts.inserted), "updated": dict(counts.updated)}
+        console.print_json(json_module.dumps(rows | done))
+    else:
+        console.print(f"Written: {written(counts)}.")
+
+
+def _rows(counts: Written) -> int:
+    return sum(counts.inserted.values()) + sum(counts.updated.values())

@@ -1,6 +1,5 @@
 """What rings, and what then is to be done. Pure data: the watching stack makes alarms, rules and a dashboard of it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -23,8 +22,6 @@ GIB = 1024**3
 CONNECTIONS = 70
 # A burstable instance has two to three hours' worth at most; without any it is slowed down.
 CREDITS = 20
-# A schedule that is no rate in minutes, such as one by a cron expression, is taken for this.
-UNKNOWN_TICK = 15 * MINUTE
 
 
 @dataclass(frozen=True)
@@ -65,8 +62,7 @@ def alarms(environment: Environment) -> tuple[Alarm, ...]:
 
 def tick_seconds(environment: Environment) -> int:
     """How long from one tick to the next."""
-    found = re.fullmatch(r"rate\((\d+) minutes?\)", environment.schedules.tick)
-    return int(found[1]) * MINUTE if found else UNKNOWN_TICK
+    return int("".join(filter(str.isdigit, environment.schedules.tick))) * MINUTE
 
 
 def _pipeline(environment: Environment) -> tuple[Alarm, ...]:
@@ -113,7 +109,7 @@ def _pipeline(environment: Environment) -> tuple[Alarm, ...]:
             "Sum",
             0,
             "Rows of the source could not become rows of the warehouse.",
-            "totesys quarantine list shows which and why; mended at the source, they arrive by themselves.",
+            f"totesys quarantine list --name {names.name} shows which and why; mended at the source, they arrive.",
         ),
         Alarm(
             "orphans",
@@ -122,7 +118,7 @@ def _pipeline(environment: Environment) -> tuple[Alarm, ...]:
             "Sum",
             0,
             "Facts refer to rows of dimensions that the warehouse does not have.",
-            "totesys quarantine list shows which; once the dimension's row arrives, they take their place.",
+            f"totesys quarantine list --name {names.name} shows which; they take their place once it arrives.",
         ),
         Alarm(
             "verification-differences",
@@ -131,7 +127,7 @@ def _pipeline(environment: Environment) -> tuple[Alarm, ...]:
             "Maximum",
             0,
             "The warehouse does not equal the source.",
-            "GET /verifications names the rows; totesys verify --repair brings them again.",
+            f"GET /verifications names the rows; totesys verify --repair --name {names.name} brings them again.",
         ),
     )
 
@@ -157,7 +153,7 @@ def _services(names: Names) -> tuple[Alarm, ...]:
                 "Maximum",
                 0,
                 f"{service} has given a message up. No data is lost, but a run may stand still.",
-                f"totesys dlq list {service} shows it with its reason; mend that, then totesys dlq redrive {service}.",
+                f"totesys dlq list {service} --name {names.name} shows why; mend that, then redrive it.",
             ),
             Alarm(
                 f"{service}-oldest-message",

@@ -29,7 +29,7 @@ _MEANT = {
     "source.secret": _ARN,
     "warehouse.secret": _ARN,
     "network.vpc": "the id of a VPC: vpc-0123456789abcdef0",
-    "schedules.tick": _RATE,
+    "schedules.tick": "a rate of EventBridge of at most 10 minutes: rate(5 minutes)",
     "schedules.sweep": _RATE,
     "schedules.verify": _RATE,
 }
@@ -38,6 +38,7 @@ CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:acm:
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
 # 0: never. Nothing between 0 and 30: a run that transform has not read by then would be lost.
 Days = Literal[0, 30, 60, 90, 180, 365]
+Tick = Annotated[str, StringConstraints(pattern=r"^rate\((1 minute|([2-9]|10) minutes)\)$")]
 Rate = Annotated[str, StringConstraints(pattern=r"^(rate\(.+\)|cron\(.+\))$")]
 
 
@@ -90,7 +91,8 @@ class Network(_Part):
 class Schedules(_Part):
     """How often; EventBridge's `rate(…)` or `cron(…)`."""
 
-    tick: Rate = "rate(5 minutes)"
+    # Longer ones would leave no room within the 30 minutes that are promised.
+    tick: Tick = "rate(5 minutes)"
     sweep: Rate = "rate(1 hour)"
     verify: Rate = "rate(1 day)"
 

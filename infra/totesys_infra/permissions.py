@@ -11,7 +11,7 @@ from totesys.model import MODEL
 from totesys.schema import Model
 from totesys.table import Table
 from totesys_infra.environment import Environment
-from totesys_infra.names import Names, Purpose, Service
+from totesys_infra.names import SERVICES, Names, Purpose, Service
 
 _RUN = f"{keys.RUNS}run=*/"
 _PUT = ("s3:PutObject",)
@@ -40,16 +40,27 @@ def grants(service: Service, names: Names, environment: Environment, model: Mode
 def _every_service(service: Service, names: Names) -> tuple[Grant, ...]:
     buckets: tuple[Purpose, ...] = ("ingest", "processed")
     queue = names.queue_arn(names.queue(service))
-    own = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "SendMessage", "GetQueueAttributes")
+    queues = tuple(names.queue_arn(names.queue(one)) for one in SERVICES)
+    dead_letters = tuple(names.queue_arn(names.dead_letters(one)) for one in SERVICES)
     records = _objects(names, "ingest", (keys.RUN_NUMBER, f"{_RUN}{keys.MANIFEST}", f"{_RUN}{keys.EMPTY}"))
     outcomes = _objects(names, "processed", (keys.RUN_NUMBER, f"{_RUN}*.json", f"{keys.VERIFICATIONS}*.json"))
     return (
         # Not limited to prefixes: a GetObject has none, and without this right a missing key would be a refusal.
         Grant(("s3:ListBucket",), tuple(map(names.bucket_arn, buckets)), "finds runs, and knows what is missing"),
         Grant(("s3:GetObject",), records + outcomes, "reads what the stages say of runs, and asks whether S3 answers"),
-        Grant(tuple(f"sqs:{action}" for action in own), (queue,), "its wake-ups, and those that its HTTP is asked for"),
-        Grant(("sqs:SendMessage",), (names.queue_arn(names.dead_letters(service)),), "gives a message up"),
+        Grant(_sqs("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"), (queue,), "its wake-ups"),
+        Grant(_sqs("SendMessage"), (names.queue_arn(names.dead_letters(service)),), "gives a message up"),
+        Grant(_sqs("SendMessage", "GetQueueAttributes"), queues, "its console shows the queues and wakes each service"),
+        Grant(
+            _sqs("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"),
+            dead_letters,
+            "its console shows dead letters, and sends them back",
+        ),
     )
+
+
+def _sqs(*verbs: str) -> tuple[str, ...]:
+    return tuple(f"sqs:{verb}" for verb in verbs)
 
 
 def _ingest(names: Names, model: Model) -> tuple[Grant, ...]:

@@ -20,32 +20,55 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TOTESYS_", frozen=True, extra="ignore")
 
-    # The module whose MODEL declares the company's tables.
-    model: str = "totesys.model"
+    model: str = Field(default="totesys.model", description="The module whose `MODEL` declares the company's tables.")
 
-    ingest_bucket: str
-    processed_bucket: str
-    queue_url: str
-    dlq_url: str
+    ingest_bucket: str = Field(description="The bucket of CSV and its manifests.")
+    processed_bucket: str = Field(description="The bucket of Parquet, quarantine, and transform's and load's records.")
+    queue_url: str = Field(description="The queue that wakes this service.")
+    dlq_url: str = Field(description="The queue of the messages that this service gave up.")
 
-    # Anyone who reaches the port may trigger work: without a token the service listens on loopback only.
-    host: str = "127.0.0.1"
-    port: int = Field(default=8080, ge=0, le=65535)
-    trigger_token: SecretStr | None = None
+    host: str = Field(
+        default="127.0.0.1",
+        description="Where HTTP listens. Anyone who reaches the port may trigger work: without a token only a loopback "
+        "address is accepted. The images set `0.0.0.0`.",
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="The port of HTTP; 0 takes a free one.")
+    trigger_token: SecretStr | None = Field(
+        default=None, description="What `POST /trigger` asks for as `Authorization: Bearer …`."
+    )
 
-    # Tells the metrics of several deployments in one account apart.
-    metrics_namespace: str = Field(default=NAMESPACE, min_length=1, max_length=255)
+    metrics_namespace: str = Field(
+        default=NAMESPACE,
+        min_length=1,
+        max_length=255,
+        description="CloudWatch's namespace of the metrics. Tells several deployments in one account apart.",
+    )
 
-    # Twice the longest pause that a healthy event loop makes; extended every third of it while work goes on.
-    visibility: timedelta = timedelta(seconds=60)
-    # The longest that SQS allows: the fewest requests while nothing happens.
-    long_poll: timedelta = timedelta(seconds=20)
-    # The queue's redrive policy says the same.
-    max_receives: int = Field(default=5, ge=1)
-    # How long a service goes without a message before it looks for what is undone: as often as the tick.
-    resync: timedelta = timedelta(minutes=5)
-    # A run takes seconds. What takes longer is given back to another replica; Fargate kills a task at 120 s.
-    shutdown_grace: timedelta = timedelta(seconds=10)
+    visibility: timedelta = Field(
+        default=timedelta(seconds=60),
+        description="How long a message at work is hidden from other replicas: twice the longest pause that a healthy "
+        "event loop makes. Extended every third of it while work goes on.",
+    )
+    long_poll: timedelta = Field(
+        default=timedelta(seconds=20),
+        description="How long one receive waits for a message. The longest that SQS allows makes the fewest requests "
+        "while nothing happens.",
+    )
+    max_receives: int = Field(
+        default=5,
+        ge=1,
+        description="A message that fails at this receive is given up. The queue's redrive policy says the same.",
+    )
+    resync: timedelta = Field(
+        default=timedelta(minutes=5),
+        description="How long a service goes without a message before it looks for what is undone: as often as "
+        "the tick.",
+    )
+    shutdown_grace: timedelta = Field(
+        default=timedelta(seconds=10),
+        description="How long work at hand may go on after SIGTERM. A run takes seconds; what takes longer is given "
+        "back to another replica. Fargate kills a task at 120 s.",
+    )
 
     @model_validator(mode="after")
     def _token_unless_loopback(self) -> "ServiceSettings":

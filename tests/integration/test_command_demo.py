@@ -1,5 +1,6 @@
 """The commands that need no company of one's own: demo, simulate and help."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,13 +32,30 @@ def test_the_demo_loads_changes_and_finds_every_table_equal(totesys: Command) ->
 async def test_simulate_says_what_it_has_written(postgres: ReachablePostgres, totesys: Command) -> None:
     company = await (await Companies.of(postgres, scale=0.01)).make()
     before = await rows(company.source_owner, "SELECT max(xmin::text::bigint) FROM sales_order")
-    ended = totesys("simulate", "--source", company.source_owner, "--seconds", "1", "--rate", "200")
+    ended = totesys("simulate", "--source", company.source_owner, "--seconds", "1", "--rate", "200", "--json")
     assert ended.code == 0, ended.words
-    said = re.search(r"Written: ([\d,]+) new and ([\d,]+) changed rows in ([\d,]+) transactions", ended.words)
-    assert said
+    # Without a terminal the first commit is told, too.
+    assert re.search(r"s  [\d,]+ new and [\d,]+ changed rows in [\d,]+ transactions, .* rows/s", ended.err)
+    written = json.loads(ended.out)
     new = "SELECT count(*) FROM {} WHERE xmin::text::bigint > $1"
     changed = [await rows(company.source_owner, new.format(t.name), before[0][0]) for t in MODEL.sources]
-    assert 0 < sum(found[0][0] for found in changed) <= int(said[1].replace(",", "")) + int(said[2].replace(",", ""))
+    assert (
+        0
+        < sum(found[0][0] for found in changed)
+        <= sum(written["inserted"].values()) + sum(written["updated"].values())
+    )
+
+
+async def test_a_simulation_that_is_stopped_says_what_it_has_written(
+    postgres: ReachablePostgres, totesys: Command
+) -> None:
+    company = await (await Companies.of(postgres, scale=0.01)).make()
+    with totesys.started("simulate", "--source", company.source_owner, "--rate", "200") as process:
+        assert process.stderr is not None
+        assert "rows/s" in process.stderr.readline()
+        process.terminate()
+        out, _ = process.communicate()
+    assert (process.returncode, out.startswith("Written: ")) == (0, True)
 
 
 @pytest.mark.parametrize("command", ["", "run", "demo", "simulate", "verify"])

@@ -191,6 +191,15 @@ def test_an_id_that_means_no_message_or_several_is_refused(plane: Plane) -> None
     assert plane.are_visible("ingest")
 
 
+def test_what_was_done_is_printed_as_json(plane: Plane) -> None:
+    plane.fill("load", BODIES)
+    done = {"messages": len(BODIES), "stages": {"load": len(BODIES)}}
+    assert json.loads(plane.dlq("redrive", "load", "--json").out) == done
+    plane.fill("load", BODIES)
+    ended = plane.dlq("purge", "--json", answer="y\n")
+    assert (json.loads(ended.out), "Delete them for good?" in ended.err) == (done, True)
+
+
 def test_purge_deletes_only_after_a_yes(plane: Plane) -> None:
     plane.fill("ingest", BODIES)
     for answer, code, words in (("n\n", 0, "Nothing was deleted."), ("\n", 0, "Nothing was"), ("", 2, "say --yes")):

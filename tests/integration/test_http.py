@@ -54,7 +54,7 @@ async def test_a_method_that_is_not_there_is_a_405_that_names_the_one_that_is(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/runs/", "/health/", "/trigger/x", "/..%2fetc", "/%ff", "/static-offline-docs/x"]
+    "path", ["/console/", "/runs/", "/health/", "/trigger/x", "/..%2fetc", "/%ff", "/static-offline-docs/x"]
 )
 async def test_a_path_that_is_not_there_is_a_404(client: httpx.AsyncClient, path: str) -> None:
     problem_in(await client.get(path), 404)

@@ -64,6 +64,19 @@ class Scenario:
             answer = await (client.post(path, json=body) if path == "/trigger" else client.get(path))
         assert answer.is_success, answer.text
 
+    async def press(self, service: Name, action: str, **form: str) -> None:
+        """Press a button of a service's console."""
+        url = self.services[service].url
+        async with httpx.AsyncClient(base_url=url, headers={"Origin": url}, timeout=30) as client:
+            answer = await client.post(f"/console/actions/{action}", data=form)
+        assert answer.is_redirect, answer.text
+
+    async def until_dead(self, service: Name) -> None:
+        """Wait until the service has a dead letter that anyone may receive."""
+        url = getattr(self.plane, f"{service}_dlq_url")
+        ask = self.emulator.sqs.get_queue_attributes
+        await until(lambda: int(ask(QueueUrl=url, AttributeNames=["All"])["Attributes"]["ApproximateNumberOfMessages"]))
+
     async def tick(self, **body: object) -> None:
         """An extraction, and all that follows from it."""
         await self.ask("ingest", "/trigger", **body)
@@ -153,6 +166,19 @@ async def failures(at: Scenario) -> None:
         await at.until(service, "SQS SendMessage", NAMES.dead_letters(service))
 
 
+async def buttons(at: Scenario) -> None:
+    """The console of each service wakes every service, and sends back every service's dead letters."""
+    run = str(max(committed(at)))
+    for service in SERVICES:
+        await at.ask(service, "/")
+        await at.press(service, "run")
+        for stage in ("transform", "load"):
+            await at.press(service, "replay", stage=stage, **{"from": run}, sure="yes")
+        for stage in SERVICES:
+            await at.until_dead(stage)
+            await at.press(service, "redrive", stage=stage, sure="yes")
+
+
 def committed(at: Scenario) -> list[int]:
     """The runs that ingest has committed with parts."""
     found = at.emulator.s3.list_objects_v2(Bucket=at.plane.ingest_bucket, Prefix="runs/")["Contents"]
@@ -172,7 +198,7 @@ async def seen(postgres: ReachablePostgres, emulator: Emulator) -> AsyncIterator
             await uploads(at, patch)
         for service in SERVICES:
             await at.start(service, stack)
-        for part in (runs, answers, delays, failures):
+        for part in (runs, answers, delays, failures, buttons):
             await part(at)
         for started in at.services.values():
             assert await started.stop() == 0

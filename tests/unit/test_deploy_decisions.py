@@ -82,7 +82,7 @@ def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> 
         ('region = "eu-west-2"', 'region = "eu-west-1"', "the secret of source has to be in eu-west-1"),
         ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.0/28"', "take /16 to /24"),
         ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.1/16"', "10.42.0.1/16 has host bits set"),
-        ('tick = "rate(5 minutes)"', 'tick = "5 minutes"', "schedules.tick = '5 minutes' is not a schedule"),
+        ('tick = "rate(5 minutes)"', 'tick = "5 minutes"', "'5 minutes' is not a rate of EventBridge of at most 10"),
     ],
 )
 def test_a_file_that_cannot_be_deployed_says_what_is_wrong_with_it(

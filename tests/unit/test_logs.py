@@ -36,7 +36,6 @@ def test_metrics_are_well_formed() -> None:
     assert isinstance(metadata["Timestamp"], int)
     [directive] = metadata["CloudWatchMetrics"]
     assert directive == {
-        "Namespace": "totesys",
         "Dimensions": [["stage"]],
         "Metrics": [{"Name": "Freshness", "Unit": "Seconds"}, {"Name": "RowsWritten", "Unit": "Count"}],
     }
@@ -47,11 +46,13 @@ def test_metrics_are_well_formed() -> None:
 
 
 def test_a_line_carries_its_metrics_at_its_root(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs("ingest")
+    configure_logs("ingest", "shop")
     fields = metrics({"stage": "load"}, Freshness=(1.5, "Seconds"))
     logger("totesys.load").info("run successful", run=7, **fields)
     [line] = lines(capsys)
-    assert fields.items() <= line.items()
+    assert (line["Freshness"], line["stage"]) == (1.5, "load")
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert directive == {"Namespace": "shop", **fields["_aws"]["CloudWatchMetrics"][0]}
     assert (line["event"], line["run"], line["level"], line["service"]) == ("run successful", 7, "info", "ingest")
 
 

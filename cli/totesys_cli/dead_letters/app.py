@@ -1,17 +1,17 @@
 """`totesys dlq`: its commands and their options."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from totesys_cli.options import DEFAULT_PLANE, AsJson, Endpoint, PlaneName
+from totesys_cli.stages import STAGES, Stage
 
 dlq = typer.Typer(
     help="Look at the messages that a service gave up, send them back, or delete them.", no_args_is_help=True
 )
 
-Stage = Literal["ingest", "transform", "load"]
 AnyStage = Annotated[Stage | None, typer.Argument(help="the service; all three if not given")]
 Limit = Annotated[int, typer.Option("--limit", help="how many messages to take of a queue", min=1)]
 Ids = Annotated[list[str] | None, typer.Option("--id", help="only this message; may be given again")]
@@ -53,6 +53,7 @@ def show_dead_letter(
 def redrive_dead_letters(
     stage: AnyStage = None,
     ids: Ids = None,
+    json: AsJson = False,
     name: PlaneName = DEFAULT_PLANE,
     endpoint: Endpoint = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -61,7 +62,7 @@ def redrive_dead_letters(
     from totesys_cli.dead_letters.command import redrive
     from totesys_cli.place import Place
 
-    redrive(Console(), Place(name, endpoint), _stages(stage), ids or [], limit)
+    redrive(Console(), Place(name, endpoint), _stages(stage), ids or [], limit, json=json)
 
 
 @dlq.command("purge")
@@ -69,6 +70,7 @@ def purge_dead_letters(
     stage: AnyStage = None,
     ids: Ids = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    json: AsJson = False,
     name: PlaneName = DEFAULT_PLANE,
     endpoint: Endpoint = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -77,8 +79,8 @@ def purge_dead_letters(
     from totesys_cli.dead_letters.command import purge
     from totesys_cli.place import Place
 
-    purge(Console(), Place(name, endpoint), _stages(stage), ids or [], limit, yes=yes)
+    purge(Console(), Place(name, endpoint), _stages(stage), ids or [], limit, yes=yes, json=json)
 
 
 def _stages(stage: Stage | None) -> list[str]:
-    return list(get_args(Stage)) if stage is None else [stage]
+    return list(STAGES) if stage is None else [stage]

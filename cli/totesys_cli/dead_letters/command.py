@@ -42,37 +42,58 @@ def show_letter(console: Console, place: Place, stage: str, prefix: str, limit: 
         console.print(render.to_page(letter), soft_wrap=True)
 
 
-def redrive(console: Console, place: Place, stages: Sequence[str], prefixes: Sequence[str], limit: int) -> None:
+def redrive(
+    console: Console, place: Place, stages: Sequence[str], prefixes: Sequence[str], limit: int, *, json: bool
+) -> None:
     """Send letters back to their services: those that `prefixes` mean, or all. Raises BadInput as `find`."""
+    tell = _Tell(console, json)
     with holding(place, stages, limit, TO_ACT) as queues:
         chosen = select(_all(queues), prefixes)
-        moved = _each(chosen, lambda letter: queues[letter.stage].send_back(letter), console, "went back")
+        moved = _each(chosen, lambda letter: queues[letter.stage].send_back(letter), tell, "went back")
     if copied := len(chosen) - moved:
-        console.print(f"{copied:,} more went back but may still be here: what is sent back again changes nothing.")
+        tell.note(f"{copied:,} more went back but may still be here: what is sent back again changes nothing.")
     _tell_of_others(queues, limit)
 
 
 def purge(
-    console: Console, place: Place, stages: Sequence[str], prefixes: Sequence[str], limit: int, *, yes: bool
+    console: Console, place: Place, stages: Sequence[str], prefixes: Sequence[str], limit: int, *, yes: bool, json: bool
 ) -> None:
     """Delete letters, those that `prefixes` mean or all, once the user has seen them and agreed.
 
     Raises BadInput as `find`, and where nobody answers.
     """
+    tell = _Tell(console, json)
     with holding(place, stages, limit, TO_ACT) as queues:
         chosen = select(_all(queues), prefixes)
-        if chosen and not yes and not _agreed(console, chosen):
-            console.print("Nothing was deleted.")
+        if chosen and not yes and not _agreed(tell.notes, chosen):
+            tell.counts(Counter(), "deleted", else_="Nothing was deleted.")
             return
-        deleted = _each(chosen, lambda letter: queues[letter.stage].delete(letter), console, "deleted")
+        deleted = _each(chosen, lambda letter: queues[letter.stage].delete(letter), tell, "deleted")
     if kept := len(chosen) - deleted:
-        console.print(f"{kept:,} more were gone, or held for too long: `totesys dlq list` shows what is still there.")
+        tell.note(f"{kept:,} more were gone, or held for too long: `totesys dlq list` shows what is still there.")
     _tell_of_others(queues, limit)
 
 
-def _each(
-    letters: Sequence[DeadLetter], act: Callable[[DeadLetter], bool], console: Console, what_happened: str
-) -> int:
+class _Tell:
+    """Prints what was done; with `json` as JSON, and all else beside it."""
+
+    def __init__(self, console: Console, json: bool) -> None:
+        self._console = console
+        self._json = json
+        self.notes = Console(stderr=True) if json else console
+
+    def note(self, text: str) -> None:
+        self.notes.print(text)
+
+    def counts(self, done: Counter[str], what_happened: str, *, else_: str = "") -> None:
+        """To how many messages it happened, in all and by stage; `else_` in place of none."""
+        if self._json:
+            self._console.print_json(render.to_json_counts(done))
+        else:
+            self._console.print(else_ or f"{render.counted(done)} {what_happened}.")
+
+
+def _each(letters: Sequence[DeadLetter], act: Callable[[DeadLetter], bool], tell: "_Tell", what_happened: str) -> int:
     """Do it to each letter, and print to how many, even when it is broken off; the number."""
     done: Counter[str] = Counter()
     try:
@@ -80,7 +101,7 @@ def _each(
             with undisturbed():
                 done[letter.stage] += act(letter)
     finally:
-        console.print(f"{render.counted(done)} {what_happened}.")
+        tell.counts(done, what_happened)
     return done.total()
 
 

@@ -73,6 +73,11 @@ def counted(counts: Mapping[str, int]) -> str:
     return f"{total:,} {'message' if total == 1 else 'messages'}{f' ({of_each})' if of_each else ''}"
 
 
+def to_json_counts(counts: Mapping[str, int]) -> str:
+    """How many messages, as a JSON object."""
+    return json.dumps({"messages": sum(counts.values()), "stages": {name: n for name, n in counts.items() if n}})
+
+
 def _document(letter: DeadLetter) -> dict[str, object]:
     return {**asdict(letter), "sent": letter.sent.isoformat()}
 

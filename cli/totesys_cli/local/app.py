@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from totesys_cli.durations import parse_period
-from totesys_cli.options import DEFAULT_MODEL, DEFAULT_PLANE, ModelName, PlaneName, SourceDsn, WarehouseDsn
+from totesys_cli.options import DEFAULT_MODEL, DEFAULT_PLANE, AsJson, ModelName, PlaneName, SourceDsn, WarehouseDsn
 
 local = typer.Typer(
     help="Make what a local stack is made of: its data plane in the emulator, its databases.", no_args_is_help=True
@@ -19,11 +19,12 @@ def local_data_plane(
     endpoint: Annotated[str, typer.Option("--endpoint", envvar="AWS_ENDPOINT_URL", help="the emulator's address")],
     every: Annotated[str, typer.Option(envvar="TOTESYS_EVERY", help="period of the tick: 1m, 5m, 1h")] = "5m",
     name: PlaneName = DEFAULT_PLANE,
+    json: AsJson = False,
 ) -> None:
     """Make buckets, queues and the schedule in the emulator, or bring them up to date; objects stay."""
     from totesys_cli.local.command import deploy
 
-    deploy(Console(), endpoint, name, parse_period(every))
+    deploy(Console(), endpoint, name, parse_period(every), json=json)
 
 
 @local.command("databases")
@@ -36,10 +37,11 @@ def local_databases(
     scale: Annotated[
         float, typer.Option(envvar="TOTESYS_SCALE", help="times 48,066 rows are generated", min=0.001)
     ] = 1.0,
+    json: AsJson = False,
     model: ModelName = DEFAULT_MODEL,
 ) -> None:
     """As the owner of both: fill the source where it is empty, have the roles of ingest and load."""
     from totesys_cli.local.command import Past, make_databases
 
     past = Past(model, seed, scale)
-    asyncio.run(make_databases(Console(), source, warehouse, reader_password, loader_password, past))
+    asyncio.run(make_databases(Console(), source, warehouse, reader_password, loader_password, past, json=json))

@@ -1,6 +1,7 @@
 """`totesys local`: what a local stack is made of, where its servers run already."""
 
-from dataclasses import dataclass
+import json as json_module
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 import boto3
@@ -29,7 +30,7 @@ class Past:
     scale: float
 
 
-def deploy(console: Console, endpoint: str, name: str, every: timedelta) -> None:
+def deploy(console: Console, endpoint: str, name: str, every: timedelta, *, json: bool) -> None:
     """Make the data plane `name` in the emulator at `endpoint`, or bring it up to date. Raises LocalStackError."""
     schedule = schedule_expression(every)
     if schedule is None:
@@ -39,6 +40,9 @@ def deploy(console: Console, endpoint: str, name: str, every: timedelta) -> None
     cloudformation = session.client("cloudformation", endpoint_url=endpoint, config=config)
     s3 = session.client("s3", endpoint_url=endpoint, config=config)
     plane = make_data_plane(cloudformation, s3, endpoint, data_plane_template(), name, schedule)
+    if json:
+        console.print_json(json_module.dumps(asdict(plane)))
+        return
     console.print(
         f"The data plane {name} is there: buckets {plane.ingest_bucket}, {plane.processed_bucket} and "
         f"{plane.code_bucket}, six queues, a {schedule} tick.",
@@ -47,10 +51,10 @@ def deploy(console: Console, endpoint: str, name: str, every: timedelta) -> None
 
 
 async def make_databases(
-    console: Console, source: str, warehouse: str, reader_password: str, loader_password: str, past: Past
+    console: Console, source: str, warehouse: str, reader_password: str, loader_password: str, past: Past, *, json: bool
 ) -> None:
     """Make and fill the source where it is empty, and have the roles of ingest and load."""
-    progress = _Progress(console)
+    progress = _Progress(Console(stderr=True) if json else console)
     with database_errors("The source", source):
         rows = await make_source(
             source,
@@ -62,6 +66,9 @@ async def make_databases(
         )
     with database_errors("The warehouse", warehouse):
         await make_warehouse(warehouse, Role(LOADER, loader_password))
+    if json:
+        console.print_json(json_module.dumps({"rows": rows, "roles": [READER, LOADER]}))
+        return
     if rows is None:
         console.print("The source has its tables already; they stay as they are.")
     else:

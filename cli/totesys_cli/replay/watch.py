@@ -26,6 +26,16 @@ class Watch:
         """Watch from now on."""
         return cls(lake, stage, run, await _finished_at(lake, stage, run), await lake.failure(run, stage))
 
+    @classmethod
+    def new(cls, lake: Lake, stage: str, run: int) -> "Watch":
+        """Watch a run that is new, whatever the stage has done with it meanwhile."""
+        return cls(lake, stage, run, None, None)
+
+    @classmethod
+    async def undone(cls, lake: Lake, stage: str, run: int) -> "Watch":
+        """Watch a run that the stage had not done a moment ago; only a later failure counts."""
+        return cls(lake, stage, run, None, await lake.failure(run, stage))
+
     async def until_done(self) -> None:
         """Wait for the record of a later end. Raises StageFailed at a later failure that trying again does not mend."""
         while await _finished_at(self.lake, self.stage, self.run) in (None, self._finished_at):

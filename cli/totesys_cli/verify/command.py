@@ -10,6 +10,7 @@ from totesys.schema import load_model
 from totesys.verify import Verification, verify
 from totesys_cli.databases import Databases
 from totesys_cli.preflight import check_source
+from totesys_cli.progress import LINE_SECONDS, progress
 from totesys_cli.verify.render import to_json, to_table
 
 if TYPE_CHECKING:
@@ -44,14 +45,17 @@ async def run_verification(console: Console, databases: Databases, *, json: bool
 
 
 async def verified(databases: Databases) -> Verification:
-    """Compare source and warehouse."""
-    return await verify(
-        databases.source,
-        databases.warehouse,
-        load_model(databases.model),
-        source_schema=databases.source_schema,
-        warehouse_schema=databases.warehouse_schema,
-    )
+    """Compare source and warehouse, and show how far that is."""
+    model = load_model(databases.model)
+    with progress(len(model.tables), every=LINE_SECONDS) as steps:
+        return await verify(
+            databases.source,
+            databases.warehouse,
+            model,
+            source_schema=databases.source_schema,
+            warehouse_schema=databases.warehouse_schema,
+            on_table=lambda table: steps.step(f"{table.table}, {table.compared:,} rows"),
+        )
 
 
 def show(console: Console, verification: Verification, *, json: bool) -> None:

@@ -48,7 +48,7 @@ async def repair(
                 await asyncio.to_thread(_send, place, wakeups)
                 with console.status(f"{_wrong(before):,} rows are asked for again"):
                     await _until_loaded(databases.warehouse, [wakeup.trigger for wakeup in wakeups])
-                    verification = await verified(databases)
+                verification = await verified(databases)
                 console.print(
                     f"{_wrong(before) - _wrong(verification):,} of {_wrong(before):,} wrong rows are repaired."
                 )

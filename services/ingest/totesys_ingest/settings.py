@@ -12,20 +12,44 @@ MIB = 1024 * 1024
 class IngestSettings(ServiceSettings):
     """Settings of ingest."""
 
-    source_dsn: SecretStr
-    source_schema: str = "public"
+    source_dsn: SecretStr = Field(description="The source: `postgresql://user:password@host:port/database`.")
+    source_schema: str = Field(default="public", description="The schema of the source's tables.")
 
-    # A part is what transform and load hold in memory at once: several times its bytes, in a task of 512 MB.
-    part_bytes: int = Field(default=16 * MIB, ge=MIB)
-    # A run is what becomes visible at once. Transform and load work on one while ingest writes the next.
-    run_bytes: int = Field(default=64 * MIB, ge=MIB)
-    # What one statement looks through for changes: a table up to this size is scanned in the way that spares the
-    # source's cache, a larger one in pieces that several connections share.
-    scan_bytes: int = Field(default=256 * MIB, ge=MIB)
-    # Connections that look for changes, beside the one that holds the snapshot: they share the tables between them.
-    connections: int = Field(default=2, ge=1, le=32)
-    # Connections of an extraction of everything. One reads faster than load can write, so more help where reading is
-    # slow, and elsewhere only make the others wait.
-    full_connections: int = Field(default=1, ge=1, le=32)
-    # A source that has stopped in the middle of a statement must not hold the lock for ever.
-    statement_timeout: timedelta = Field(default=timedelta(hours=1), gt=timedelta(0))
+    part_bytes: int = Field(
+        default=16 * MIB,
+        ge=MIB,
+        description="How large a part becomes. Transform and load hold one in memory at once: several times its bytes, "
+        "in a task of 512 MB.",
+    )
+    run_bytes: int = Field(
+        default=64 * MIB,
+        ge=MIB,
+        description="How large a run becomes, which is what becomes visible at once. Transform and load work on one "
+        "while ingest writes the next.",
+    )
+    scan_bytes: int = Field(
+        default=256 * MIB,
+        ge=MIB,
+        description="What one statement looks through for changes: a table up to this size is scanned in the way that "
+        "spares the source's cache, a larger one in pieces that several connections share.",
+    )
+    connections: int = Field(
+        default=2,
+        ge=1,
+        le=32,
+        description="Connections that look for changes, beside the one that holds the snapshot: they share the tables "
+        "between them.",
+    )
+    full_connections: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="Connections of an extraction of everything. One reads faster than load can write, so more help "
+        "where reading is slow, and elsewhere only make the others wait.",
+    )
+    statement_timeout: timedelta = Field(
+        default=timedelta(hours=1),
+        gt=timedelta(0),
+        description="How long a statement may take. A source that has stopped in the middle of one must not hold the "
+        "lock for ever.",
+    )

@@ -10,16 +10,26 @@ from totesys.settings import ServiceSettings
 class LoadSettings(ServiceSettings):
     """Settings of load."""
 
-    warehouse_dsn: SecretStr
-    warehouse_schema: str = "warehouse"
-    # Only for verification, which compares the warehouse with the source: a role that may SELECT.
-    source_dsn: SecretStr | None = None
-    source_schema: str = "public"
+    warehouse_dsn: SecretStr = Field(description="The warehouse: `postgresql://user:password@host:port/database`.")
+    warehouse_schema: str = Field(default="warehouse", description="The schema of the warehouse's tables.")
+    source_dsn: SecretStr | None = Field(
+        default=None,
+        description="The source, only for verification, which compares the warehouse with it: a role that may SELECT.",
+    )
+    source_schema: str = Field(default="public", description="The schema of the source's tables.")
 
-    # How often it tells how old what the warehouse shows is.
-    freshness_every: timedelta = Field(default=timedelta(minutes=1), gt=timedelta(0))
-
-    # How long to wait for another load, or for whoever else locks a table of the warehouse.
-    lock_timeout: timedelta = Field(default=timedelta(seconds=60), gt=timedelta(0))
-    # A run is bounded; a statement that takes longer than this has lost its server.
-    statement_timeout: timedelta = Field(default=timedelta(hours=1), gt=timedelta(0))
+    freshness_every: timedelta = Field(
+        default=timedelta(minutes=1),
+        gt=timedelta(0),
+        description="How often it tells how old what the warehouse shows is.",
+    )
+    lock_timeout: timedelta = Field(
+        default=timedelta(seconds=60),
+        gt=timedelta(0),
+        description="How long to wait for another load, or for whoever else locks a table of the warehouse.",
+    )
+    statement_timeout: timedelta = Field(
+        default=timedelta(hours=1),
+        gt=timedelta(0),
+        description="How long a statement may take. A run is bounded: what takes longer than this has lost its server.",
+    )

@@ -166,17 +166,23 @@ class Bucket:
 
     async def keys(self, prefix: str, after: str = "") -> AsyncIterator[str]:
         """The keys that start with `prefix` and come after `after`, in order."""
+        async for key, _ in self.entries(prefix, after):
+            yield key
+
+    async def entries(self, prefix: str, after: str = "", at_once: int = 1000) -> AsyncIterator[tuple[str, str]]:
+        """The keys as `keys` gives them, each with its entity tag; so many are asked for at once, 1000 at the most."""
         more = True
         while more:
-            page = await self._page(prefix, after)
+            page = await self._page(prefix, after, at_once)
             for entry in page.get("Contents", []):
                 after = entry["Key"]
-                yield after
+                yield after, entry["ETag"]
             more = page["IsTruncated"]
 
-    async def _page(self, prefix: str, after: str) -> ListObjectsV2OutputTypeDef:
+    async def _page(self, prefix: str, after: str, at_once: int) -> ListObjectsV2OutputTypeDef:
         return await self.ask(
-            prefix, lambda: self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after)
+            prefix,
+            lambda: self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after, MaxKeys=at_once),
         )
 
 

@@ -120,6 +120,10 @@ class Lake:
         """The runs after `after` that transform committed, in order."""
         return [run for run, names in (await _records(self.processed, after)).items() if keys.MANIFEST in names]
 
+    async def loaded_runs(self, after: int = 0) -> list[int]:
+        """The runs after `after` that load has recorded, in order."""
+        return [run for run, names in (await _records(self.processed, after)).items() if keys.LOAD in names]
+
     async def manifest(self, run: int) -> Manifest | None:
         """Ingest's record of a run; None if it committed none."""
         for name in (keys.MANIFEST, keys.EMPTY):

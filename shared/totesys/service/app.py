@@ -1,10 +1,8 @@
 """The HTTP side of a service: health, the manual trigger, the record of runs."""
 
-import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -12,15 +10,15 @@ from fastapi_offline import FastAPIOffline
 from fastapi_problem.error import Problem
 from pydantic import BaseModel, SecretStr
 
+from totesys.console.router import make_console
 from totesys.events import RunNumber, Wakeup
 from totesys.lake.records import VerificationRecord
 from totesys.service.body import BodyLimit
-from totesys.service.consumer import Consumer
 from totesys.service.problems import NotReadyDocument, answer_with_problems, documented
-from totesys.service.queue import Queue
 from totesys.service.readiness import ask
+from totesys.service.running import running
 from totesys.service.runs import QuarantinedRows, RunDetail, RunState, list_quarantined, list_runs, run_detail
-from totesys.service.stage import Stage
+from totesys.service.token import is_token
 from totesys.settings import ServiceSettings
 
 W = TypeVar("W", bound=Wakeup)
@@ -30,15 +28,6 @@ NO_RUN_YET = 100_000_000
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 Before = Annotated[int, Query(ge=1, le=NO_RUN_YET)]
-
-
-@dataclass(frozen=True)
-class Running(Generic[W]):
-    """What a started service consists of; the app keeps it as its state."""
-
-    stage: Stage[W]
-    queue: Queue
-    consumer: Consumer[W]
 
 
 class Health(BaseModel):
@@ -84,6 +73,7 @@ def make_app(
     _add_health(app, name)
     _add_trigger(app, wakeup, settings.trigger_token)
     _add_runs(app)
+    app.include_router(make_console(name, settings.trigger_token))
     if router is not None:
         app.include_router(router, dependencies=_guards(token := settings.trigger_token), responses=_refusals(token))
     return app
@@ -157,12 +147,6 @@ def _add_runs(app: FastAPI) -> None:
         return await list_quarantined(running(request).stage.lake, limit, before)
 
 
-def running(request: Request) -> Running[Any]:
-    """The started service that answers a request."""
-    started: Running[Any] = request.app.state.running
-    return started
-
-
 def _guards(token: SecretStr | None) -> list[Any]:
     return [Depends(_authorise(token))] if token else []
 
@@ -173,12 +157,10 @@ def _refusals(token: SecretStr | None) -> dict[int | str, dict[str, Any]]:
 
 def _authorise(token: SecretStr) -> Callable[..., None]:
     bearer = HTTPBearer(auto_error=False)
-    expected = token.get_secret_value().encode()
 
     def check(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
         # A header's bytes are read as Latin-1, whatever they are.
-        given = credentials.credentials.encode("latin-1") if credentials else b""
-        if not secrets.compare_digest(given, expected):
+        if not is_token(credentials.credentials.encode("latin-1") if credentials else b"", token):
             raise HTTPException(
                 401,
                 "Give the trigger token as `Authorization: Bearer …`.",

@@ -85,6 +85,11 @@ class Consumer(Generic[W]):
             return f"no poll has been answered for {silent:.0f} s, and nothing is at work"
         return None
 
+    @property
+    def working(self) -> bool:
+        """Whether the stage is at work, for a message or without one."""
+        return not self._idle.is_set()
+
     async def _run(self) -> None:
         while not self._stopping.is_set():
             try:

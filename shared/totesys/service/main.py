@@ -19,9 +19,10 @@ from totesys.events import Wakeup
 from totesys.lake.lake import Lake, open_lake
 from totesys.logs import configure_logs, logger
 from totesys.schema import load_model
-from totesys.service.app import Running, make_app
+from totesys.service.app import make_app
 from totesys.service.consumer import Consumer
 from totesys.service.queue import open_queue
+from totesys.service.running import Running
 from totesys.service.stage import Stage
 from totesys.settings import ServiceSettings, read_settings
 

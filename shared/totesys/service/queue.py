@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
@@ -16,9 +17,12 @@ from totesys.lake.aws import CLIENT_CONFIG, answered, message_is_lost
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
+    from types_aiobotocore_sqs.type_defs import MessageTypeDef
 
 # SQS takes an attribute of any length below the message's 256 KiB; a reason needs no more than this.
 REASON_CHARACTERS = 1000
+_WAITING: Final = "ApproximateNumberOfMessages"
+_IN_FLIGHT: Final = "ApproximateNumberOfMessagesNotVisible"
 # What SQS takes in a text is what XML does: "SendMessage" in its API reference.
 _NOT_TAKEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -31,6 +35,24 @@ class Message:
     body: str
     receipt: str
     receives: int
+
+
+@dataclass(frozen=True)
+class Depth:
+    """About how many messages wait in a queue, and how many are hidden because somebody works on them or will again."""
+
+    waiting: int
+    in_flight: int
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A received dead letter. `reason` is there where the service itself gave it up."""
+
+    id: str
+    body: str
+    receipt: str
+    reason: str | None
 
 
 class Queue:
@@ -98,10 +120,53 @@ class Queue:
             )
         await self.delete(message)
 
+    async def depths(self) -> tuple[Depth, Depth]:
+        """About how many messages there are, in the queue and in its dead-letter queue."""
+        depth, dead = await asyncio.gather(self._depth(self.url), self._depth(self.dlq_url))
+        return depth, dead
+
+    async def _depth(self, url: str) -> Depth:
+        async with answered(url):
+            answer = await self._client.get_queue_attributes(QueueUrl=url, AttributeNames=[_WAITING, _IN_FLIGHT])
+        said = answer.get("Attributes", {})
+        return Depth(int(said.get(_WAITING, 0)), int(said.get(_IN_FLIGHT, 0)))
+
+    async def dead_letters(self, most: int, visibility: timedelta) -> list[DeadLetter]:
+        """Some of the dead letters, hidden from others for `visibility`; at most ten, as SQS has it."""
+        async with answered(self.dlq_url):
+            answer = await self._client.receive_message(
+                QueueUrl=self.dlq_url,
+                MaxNumberOfMessages=min(most, 10),
+                WaitTimeSeconds=1,
+                VisibilityTimeout=int(visibility.total_seconds()),
+                MessageAttributeNames=["reason"],
+            )
+        return [_dead_letter(message) for message in answer.get("Messages", [])]
+
+    async def revive(self, letter: DeadLetter) -> None:
+        """Send a dead letter back to the queue; sent before it is deleted, for twice changes nothing and never does."""
+        await self.send(letter.body)
+        async with answered(self.dlq_url):
+            try:
+                await self._client.delete_message(QueueUrl=self.dlq_url, ReceiptHandle=letter.receipt)
+            except ClientError as error:
+                if not message_is_lost(error):
+                    raise
+
+    def beside(self, url: str, dlq_url: str) -> Queue:
+        """Another queue, asked by the same client."""
+        return Queue(self._client, url, dlq_url)
+
     async def check(self) -> None:
         """Ask whether the queue answers."""
         async with answered(self.url):
             await self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
+
+
+def _dead_letter(message: MessageTypeDef) -> DeadLetter:
+    attributes = message.get("MessageAttributes", {})
+    reason = attributes["reason"].get("StringValue") if "reason" in attributes else None
+    return DeadLetter(message["MessageId"], message["Body"], message["ReceiptHandle"], reason)
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """The record of runs, as every service shows it: read from the lake alone."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -64,13 +66,21 @@ class QuarantinedRows(BaseModel):
     rows: int
 
 
-async def run_detail(lake: Lake, run: int) -> RunDetail | None:
-    """A run with its tables; None if ingest committed none of this number."""
-    manifest = await lake.manifest(run)
-    if manifest is None:
-        return None
+@dataclass(frozen=True)
+class RunRecords:
+    """What the lake says of a run: the record of each stage that has done it, the failures of those that have not."""
+
+    manifest: Manifest
+    processed: ProcessedManifest | None = None
+    loaded: LoadRecord | None = None
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+
+
+def describe(records: RunRecords) -> RunDetail:
+    """A run with its tables, as its records say. Pure."""
+    manifest, processed, loaded = records.manifest, records.processed, records.loaded
     detail = RunDetail(
-        run=run,
+        run=manifest.run,
         trigger=manifest.trigger,
         snapshot_time=manifest.snapshot_time,
         complete=manifest.complete,
@@ -79,14 +89,28 @@ async def run_detail(lake: Lake, run: int) -> RunDetail | None:
     )
     if manifest.empty:
         return detail
-    processed, loaded = await asyncio.gather(lake.processed_manifest(run), lake.load_record(run))
     if processed:
         detail.built, detail.quarantine = processed.tables, processed.quarantine
     if loaded:
         detail.loaded, detail.freshness = loaded.tables, loaded.freshness
-    detail.stages["transform"] = _transform_state(processed) if processed else await _undone(lake, run, "transform")
-    detail.stages["load"] = _load_state(loaded) if loaded else await _undone(lake, run, "load")
+    failures = records.failures
+    detail.stages["transform"] = _transform_state(processed) if processed else _undone(failures.get("transform"))
+    detail.stages["load"] = _load_state(loaded) if loaded else _undone(failures.get("load"))
     return detail
+
+
+async def run_detail(lake: Lake, run: int) -> RunDetail | None:
+    """A run with its tables; None if ingest committed none of this number."""
+    manifest = await lake.manifest(run)
+    if manifest is None:
+        return None
+    if manifest.empty:
+        return describe(RunRecords(manifest))
+    processed, loaded = await asyncio.gather(lake.processed_manifest(run), lake.load_record(run))
+    undone = [stage for stage, record in (("transform", processed), ("load", loaded)) if record is None]
+    failures = [await lake.failure(run, stage) for stage in undone]
+    known = {stage: failure for stage, failure in zip(undone, failures, strict=True) if failure}
+    return describe(RunRecords(manifest, processed, loaded, known))
 
 
 async def list_runs(lake: Lake, limit: int, before: int | None) -> list[RunState]:
@@ -152,6 +176,5 @@ def _load_state(loaded: LoadRecord) -> StageState:
     )
 
 
-async def _undone(lake: Lake, run: int, stage: str) -> StageState:
-    failure = await lake.failure(run, stage)
+def _undone(failure: Failure | None) -> StageState:
     return StageState(state="failed" if failure else "waiting", error=failure)

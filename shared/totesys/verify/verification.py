@@ -1,6 +1,6 @@
 """Compares the warehouse's current state with what the source says that it should be."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,16 +29,21 @@ async def verify(
     source_schema: str = "public",
     warehouse_schema: str = "warehouse",
     tables: Sequence[WarehouseTable] | None = None,
+    on_table: Callable[[TableComparison], None] = lambda _: None,
 ) -> Verification:
     """Compare every row and column of every warehouse table, or only of `tables`, with its oracle over the source.
 
-    Each database is read as it is at one moment. Raises SchemaDrift or WarehouseMismatch if a table or a column
-    is not there; DatabaseUnavailable, AccessDenied or SettingsError if a database cannot be read.
+    Each database is read as it is at one moment. `on_table` hears of each table that is done. Raises SchemaDrift or
+    WarehouseMismatch if a table or a column is not there; DatabaseUnavailable, AccessDenied or SettingsError if a
+    database cannot be read.
     """
     async with Snapshots.open(model, source_dsn, warehouse_dsn, source_schema, warehouse_schema) as at:
         chosen = model.tables if tables is None else tables
-        comparisons = tuple([await _TableVerification(at, table).result() for table in chosen])
-        return Verification(at.baseline, at.reason, comparisons)
+        comparisons = []
+        for table in chosen:
+            comparisons.append(await _TableVerification(at, table).result())
+            on_table(comparisons[-1])
+        return Verification(at.baseline, at.reason, tuple(comparisons))
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 
-from totesys.service.app import running
 from totesys.service.problems import documented
+from totesys.service.running import running
 from totesys_load.stage import Load
 from totesys_load.trace.records import Trace
 from totesys_load.trace.trace import Asked, trace_row

@@ -1,0 +1,85 @@
+"""Checks of the two databases: connection, version, clock, functions, tables, rights."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+
+from totesys.errors import TotesysError
+from totesys.postgres import Connection, connect, place
+from totesys.schema import Model
+from totesys.sql import ident
+from totesys_cli.doctor import judge
+from totesys_cli.doctor.finding import Finding, failed, ok, unknown
+from totesys_ingest.source import open_source
+from totesys_load import warehouse
+
+Check = Callable[[Connection], Awaitable[Finding]]
+
+SOURCE_FUNCTIONS = ("pg_try_advisory_lock(bigint)", "pg_export_snapshot()", "pg_current_snapshot()")
+WAREHOUSE_FUNCTIONS = ("pg_advisory_xact_lock(bigint)",)
+
+_BARRED = "SELECT name FROM unnest($1::text[]) AS name WHERE NOT has_function_privilege(name, 'EXECUTE')"
+
+
+async def check_source(model: Model, dsn: str, schema: str) -> list[Finding]:
+    """The source, as ingest needs it."""
+
+    async def tables(_: Connection) -> Finding:
+        async with open_source(dsn, schema) as source:
+            comparison = await source.compare(model.sources)
+            role = await source.connection.fetchval("SELECT quote_ident(current_user)")
+        return judge.contract(len(model.sources), comparison, ident(schema), role)
+
+    return await _checked("source", dsn, SOURCE_FUNCTIONS, {"source tables": tables})
+
+
+async def check_warehouse(model: Model, dsn: str, schema: str) -> list[Finding]:
+    """The warehouse, as load needs it: prepared in a transaction that is taken back."""
+
+    async def tables(connection: Connection) -> Finding:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            await warehouse.prepare(connection, model, schema, dsn)
+        finally:
+            await transaction.rollback()
+        return ok("warehouse tables", "Its tables are as declared, or can be created.")
+
+    return await _checked("warehouse", dsn, WAREHOUSE_FUNCTIONS, {"warehouse tables": tables})
+
+
+async def _checked(side: str, dsn: str, functions: Sequence[str], own: dict[str, Check]) -> list[Finding]:
+    async def version(connection: Connection) -> Finding:
+        number = await connection.fetchval("SELECT current_setting('server_version_num')::int")
+        return judge.postgres_version(side, number)
+
+    async def clock(connection: Connection) -> Finding:
+        before = datetime.now(UTC)
+        there = await connection.fetchval("SELECT clock_timestamp()")
+        after = datetime.now(UTC)
+        # The answer was made somewhere between.
+        return judge.clock(side, there - (before + (after - before) / 2))
+
+    async def rights(connection: Connection) -> Finding:
+        role = await connection.fetchval("SELECT current_user")
+        barred = await connection.fetch(_BARRED, list(functions))
+        return judge.functions(side, role, [row["name"] for row in barred])
+
+    checks: dict[str, Check] = {
+        f"{side} version": version,
+        f"{side} clock": clock,
+        f"{side} functions": rights,
+        **own,
+    }
+    try:
+        async with connect(f"The {side}", dsn) as connection:
+            reached = ok(f"{side} connection", f"The {side} at {place(dsn)} answers.")
+            return [reached, *[await _made(name, check, connection) for name, check in checks.items()]]
+    except TotesysError as error:
+        return [failed(f"{side} connection", error), *unknown(list(checks), f"the {side} cannot be asked")]
+
+
+async def _made(name: str, check: Check, connection: Connection) -> Finding:
+    try:
+        return await check(connection)
+    except TotesysError as error:
+        return failed(name, error)

@@ -1,0 +1,1 @@
+"""What services and command can be told, made of their declarations."""

@@ -1,0 +1,50 @@
+"""What each stage has still to do, and what the warehouse shows: from the listings of the lake's records."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+
+from totesys.lake.lake import Lake
+
+# Run numbers that one listing looks back: some pages of keys.
+LOOK_BACK = 1000
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The newest run that is loaded (0: none), and each later run that ingest committed, with whether it is empty.
+
+    Load keeps the order of runs, so what is before a loaded run is loaded.
+    """
+
+    loaded: int
+    later: Mapping[int, bool]
+    transformed: Collection[int]
+
+    @property
+    def for_transform(self) -> list[int]:
+        """The runs that wait for transform, oldest first."""
+        return [run for run, empty in self.later.items() if not empty and run not in self.transformed]
+
+    @property
+    def for_load(self) -> list[int]:
+        """The runs that wait for load and for nobody else, oldest first."""
+        return sorted(self.transformed)
+
+    @property
+    def newest_shown(self) -> int:
+        """The newest run up to which the warehouse has all: an empty one has nothing to load."""
+        shown = takewhile(lambda run: self.later[run], sorted(self.later))
+        return max(shown, default=self.loaded)
+
+
+async def read_backlog(lake: Lake) -> Backlog:
+    """The backlog now: some pages of keys, however many runs there were."""
+    counter = await lake.counter()
+    lower, loaded = counter.last if counter else 0, 0
+    while lower > 0 and not loaded:
+        lower = max(0, lower - LOOK_BACK)
+        loaded = max(await lake.loaded_runs(after=lower), default=0)
+    later, transformed = await asyncio.gather(lake.ingested(after=loaded), lake.processed_runs(after=loaded))
+    return Backlog(loaded, later, set(transformed))

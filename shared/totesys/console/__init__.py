@@ -1,0 +1,1 @@
+"""The console: one page for the whole pipeline, from the same records as `/runs`."""

@@ -1,0 +1,46 @@
+"""Pages as HTML, with the headers that let them load nothing from elsewhere."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from totesys.console.assets import ASSETS
+
+_SELF_ONLY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _SELF_ONLY,
+    "Cache-Control": "no-store",
+    # Not less: a form would be sent with the origin `null`.
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_templates = Environment(
+    loader=PackageLoader("totesys.console"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_templates.globals["assets"] = {name: f"/console/static/{asset.name}" for name, asset in ASSETS.items()}
+
+
+def html(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
+    """A page. All that is put into it is escaped."""
+    body = _templates.get_template(template).render(values)
+    return Response(body, status, _HEADERS, "text/html; charset=utf-8")

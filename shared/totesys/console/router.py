@@ -1,0 +1,175 @@
+"""The console's routes: the page, the page of a run, and the buttons."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import SecretStr
+
+from totesys.console import assets
+from totesys.console.actions import ACTIONS, Action, Form, chosen_stage
+from totesys.console.facts import Memory
+from totesys.console.guard import host_fault, origin_fault, token_fault
+from totesys.console.queues import all_queues, look, redrive
+from totesys.console.render import html
+from totesys.console.run_page import run_page
+from totesys.console.view import page
+from totesys.errors import BadRequest, TotesysError
+from totesys.events import RunNumber
+from totesys.logs import logger
+from totesys.service.queue import Queue
+from totesys.service.running import running
+
+log = logger("totesys.console")
+
+Before = Annotated[int | None, Query(ge=1, le=100_000_000)]
+_FORM = "application/x-www-form-urlencoded"
+
+
+def make_console(service: str, token: SecretStr | None) -> APIRouter:
+    """The routes; none of them is in the OpenAPI document, which is for programs."""
+    console = Console(service, token)
+    router = APIRouter(include_in_schema=False)
+    router.add_api_route("/", console.home, methods=["GET"])
+    router.add_api_route("/console/runs/{run}", console.run, methods=["GET"])
+    router.add_api_route("/console/actions/{name}", console.question, methods=["GET"])
+    router.add_api_route("/console/actions/{name}", console.act, methods=["POST"])
+    router.add_api_route("/console/static/{name}", assets.answer, methods=["GET"])
+    return router
+
+
+class Console:
+    """The console of one service."""
+
+    def __init__(self, service: str, token: SecretStr | None) -> None:
+        self._service = service
+        self._token = token
+        self._memory = Memory()
+
+    async def home(self, request: Request, before: Before = None) -> Response:
+        """The page for the whole pipeline; below run `before`, earlier runs."""
+        if fault := host_fault(request.headers, self._token):
+            return self._refuse(HTTPStatus.FORBIDDEN, fault)
+        try:
+            facts = await self._memory.facts(self._service, running(request), before)
+        except TotesysError as error:
+            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        done = ACTIONS.get(request.query_params.get("done", ""))
+        reachable = all_queues(self._service, running(request).queue).by_stage
+        return html(
+            "home.html",
+            page=page(facts),
+            done=done.done if done else "",
+            actions=ACTIONS,
+            reachable=reachable,
+            asks=self._token is not None,
+        )
+
+    async def run(self, request: Request, run: Annotated[RunNumber, Path()]) -> Response:
+        """What each stage did with a run, table by table."""
+        if fault := host_fault(request.headers, self._token):
+            return self._refuse(HTTPStatus.FORBIDDEN, fault)
+        lake = running(request).stage.lake
+        try:
+            counter = await lake.counter()
+            found = await self._memory.runs(lake, run - 1, run)
+        except TotesysError as error:
+            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        if not found:
+            return self._refuse(HTTPStatus.NOT_FOUND, f"Ingest has committed no run {run}.")
+        last = counter.last if counter else run
+        return html("run.html", page=run_page(self._service, found[0], last, datetime.now(UTC)))
+
+    async def question(self, request: Request, name: str) -> Response:
+        """What a button would do, with the form that does it."""
+        action = ACTIONS.get(name)
+        if action is None:
+            return self._refuse(HTTPStatus.NOT_FOUND, "There is no such button.")
+        site = request.headers.get("sec-fetch-site", "none")
+        fault = host_fault(request.headers, self._token)
+        if fault or site not in {"none", "same-origin"}:
+            return self._refuse(HTTPStatus.FORBIDDEN, fault or "Another site has asked for this.")
+        return await self._ask(request, action, dict(request.query_params))
+
+    async def act(self, request: Request, name: str) -> Response:
+        """Do what a button says, and go back to the page."""
+        action = ACTIONS.get(name)
+        if action is None:
+            return self._refuse(HTTPStatus.NOT_FOUND, "There is no such button.")
+        if fault := host_fault(request.headers, self._token) or origin_fault(request.headers):
+            return self._refuse(HTTPStatus.FORBIDDEN, fault)
+        form = await _form(request)
+        if fault := token_fault(form.get("token", ""), self._token):
+            return await self._ask(request, action, form, HTTPStatus.UNAUTHORIZED, token_fault=fault)
+        if action.changes and form.get("sure") != "yes":
+            return await self._ask(request, action, form)
+        try:
+            await self._do(request, action, form)
+        except BadRequest as error:
+            return await self._ask(request, action, form, HTTPStatus.UNPROCESSABLE_ENTITY, fault=str(error))
+        except TotesysError as error:
+            return await self._ask(request, action, form, HTTPStatus.SERVICE_UNAVAILABLE, fault=str(error))
+        return RedirectResponse(f"/?done={action.name}", HTTPStatus.SEE_OTHER)
+
+    async def _do(self, request: Request, action: Action, form: Form) -> None:
+        stage = chosen_stage(action, form)
+        queue = self._queue(request, stage)
+        if action.message is None:
+            moved = await redrive(queue)
+            log.info("dead letters sent back", stage=stage, messages=moved)
+            return
+        wakeup = action.message(form)
+        message_id = await queue.send(wakeup.model_dump_json(exclude_none=True, ensure_ascii=True))
+        log.info("wake-up sent", stage=stage, action=action.name, message_id=message_id)
+
+    def _queue(self, request: Request, stage: str) -> Queue:
+        queue = all_queues(self._service, running(request).queue).by_stage.get(stage)
+        if queue is None:
+            raise BadRequest(f"This service does not know {stage}'s queue. Open the page of {stage} itself.")
+        return queue
+
+    async def _ask(
+        self,
+        request: Request,
+        action: Action,
+        form: Form,
+        status: int = HTTPStatus.OK,
+        *,
+        fault: str = "",
+        token_fault: str = "",
+    ) -> Response:
+        letters = []
+        if action.message is None and not token_fault:
+            try:
+                letters = await look(self._queue(request, chosen_stage(action, form)))
+            except TotesysError as error:
+                fault = fault or str(error)
+        return html(
+            "question.html",
+            status,
+            service=self._service,
+            action=action,
+            form=form,
+            stage=form.get("stage", action.stages[0]),
+            letters=letters,
+            asks=self._token is not None,
+            fault=fault,
+            token_fault=token_fault,
+        )
+
+    def _refuse(self, status: HTTPStatus, fault: str) -> Response:
+        return html("refusal.html", status, service=self._service, title=status.phrase, fault=fault)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form; none of a body that is none."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
+        return {}
+    body = (await request.body()).decode(errors="replace")
+    try:
+        return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=20))
+    except ValueError:
+        return {}

@@ -1,0 +1,28 @@
+"""A started service, as its HTTP side finds it."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from fastapi import Request
+
+from totesys.events import Wakeup
+from totesys.service.consumer import Consumer
+from totesys.service.queue import Queue
+from totesys.service.stage import Stage
+
+W = TypeVar("W", bound=Wakeup)
+
+
+@dataclass(frozen=True)
+class Running(Generic[W]):
+    """What a started service consists of; the app keeps it as its state."""
+
+    stage: Stage[W]
+    queue: Queue
+    consumer: Consumer[W]
+
+
+def running(request: Request) -> Running[Any]:
+    """The started service that answers a request."""
+    started: Running[Any] = request.app.state.running
+    return started

@@ -1,0 +1,266 @@
+"""`totesys report`: what it says is what other SQL says of the source, and its page is safe whatever the data says."""
+
+import base64
+import re
+import sys
+from collections.abc import AsyncIterator, Callable
+from datetime import date
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from rich.console import Console
+
+from tests.command import Command, Companies, Company, rows
+from tests.pipeline import Pipeline
+from tests.sources import execute, value
+from totesys.model import MODEL
+from totesys.postgres import connect
+from totesys_cli.errors import BadInput
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.reachable import ReachablePostgres
+from totesys_cli.report.answer import Answer, Content, Value
+from totesys_cli.report.ask import ask
+from totesys_cli.report.command import run_report
+from totesys_cli.report.page import to_html
+from totesys_cli.source_database import create_source
+from totesys_infra import data_plane_template
+
+NAME = "test-report"
+HOSTILE = "<script>alert(1)</script> $x_$ \"'&amp;\x1b[31m\u202e\n]]>"
+UNPAID = "SELECT * FROM payment WHERE NOT paid"
+
+# The same questions, of the source and by other means. $1 is the day of the report.
+EXPECTED = {
+    "sales_by_month": """
+        SELECT date_trunc('month', s.created_at)::date, c.currency_code, count(*), sum(units_sold),
+               sum(units_sold * unit_price)
+        FROM sales_order s, currency c WHERE c.currency_id = s.currency_id GROUP BY 1, 2 ORDER BY 1, 2""",
+    "top_designs": """
+        SELECT design_id, (SELECT design_name FROM design d WHERE d.design_id = s.design_id), count(*), sum(units_sold)
+        FROM sales_order s GROUP BY design_id ORDER BY sum(units_sold) DESC, design_id FETCH FIRST 10 ROWS ONLY""",
+    "due_and_overdue": """
+        SELECT currency_code, replace(lower(payment_type_name::text), '_', ' '),
+               sum((payment_date::date < $1)::int),
+               sum(CASE WHEN payment_date::date < $1 THEN payment_amount ELSE 0 END),
+               sum((payment_date::date >= $1)::int),
+               sum(CASE WHEN payment_date::date >= $1 THEN payment_amount ELSE 0 END)
+        FROM payment NATURAL JOIN (SELECT currency_id, currency_code FROM currency) AS c
+        NATURAL JOIN (SELECT payment_type_id, payment_type_name FROM payment_type) AS t
+        WHERE NOT paid GROUP BY 1, 2 ORDER BY 1, 2""",
+    "unpaid_by_month": """
+        SELECT date_trunc('month', payment_date::date)::date,
+               (SELECT currency_code FROM currency c WHERE c.currency_id = p.currency_id),
+               sum(CASE WHEN payment_type_name::text IN ('SALES_RECEIPT', 'PURCHASE_REFUND') THEN payment_amount
+                   ELSE 0 END),
+               sum(CASE WHEN payment_type_name::text IN ('SALES_RECEIPT', 'PURCHASE_REFUND') THEN 0
+                   ELSE payment_amount END)
+        FROM payment p JOIN payment_type t ON t.payment_type_id = p.payment_type_id
+        WHERE NOT paid GROUP BY 1, 2 ORDER BY 1, 2""",
+}
+
+
+@pytest.fixture(scope="module")
+async def company(postgres: ReachablePostgres) -> Company:
+    return await (await Companies.of(postgres, scale=0.02)).make()
+
+
+@pytest.fixture(scope="module")
+async def pipeline(emulator: Emulator, company: Company) -> AsyncIterator[Pipeline]:
+    """A warehouse in which rows have several versions, some are deleted, and names are hostile."""
+    plane = emulator.apply(data_plane_template(), NAME)
+    async with Pipeline(MODEL, plane, company.source, company.warehouse) as opened:
+        await opened.tick()
+        await execute(
+            company.source_owner,
+            "UPDATE sales_order SET units_sold = units_sold * 2 WHERE sales_order_id % 3 = 0",
+            "UPDATE payment SET paid = NOT paid WHERE payment_id % 5 = 0",
+            "DELETE FROM payment WHERE payment_id % 17 = 0",
+        )
+        hostile = "UPDATE {} SET {} = $1 RETURNING 1"
+        await value(company.source_owner, hostile.format("design", "design_name"), HOSTILE)
+        await value(company.source_owner, hostile.format("counterparty", "counterparty_legal_name"), HOSTILE)
+        await opened.tick("sweep")
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def day(company: Company) -> date:
+    """A day with payments that are due and others that are overdue."""
+    middle = "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY payment_date::date) FROM payment WHERE NOT paid"
+    found: date = await value(company.source_owner, middle)
+    return found
+
+
+@pytest.fixture(scope="module")
+async def content(pipeline: Pipeline, day: date) -> Content:
+    return await ask(pipeline.warehouse_dsn, "warehouse", "totesys.model", day)
+
+
+@pytest.fixture(scope="module")
+def answer(content: Content) -> Callable[[str], Answer]:
+    answers = {answer.question.name: answer for chapter in content.chapters for answer in chapter.answers}
+    return answers.__getitem__
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+async def test_each_figure_is_what_other_sql_says_of_the_source(
+    name: str, company: Company, answer: Callable[[str], Answer], day: date
+) -> None:
+    query = EXPECTED[name]
+    expected = await rows(company.source_owner, query, *([day] if "$1" in query else []))
+    assert len(expected) > 2
+    assert answer(name).rows == tuple(map(tuple, expected))
+
+
+async def test_counterparties_and_payments_are_the_right_ones_in_the_right_order(
+    company: Company, answer: Callable[[str], Answer], day: date
+) -> None:
+    found = await rows(company.source_owner, "SELECT currency_id, currency_code FROM currency")
+    currencies = {row["currency_id"]: row["currency_code"] for row in found}
+    bought: dict[tuple[str, int], Any] = {}
+    for row in await rows(company.source_owner, "SELECT * FROM purchase_order"):
+        key = (currencies[row["currency_id"]], row["counterparty_id"])
+        bought[key] = bought.get(key, 0) + row["item_quantity"] * row["item_unit_price"]
+    expected = [
+        (currency, place, key[1], amount)
+        for currency in sorted(set(currencies.values()))
+        for place, (key, amount) in enumerate(
+            sorted(((k, v) for k, v in bought.items() if k[0] == currency), key=lambda one: (-one[1], one[0][1]))[:10],
+            1,
+        )
+    ]
+    assert [(row[0], row[1], row[2], row[5]) for row in answer("top_suppliers").rows] == expected
+    unpaid = await rows(company.source_owner, UNPAID)
+    days = sorted((date.fromisoformat(row["payment_date"]), row["payment_id"], row["payment_amount"]) for row in unpaid)
+    due, overdue = [one for one in days if one[0] >= day], [one for one in days if one[0] < day]
+    assert len(due) > 5 < len(overdue)
+    assert [(row[0], row[5], row[4]) for row in answer("next_due").rows] == due[:5]
+    assert [(row[0], row[5], row[4]) for row in answer("last_overdue").rows] == overdue[::-1][:5]
+
+
+def amounts(answer: Answer, currency: Value) -> list[Decimal]:
+    """The amounts of one currency."""
+    found = [row[answer.columns.index("amount")] for row in answer.rows if currency in row]
+    return [amount for amount in found if isinstance(amount, Decimal)]
+
+
+async def test_the_cards_are_the_sums_of_the_other_figures(
+    answer: Callable[[str], Answer],
+) -> None:
+    months, unpaid = answer("sales_by_month"), answer("due_and_overdue")
+    for card in answer("by_currency").rows:
+        named = dict(zip(answer("by_currency").columns, card, strict=True))
+        assert named["sales"] == sum(amounts(months, card[0]))
+        overdue = {row[1]: row[3] for row in unpaid.rows if row[0] == card[0]}
+        assert named["overdue_to_us"] == overdue.get("sales receipt", 0)
+
+
+async def test_quality_counts_versions_deletions_and_what_is_set_apart(
+    pipeline: Pipeline, answer: Callable[[str], Answer]
+) -> None:
+    total = "SELECT count(*) AS versions, count(DISTINCT payment_id) AS ids FROM warehouse.fact_payment"
+    ((versions, ids),) = await pipeline.rows(total)
+    current = await value(pipeline.source_dsn, "SELECT count(*) FROM payment")
+    assert versions > ids > current
+    by_fact = {row[0]: row for row in answer("quality").rows}
+    assert by_fact["fact_payment"] == ("fact_payment", current, versions, ids - current, 0, 0)
+    assert by_fact.keys() == {fact.name for fact in MODEL.facts}
+
+
+class Page(HTMLParser):
+    """What a browser would find of elements, attributes and text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def test_the_page_stands_alone_and_hostile_text_is_only_text(content: Content) -> None:
+    html = to_html(content)
+    page = Page(html)
+    assert "<script" not in html
+    assert "<script>alert(1)</script> $x_$ \"'&amp;\ufffd[31m" in page.text
+    assert "\x1b" not in html
+    assert not [one for one in page.elements if any(name.startswith("on") or name == "style" for name in one[1])]
+    assert "default-src 'none'; img-src data:" in str(page.all("meta"))
+    links = [one.get("href") or "" for _, one in page.elements if "href" in one]
+    assert all(link.startswith("#") for link in links)
+    ids = [one["id"] for _, one in page.elements if "id" in one]
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in links} <= set(ids)
+
+
+def test_each_picture_has_words_a_table_behind_it_and_no_script(content: Content) -> None:
+    html = to_html(content)
+    page = Page(html)
+    images, sources = page.all("img"), page.all("source")
+    assert len(images) == len(sources) == 3 + 1 + 3 + 3
+    assert all((one["alt"] or "").endswith("The table below has all numbers.") for one in images)
+    for one in (*(image["src"] for image in images), *(source["srcset"] for source in sources)):
+        svg = ElementTree.fromstring(base64.b64decode((one or "").partition(",")[2]))
+        assert not [element for element in svg.iter() if element.tag.endswith(("script", "foreignObject"))]
+    details = len(re.findall("<summary>The SQL</summary>", html))
+    assert details == sum(len(chapter.answers) for chapter in content.chapters)
+    assert len(page.all("th")) == sum(one.get("scope") == "col" for one in page.all("th"))
+
+
+async def test_the_command_writes_the_page_and_the_sql_that_it_shows_can_be_asked(
+    pipeline: Pipeline, content: Content, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    ended = Command(tmp_path)("report", "--warehouse", pipeline.warehouse_dsn, "--output", str(file))
+    assert (ended.code, "as of run 2" in ended.out) == (0, True), ended.words
+    assert Page(file.read_text()).text.count("The SQL") == sum(len(chapter.answers) for chapter in content.chapters)
+    for chapter in content.chapters:
+        for answer in chapter.answers:
+            assert tuple(map(tuple, await pipeline.rows(answer.sql))) == answer.rows
+
+
+async def test_what_cannot_be_reported_is_said(
+    company: Company, pipeline: Pipeline, postgres: ReachablePostgres, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match=r"has no module tests.models.library.report, so there is nothing to report"):
+        await ask(company.warehouse, "warehouse", "tests.models.library", None)
+    with pytest.raises(BadInput, match="is not one that load has made"):
+        await ask(postgres.dsn(), "warehouse", "totesys.model", None)
+    console = Console(quiet=True)
+    nowhere = tmp_path / "no" / "report.html"
+    with pytest.raises(BadInput, match="can't be written: No such file or directory"):
+        await run_report(console, pipeline.warehouse_dsn, "warehouse", "totesys.model", None, nowhere, json=False)
+    with pytest.MonkeyPatch.context() as patch:
+        # As where it is not installed.
+        patch.setitem(sys.modules, "jinja2", None)
+        patch.delitem(sys.modules, "totesys_cli.report.page")
+        with pytest.raises(
+            BadInput, match=r"drawn with jinja2, which is not installed: install `totesys-cli\[report\]`"
+        ):
+            await run_report(console, pipeline.warehouse_dsn, "warehouse", "totesys.model", None, None, json=False)
+
+
+async def test_a_warehouse_without_a_row_has_a_page_too(
+    database: Callable[[], str], data_plane: DataPlane, day: date
+) -> None:
+    source, warehouse = database(), database()
+    async with connect("The source", source) as connection:
+        await create_source(connection, MODEL)
+    async with Pipeline(MODEL, data_plane, source, warehouse) as pipeline:
+        await pipeline.tick()
+    page = Page(to_html(await ask(warehouse, "warehouse", "totesys.model", day)))
+    assert page.text.count("There are none.") == 8
+    assert page.all("img") == []

@@ -1,0 +1,52 @@
+"""What `totesys doctor` calls right and wrong."""
+
+from datetime import timedelta
+
+import pytest
+
+from totesys_cli.doctor import judge
+from totesys_cli.doctor.finding import Level, failed
+from totesys_cli.doctor.wiring import Notification, Redrive, Rule, wiring
+from totesys_infra import data_plane_template
+
+
+@pytest.mark.parametrize(
+    ("number", "level"),
+    [(130011, Level.FAIL), (140000, Level.WARN), (150004, Level.OK), (180000, Level.OK), (190000, Level.WARN)],
+)
+def test_a_server_that_is_too_old_fails_and_one_that_was_never_tried_is_a_warning(number: int, level: Level) -> None:
+    assert judge.postgres_version("source", number).level == level
+    assert judge.python_version((3, 10)).level == Level.FAIL
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level", "words"),
+    [
+        (4.9, Level.OK, "less than 5 s"),
+        (-4.9, Level.OK, "less than 5 s"),
+        (60, Level.WARN, "60 s ahead of"),
+        (-60, Level.WARN, "60 s behind"),
+        (901, Level.FAIL, "AWS refuses"),
+        (-901, Level.FAIL, "AWS refuses"),
+    ],
+)
+def test_clocks_that_differ_are_told(seconds: float, level: Level, words: str) -> None:
+    finding = judge.clock("lake", timedelta(seconds=seconds), judge.SIGNATURE)
+    assert (finding.level, words in finding.sentence) == (level, True)
+    assert judge.clock("source", timedelta(seconds=seconds)).level != Level.FAIL
+
+
+def test_an_error_s_last_sentence_is_the_remedy() -> None:
+    finding = failed("source", ValueError("The source at h:1/db is shut. It is late. Open it."))
+    assert (finding.sentence, finding.remedy) == ("The source at h:1/db is shut. It is late.", "Open it.")
+    assert failed("source", ValueError("No.")).sentence == "No."
+
+
+def test_what_is_connected_with_what_is_read_from_the_template() -> None:
+    found = wiring(data_plane_template(), "x")
+    assert found.notifications == (
+        Notification("x-ingest", "s3:ObjectCreated:*", "manifest.json", "x-transform"),
+        Notification("x-processed", "s3:ObjectCreated:*", "manifest.json", "x-load"),
+    )
+    assert found.redrives == tuple(Redrive(f"x-{one}", f"x-{one}-dlq", 5) for one in ("ingest", "transform", "load"))
+    assert Rule("x-verify", "x-load", '{"verify": true}') in found.rules

@@ -1,0 +1,31 @@
+"""docs/settings.md names every variable, and is what the declarations give."""
+
+import re
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from totesys.settings import ServiceSettings
+from totesys_cli.main import app
+from totesys_cli.settings.page import SERVICES, to_markdown
+
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def test_every_setting_has_a_meaning() -> None:
+    for settings in SERVICES.values():
+        for name, field in settings.model_fields.items():
+            assert field.description, f"{settings.__name__}.{name}"
+
+
+def test_the_settings_page_is_what_the_declarations_give() -> None:
+    assert PAGE.read_text(encoding="utf-8") == to_markdown(app), "run `make docs`"
+    assert CliRunner().invoke(app, ["settings"]).stdout == to_markdown(app)
+
+
+def test_the_settings_page_has_each_variable_of_each_service_once() -> None:
+    sections = {text.partition("\n")[0].lower(): text for text in to_markdown(app).split("\n## ")}
+    common = set(ServiceSettings.model_fields)
+    for service, settings in SERVICES.items():
+        own = re.findall(r"^\| `TOTESYS_(\w+)` \|", sections[service], re.MULTILINE)
+        assert sorted(own) == sorted(name.upper() for name in settings.model_fields if name not in common)

@@ -1,0 +1,37 @@
+"""What `totesys trigger` sends is what the stage takes, and nothing else is sent."""
+
+import pytest
+
+from totesys.events import ExtractWakeup, LoadWakeup, RunsWakeup
+from totesys_cli.errors import BadInput
+from totesys_cli.stages import Stage
+from totesys_cli.trigger.wakeup import Mode, make_wakeup
+
+
+def test_each_stage_gets_its_own_message() -> None:
+    sweep = make_wakeup("ingest", "sweep", [], verify=False)
+    assert isinstance(sweep, ExtractWakeup)
+    assert (sweep.mode, sweep.trigger.startswith("command ")) == ("sweep", True)
+    repair = make_wakeup("ingest", "repair", ["sales_order=17,4", "staff"], verify=False)
+    assert isinstance(repair, ExtractWakeup)
+    assert repair.keys == {"sales_order": (17, 4), "staff": ()}
+    assert make_wakeup("transform", None, [], verify=False) == RunsWakeup()
+    assert make_wakeup("load", None, [], verify=True) == LoadWakeup(verify=True)
+
+
+@pytest.mark.parametrize(
+    ("stage", "mode", "keys", "verify", "words"),
+    [
+        ("load", "full", [], False, "--mode and --keys are ingest's"),
+        ("transform", None, [], True, "--verify is load's"),
+        ("ingest", "repair", [], False, "go together"),
+        ("ingest", "full", ["loan=1"], False, "go together"),
+        ("ingest", "repair", ["loan=x"], False, "names no rows"),
+        ("ingest", "repair", [f"loan={10**19}"], False, "less than or equal"),
+    ],
+)
+def test_options_that_a_stage_does_not_know_are_refused(
+    stage: Stage, mode: Mode | None, keys: list[str], verify: bool, words: str
+) -> None:
+    with pytest.raises(BadInput, match=words):
+        make_wakeup(stage, mode, keys, verify=verify)
