@@ -1,7 +1,7 @@
 """The status and runs, for people."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -36,16 +36,18 @@ def to_line(status: Status) -> str:
 
 def to_table(runs: Sequence[RunState]) -> Table:
     """A line for each run."""
-    table = _table(
-        Column("run", justify="right"), "trigger", "snapshot (UTC)", *STAGES, Column("rows", justify="right"),
-        Column("quarantined", justify="right"), Column("fresh after", justify="right"),
-    )  # fmt: skip
+    now = datetime.now(UTC)
+    numbers = [Column(name, justify="right", no_wrap=True) for name in ("run", "rows", "quarantined")]
+    # Where there is no room, these headers stand in two lines, and the trigger is cut.
+    trigger = Column("trigger", overflow="ellipsis", min_width=7)
+    snapshot, fresh = Column("snapshot (UTC)", min_width=8), Column("fresh after", justify="right", min_width=7)
+    table = _table(numbers[0], trigger, snapshot, *STAGES, *numbers[1:], fresh)
     for run in runs:
         stages = run.stages.values()
         table.add_row(
             str(run.run),
-            Text(one_line(run.trigger, 20)),
-            moment(run.snapshot_time),
+            Text(one_line(run.trigger, 20), no_wrap=True),
+            clock(run.snapshot_time, now),
             *(_state(run.stages.get(stage)) for stage in STAGES),
             f"{run.stages['ingest'].rows:,}",
             f"{sum(stage.quarantined for stage in stages):,}",
@@ -94,6 +96,11 @@ def moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
+def clock(at: datetime, now: datetime) -> str:
+    """A moment, without the day if it is today's: for a narrow column."""
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else moment(at)
+
+
 def _freshness(status: Status) -> Text:
     if status.fresh is None or status.as_of is None:
         return Text("Nothing is in the warehouse yet.", style="bold yellow")
@@ -116,7 +123,7 @@ def _stages(status: Status) -> Table:
             _count(queue.waiting, "yellow"),
             _count(queue.at_work, "green"),
             _count(queue.dead_letters, "bold red"),
-            moment(stage.finished_at) if stage.finished_at else "",
+            clock(stage.finished_at, status.at) if stage.finished_at else "",
         )
     return table
 
