@@ -33,7 +33,7 @@ def to_html(content: Content) -> str:
     return environment.get_template("report.html").render(
         content=content,
         # Ours, and named by its hash: nothing else may style the page.
-        style=Markup(style),  # noqa: S704
+        style=Markup(style),  # noqa: S704 - our own file, no text of the data
         style_hash=_hash(style),
         pictures=draw,
         is_cards=_is_cards,

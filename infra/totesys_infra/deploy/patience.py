@@ -1,9 +1,10 @@
 """Waiting for what AWS does by itself."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 T = TypeVar("T")
 
@@ -18,11 +19,10 @@ class Patience:
 
     def until(self, found: Callable[[], T | None]) -> T | None:
         """What `found` gives once it gives something; None if that takes too long."""
-        deadline = time.monotonic() + self.longest
-        pause = min(self.first, self.between)
-        while (it := found()) is None:
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(pause)
-            pause = min(pause * 1.5, self.between)
-        return it
+        asks = Retrying(
+            retry=retry_if_result(lambda it: it is None),
+            wait=wait_exponential(multiplier=self.first, exp_base=1.5, max=self.between),
+            stop=stop_after_delay(self.longest),
+            retry_error_callback=lambda _: None,
+        )
+        return asks(found)

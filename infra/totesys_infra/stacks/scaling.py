@@ -10,6 +10,8 @@ from totesys_infra.names import Service
 # Messages that wait for each transform task, which is busy with a run for some seconds: more tasks beyond it.
 BACKLOG_PER_TASK = 2
 
+_Policy = scaling.CfnScalingPolicy
+
 
 def grow_with_backlog(
     scope: Construct, service: Service, environment: Environment, running: ecs.FargateService
@@ -26,18 +28,17 @@ def grow_with_backlog(
         max_capacity=task.maximum,
     )
     target.node.add_dependency(running)
-    Property = scaling.CfnScalingPolicy  # noqa: N806
     scaling.CfnScalingPolicy(
         scope,
         f"{service.title()}ByBacklog",
         policy_name=f"{names.name}-{service}-backlog",
         policy_type="TargetTrackingScaling",
         scaling_target_id=target.ref,
-        target_tracking_scaling_policy_configuration=Property.TargetTrackingScalingPolicyConfigurationProperty(
+        target_tracking_scaling_policy_configuration=_Policy.TargetTrackingScalingPolicyConfigurationProperty(
             target_value=BACKLOG_PER_TASK,
             scale_out_cooldown=60,
             scale_in_cooldown=300,
-            customized_metric_specification=Property.CustomizedMetricSpecificationProperty(
+            customized_metric_specification=_Policy.CustomizedMetricSpecificationProperty(
                 metrics=[
                     _metric("m1", "AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName=names.queue(service)),
                     _metric(
@@ -47,7 +48,7 @@ def grow_with_backlog(
                         ClusterName=names.cluster,
                         ServiceName=service,
                     ),
-                    Property.TargetTrackingMetricDataQueryProperty(
+                    _Policy.TargetTrackingMetricDataQueryProperty(
                         id="backlog",
                         label="Messages for each task",
                         expression="m1 / IF(m2 > 0, m2, 1)",

@@ -1,5 +1,7 @@
 """The services: one cluster, three Fargate services and what each is told and may do."""
 
+from collections.abc import Mapping
+
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
@@ -134,8 +136,19 @@ class ServicesStack(cdk.Stack):
             task_role=task_role(self, service, self._grants(service)).without_policy_updates(),
             volumes=[ecs.Volume(name="tmp")],
         )
+        self._add_container(definition, service, log_group, secrets)
+        acknowledge(definition, "ECS2", "They hold names and places. What is secret comes from Secrets Manager.")
+        return definition
+
+    def _add_container(
+        self,
+        definition: ecs.FargateTaskDefinition,
+        service: Service,
+        log_group: logs.LogGroup,
+        secrets: Mapping[str, secretsmanager.ISecret],
+    ) -> None:
         repository = ecr.Repository.from_repository_name(
-            self, f"{service.title()}Repository", names.repository(service)
+            self, f"{service.title()}Repository", self._names.repository(service)
         )
         linux = ecs.LinuxParameters(self, f"{service.title()}Linux", init_process_enabled=True)
         linux.drop_capabilities(ecs.Capability.ALL)
@@ -167,9 +180,7 @@ class ServicesStack(cdk.Stack):
             ),
         )
         # The image makes it writable for its user.
-        container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
-        acknowledge(definition, "ECS2", "They hold names and places. What is secret comes from Secrets Manager.")
-        return definition
+        container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108 - a volume of the task
 
     def _variables(self, service: Service) -> dict[str, str]:
         names, environment = self._names, self._environment
