@@ -1,14 +1,19 @@
 """A stack in the middle of a run, so that something can happen to it there."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
+import asyncpg
 import httpx
 
 from tests.compose.stack import TOKEN, Stack
 from tests.compose.truth import eventually
+from totesys.model import MODEL
 from totesys.model.simulation import simulate
+from totesys.sql import ident
 
 # What a service logs when the one before it has given it a run to do.
 BEGINS = {
@@ -31,6 +36,21 @@ class AtWork:
     def has_ended(self) -> bool:
         """Whether it has logged a run's end since."""
         return len(self.stack.events(self.service, "run successful")) > self.ended
+
+
+@asynccontextmanager
+async def held_in_a_load(stack: Stack, random: Random) -> AsyncIterator[None]:
+    """While this is entered no load ends: each waits, in its transaction, for a fact that is locked.
+
+    It may be left with the warehouse gone.
+    """
+    fact = ident(random.choice(MODEL.facts).name)
+    connection = await asyncpg.connect(stack.dsn("warehouse"))
+    try:
+        await connection.execute(f"BEGIN; LOCK TABLE warehouse.{fact} IN ACCESS EXCLUSIVE MODE")
+        yield
+    finally:
+        connection.terminate()
 
 
 async def at_work(stack: Stack, service: str, random: Random) -> AtWork:
