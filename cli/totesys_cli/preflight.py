@@ -1,6 +1,6 @@
 """Whether the two databases can be used, asked before anything is started or written."""
 
-from totesys.postgres import connect
+from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys_ingest.source import check_contract, open_source
 from totesys_load import warehouse
@@ -18,9 +18,14 @@ async def check_warehouse(model: Model, dsn: str, schema: str) -> None:
     Raises DatabaseUnavailable, AccessDenied, SettingsError or WarehouseMismatch that says what to do.
     """
     async with connect(warehouse.WHAT, dsn) as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            await warehouse.prepare(connection, model, schema, dsn)
-        finally:
-            await transaction.rollback()
+        await prepare_and_take_back(connection, model, dsn, schema)
+
+
+async def prepare_and_take_back(connection: Connection, model: Model, dsn: str, schema: str) -> None:
+    """Prepare the warehouse as load would, in a transaction that is rolled back. Raises what `prepare` raises."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await warehouse.prepare(connection, model, schema, dsn)
+    finally:
+        await transaction.rollback()

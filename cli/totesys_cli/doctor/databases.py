@@ -9,8 +9,8 @@ from totesys.schema import Model
 from totesys.sql import ident
 from totesys_cli.doctor import judge
 from totesys_cli.doctor.finding import Finding, failed, ok, unknown
+from totesys_cli.preflight import prepare_and_take_back
 from totesys_ingest.source import open_source
-from totesys_load import warehouse
 
 Check = Callable[[Connection], Awaitable[Finding]]
 
@@ -36,12 +36,7 @@ async def check_warehouse(model: Model, dsn: str, schema: str) -> list[Finding]:
     """The warehouse, as load needs it: prepared in a transaction that is taken back."""
 
     async def tables(connection: Connection) -> Finding:
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            await warehouse.prepare(connection, model, schema, dsn)
-        finally:
-            await transaction.rollback()
+        await prepare_and_take_back(connection, model, dsn, schema)
         return ok("warehouse tables", "Its tables are as declared, or can be created.")
 
     return await _checked("warehouse", dsn, WAREHOUSE_FUNCTIONS, {"warehouse tables": tables})
