@@ -9,11 +9,12 @@ from structlog.testing import capture_logs
 from tests.models.library import BOOK, DIM_BOOK, FACT_LOAN, LOAN, MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, rows, verified
-from totesys.events import RunsWakeup
+from totesys.errors import CorruptObject
+from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
 from totesys.lake.keys import EMPTY, record_key
 from totesys.schema import Model
 from totesys.table import Column, Dimension, Fact
-from totesys.types import BOOLEAN, INTEGER, TEXT
+from totesys.types import BOOLEAN, DATE, INTEGER, TEXT
 
 
 def build_dim_reader(loan: pl.LazyFrame) -> pl.LazyFrame:
@@ -72,6 +73,14 @@ YEARLY_LOAN = replace(
     ),
 )
 
+DUE = Column("due", DATE, nullable=True)
+DUE_LOAN_OF_SOURCE = replace(LOAN, columns=(*LOAN.columns, DUE))
+DUE_LOAN = replace(
+    FACT_LOAN,
+    columns=(*FACT_LOAN.columns, DUE),
+    oracle="SELECT loan_id, book_id, reader, lent_at::date AS lent_on, fee, returned, due FROM loan",
+)
+
 # What the model is then, and how the warning names what is new.
 GROWN = {
     "a dimension": ((FACT_LOAN, DIM_BOOK, DIM_READER), "dim_reader"),
@@ -115,6 +124,35 @@ async def test_what_the_model_gains_is_filled_by_the_next_tick(case: str, settle
     assert await told(settled) == [("warning", True, f"the model declares {new} since the last run")]
     assert await equal(settled)
     assert await told(settled) == [("info", False, "changes since the last run")]
+
+
+async def test_while_a_release_is_deployed_what_each_service_writes_is_read_by_the_next(settled: Pipeline) -> None:
+    load = settled.load
+    await execute(settled.source_dsn, "UPDATE loan SET fee = 7 WHERE loan_id = 1")
+    await settled.ingest.work(ExtractWakeup())
+    release(settled, replace(MODEL, tables=GROWN["a column of a fact"][0]))
+    await settled.transform.work(DO_UNDONE)
+    await load.work(DO_UNDONE)
+    fees = await settled.rows("SELECT fee::int FROM warehouse.fact_loan_current WHERE loan_id = 1")
+    assert [row["fee"] for row in fees] == [7]
+    assert await told(settled) == [("warning", True, "the model declares fact_loan.lent_in since the last run")]
+    assert await equal(settled)
+
+
+async def test_what_an_earlier_ingest_extracts_without_a_new_source_column_stops_nothing(settled: Pipeline) -> None:
+    await execute(settled.source_dsn, "ALTER TABLE loan ADD due date DEFAULT '2026-12-01'", "UPDATE loan SET fee = 7")
+    await settled.ingest.work(ExtractWakeup())
+    release(settled, replace(MODEL, sources=(DUE_LOAN_OF_SOURCE, BOOK), tables=(DUE_LOAN, DIM_BOOK)))
+    with capture_logs() as logs:
+        await settled.catch_up()
+    assert [(log["table"], log["lacking"]) for log in logs if log["event"] == "table left out"] == [
+        ("fact_loan", ["loan.due"])
+    ]
+    with pytest.raises(CorruptObject, match="is no CSV of loan"):
+        await settled.transform.work(RunsWakeup(run=1))
+    reason = "loan may show other values in rows that nobody has written"
+    assert await told(settled) == [("warning", True, reason)]
+    assert await equal(settled)
 
 
 async def test_what_a_rolled_back_release_left_out_is_filled_by_the_next_one(settled: Pipeline) -> None:
