@@ -189,7 +189,10 @@ def views(model: Model, schema: str) -> dict[tuple[str, str], View]:
     """The views by schema and name, each after those that it reads; with a current view comes its as-of function."""
     made = {
         (schema, fact.current): View(
-            create_current_view(schema, fact) + create_as_of(schema, fact), current_comment(fact), NEWEST, _names(fact)
+            create_current_view(schema, fact) + create_as_of(schema, fact),
+            current_comment(fact),
+            NEWEST,
+            _stored_names(fact),
         )
         for fact in model.facts
     }
@@ -197,14 +200,14 @@ def views(model: Model, schema: str) -> dict[tuple[str, str], View]:
         for table in tables:
             for name in (table.name, table.current) if isinstance(table, Fact) else (table.name,):
                 statement, comment = create_star_view(schema, star, name), f"{ALL} {schema}.{name}"
-                made[star, name] = View(statement, comment, ALL, _names(table))
+                made[star, name] = View(statement, comment, ALL, _stored_names(table))
         for fact in (table for table in tables if isinstance(table, Fact)):
             view = made[star, fact.current]
             made[star, fact.current] = replace(view, statement=view.statement + create_star_as_of(schema, fact))
     return made
 
 
-def _names(table: WarehouseTable) -> tuple[str, ...]:
+def _stored_names(table: WarehouseTable) -> tuple[str, ...]:
     return tuple(column.name for column in table.stored_columns)
 
 
