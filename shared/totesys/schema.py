@@ -48,6 +48,11 @@ class Model:
         return self._tables_by_name[name]
 
     @cached_property
+    def declared(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each warehouse table, by its name."""
+        return {table.name: table.column_names for table in self.tables}
+
+    @cached_property
     def facts(self) -> tuple[Fact, ...]:
         return tuple(table for table in self.tables if isinstance(table, Fact))
 

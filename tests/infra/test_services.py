@@ -49,6 +49,13 @@ def service(template: Template, name: Service) -> dict[str, Any]:
     return cast("dict[str, Any]", one["Properties"])
 
 
+def needed_before(template: Template, name: Service) -> set[str]:
+    """The services that are made, and brought up to date, before this one."""
+    services = of_type(template, "AWS::ECS::Service")
+    (one,) = (s for s in services.values() if s["Properties"]["ServiceName"] == name)
+    return {services[other]["Properties"]["ServiceName"] for other in one.get("DependsOn", ()) if other in services}
+
+
 def task(template: Template, name: Service) -> dict[str, Any]:
     definition = template["Resources"][service(template, name)["TaskDefinition"]["Ref"]]
     return cast("dict[str, Any]", definition["Properties"])
@@ -101,6 +108,13 @@ def test_there_is_never_a_second_load(templates: dict[Preset, Template], preset:
         for t in of_type(templates[preset], "AWS::ApplicationAutoScaling::ScalableTarget").values()
     ]
     assert scaled == ["service/shop/transform"]
+
+
+def test_what_a_release_extracts_finds_its_own_transform_and_load(template: Template, others: Template) -> None:
+    for one in (template, others):
+        assert needed_before(one, "transform") == set()
+        assert needed_before(one, "load") == {"transform"}
+        assert needed_before(one, "ingest") == {"load"}
 
 
 @pytest.mark.parametrize("name", SERVICES)

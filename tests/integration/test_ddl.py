@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -10,7 +11,8 @@ from tests.models import shops, values
 from totesys.model import MODEL
 from totesys.postgres import Connection, connect
 from totesys.schema import Model
-from totesys.table import Fact
+from totesys.table import Column, Fact
+from totesys.types import TEXT
 from totesys_cli.dictionary import to_markdown
 from totesys_load import ddl
 from totesys_load.acceptance import accepted, adaptations, problems
@@ -114,3 +116,28 @@ async def test_a_view_or_a_table_that_went_missing_is_made_again(warehouse: Conn
     await warehouse.execute(f"DROP VIEW {fact.star}.{fact.current}; DROP TABLE {SCHEMA}.{dimension.name} CASCADE")
     after = await prepared(warehouse, MODEL)
     assert {(row["nspname"], row["relname"]) for row in after} == {(row["nspname"], row["relname"]) for row in before}
+
+
+async def test_a_column_that_the_model_gains_is_added_and_shown_or_named_where_load_may_not(
+    warehouse: Connection,
+) -> None:
+    fact = MODEL.facts[0]
+    gained = replace(fact, columns=(*fact.columns, Column("remark", TEXT, meaning="What was said")))
+    grown = replace(MODEL, tables=tuple(gained if table is fact else table for table in MODEL.tables))
+    await prepared(warehouse, MODEL)
+    catalog = await read_catalog(warehouse, ddl.names(grown, SCHEMA))
+    foreign = {key: replace(relation, owned=False) for key, relation in catalog.relations.items()}
+    missing = [f"column {fact.name}.remark is missing: add it as text"]
+    assert problems(grown, SCHEMA, replace(catalog, relations=foreign)) == missing
+    before_any_run = {key: relation for key, relation in catalog.relations.items() if key[0] != ddl.ETL}
+    assert problems(grown, SCHEMA, replace(catalog, relations=before_any_run)) == missing
+    first = await prepared(warehouse, grown)
+    assert await prepared(warehouse, grown) == first
+    for relation in (f"{SCHEMA}.{fact.name}", f"{SCHEMA}.{fact.current}", f"{fact.star}.{fact.current}"):
+        await warehouse.fetch(f"SELECT remark FROM {relation}")
+    await warehouse.fetch(f"SELECT remark FROM {fact.star}.{fact.as_of}(now())")
+    meaning = (
+        "SELECT col_description($1::text::regclass, attnum) FROM pg_attribute WHERE attrelid = $1::text::regclass "
+    )
+    said = await warehouse.fetchval(meaning + "AND attname = 'remark'", f"{SCHEMA}.{fact.name}")
+    assert said == "What was said"

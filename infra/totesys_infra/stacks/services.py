@@ -74,6 +74,10 @@ class ServicesStack(cdk.Stack):
         # In the cluster itself: no service is made before it has them.
         resource.capacity_providers = ["FARGATE", "FARGATE_SPOT"]
         self.services = {service: self._service(service) for service in SERVICES}
+        # What a release extracts is for its own transform and load. One after the other: each reads what the one before
+        # it writes.
+        self.services["load"].node.add_dependency(self.services["transform"])
+        self.services["ingest"].node.add_dependency(self.services["load"])
         if environment.http == "alb":
             InternalBalancer(self, "Http", environment, network, self.services)
         else:

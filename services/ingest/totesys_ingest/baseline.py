@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from totesys.lake.records import Manifest, TableDefinition
 from totesys.transactions import HALF_CIRCLE
+from totesys_ingest.declaration import new_in
 from totesys_ingest.definition import redefined
 
 
@@ -36,8 +37,10 @@ class Start:
     warning: bool = False
 
 
-def choose_start(mode: str, last: Manifest | None, snapshot: Snapshot) -> Start:
-    """Start where the newest record says, unless that says nothing about this source."""
+def choose_start(
+    mode: str, last: Manifest | None, snapshot: Snapshot, declared: Mapping[str, tuple[str, ...]]
+) -> Start:
+    """Start where the newest record says, unless that says nothing about this source or about what is declared now."""
     if last is None:
         return Start(None, None, "the lake has no run yet")
     if last.source != snapshot.source:
@@ -51,6 +54,10 @@ def choose_start(mode: str, last: Manifest | None, snapshot: Snapshot) -> Start:
         return _everything("the last run is too many transactions ago to tell what is newer")
     if last.definitions and (tables := redefined(last.definitions, snapshot.definitions)):
         return _everything(f"{', '.join(tables)} may show other values in rows that nobody has written")
+    if last.declared is None:
+        return _everything("the last run does not tell for which warehouse tables it was extracted")
+    if new := new_in(last.declared, declared):
+        return _everything(f"the model declares {', '.join(new)} since the last run")
     if mode == "full":
         return Start(None, baseline, "a full extraction was asked for")
     return Start(baseline, baseline, "changes since the last run")

@@ -28,6 +28,7 @@ class Extraction:
     xmin_kept: int | None
     xmin_after: int
     definitions: Mapping[str, TableDefinition]
+    declared: Mapping[str, tuple[str, ...]]
     wanted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def slice_of(self, table: SourceTable) -> Slice:
@@ -103,6 +104,7 @@ class OpenRun:
             },
             keys={of.table.name: TableParts(**self._written(of)) for of in self._parts if of.keys},
             definitions=dict(extraction.definitions),
+            declared=dict(extraction.declared),
         )
 
     def _written(self, stream: Stream) -> dict[str, Any]:

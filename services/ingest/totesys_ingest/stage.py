@@ -70,7 +70,7 @@ class Ingest:
         self._check_keys(wakeup)
         snapshot_time = datetime.now(UTC)
         last, snapshot = await both(self.lake.newest_manifest(), self._snapshot(source))
-        start = choose_start(wakeup.mode, last, snapshot)
+        start = choose_start(wakeup.mode, last, snapshot, self.model.declared)
         say = log.warning if start.warning else log.info
         say("extraction started", everything=start.xmin is None, reason=start.reason, **self._breaches(0))
         counter, tables = await both(self.lake.claim_run_number(), self._tables(source, start, wakeup.keys))
@@ -83,6 +83,7 @@ class Ingest:
             xmin_kept=start.kept,
             xmin_after=snapshot.xmin,
             definitions=snapshot.definitions,
+            declared=self.model.declared,
             wanted=wakeup.keys,
         )
         extractor = Extractor(self.model, self.lake, self.settings, self._opened, source, snapshot, extraction)

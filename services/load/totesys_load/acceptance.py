@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from totesys.schema import Model
 from totesys.sql import ident
-from totesys.table import Fact, WarehouseTable
+from totesys.table import Column, Fact, WarehouseTable
 from totesys_load import ddl
 from totesys_load.catalog import Catalog, Index, Relation
 from totesys_load.refusals import KINDS, of_ledger, refusals
@@ -96,13 +96,17 @@ def _finds_versions(index: Index, fact: Fact) -> bool:
     return index.whole and index.columns[:2] == (fact.key, fact.record_id)
 
 
+def _kind(found: Relation, column: Column) -> str:
+    """A column that is missing is added as it is declared."""
+    return next((other.kind for other in found.columns if other.name == column.name), column.type.postgres)
+
+
 def accepted(model: Model, schema: str, catalog: Catalog) -> Accepted:
     """How to write what has no problems."""
     staged: set[str] = set()
     sequences: dict[str, str] = {}
     for table, found in tables(model, schema, catalog):
-        kinds = {column.name: column.kind for column in found.columns}
-        as_declared = all(kinds[column.name] == column.type.postgres for column in table.columns)
+        as_declared = all(_kind(found, column) == column.type.postgres for column in table.columns)
         if not as_declared or any(constraint.kind == "f" for constraint in found.constraints):
             staged.add(table.name)
         for column in found.columns:

@@ -18,11 +18,16 @@ TEMPORARY = "pg_temp"
 
 
 def read_parquet(body: bytes, table: Table, where: str) -> pa.Table:
-    """A part's rows. Raises CorruptObject if they are not the declared columns."""
+    """A part's rows in the declared columns; a later release of transform may have written further ones.
+
+    Raises CorruptObject if a declared one is missing or of another type.
+    """
     try:
         rows = pyarrow.parquet.ParquetFile(pa.BufferReader(body)).read()
     except pa.ArrowInvalid as error:
         raise CorruptObject(f"{where} is no Parquet: {error}. Trigger transform for its run again.") from error
+    declared = [name for name in table.column_names if name in rows.column_names]
+    rows = rows.select(declared)
     if not rows.schema.equals(arrow_schema(table)):
         raise CorruptObject(f"{where} has not the columns of {table.name}. Trigger transform for its run again.")
     return rows

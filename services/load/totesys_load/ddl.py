@@ -7,7 +7,8 @@ from totesys.schema import ETL as ETL
 from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.table import Column, Fact, WarehouseTable
-from totesys_load.catalog import Catalog
+from totesys_load.catalog import Catalog, Relation
+from totesys_load.gained_columns import add_column, gained_columns
 
 # The ledger: which runs are in the warehouse, and what each wrote.
 LEDGER = f"""
@@ -78,6 +79,11 @@ class View:
     statement: str
     comment: str
     mark: str
+    columns: tuple[str, ...]
+
+    def is_shown_by(self, found: Relation) -> bool:
+        """Whether what is there shows all that it should, as it should."""
+        return found.comment == self.comment and {column.name for column in found.columns}.issuperset(self.columns)
 
 
 def create_table(schema: str, table: WarehouseTable) -> str:
@@ -183,17 +189,26 @@ def views(model: Model, schema: str) -> dict[tuple[str, str], View]:
     """The views by schema and name, each after those that it reads; with a current view comes its as-of function."""
     made = {
         (schema, fact.current): View(
-            create_current_view(schema, fact) + create_as_of(schema, fact), current_comment(fact), NEWEST
+            create_current_view(schema, fact) + create_as_of(schema, fact),
+            current_comment(fact),
+            NEWEST,
+            _stored_names(fact),
         )
         for fact in model.facts
     }
     for star, tables in model.stars.items():
-        for name in [name for t in tables for name in ((t.name, t.current) if isinstance(t, Fact) else (t.name,))]:
-            made[star, name] = View(create_star_view(schema, star, name), f"{ALL} {schema}.{name}", ALL)
+        for table in tables:
+            for name in (table.name, table.current) if isinstance(table, Fact) else (table.name,):
+                statement, comment = create_star_view(schema, star, name), f"{ALL} {schema}.{name}"
+                made[star, name] = View(statement, comment, ALL, _stored_names(table))
         for fact in (table for table in tables if isinstance(table, Fact)):
             view = made[star, fact.current]
             made[star, fact.current] = replace(view, statement=view.statement + create_star_as_of(schema, fact))
     return made
+
+
+def _stored_names(table: WarehouseTable) -> tuple[str, ...]:
+    return tuple(column.name for column in table.stored_columns)
 
 
 def names(model: Model, schema: str) -> list[tuple[str, str]]:
@@ -203,13 +218,15 @@ def names(model: Model, schema: str) -> list[tuple[str, str]]:
 
 
 def missing(model: Model, schema: str, catalog: Catalog) -> str:
-    """The statements that create what is not there, and make views of an earlier release anew."""
+    """The statements that create what is not there, and make views of an earlier release anew.
+
+    A view comes after the columns that it shows, and so does its function, which would give too few otherwise.
+    """
     there = catalog.relations
     tables = [create_table(schema, table) for table in model.tables if (schema, table.name) not in there]
+    tables += [add_column(schema, table, column) for table, column in gained_columns(model, schema, catalog)]
     made = {
-        key: view
-        for key, view in views(model, schema).items()
-        if key not in there or there[key].comment != view.comment
+        key: view for key, view in views(model, schema).items() if key not in there or not view.is_shown_by(there[key])
     }
     schemas = {*([schema] if tables else []), *(star for star, _ in made)} - catalog.schemas.keys()
     create = [f"CREATE SCHEMA {ident(name)};\n" for name in sorted(schemas)]

@@ -7,6 +7,7 @@ from totesys.sql import ident, qualified
 from totesys.table import Column, Fact, WarehouseTable
 from totesys_load.catalog import Catalog, Constraint, FoundColumn, Relation
 from totesys_load.column_types import holds
+from totesys_load.gained_columns import takes_columns
 
 KINDS = {
     "v": "a view",
@@ -29,7 +30,7 @@ def refusals(model: Model, schema: str, table: WarehouseTable, found: Relation, 
     return [
         *_of_relation(found),
         *_of_rights(found, catalog),
-        *_of_columns(table, found),
+        *_of_columns(table, found, catalog),
         *_of_constraints(model, schema, table, found),
         *_of_indexes(table, found),
     ]
@@ -71,17 +72,17 @@ def _of_rights(found: Relation, catalog: Catalog) -> Iterator[str]:
             )
 
 
-def _of_columns(table: WarehouseTable, found: Relation) -> Iterator[str]:
+def _of_columns(table: WarehouseTable, found: Relation, catalog: Catalog) -> Iterator[str]:
     others = {column.name: column for column in found.columns}
     if isinstance(table, Fact):
         record_id = others.pop(table.record_id, None)
         yield from _of_record_id(table, found, record_id)
     for column in table.columns:
         other = others.pop(column.name, None)
-        if other is None:
-            yield f"column {table.name}.{column.name} is missing: add it as {column.type.postgres}"
-        else:
+        if other is not None:
             yield from _of_column(column, found, other)
+        elif not takes_columns(found, catalog):
+            yield f"column {table.name}.{column.name} is missing: add it as {column.type.postgres}"
     for name, other in others.items():
         if other.required:
             yield f"column {table.name}.{name} is not declared and takes no NULL: {_alter(found, name)} DROP NOT NULL"

@@ -13,6 +13,7 @@ from totesys.table import Fact
 from totesys_load import acceptance, ddl
 from totesys_load.acceptance import Accepted, Adaptation
 from totesys_load.catalog import Catalog, FoundColumn, read_catalog
+from totesys_load.gained_columns import gained_columns
 
 WHAT = "The warehouse"
 
@@ -62,6 +63,9 @@ def _warn(model: Model, schema: str, catalog: Catalog, adaptations: Sequence[Ada
         if not one.owned:
             statement = ddl.create_index(schema, one.table, *one.columns, unique=one.unique).strip()
             log.warning("an index is missing", table=one.table, owner="another role", statement=statement)
+    for table, column in gained_columns(model, schema, catalog):
+        then = "what is there has no value in it until a full extraction; earlier versions of a fact keep none"
+        log.warning("a column is added", table=table.name, column=column.name, then=then)
     for fact, _, record_id in _numbered(model, schema, catalog):
         if record_id.kind != "bigint":
             then = "at 2147483647 versions no run can be loaded until the column is bigint; nothing is lost"

@@ -19,11 +19,14 @@ from totesys.lake.keys import part_key, quarantine_key, ranges_key
 from totesys.lake.lake import Lake
 from totesys.lake.prefetch import prefetched
 from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
+from totesys.logs import logger
 from totesys.schema import Model
 from totesys.table import KEY_RANGES, Capture, Dimension, SourceTable, Table, WarehouseTable
 from totesys_transform.build import Built, build, build_from_references
 from totesys_transform.csv import Rows, concat, read_csv, read_text
 from totesys_transform.parquet import to_parquet, to_plain_parquet
+
+log = logger("totesys.transform.run")
 
 R = TypeVar("R")
 
@@ -52,9 +55,13 @@ class _Piece:
 
 
 class RunTransform:
-    """Transforms one run. CPU work is done in threads, on one piece at a time while the next one's bytes come."""
+    """Transforms one run. CPU work is done in threads, on one piece at a time while the next one's bytes come.
 
-    def __init__(self, model: Model, lake: Lake, manifest: Manifest) -> None:
+    Done `again`, it has to be whole: what it makes takes the place of what was made before.
+    """
+
+    def __init__(self, model: Model, lake: Lake, manifest: Manifest, *, again: bool) -> None:
+        self._again = again
         self._model = model
         self._lake = lake
         self._manifest = manifest
@@ -102,12 +109,25 @@ class RunTransform:
         for table in self._model.tables:
             if not table.sources or any(name not in self._manifest.tables for name in table.sources):
                 continue
+            if not self._again and (lacking := self._lacking(table)):
+                then = "its rows come with the full extraction that follows where a column is declared since"
+                log.warning("table left out", run=self._manifest.run, table=table.name, lacking=lacking, then=then)
+                continue
             parts = {name: self._manifest.tables[name].parts for name in table.sources}
             primary = self._model.source(table.sources[0])
             if primary.capture is Capture.SNAPSHOT:
                 yield _Piece(table, parts)
             else:
                 yield from (_Piece(table, {primary.name: (part,)}) for part in parts[primary.name])
+
+    def _lacking(self, table: WarehouseTable) -> list[str]:
+        """The source columns that were not declared when the run was extracted."""
+        return [
+            f"{name}.{column}"
+            for name in table.sources
+            for column in self._model.source(name).column_names
+            if column not in self._manifest.tables[name].columns
+        ]
 
     async def _get(self, piece: _Piece) -> dict[str, bytes]:
         return {part.key: await self._lake.ingest.get_part(part) for parts in piece.parts.values() for part in parts}

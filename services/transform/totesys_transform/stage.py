@@ -65,7 +65,7 @@ class Transform:
         async with self.lake.failures_recorded(run, self.name):
             manifest = await self.lake.manifest(run)
             assert manifest is not None
-            processed = await RunTransform(self.model, self.lake, manifest).transform()
+            processed = await RunTransform(self.model, self.lake, manifest, again=again).transform()
             await self.lake.commit_processed(processed, again=again)
         rows = {name: table.rows for name, table in processed.tables.items()}
         quarantined = {name: table.rows for name, table in processed.quarantine.items()}

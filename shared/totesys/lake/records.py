@@ -105,6 +105,9 @@ class Manifest(RunRecord):
     complete run has them, and only one that swept the source.
 
     `definitions` are the source tables as the snapshot sees them; a record of before they were told has none.
+
+    `declared` are the warehouse tables that the model declared when the run was extracted, each with its columns; None
+    in a record of before they were told.
     """
 
     trigger: str
@@ -114,6 +117,7 @@ class Manifest(RunRecord):
     tables: dict[str, ExtractedTable]
     keys: dict[str, TableParts] = {}
     definitions: dict[str, TableDefinition] = {}
+    declared: dict[str, tuple[str, ...]] | None = None
 
     @property
     def empty(self) -> bool:
