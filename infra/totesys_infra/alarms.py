@@ -1,7 +1,6 @@
-"""What rings, and what then is to be done. Pure data: the watching stack makes alarms, rules and a dashboard of it."""
+"""Alarms: what rings, and what then is to be done. Pure data."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from totesys_infra.environment import Environment
@@ -42,17 +41,6 @@ class Alarm:
     period: int = 5 * MINUTE
     periods: int = 1
     missing: Missing = "notBreaching"
-
-
-@dataclass(frozen=True)
-class Event:
-    """An event of EventBridge that is worth an e-mail."""
-
-    name: str
-    section: str
-    pattern: Mapping[str, object] = field(hash=False)
-    meaning: str
-    remedy: str
 
 
 def alarms(environment: Environment) -> tuple[Alarm, ...]:
@@ -223,39 +211,3 @@ def _warehouse(environment: Environment) -> tuple[Alarm, ...]:
         periods=2,
     )
     return (storage, connections, credit) if sizing.warehouse_class.startswith("t") else (storage, connections)
-
-
-def events(names: Names) -> tuple[Event, ...]:
-    """What ECS tells that no metric does: "Amazon ECS events" in its developer guide."""
-    ecs = f"arn:{names.partition}:ecs:{names.region}:{names.account}"
-    cluster = f"{ecs}:cluster/{names.cluster}"
-    services = [f"{ecs}:service/{names.cluster}/{service}" for service in SERVICES]
-    return (
-        Event(
-            "task-stopped",
-            "task-stopped",
-            {
-                "source": ["aws.ecs"],
-                "detail-type": ["ECS Task State Change"],
-                "detail": {
-                    "clusterArn": [cluster],
-                    "lastStatus": ["STOPPED"],
-                    "stopCode": ["EssentialContainerExited", "TaskFailedToStart"],
-                },
-            },
-            "A task has ended by itself, or could not start.",
-            "Read its last log lines and its stopped reason; ECS has started another.",
-        ),
-        Event(
-            "deployment-failed",
-            "deployment-failed",
-            {
-                "source": ["aws.ecs"],
-                "detail-type": ["ECS Deployment State Change"],
-                "resources": services,
-                "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
-            },
-            "New tasks of a service did not become healthy, so ECS went back to the release before.",
-            "Read the log of the tasks that failed before deploying again.",
-        ),
-    )
