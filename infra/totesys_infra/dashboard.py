@@ -62,9 +62,9 @@ def expected(environment: Environment) -> str:
     """What a month of the environment costs by our own model, and what the model takes for granted, as Markdown."""
     return (
         f"### By our own model a month costs {cost.of(environment):.0f} USD\n"
-        f"Nothing of this was billed. It is the preset `{environment.sizing}` with this environment's choices, at prices "
-        f"of {REGION} without free tier, discount or tax, for a source where {cost.CHANGED_A_SECOND} rows a second "
-        "change around the clock, with a tick every five minutes. docs/cost.md has each line. "
+        f"Nothing of this was billed. It is the preset `{environment.sizing}` with this environment's choices, at "
+        f"prices of {REGION} without free tier, discount or tax, for a source where {cost.CHANGED_A_SECOND} rows a "
+        "second change around the clock, with a tick every five minutes. docs/cost.md has each line. "
         f"The budget of {environment.monthly_budget_usd} USD counts the whole account, as the graph of charges does, "
         "which stays empty where the account has not turned billing alerts on."
     )
