@@ -76,6 +76,12 @@ def test_two_ticks_without_a_run_ring(tick: str, seconds: int) -> None:
     assert (alarm.period, alarm.periods, alarm.missing) == (seconds, 2, "breaching")
 
 
+def test_the_disk_rings_only_where_rds_has_not_made_it_larger() -> None:
+    (storage,) = (alarm for alarm in alarms(SHOP) if alarm.name == "warehouse-storage")
+    # "Managing capacity automatically with Amazon RDS storage autoscaling": at a tenth of what is allocated.
+    assert storage.threshold < SHOP.preset.warehouse_gib * 1024**3 / 10
+
+
 def test_errors_are_counted_in_each_log_group(template: dict[str, Any]) -> None:
     filters = [one["Properties"] for one in of_type(template, "AWS::Logs::MetricFilter").values()]
     assert {one["LogGroupName"] for one in filters} == {SHOP.names.log_group(service) for service in SERVICES}

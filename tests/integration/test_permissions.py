@@ -208,7 +208,7 @@ async def seen(postgres: ReachablePostgres, emulator: Emulator) -> AsyncIterator
 
 
 def given(service: Name) -> tuple[Grant, ...]:
-    return grants(service, NAMES, ENVIRONMENT, MODEL)
+    return grants(service, NAMES, MODEL)
 
 
 @pytest.mark.parametrize("service", SERVICES)

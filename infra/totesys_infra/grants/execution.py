@@ -4,11 +4,7 @@ from totesys_infra.grants.grant import Arns, Conditions, Grant, equal, verbs
 from totesys_infra.names import Names
 
 # The services that roles of the stacks are made for.
-RUN_AS = tuple(
-    f"{service}.amazonaws.com"
-    for service in ("application-autoscaling", "codebuild", "ecs-tasks", "events", "monitoring.rds", "vpc-flow-logs")
-)
-
+RUN_AS = tuple(f"{service}.amazonaws.com" for service in ("codebuild", "ecs-tasks", "vpc-flow-logs"))
 
 UNNAMED = "AWS knows no resource for these actions, or names it itself; only in this region."
 
@@ -33,8 +29,8 @@ def _data(of: Arns, region: Conditions) -> tuple[Grant, ...]:
                 "s3",
                 "CreateBucket DeleteBucket* Get*Configuration GetBucket* ListBucket Put*Configuration PutBucket*",
             ),
-            tuple(names.bucket_arn(purpose) for purpose in ("ingest", "processed", "code")),
-            "The settings of these three buckets; no object of theirs.",
+            tuple(names.bucket_arn(purpose) for purpose in ("ingest", "processed", "code", "queries")),
+            "The settings of these buckets; no object of theirs.",
         ),
         Grant("Templates", ("s3:GetObject",), (names.bucket_arn("code", "templates/*"),), "Named by their contents."),
         Grant(
@@ -82,9 +78,14 @@ def _data(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             ("glue:*Database*", "glue:*Table*", "glue:*Tags", "glue:*agResource"),
             (
                 of.arn("glue", "catalog"),
-                *(of.arn("glue", f"{kind}/{names.name.replace('-', '_')}*") for kind in ("database", "table")),
-                *(of.arn("glue", f"{kind}/{names.name}*") for kind in ("database", "table")),
+                of.arn("glue", f"database/{names.glue_database}"),
+                of.arn("glue", f"table/{names.glue_database}/*"),
             ),
+        ),
+        Grant(
+            "Workgroup",
+            ("athena:*WorkGroup*", "athena:ListTagsForResource", "athena:*agResource"),
+            (of.arn("athena", f"workgroup/{names.name}"),),
         ),
     )
 
@@ -156,7 +157,10 @@ def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
         Grant(
             "Logs",
             verbs("logs", "*LogGroup* *MetricFilter* *RetentionPolicy *agResource *LogDelivery *ResourcePolic*"),
-            (of.arn("logs", f"log-group:/{names.name}/*"), of.arn("logs", f"log-group:{names.name}*")),
+            (
+                of.arn("logs", f"log-group:/{names.name}/*"),
+                of.arn("logs", f"log-group:/aws/rds/instance/{names.warehouse_instance}/*"),
+            ),
         ),
         Grant("LogGroups", ("logs:DescribeLogGroups",), ("*",), UNNAMED, region),
         Grant(
@@ -166,6 +170,11 @@ def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
                 of.arn("cloudwatch", f"alarm:{names.name}*"),
                 f"arn:{names.partition}:cloudwatch::{names.account}:dashboard/{names.name}*",
             ),
+        ),
+        Grant(
+            "Budget",
+            verbs("budgets", "ListTagsForResource ModifyBudget *agResource ViewBudget"),
+            (f"arn:{names.partition}:budgets::{names.account}:budget/{names.name}-month",),
         ),
     )
 
