@@ -76,6 +76,11 @@ def test_two_ticks_without_a_run_ring(tick: str, seconds: int) -> None:
     assert (alarm.period, alarm.periods, alarm.missing) == (seconds, 2, "breaching")
 
 
+def test_differences_ring_until_a_verification_finds_none() -> None:
+    (differences,) = (alarm for alarm in alarms(SHOP) if alarm.name == "verification-differences")
+    assert differences.missing == "ignore"
+
+
 def test_the_disk_rings_only_where_rds_has_not_made_it_larger() -> None:
     (storage,) = (alarm for alarm in alarms(SHOP) if alarm.name == "warehouse-storage")
     # "Managing capacity automatically with Amazon RDS storage autoscaling": at a tenth of what is allocated.
