@@ -46,7 +46,14 @@ class Alarm:
 
 def alarms(environment: Environment) -> tuple[Alarm, ...]:
     """The alarms of an environment."""
-    return (*_pipeline(environment), *_services(environment.names), *_tasks(environment), *_warehouse(environment))
+    names = environment.names
+    return (
+        *_progress(environment),
+        *_rows(names),
+        *_services(names),
+        *_tasks(environment),
+        *_warehouse(environment),
+    )
 
 
 def tick_seconds(environment: Environment) -> int:
@@ -54,7 +61,7 @@ def tick_seconds(environment: Environment) -> int:
     return int("".join(filter(str.isdigit, environment.schedules.tick))) * MINUTE
 
 
-def _pipeline(environment: Environment) -> tuple[Alarm, ...]:
+def _progress(environment: Environment) -> tuple[Alarm, ...]:
     names = environment.names
     return (
         Alarm(
@@ -82,6 +89,11 @@ def _pipeline(environment: Environment) -> tuple[Alarm, ...]:
             periods=2,
             missing="breaching",
         ),
+    )
+
+
+def _rows(names: Names) -> tuple[Alarm, ...]:
+    return (
         Alarm(
             "contract-breaches",
             "contract-breaches",

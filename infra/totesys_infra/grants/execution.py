@@ -13,14 +13,14 @@ def execution(names: Names) -> dict[str, tuple[Grant, ...]]:
     """What CloudFormation may do for the stacks, by policy: making, changing and removing what they are made of."""
     of, region = Arns(names), equal("aws:RequestedRegion", names.region)
     return {
-        "Data": _data(of, region),
+        "Data": (*_data(of), *_messages_and_secrets(of, region)),
         "Network": _network(region),
         "Running": _running(of, region),
         "Roles": _roles(of),
     }
 
 
-def _data(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+def _data(of: Arns) -> tuple[Grant, ...]:
     names = of.names
     return (
         Grant(
@@ -33,6 +33,31 @@ def _data(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             "The settings of these buckets; no object of theirs.",
         ),
         Grant("Templates", ("s3:GetObject",), (names.bucket_arn("code", "templates/*"),), "Named by their contents."),
+        Grant(
+            "Database",
+            verbs("rds", "Create* Delete* Describe* Modify* *Tag*"),
+            tuple(of.arn("rds", f"{kind}:{names.name}*") for kind in ("db", "subgrp", "pg", "snapshot")),
+        ),
+        Grant(
+            "Catalog",
+            ("glue:*Database*", "glue:*Table*", "glue:*Tags", "glue:*agResource"),
+            (
+                of.arn("glue", "catalog"),
+                of.arn("glue", f"database/{names.glue_database}"),
+                of.arn("glue", f"table/{names.glue_database}/*"),
+            ),
+        ),
+        Grant(
+            "Workgroup",
+            ("athena:*WorkGroup*", "athena:ListTagsForResource", "athena:*agResource"),
+            (of.arn("athena", f"workgroup/{names.name}"),),
+        ),
+    )
+
+
+def _messages_and_secrets(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+    names = of.names
+    return (
         Grant(
             "Queues",
             verbs("sqs", "CreateQueue DeleteQueue Get* ListQueueTags SetQueueAttributes *agQueue"),
@@ -60,11 +85,6 @@ def _data(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             "AWS names keys.",
         ),
         Grant(
-            "Database",
-            verbs("rds", "Create* Delete* Describe* Modify* *Tag*"),
-            tuple(of.arn("rds", f"{kind}:{names.name}*") for kind in ("db", "subgrp", "pg", "snapshot")),
-        ),
-        Grant(
             "Secrets",
             verbs(
                 "secretsmanager",
@@ -73,20 +93,6 @@ def _data(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             (of.arn("secretsmanager", f"secret:{names.name}*"), of.arn("secretsmanager", "secret:rds!*")),
         ),
         Grant("Passwords", ("secretsmanager:GetRandomPassword",), ("*",), UNNAMED, region),
-        Grant(
-            "Catalog",
-            ("glue:*Database*", "glue:*Table*", "glue:*Tags", "glue:*agResource"),
-            (
-                of.arn("glue", "catalog"),
-                of.arn("glue", f"database/{names.glue_database}"),
-                of.arn("glue", f"table/{names.glue_database}/*"),
-            ),
-        ),
-        Grant(
-            "Workgroup",
-            ("athena:*WorkGroup*", "athena:ListTagsForResource", "athena:*agResource"),
-            (of.arn("athena", f"workgroup/{names.name}"),),
-        ),
     )
 
 
