@@ -1,5 +1,7 @@
 """What the workflow's role may do."""
 
+from typing import get_args
+
 from totesys_infra.environment import Environment
 from totesys_infra.grants.grant import Arns, Grant, equal, verbs
 from totesys_infra.names import SERVICES, Purpose
@@ -66,12 +68,11 @@ def _images(of: Arns) -> tuple[Grant, ...]:
 
 def _smoke_test(of: Arns) -> tuple[Grant, ...]:
     names = of.names
-    buckets: tuple[Purpose, ...] = ("code", "ingest", "processed")
+    buckets: tuple[Purpose, ...] = get_args(Purpose)
+    lake: tuple[Purpose, ...] = ("ingest", "processed")
     queues = tuple(queue for one in SERVICES for queue in (names.queue(one), names.dead_letters(one)))
     records = tuple(
-        names.bucket_arn(purpose, keys)
-        for purpose in buckets[1:]
-        for keys in ("run_number.json", "runs/*", "verifications/*")
+        names.bucket_arn(purpose, keys) for purpose in lake for keys in ("run_number.json", "runs/*", "verifications/*")
     )
     return (
         Grant("Buckets", ("s3:ListBucket",), tuple(map(names.bucket_arn, buckets))),
