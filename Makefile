@@ -55,7 +55,7 @@ template: setup ## the data-plane template, made anew from the CDK app
 docs: setup ## docs/warehouse.md, docs/settings.md and the tables of docs/cost.md, made anew
 	@$(RUN) totesys dictionary --output docs/warehouse.md
 	@$(RUN) totesys settings --output docs/settings.md
-	@$(RUN) python -m totesys_infra.cost docs/cost.md
+	@$(RUN) python -m totesys_infra.cost_page docs/cost.md
 
 bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full
 	@$(UV) sync --locked --quiet --group bench

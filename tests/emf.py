@@ -1,6 +1,7 @@
 """Reads log lines as CloudWatch does: strictly by AWS's "Specification: Embedded metric format"."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ UNITS = {
     *("Seconds", "Microseconds", "Milliseconds", "Percent", "Count", "Count/Second", "None"),
 }
 MOST_METRICS, MOST_DIMENSIONS, LONGEST_NAME = 100, 30, 1024
+# The same page: beyond it, either way, a value is refused.
+LARGEST = 2.0**360
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,11 @@ class Seen:
 
 def read(lines: Iterable[bytes]) -> set[Seen]:
     """The metrics that the lines carry. Raises AssertionError for a line that CloudWatch would not take them from."""
-    return {seen for line in lines for seen in _of_line(json.loads(line))}
+    return {seen for line in lines for seen in _of_line(json.loads(line, parse_constant=_refuse))}
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON, so CloudWatch reads nothing of its line")
 
 
 def _of_line(line: dict[str, Any]) -> Iterator[Seen]:
@@ -68,3 +75,5 @@ def _text(value: object) -> str:
 def _number(value: object) -> None:
     assert isinstance(value, int | float), value
     assert not isinstance(value, bool), value
+    assert math.isfinite(value), value
+    assert abs(value) <= LARGEST, value

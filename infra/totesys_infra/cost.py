@@ -1,16 +1,11 @@
-"""What a month costs, by preset: arithmetic over `sizing.py` and `prices.py`.
+"""What a month costs: arithmetic over `sizing.py` and `prices.py`."""
 
-`python -m totesys_infra.cost` prints the tables; with the name of a page after it, they take their places in it.
-"""
-
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from totesys_infra import prices
+from totesys_infra.environment import Environment
 from totesys_infra.prices import HOURS, Price
-from totesys_infra.sizing import PRESETS, Egress, Sizing, Task
+from totesys_infra.sizing import Egress, Sizing, Task
 
 TICKS, SWEEPS = 12 * HOURS, HOURS
 GB = 1_000_000_000
@@ -33,7 +28,8 @@ class Work:
     bytes: int
 
 
-# Counted on the local stack, with the company's 48,066 rows: 15,000 rows of four tables changed (what 50 rows a second
+CHANGED_A_SECOND = 50
+# Counted on the local stack, with the company's 48,066 rows: 15,000 rows of four tables changed (what so many a second
 # are in five minutes), nothing changed, and the sweep.
 BUSY = Work(gets=16, lists=4, puts=13, deletes=3, sends=3, bytes=1_682_781)
 IDLE = Work(gets=3, lists=1, puts=2, deletes=1, sends=1, bytes=398)
@@ -93,21 +89,42 @@ def way(sizing: Sizing, egress: Egress | None = None) -> float:
 
 
 def options(sizing: Sizing) -> dict[str, float]:
-    """What else a month costs, more or less, with another choice."""
+    """What else a month costs, more or less, with another choice than the preset's."""
     transform = sizing.tasks["transform"]
     ways: dict[str, Egress] = {"public addresses": "public", "NAT": "nat", "endpoints": "endpoints"}
     return {
         **{f"{name} as the way to AWS": way(sizing, egress) - way(sizing) for name, egress in ways.items()},
-        "an ALB in place of private DNS": HOURS * (prices.BALANCER.usd + prices.BALANCER_UNIT.usd) - prices.ZONE.usd,
+        "an ALB in place of private DNS": _balancer(),
         "transform at its maximum, all month": (transform.maximum - transform.minimum) * _further(transform),
         "nothing changes, all month": total(sizing, IDLE) - total(sizing),
-        "a warehouse of one's own": -sum(usd for line, usd in month(sizing).items() if line.startswith("RDS")),
+        "a warehouse of one's own": -_instance(sizing),
     }
+
+
+def of(environment: Environment) -> float:
+    """An environment's month in USD: its preset's, with what it has chosen otherwise."""
+    sizing, network = environment.preset, environment.network
+    usd = total(sizing) - way(sizing)
+    if not network.vpc:
+        usd += way(sizing, environment.egress)
+    elif network.egress == "public":
+        usd += way(sizing, "public")
+    if environment.http == "alb":
+        usd += _balancer()
+    return usd - _instance(sizing) if environment.warehouse.secret else usd
 
 
 def total(sizing: Sizing, tick: Work = BUSY) -> float:
     """A month's bill in USD."""
     return sum(month(sizing, tick).values())
+
+
+def _balancer() -> float:
+    return HOURS * (prices.BALANCER.usd + prices.BALANCER_UNIT.usd) - prices.ZONE.usd
+
+
+def _instance(sizing: Sizing) -> float:
+    return sum(usd for line, usd in month(sizing).items() if line.startswith("RDS"))
 
 
 def _task(task: Task, vcpu: Price, gb: Price) -> float:
@@ -132,52 +149,3 @@ def _asked(tick: Work) -> float:
 def _messages(sizing: Sizing, tick: Work) -> float:
     polls = POLLS * sum(task.minimum for task in sizing.tasks.values())
     return polls + sum(times * (work.deletes + work.sends) for times, work in ((TICKS, tick), (SWEEPS, SWEEP)))
-
-
-def tables() -> Mapping[str, str]:
-    """The page's tables as Markdown, by the name of their place in it."""
-    bills = [month(sizing) for sizing in PRESETS.values()]
-    rows = {line: [bill[line] for bill in bills] for line in bills[0]}
-    rows["**a month**"] = [total(sizing) for sizing in PRESETS.values()]
-    choices = [options(sizing) for sizing in PRESETS.values()]
-    return {
-        "month": _table(rows, signed=False),
-        "options": _table({line: [each[line] for each in choices] for line in choices[0]}, signed=True),
-        "prices": "\n".join(["| unit | USD | source | as of |", "|---|---:|---|---|", *map(_price, prices.ALL)]),
-    }
-
-
-def _table(rows: Mapping[str, list[float]], *, signed: bool) -> str:
-    head = [f"| USD a month | {' | '.join(PRESETS)} |", f"|---|{'---:|' * len(PRESETS)}"]
-    form = "{:+.2f}" if signed else "{:.2f}"
-    return "\n".join(
-        head + [f"| {line} | {' | '.join(form.format(usd + 0.0) for usd in values)} |" for line, values in rows.items()]
-    )
-
-
-def _price(price: Price) -> str:
-    usd = f"{price.usd:.7f}".rstrip("0")
-    whole, _, cents = usd.partition(".")
-    return f"| {price.unit} | {whole}.{cents.ljust(2, '0')} | {price.source or 'from memory'} | {price.as_of or '–'} |"
-
-
-def filled(page: str) -> str:
-    """A page with each table between its two marks."""
-    for place, table in tables().items():
-        before, mark, rest = page.partition(f"<!-- {place} -->\n")
-        _, end, after = rest.partition("<!-- end -->")
-        page = f"{before}{mark}{table}\n{end}{after}"
-    return page
-
-
-def main(page: str | None = None) -> None:
-    """Print the tables, or put them into a page."""
-    if page is None:
-        print("\n\n".join(tables().values()))
-    else:
-        path = Path(page)
-        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -4,72 +4,129 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from totesys_infra import cost
 from totesys_infra.alarms import MINUTE, STALE_SECONDS, Statistic, alarms
 from totesys_infra.environment import Environment
-from totesys_infra.metrics import Metric, error_lines, of_warehouse, oldest, ours, running_tasks, waiting
-from totesys_infra.names import SERVICES, Names
+from totesys_infra.metrics import (
+    BILLING_REGION,
+    Metric,
+    Unit,
+    charges,
+    error_lines,
+    of_warehouse,
+    oldest,
+    ours,
+    running_tasks,
+    waiting,
+)
+from totesys_infra.names import SERVICES, Names, Service
+from totesys_infra.prices import REGION
 
 WIDTH = 24
 HEIGHT = 6
 PROMISED_SECONDS = 30 * MINUTE
+# AWS counts what was spent a few times a day.
+BILLING_PERIOD = 6 * 60 * MINUTE
+# What a stage says of the seconds that its work took.
+WORK: dict[Service, str] = {"ingest": "ExtractionSeconds", "transform": "RunSeconds", "load": "RunSeconds"}
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Metrics over time, each with its label; `lines` are values that are marked, with what they mean."""
+    """Metrics over time, each with its label; `lines` are values that are marked, with what they mean.
+
+    `region` is where the metrics are, if not where the environment is.
+    """
 
     title: str
     metrics: tuple[tuple[Metric, str], ...]
     statistic: Statistic
     width: int = WIDTH // 3
     lines: tuple[tuple[float, str], ...] = ()
+    period: int = 5 * MINUTE
+    region: str | None = None
 
 
 def dashboard(environment: Environment) -> dict[str, Any]:
     """The body of an environment's dashboard."""
     rows = graphs(environment)
+    below = len(rows) * HEIGHT
+    where = {"x": 0, "y": below, "width": WIDTH, "height": HEIGHT // 2}
     all_of_them = [_alarm_arn(environment.names, alarm.name) for alarm in alarms(environment)]
-    state = {
-        "type": "alarm",
-        "x": 0,
-        "y": len(rows) * HEIGHT,
-        "width": WIDTH,
-        "height": 3,
-        "properties": {"title": "Alarms", "alarms": all_of_them},
-    }
-    return {"widgets": [*_placed(rows, environment.region), state]}
+    state = {"type": "alarm", **where, "properties": {"title": "Alarms", "alarms": all_of_them}}
+    bill = {"type": "text", **where, "y": below + HEIGHT // 2, "properties": {"markdown": expected(environment)}}
+    return {"widgets": [*_placed(rows, environment.region), state, bill]}
+
+
+def expected(environment: Environment) -> str:
+    """What a month of the environment costs by our own model, and what the model takes for granted, as Markdown."""
+    return (
+        f"### By our own model a month costs {cost.of(environment):.0f} USD\n"
+        f"Nothing of this was billed. It is the preset `{environment.sizing}` with this environment's choices, at "
+        f"prices of {REGION} without free tier, discount or tax, for a source where {cost.CHANGED_A_SECOND} rows a "
+        "second change around the clock, with a tick every five minutes. docs/cost.md has each line. "
+        f"The budget of {environment.monthly_budget_usd} USD counts the whole account, as the graph of charges does, "
+        "which stays empty where the account has not turned billing alerts on."
+    )
 
 
 def graphs(environment: Environment) -> list[tuple[Graph, ...]]:
     """Its graphs, row by row."""
     names = environment.names
     rows = [
-        (
-            Graph(
-                "Freshness: how old what the warehouse shows is",
-                ((ours(names, "load", "Freshness", "Seconds"), "seconds"),),
-                "Maximum",
-                WIDTH,
-                ((PROMISED_SECONDS, "promised"), (STALE_SECONDS, "alarm")),
-            ),
-        ),
+        (_freshness(names),),
+        tuple(_lag(names, stage) for stage in SERVICES),
         (
             Graph("Rows", _rows(names), "Sum"),
-            Graph("Seconds a run", _seconds(names), "Maximum"),
             Graph("Rows set apart", _apart(names), "Sum"),
+            Graph("Errors in the log", tuple((error_lines(names, s), s) for s in SERVICES), "Sum"),
         ),
         (
             Graph("Messages that wait", tuple((waiting(names.queue(s)), s) for s in SERVICES), "Maximum"),
-            Graph("Age of the oldest", tuple((oldest(names.queue(s)), s) for s in SERVICES), "Maximum"),
             Graph("Dead letters", tuple((waiting(names.dead_letters(s)), s) for s in SERVICES), "Maximum"),
+            Graph("Tasks", tuple((running_tasks(names, s), s) for s in SERVICES), "Average"),
         ),
         (
-            Graph("Tasks", tuple((running_tasks(names, s), s) for s in SERVICES), "Average"),
-            Graph("Errors in the log", tuple((error_lines(names, s), s) for s in SERVICES), "Sum"),
-            Graph("Verification", _verification(names), "Maximum"),
+            Graph("Verification: rows that differ", (_verification(names, "Differences", "Count"),), "Maximum"),
+            Graph("Verification: how long it takes", (_verification(names, "Seconds", "Seconds"),), "Maximum"),
+            _charges(environment),
         ),
     ]
     return rows if environment.warehouse.secret is not None else [*rows, _warehouse(names)]
+
+
+def _freshness(names: Names) -> Graph:
+    return Graph(
+        "Freshness: how old what the warehouse shows is",
+        ((ours(names, "load", "Freshness", "Seconds"), "seconds"),),
+        "Maximum",
+        WIDTH,
+        ((PROMISED_SECONDS, "promised"), (STALE_SECONDS, "alarm")),
+    )
+
+
+def _lag(names: Names, stage: Service) -> Graph:
+    # SQS counts a message's age until it is deleted, which is when the work it asked for is done.
+    return Graph(
+        f"Lag of {stage}: what is above the work is waiting",
+        (
+            (oldest(names.queue(stage)), "since the oldest wake-up that is not done"),
+            (ours(names, stage, WORK[stage], "Seconds"), "work"),
+        ),
+        "Maximum",
+        lines=((STALE_SECONDS, "alarm of the oldest message"),),
+    )
+
+
+def _charges(environment: Environment) -> Graph:
+    return Graph(
+        "Charges of the whole account this month, in USD",
+        ((charges(), "charged"),),
+        "Maximum",
+        lines=((environment.monthly_budget_usd, "budget"),),
+        period=BILLING_PERIOD,
+        region=BILLING_REGION,
+    )
 
 
 def _rows(names: Names) -> tuple[tuple[Metric, str], ...]:
@@ -81,14 +138,6 @@ def _rows(names: Names) -> tuple[tuple[Metric, str], ...]:
     )
 
 
-def _seconds(names: Names) -> tuple[tuple[Metric, str], ...]:
-    return (
-        (ours(names, "ingest", "ExtractionSeconds", "Seconds"), "ingest"),
-        (ours(names, "transform", "RunSeconds", "Seconds"), "transform"),
-        (ours(names, "load", "RunSeconds", "Seconds"), "load"),
-    )
-
-
 def _apart(names: Names) -> tuple[tuple[Metric, str], ...]:
     return (
         (ours(names, "transform", "RowsQuarantined", "Count"), "quarantined"),
@@ -97,11 +146,8 @@ def _apart(names: Names) -> tuple[tuple[Metric, str], ...]:
     )
 
 
-def _verification(names: Names) -> tuple[tuple[Metric, str], ...]:
-    return (
-        (ours(names, "load", "VerificationDifferences", "Count"), "rows that differ"),
-        (ours(names, "load", "VerificationSeconds", "Seconds"), "seconds"),
-    )
+def _verification(names: Names, what: str, unit: Unit) -> tuple[Metric, str]:
+    return ours(names, "load", f"Verification{what}", unit), unit.lower()
 
 
 def _warehouse(names: Names) -> tuple[Graph, ...]:
@@ -126,10 +172,10 @@ def _placed(rows: Sequence[Iterable[Graph]], region: str) -> list[dict[str, Any]
 def _properties(graph: Graph, region: str) -> dict[str, Any]:
     return {
         "title": graph.title,
-        "region": region,
+        "region": graph.region or region,
         "view": "timeSeries",
         "stat": graph.statistic,
-        "period": 5 * MINUTE,
+        "period": graph.period,
         "metrics": [_line(metric, label) for metric, label in graph.metrics],
         "annotations": {"horizontal": [{"value": value, "label": label} for value, label in graph.lines]},
         "yAxis": {"left": {"min": 0}},

@@ -1,49 +1,38 @@
-"""An environment: one file that says what `make deploy` makes; `environments/example.toml` explains each line."""
+"""An environment: what `make deploy` makes. `environments/example.toml` explains each setting."""
 
-import tomllib
-from collections.abc import Iterator
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from totesys.errors import SettingsError
 from totesys_infra.names import Names
 from totesys_infra.sizing import PRESETS, Egress, Preset, Sizing
 
-FOLDER = Path(__file__).parent.parent / "environments"
-
 # What a bucket's name must not begin with.
 _RESERVED = ("xn--", "sthree-", "amzn-s3-demo-")
-_ARN = "the ARN of a secret: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-AbCdEf"
-_RATE = "a schedule of EventBridge: rate(5 minutes), or cron(0 6 * * ? *)"
-# What a setting is meant to be, in other words than its pattern.
-_MEANT = {
-    "name": "2 to 33 small letters, digits and hyphens, a letter first and no hyphen last",
-    "account": "an account's number: 12 digits, in quotes",
-    "region": "a region, such as eu-west-2",
-    "alert_email": "an e-mail address",
-    "certificate": "the ARN of a certificate: arn:aws:acm:REGION:ACCOUNT:certificate/ID",
-    "github_repository": "owner/repository",
-    "source.secret": _ARN,
-    "warehouse.secret": _ARN,
-    "network.vpc": "the id of a VPC: vpc-0123456789abcdef0",
-    "schedules.tick": "a rate of EventBridge of at most 10 minutes: rate(5 minutes)",
-    "schedules.sweep": _RATE,
-    "schedules.verify": _RATE,
-}
+# Names of things and addresses of AWS are spelled out as they are everywhere but in these.
+_OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eusc-")
 
-CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/.+$")]
-SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
+CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/.+$")]
+SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
 # 0: never. Nothing between 0 and 30: a run that transform has not read by then would be lost.
 Days = Literal[0, 30, 60, 90, 180, 365]
 Tick = Annotated[str, StringConstraints(pattern=r"^rate\((1 minute|([2-9]|10) minutes)\)$")]
-Rate = Annotated[str, StringConstraints(pattern=r"^(rate\(.+\)|cron\(.+\))$")]
+Rate = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)|cron\([^\s)]+( [^\s)]+){5}\))$"
+    ),
+]
+SchemaName = Annotated[str, StringConstraints(min_length=1)]
 
 
 def _with_room(cidr: str) -> str:
-    if not 16 <= IPv4Network(cidr).prefixlen <= 24:
+    try:
+        network = IPv4Network(cidr)
+    except ValueError as error:
+        raise ValueError(f"cidr {cidr} is no range of addresses, such as 10.42.0.0/16: {error}") from error
+    if not 16 <= network.prefixlen <= 24:
         raise ValueError(f"cidr {cidr} is no size for a VPC with subnets in each zone: take /16 to /24")
     return cidr
 
@@ -60,7 +49,7 @@ class Source(_Part):
 
     secret: SecretArn
     port: int = Field(default=5432, ge=1, le=65535)
-    schema_name: str = Field(default="public", alias="schema")
+    schema_name: SchemaName = Field(default="public", alias="schema")
 
 
 class Warehouse(_Part):
@@ -68,7 +57,7 @@ class Warehouse(_Part):
 
     secret: SecretArn | None = None
     port: int = Field(default=5432, ge=1, le=65535)
-    schema_name: str = Field(default="warehouse", alias="schema")
+    schema_name: SchemaName = Field(default="warehouse", alias="schema")
 
 
 class Network(_Part):
@@ -81,8 +70,13 @@ class Network(_Part):
 
     @model_validator(mode="after")
     def _subnets_of_a_vpc(self) -> Self:
-        if self.vpc and len(self.subnets) < 2:
+        if self.vpc and len(set(self.subnets)) < 2:
             raise ValueError("a VPC that is there needs two subnets or more, in zones of their own")
+        if self.vpc and self.egress not in (None, "public"):
+            raise ValueError(
+                f'egress "{self.egress}" is made in a new VPC alone: one that is there has its own way out to AWS, so '
+                'leave egress out, or say "public" to give the tasks public addresses'
+            )
         if self.subnets and not self.vpc:
             raise ValueError("subnets are those of a VPC that is there: name it as vpc")
         return self
@@ -137,10 +131,16 @@ class Environment(_Part):
     def _in_one_place(self) -> Self:
         if self.name.startswith(_RESERVED):
             raise ValueError(f"name {self.name} begins as no bucket may: {', '.join(_RESERVED)}")
-        for what, arn in (("source", self.source.secret), ("warehouse", self.warehouse.secret)):
+        if self.region.startswith(_OTHER_PARTITIONS):
+            raise ValueError(f"region {self.region} has names and addresses of its own, which nothing here knows")
+        for what, arn in (
+            ("secret of source", self.source.secret),
+            ("secret of warehouse", self.warehouse.secret),
+            ("certificate", self.certificate),
+        ):
             if arn is not None and arn.split(":")[3:5] != [self.region, self.account]:
                 raise ValueError(
-                    f"the secret of {what} has to be in {self.region} of the account {self.account}, as all else is: "
+                    f"the {what} has to be in {self.region} of the account {self.account}, as all else is: "
                     "its ARN says otherwise"
                 )
         return self
@@ -176,36 +176,3 @@ class Environment(_Part):
     def egress(self) -> Egress:
         """How tasks in a new VPC reach AWS: as set, else as the preset says."""
         return self.network.egress or self.preset.egress
-
-
-def read_environment(path: Path) -> Environment:
-    """The environment that a TOML file declares. Raises SettingsError that names each fault."""
-    try:
-        return Environment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error.strerror}. Copy infra/environments/example.toml, and name your copy."
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is no TOML: {error}.") from error
-    except ValidationError as error:
-        faults = "".join(f"\n  {fault}" for fault in _faults(error))
-        raise SettingsError(
-            f"{path} does not say what to deploy:{faults}\ninfra/environments/example.toml explains each line."
-        ) from error
-
-
-def _faults(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors():
-        where = ".".join(map(str, fault["loc"]))
-        match fault["type"]:
-            case "missing":
-                yield f"{where} is missing"
-            case "extra_forbidden":
-                yield f"{where} is no setting; a typing error?"
-            case "value_error":
-                yield str(fault["ctx"]["error"])
-            case "string_pattern_mismatch":
-                yield f"{where} = {fault['input']!r} is not {_MEANT.get(where, fault['msg'])}"
-            case _:
-                yield f"{where} = {fault['input']!r}: {fault['msg']}"

@@ -6,8 +6,9 @@ from typing import Literal
 
 from totesys_infra.names import Names, Service
 
-Unit = Literal["Seconds", "Count", "Bytes", "Percent"]
+Unit = Literal["Seconds", "Count", "Bytes", "Percent", "None"]
 ERROR_LINES = "ErrorLines"
+BILLING_REGION = "us-east-1"
 
 
 @dataclass(frozen=True)
@@ -49,3 +50,12 @@ def running_tasks(names: Names, service: Service) -> Metric:
 def of_warehouse(names: Names, name: str, unit: Unit) -> Metric:
     """A metric of the warehouse: "Amazon CloudWatch metrics for Amazon RDS"."""
     return Metric("AWS/RDS", name, {"DBInstanceIdentifier": names.warehouse_instance}, unit)
+
+
+def charges() -> Metric:
+    """What AWS says that the whole account has cost this month, in USD, which CloudWatch has no unit for.
+
+    "AWS Billing and Cost Management dimensions and metrics"; in us-east-1 alone, and only where the account has billing
+    alerts turned on.
+    """
+    return Metric("AWS/Billing", "EstimatedCharges", {"Currency": "USD"}, "None")

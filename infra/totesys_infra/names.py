@@ -6,6 +6,8 @@ from typing import Literal
 Service = Literal["ingest", "transform", "load"]
 SERVICES: tuple[Service, ...] = ("ingest", "transform", "load")
 Purpose = Literal["ingest", "processed", "code", "queries"]
+# A deployment tags its images so, beside their revision.
+DEPLOYED_PREFIX = "deployed-"
 
 
 @dataclass(frozen=True)

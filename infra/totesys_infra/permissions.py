@@ -10,7 +10,6 @@ from totesys.lake import keys
 from totesys.model import MODEL
 from totesys.schema import Model
 from totesys.table import Table
-from totesys_infra.environment import Environment
 from totesys_infra.names import SERVICES, Names, Purpose, Service
 
 _RUN = f"{keys.RUNS}run=*/"
@@ -28,11 +27,8 @@ class Grant:
     reason: str
 
 
-def grants(service: Service, names: Names, environment: Environment, model: Model = MODEL) -> tuple[Grant, ...]:
-    """What the task of a service may do in the lake of a model.
-
-    No environment has a setting that changes it.
-    """
+def grants(service: Service, names: Names, model: Model = MODEL) -> tuple[Grant, ...]:
+    """What the task of a service may do in the lake of a model."""
     stage = {"ingest": _ingest, "transform": _transform, "load": _load}[service]
     return *_every_service(service, names), *stage(names, model)
 

@@ -12,7 +12,8 @@ import aws_cdk as cdk
 import pytest
 from cdk_nag import AwsSolutionsChecks
 
-from totesys_infra.environment import FOLDER, Environment, read_environment
+from totesys_infra.environment import Environment
+from totesys_infra.environment_file import FOLDER, read_environment
 from totesys_infra.names import SERVICES
 from totesys_infra.stacks.access import Access
 from totesys_infra.stacks.app import new_app, synthesise

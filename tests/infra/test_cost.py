@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.infra.environments import environment, own_everything, own_vpc, own_warehouse
 from totesys_infra import prices
-from totesys_infra.cost import BUSY, IDLE, filled, month, options, tables, total, way
+from totesys_infra.cost import BUSY, ENDPOINTS, IDLE, month, of, options, total, way
+from totesys_infra.cost_page import filled, tables
 from totesys_infra.sizing import PRESETS, Sizing
+from totesys_infra.stacks import network
 
 PAGE = Path(__file__).parents[2] / "docs" / "cost.md"
 SIZINGS = pytest.mark.parametrize("sizing", PRESETS.values(), ids=PRESETS)
@@ -56,3 +59,19 @@ def test_a_standby_doubles_the_database() -> None:
     assert bill["RDS instance"] == pytest.approx(2 * 730 * prices.RDS["m7g.large"].usd)
     assert bill["RDS storage"] == pytest.approx(2 * 100 * 0.115)
     assert way(sizing) == pytest.approx(3 * 730 * (0.045 + 0.005) + 5 * 0.045)
+
+
+def test_every_endpoint_that_is_made_is_paid_for() -> None:
+    assert len(network.ENDPOINTS) == ENDPOINTS
+
+
+def test_an_environments_month_is_its_presets_with_its_choices() -> None:
+    lean, standard = PRESETS["lean"], PRESETS["standard"]
+    assert of(environment()) == pytest.approx(total(lean))
+    nat = of(environment(network={"egress": "nat"}))
+    assert nat == pytest.approx(total(lean) + options(lean)["NAT as the way to AWS"])
+    assert of(own_warehouse()) == pytest.approx(total(lean) + options(lean)["a warehouse of one's own"])
+    assert of(own_vpc("standard")) == pytest.approx(total(standard) - way(standard))
+    balancer = options(standard)["an ALB in place of private DNS"]
+    database = options(standard)["a warehouse of one's own"]
+    assert of(own_everything()) == pytest.approx(total(standard) - way(standard) + balancer + database)

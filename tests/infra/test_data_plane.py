@@ -8,9 +8,9 @@ import pytest
 from totesys.lake.keys import part_key
 from totesys.model import MODEL
 from totesys_infra import data_plane_template
+from totesys_infra.names import SERVICES
 from totesys_infra.stacks.app import data_plane, render
 
-SERVICES = ("ingest", "transform", "load")
 # What CloudFormation takes as text; beyond it a template would have to be in a bucket.
 BYTES_AT_MOST = 51_200
 

@@ -8,7 +8,7 @@ import pytest
 
 from totesys.model import MODEL
 from totesys_infra.catalog import catalog
-from totesys_infra.environment import FOLDER, read_environment
+from totesys_infra.environment_file import FOLDER, read_environment
 from totesys_infra.stacks.app import new_app
 from totesys_infra.stacks.lake import Lake
 

@@ -41,7 +41,7 @@ def test_a_task_may_do_what_its_permissions_say_and_load_read_the_password_that_
     template = synthesise(shop)["shop-services"]
     assert not of_type(template, "AWS::IAM::Policy")
     for service in SERVICES:
-        declared = {(a, r) for one in grants(service, shop.names, shop) for a in one.actions for r in one.resources}
+        declared = {(a, r) for one in grants(service, shop.names) for a in one.actions for r in one.resources}
         of_rds = service == "load" and shop.warehouse.secret is None
         assert allowed(template, service) == declared | (
             {("secretsmanager:GetSecretValue", "secret")} if of_rds else set()

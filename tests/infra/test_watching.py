@@ -9,9 +9,10 @@ import pytest
 
 from tests.infra.environments import PRESETS, environment, own_warehouse
 from tests.infra.test_data_plane import of_type
-from totesys_infra.alarms import STALE_SECONDS, Alarm, Event, alarms, events
-from totesys_infra.cost import ALARMS, METRICS
-from totesys_infra.dashboard import graphs
+from totesys_infra.alarms import STALE_SECONDS, Alarm, alarms
+from totesys_infra.cost import ALARMS, METRICS, of
+from totesys_infra.dashboard import expected, graphs
+from totesys_infra.events import Event, events
 from totesys_infra.names import SERVICES
 from totesys_infra.stacks.app import synthesise
 
@@ -75,6 +76,17 @@ def test_two_ticks_without_a_run_ring(tick: str, seconds: int) -> None:
     assert (alarm.period, alarm.periods, alarm.missing) == (seconds, 2, "breaching")
 
 
+def test_differences_ring_until_a_verification_finds_none() -> None:
+    (differences,) = (alarm for alarm in alarms(SHOP) if alarm.name == "verification-differences")
+    assert differences.missing == "ignore"
+
+
+def test_the_disk_rings_only_where_rds_has_not_made_it_larger() -> None:
+    (storage,) = (alarm for alarm in alarms(SHOP) if alarm.name == "warehouse-storage")
+    # "Managing capacity automatically with Amazon RDS storage autoscaling": at a tenth of what is allocated.
+    assert storage.threshold < SHOP.preset.warehouse_gib * 1024**3 / 10
+
+
 def test_errors_are_counted_in_each_log_group(template: dict[str, Any]) -> None:
     filters = [one["Properties"] for one in of_type(template, "AWS::Logs::MetricFilter").values()]
     assert {one["LogGroupName"] for one in filters} == {SHOP.names.log_group(service) for service in SERVICES}
@@ -102,6 +114,36 @@ def test_the_dashboard_has_freshness_first_and_each_widget_in_its_place(template
     ]
     assert len(places) == len(set(places))
     assert max(x for x, _ in places) < 24
+
+
+@pytest.mark.parametrize(
+    ("stage", "work"), [("ingest", "ExtractionSeconds"), ("transform", "RunSeconds"), ("load", "RunSeconds")]
+)
+def test_the_lag_of_each_stage_is_shown_beside_its_work(stage: str, work: str) -> None:
+    (lag,) = (graph for row in graphs(SHOP) for graph in row if graph.title.startswith(f"Lag of {stage}"))
+    waits, works = (metric for metric, _ in lag.metrics)
+    assert (waits.name, waits.dimensions) == ("ApproximateAgeOfOldestMessage", {"QueueName": f"shop-{stage}"})
+    assert (works.name, works.dimensions) == (work, {"stage": stage})
+    assert {waits.unit, works.unit} == {"Seconds"}
+
+
+def test_what_a_month_costs_is_said_with_what_is_assumed_and_charges_are_asked_where_they_are(
+    template: dict[str, Any],
+) -> None:
+    (made,) = of_type(template, "AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(made["Properties"]["DashboardBody"])["widgets"]
+    (text,) = (one["properties"]["markdown"] for one in widgets if one["type"] == "text")
+    assert text == expected(SHOP)
+    for said in (f"{of(SHOP):.0f} USD", "`lean`", "us-east-1", "50 rows a second", "Nothing of this was billed"):
+        assert said in text
+    regions = {
+        metric[0]: one["properties"]["region"]
+        for one in widgets
+        if one["type"] == "metric"
+        for metric in one["properties"]["metrics"]
+    }
+    assert {space for space, region in regions.items() if region != SHOP.region} == {"AWS/Billing"}
+    assert regions["AWS/Billing"] == "us-east-1"
 
 
 def test_what_is_watched_is_what_the_bill_counts() -> None:

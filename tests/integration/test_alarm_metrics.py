@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -22,15 +22,46 @@ from totesys_infra.names import SERVICES
 
 SHOP = an_environment("lean")
 NAMESPACE = SHOP.names.metrics_namespace
-# What AWS emits, with the unit and the dimension that its documentation of each service's metrics gives.
-OF_AWS: dict[tuple[str, str], tuple[Unit, set[str]]] = {
-    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): ("Count", {"QueueName"}),
-    ("AWS/SQS", "ApproximateAgeOfOldestMessage"): ("Seconds", {"QueueName"}),
-    ("AWS/RDS", "FreeStorageSpace"): ("Bytes", {"DBInstanceIdentifier"}),
-    ("AWS/RDS", "DatabaseConnections"): ("Count", {"DBInstanceIdentifier"}),
-    ("AWS/RDS", "CPUCreditBalance"): ("Count", {"DBInstanceIdentifier"}),
-    ("AWS/RDS", "CPUUtilization"): ("Percent", {"DBInstanceIdentifier"}),
-    ("ECS/ContainerInsights", "RunningTaskCount"): ("Count", {"ClusterName", "ServiceName"}),
+
+
+@dataclass(frozen=True)
+class Documented:
+    """What AWS says that it emits in a namespace: on which page, by which dimensions, and each metric's unit."""
+
+    page: str
+    dimensions: frozenset[str]
+    units: Mapping[str, Unit]
+
+
+AWS_DOCS = "https://docs.aws.amazon.com"
+OF_AWS = {
+    "AWS/SQS": Documented(
+        f"{AWS_DOCS}/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html",
+        frozenset({"QueueName"}),
+        {"ApproximateNumberOfMessagesVisible": "Count", "ApproximateAgeOfOldestMessage": "Seconds"},
+    ),
+    "AWS/RDS": Documented(
+        f"{AWS_DOCS}/AmazonRDS/latest/UserGuide/rds-metrics.html",
+        frozenset({"DBInstanceIdentifier"}),
+        {
+            "FreeStorageSpace": "Bytes",
+            "DatabaseConnections": "Count",
+            # The page counts credits, which CloudWatch has no unit for.
+            "CPUCreditBalance": "Count",
+            "CPUUtilization": "Percent",
+        },
+    ),
+    "ECS/ContainerInsights": Documented(
+        f"{AWS_DOCS}/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html",
+        frozenset({"ClusterName", "ServiceName"}),
+        {"RunningTaskCount": "Count"},
+    ),
+    "AWS/Billing": Documented(
+        f"{AWS_DOCS}/AmazonCloudWatch/latest/monitoring/billing-metricscollected.html",
+        frozenset({"Currency"}),
+        # The page counts a currency, which CloudWatch has no unit for.
+        {"EstimatedCharges": "None"},
+    ),
 }
 
 
@@ -99,8 +130,8 @@ def unfounded(asked: list[tuple[str, Metric]], seen: set[Seen]) -> Iterator[str]
             if not any(one.is_of(metric) for one in seen):
                 yield who
         elif metric.namespace != own_warehouse().names.metrics_namespace:
-            unit, dimensions = OF_AWS[metric.namespace, metric.name]
-            if (metric.unit, set(metric.dimensions)) != (unit, dimensions):
+            documented = OF_AWS[metric.namespace]
+            if (metric.unit, frozenset(metric.dimensions)) != (documented.units[metric.name], documented.dimensions):
                 yield who
 
 

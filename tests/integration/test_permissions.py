@@ -22,7 +22,7 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
-from totesys_infra.environment import FOLDER, read_environment
+from totesys_infra.environment_file import FOLDER, read_environment
 from totesys_infra.names import SERVICES, Names
 from totesys_infra.names import Service as Name
 from totesys_infra.permissions import Grant, grants
@@ -208,7 +208,7 @@ async def seen(postgres: ReachablePostgres, emulator: Emulator) -> AsyncIterator
 
 
 def given(service: Name) -> tuple[Grant, ...]:
-    return grants(service, NAMES, ENVIRONMENT, MODEL)
+    return grants(service, NAMES, MODEL)
 
 
 @pytest.mark.parametrize("service", SERVICES)

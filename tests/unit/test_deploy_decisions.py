@@ -12,7 +12,7 @@ from totesys_infra.deploy.errors import DeployRefused
 from totesys_infra.deploy.order import require_data_kept
 from totesys_infra.deploy.release import Release, choose
 from totesys_infra.deploy.template import stack_template
-from totesys_infra.environment import FOLDER, read_environment
+from totesys_infra.environment_file import FOLDER, read_environment
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import ResourceChangeTypeDef
@@ -83,6 +83,34 @@ def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> 
         ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.0/28"', "take /16 to /24"),
         ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.1/16"', "10.42.0.1/16 has host bits set"),
         ('tick = "rate(5 minutes)"', 'tick = "5 minutes"', "'5 minutes' is not a rate of EventBridge of at most 10"),
+        ('account = "123456789012"', "account = 123456789012", "account = 123456789012 is not an account's number: 12"),
+        ('sizing = "lean"', 'sizing = "huge"', "sizing = 'huge': it has to be 'lean', 'standard' or"),
+        ('sizing = "lean"', "sizing = { cpu = 300 }", "sizing = {'cpu': 300}: it has to be 'lean', 'standard' or"),
+        ("log_days = 30", "log_days = 31", "log_days = 31: it has to be 7, 14, 30"),
+        ("monthly_budget_usd = 100", "monthly_budget_usd = 0", "monthly_budget_usd = 0: it has to be greater than"),
+        ('schema = "public"', "schema = 3", "source.schema = 3 has to be a text, in quotes"),
+        ('schema = "public"', 'schema = ""', "source.schema = ''"),
+        ("port = 5432", "port = 70000", "source.port = 70000: it has to be less than or equal to 65535"),
+        ('cidr = "10.42.0.0/16"', 'cidr = "ours"', "cidr ours is no range of addresses, such as 10.42.0.0/16"),
+        ('cidr = "10.42.0.0/16"', 'subnets = "subnet-1"', "network.subnets = 'subnet-1' is not a list of ids"),
+        ('cidr = "10.42.0.0/16"', 'vpc = "vpc-1"\nsubnets = ["a"]', "network.subnets.0 = 'a' is not a list of ids"),
+        ('cidr = "10.42.0.0/16"', 'vpc = "vpc-1"\nsubnets = ["subnet-1", "subnet-1"]', "needs two subnets or more"),
+        (
+            'cidr = "10.42.0.0/16"',
+            'vpc = "vpc-1"\nsubnets = ["subnet-1", "subnet-2"]\negress = "nat"',
+            'egress "nat" is made in a new VPC alone',
+        ),
+        ('sweep = "rate(1 hour)"', 'sweep = "rate(1 hours)"', "'rate(1 hours)' is not a schedule of EventBridge"),
+        ('sweep = "rate(1 hour)"', 'sweep = "cron(0 6 * * *)"', "'cron(0 6 * * *)' is not a schedule of EventBridge"),
+        ('region = "eu-west-2"', 'region = "cn-north-1"', "region cn-north-1 has names and addresses of its own"),
+        ("[source]", "[sauce]", "source is missing: a section, [source]"),
+        ('http = "private-dns"', 'http = "alb"', 'http = "alb" needs a certificate'),
+        (
+            'http = "private-dns"',
+            'http = "alb"\ncertificate = "arn:aws:acm:us-east-1:123456789012:certificate/1"',
+            "the certificate has to be in eu-west-2",
+        ),
+        ("[lake]", "[lake", "is no TOML"),
     ],
 )
 def test_a_file_that_cannot_be_deployed_says_what_is_wrong_with_it(

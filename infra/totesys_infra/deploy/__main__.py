@@ -16,7 +16,7 @@ from totesys_infra.deploy.order import apply, show, synthesise
 from totesys_infra.deploy.smoke import Smoke
 from totesys_infra.deploy.template import StackTemplate
 from totesys_infra.deploy.up import roll_back, up
-from totesys_infra.environment import read_environment
+from totesys_infra.environment_file import read_environment
 
 ROOT = Path(__file__).parents[3]
 _FAILED = 1

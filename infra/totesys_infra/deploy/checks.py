@@ -1,6 +1,7 @@
 """What has to be so before anything is changed."""
 
 from collections.abc import Iterable
+from typing import get_args
 
 from botocore.exceptions import ClientError
 
@@ -10,7 +11,9 @@ from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import DeployRefused
 from totesys_infra.names import Purpose
 
-_PURPOSES: tuple[Purpose, ...] = ("ingest", "processed", "code")
+_PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+# They go with their stacks.
+_GONE: tuple[Purpose, ...] = ("code", "queries")
 
 
 def check_account(deployment: Deployment) -> None:
@@ -81,8 +84,8 @@ def _bucket_faults(deployment: Deployment) -> Iterable[str]:
                 case _:
                     raise
         else:
-            # A lake that `destroy` has left becomes the new stack's; the code bucket goes with its stack.
-            if not deployed and purpose == "code":
+            # A lake that `destroy` has left becomes the new stack's.
+            if not deployed and purpose in _GONE:
                 yield (
                     f"The bucket {bucket} is there, but no stack {names.stack('data-plane')}: empty and remove it, "
                     "or choose another `name`."

@@ -10,7 +10,7 @@ from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import BuildFailed, DeployRefused
 from totesys_infra.deploy.patience import Patience
-from totesys_infra.names import SERVICES, Service
+from totesys_infra.names import DEPLOYED_PREFIX, SERVICES, Service
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildTypeDef
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # The project's own timeout is shorter.
 _BUILT = Patience(longest=3600)
 _LAST_LINES = 30
-DEPLOYED = "deployed-"
 
 
 def missing(deployment: Deployment, revision: str) -> list[Service]:
@@ -66,7 +65,7 @@ def protect(deployment: Deployment, revision: str) -> None:
             deployment.aws.ecr.put_image(
                 repositoryName=repository,
                 imageManifest=image["imageManifest"],
-                imageTag=DEPLOYED + revision,
+                imageTag=DEPLOYED_PREFIX + revision,
                 # An index has to be told from a manifest; an answer without it is of a manifest.
                 **({"imageManifestMediaType": media} if (media := image.get("imageManifestMediaType")) else {}),
             )

@@ -12,16 +12,14 @@ def boundary(environment: Environment) -> tuple[Grant, ...]:
     mine = (
         f"arn:{names.partition}:s3:::{names.name}-*",
         names.queue_arn(f"{names.name}-*"),
-        f"{names.alerts_arn}",
         *of.repositories,
         of.arn("logs", f"log-group:/{names.name}/*"),
-        of.arn("logs", f"log-group:{names.name}*"),
     )
     return (
-        Grant("Mine", ("s3:*", "sqs:*", "sns:Publish", "ecr:*", "logs:*"), mine, whole),
+        Grant("Mine", ("s3:*", "sqs:*", "ecr:*", "logs:*"), mine, whole),
         Grant(
             "Secrets",
-            ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"),
+            ("secretsmanager:GetSecretValue",),
             (
                 *environment.secrets,
                 of.arn("secretsmanager", f"secret:{names.name}*"),
@@ -32,12 +30,10 @@ def boundary(environment: Environment) -> tuple[Grant, ...]:
         Grant(
             "Unnamed",
             (
-                "cloudwatch:PutMetricData",
                 "ecr:GetAuthorizationToken",
+                # For a secret under a key of one's own.
                 "kms:Decrypt",
-                "kms:GenerateDataKey*",
                 "logs:Describe*",
-                "ssmmessages:*",
             ),
             ("*",),
             whole,

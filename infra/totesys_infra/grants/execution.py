@@ -4,11 +4,7 @@ from totesys_infra.grants.grant import Arns, Conditions, Grant, equal, verbs
 from totesys_infra.names import Names
 
 # The services that roles of the stacks are made for.
-RUN_AS = tuple(
-    f"{service}.amazonaws.com"
-    for service in ("application-autoscaling", "codebuild", "ecs-tasks", "events", "monitoring.rds", "vpc-flow-logs")
-)
-
+RUN_AS = tuple(f"{service}.amazonaws.com" for service in ("codebuild", "ecs-tasks", "vpc-flow-logs"))
 
 UNNAMED = "AWS knows no resource for these actions, or names it itself; only in this region."
 
@@ -17,14 +13,14 @@ def execution(names: Names) -> dict[str, tuple[Grant, ...]]:
     """What CloudFormation may do for the stacks, by policy: making, changing and removing what they are made of."""
     of, region = Arns(names), equal("aws:RequestedRegion", names.region)
     return {
-        "Data": _data(of, region),
+        "Data": (*_data(of), *_messages_and_secrets(of, region)),
         "Network": _network(region),
         "Running": _running(of, region),
         "Roles": _roles(of),
     }
 
 
-def _data(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+def _data(of: Arns) -> tuple[Grant, ...]:
     names = of.names
     return (
         Grant(
@@ -33,10 +29,35 @@ def _data(of: Arns, region: Conditions) -> tuple[Grant, ...]:
                 "s3",
                 "CreateBucket DeleteBucket* Get*Configuration GetBucket* ListBucket Put*Configuration PutBucket*",
             ),
-            tuple(names.bucket_arn(purpose) for purpose in ("ingest", "processed", "code")),
-            "The settings of these three buckets; no object of theirs.",
+            tuple(names.bucket_arn(purpose) for purpose in ("ingest", "processed", "code", "queries")),
+            "The settings of these buckets; no object of theirs.",
         ),
         Grant("Templates", ("s3:GetObject",), (names.bucket_arn("code", "templates/*"),), "Named by their contents."),
+        Grant(
+            "Database",
+            verbs("rds", "Create* Delete* Describe* Modify* *Tag*"),
+            tuple(of.arn("rds", f"{kind}:{names.name}*") for kind in ("db", "subgrp", "pg", "snapshot")),
+        ),
+        Grant(
+            "Catalog",
+            ("glue:*Database*", "glue:*Table*", "glue:*Tags", "glue:*agResource"),
+            (
+                of.arn("glue", "catalog"),
+                of.arn("glue", f"database/{names.glue_database}"),
+                of.arn("glue", f"table/{names.glue_database}/*"),
+            ),
+        ),
+        Grant(
+            "Workgroup",
+            ("athena:*WorkGroup*", "athena:ListTagsForResource", "athena:*agResource"),
+            (of.arn("athena", f"workgroup/{names.name}"),),
+        ),
+    )
+
+
+def _messages_and_secrets(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+    names = of.names
+    return (
         Grant(
             "Queues",
             verbs("sqs", "CreateQueue DeleteQueue Get* ListQueueTags SetQueueAttributes *agQueue"),
@@ -64,11 +85,6 @@ def _data(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             "AWS names keys.",
         ),
         Grant(
-            "Database",
-            verbs("rds", "Create* Delete* Describe* Modify* *Tag*"),
-            tuple(of.arn("rds", f"{kind}:{names.name}*") for kind in ("db", "subgrp", "pg", "snapshot")),
-        ),
-        Grant(
             "Secrets",
             verbs(
                 "secretsmanager",
@@ -77,15 +93,6 @@ def _data(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             (of.arn("secretsmanager", f"secret:{names.name}*"), of.arn("secretsmanager", "secret:rds!*")),
         ),
         Grant("Passwords", ("secretsmanager:GetRandomPassword",), ("*",), UNNAMED, region),
-        Grant(
-            "Catalog",
-            ("glue:*Database*", "glue:*Table*", "glue:*Tags", "glue:*agResource"),
-            (
-                of.arn("glue", "catalog"),
-                *(of.arn("glue", f"{kind}/{names.name.replace('-', '_')}*") for kind in ("database", "table")),
-                *(of.arn("glue", f"{kind}/{names.name}*") for kind in ("database", "table")),
-            ),
-        ),
     )
 
 
@@ -156,7 +163,10 @@ def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
         Grant(
             "Logs",
             verbs("logs", "*LogGroup* *MetricFilter* *RetentionPolicy *agResource *LogDelivery *ResourcePolic*"),
-            (of.arn("logs", f"log-group:/{names.name}/*"), of.arn("logs", f"log-group:{names.name}*")),
+            (
+                of.arn("logs", f"log-group:/{names.name}/*"),
+                of.arn("logs", f"log-group:/aws/rds/instance/{names.warehouse_instance}/*"),
+            ),
         ),
         Grant("LogGroups", ("logs:DescribeLogGroups",), ("*",), UNNAMED, region),
         Grant(
@@ -166,6 +176,11 @@ def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
                 of.arn("cloudwatch", f"alarm:{names.name}*"),
                 f"arn:{names.partition}:cloudwatch::{names.account}:dashboard/{names.name}*",
             ),
+        ),
+        Grant(
+            "Budget",
+            verbs("budgets", "ListTagsForResource ModifyBudget *agResource ViewBudget"),
+            (f"arn:{names.partition}:budgets::{names.account}:budget/{names.name}-month",),
         ),
     )
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from totesys_infra.environment import Environment, read_environment
+from totesys_infra.environment import Environment
+from totesys_infra.environment_file import read_environment
 from totesys_infra.stacks.access import Access
 from totesys_infra.stacks.build import Build
 from totesys_infra.stacks.data_plane import DataPlane

@@ -11,6 +11,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from totesys_infra.names import SERVICES
 from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.alerts import add_alerts
 from totesys_infra.stacks.lifecycle import Lifecycle
@@ -57,7 +58,7 @@ class DataPlane(cdk.Stack):
             analytics_reporting=False,
         )
         self._parameters()
-        ingest, transform, load = (self._inbox(service) for service in ("ingest", "transform", "load"))
+        ingest, transform, load = (self._inbox(service) for service in SERVICES)
         ingest_bucket = self._bucket("ingest", keep=True, announce_to=transform)
         processed_bucket = self._bucket("processed", keep=True, announce_to=load)
         code_bucket = self._bucket("code", keep=False)

@@ -30,7 +30,10 @@ class Lake(cdk.Stack):
 
     def __init__(self, scope: Construct, construct_id: str, environment: Environment) -> None:
         super().__init__(
-            scope, construct_id, description="totesys lake: its tables for Athena, Spark and Redshift Spectrum"
+            scope,
+            construct_id,
+            description="totesys lake: its tables for Athena, Spark and Redshift Spectrum",
+            analytics_reporting=False,
         )
         self._environment = environment
         self._names = environment.names

@@ -216,7 +216,7 @@ class ServicesStack(cdk.Stack):
         return found
 
     def _grants(self, service: Service) -> tuple[Grant, ...]:
-        given = grants(service, self._names, self._environment)
+        given = grants(service, self._names)
         if service != "load" or self._warehouse is None:
             return given
         # Its ARN is known to AWS alone, so it cannot stand among the permissions.

@@ -9,9 +9,10 @@ from aws_cdk import aws_events as eventbridge
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from totesys_infra.alarms import Alarm, Event, alarms, events
+from totesys_infra.alarms import Alarm, alarms
 from totesys_infra.dashboard import dashboard
 from totesys_infra.environment import Environment
+from totesys_infra.events import Event, events
 from totesys_infra.metrics import ERROR_LINES
 from totesys_infra.names import SERVICES, Service
 
