@@ -36,6 +36,10 @@ class Screen:
         """Name the step that begins."""
         self._progress.update(self._task, description=escape(step))
 
+    def fail(self, failure: str) -> None:
+        """Print what failed."""
+        self._progress.console.print(failure, style="red", markup=False, highlight=False, soft_wrap=True)
+
     def record(self, measurement: Measurement) -> None:
         """Record a figure, and print it."""
         self._record(measurement)
