@@ -78,7 +78,7 @@ def _measure(console: Console, journal: Journal, size: Size, cases: list[Case]) 
     """The exit code: a target that is missed is no failure; a warehouse that is not equal is, and a case."""
 
     def failed(what: str, error: Exception) -> None:
-        failure = f"{what}: {type(error).__name__}: {error}"
+        failure = f"{what}: {type(error).__name__}: {error}".removesuffix(": ")
         journal.fail(" ".join(failure.split()))
         screen.fail(failure if isinstance(error, FAILURES) else "".join(format_exception(error)))
 

@@ -4,7 +4,7 @@ TOTESYS = "totesys"
 PIPE = "psql pipe"
 BINARY_PIPE = "psql pipe, binary"
 SCAN = "one scan"
-COUNT = "count(*) by scan"
+COUNT = "count by scan"
 PRINT = "every row as text"
 # dlt as its documentation begins, and set up for speed as `bench.peers.dlt_pipeline` says.
 DLT = "dlt, pyarrow"

@@ -64,7 +64,8 @@ async def _measure_ours(say: Callable[[str], None]) -> Measured:
         raise error
 
     await measure(TINY, measured.append, say, fail, {Case.STAGES, Case.FRESHNESS})
-    await measure(BROKEN, measured.append, say, lambda what, _: failed.append(what), {Case.FRESHNESS, Case.VERIFY})
+    broken = {Case.FRESHNESS, Case.START_AND_IDLE, Case.VERIFY}
+    await measure(BROKEN, measured.append, say, lambda what, _: failed.append(what), broken)
     async with Stand.opened() as stand:
         await stand.grow(ORDERS)
         trial = Trial(TINY, stand, frozenset({Case.FIRST_LOAD, Case.MEMORY}), measured.append, say)
@@ -101,7 +102,17 @@ def test_our_figures_are_of_verified_warehouses(measured: list[Measurement]) -> 
 
 def test_a_case_that_fails_costs_no_figures_but_its_own(outcome: Measured) -> None:
     assert outcome.failed == [Case.FRESHNESS]
-    assert {one.case for one in outcome.figures} == set(Case) - {Case.TICK, Case.START_AND_IDLE}
+    assert {one.case for one in outcome.figures} == set(Case) - {Case.TICK}
+
+
+def test_every_service_is_measured_from_its_start_to_its_first_message(measured: list[Measurement]) -> None:
+    done = {
+        one.subject: one.value
+        for one in measured
+        if one.case == Case.START_AND_IDLE and one.quantity == "seconds until message done"
+    }
+    assert done.keys() == {f"{stage}, {how}" for stage in STAGES for how in ("alone", "with the others")}
+    assert all(done.values())
 
 
 def test_verification_is_measured_beside_what_bounds_it_over_the_same_rows(measured: list[Measurement]) -> None:
