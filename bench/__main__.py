@@ -5,6 +5,7 @@ import signal
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import format_exception
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from bench.machine import this_machine
 from bench.measurement import Case
 from bench.peers.process import CommandFailed
 from bench.results import Head, Results
-from bench.run import measure
+from bench.run import Failed, measure
 from bench.screen import Screen, show_end
 from bench.sizes import SIZES, Size
 from bench.stand import DURABLE, WrongResult
@@ -25,7 +26,7 @@ from totesys.errors import TotesysError
 from totesys_cli.errors import FAILED, INTERRUPTED, WRONG_CALL
 from totesys_cli.local.errors import LocalStackError
 
-# What ends a run with a sentence; anything else is a defect, and ends it with a traceback.
+# What is told with a sentence; anything else is a defect, and is told with a traceback.
 FAILURES = (TotesysError, LocalStackError, WrongResult, NotMeasurable, CommandFailed, subprocess.CalledProcessError)
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -74,27 +75,34 @@ def _head(size: Size) -> Head:
 
 
 def _measure(console: Console, journal: Journal, size: Size, cases: list[Case]) -> int:
-    """The exit code: a target that is missed is no failure, a warehouse that is not equal is."""
+    """The exit code: a target that is missed is no failure; a warehouse that is not equal is, and a case."""
+
+    def failed(what: str, error: Exception) -> None:
+        failure = f"{what}: {type(error).__name__}: {error}".removesuffix(": ")
+        journal.fail(" ".join(failure.split()))
+        screen.fail(failure if isinstance(error, FAILURES) else "".join(format_exception(error)))
+
     with Screen(console, journal.record) as screen:
         try:
-            asyncio.run(_until_stopped(size, cases, screen))
+            asyncio.run(_until_stopped(size, cases, screen, failed))
         except asyncio.CancelledError:
             console.print("Interrupted.")
             return INTERRUPTED
         except FAILURES as error:
-            console.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False)
+            screen.fail(f"{type(error).__name__}: {error}")
             return FAILED
     journal.finish()
-    return FAILED if any(measurement.verified is False for measurement in journal.results.measurements) else 0
+    unequal = any(measurement.verified is False for measurement in journal.results.measurements)
+    return FAILED if unequal or journal.results.failures else 0
 
 
-async def _until_stopped(size: Size, cases: list[Case], screen: Screen) -> None:
+async def _until_stopped(size: Size, cases: list[Case], screen: Screen, failed: Failed) -> None:
     """Measure, until Ctrl-C or SIGTERM, which end it in order."""
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    await measure(size, screen.record, screen.say, cases)
+    await measure(size, screen.record, screen.say, failed, cases)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator
 
-from bench.contenders import PIPE, SCAN, TOTESYS
+from bench.contenders import COUNT, PIPE, PRINT, SCAN, TOTESYS
 from bench.figures import Figures, Series
 from bench.markdown import number
 from bench.measurement import Case, Measurement
@@ -51,6 +51,7 @@ def draw(measurements: Iterable[Measurement], folder: Path) -> list[Chart]:
     charts = {
         Chart("First load: rows a second", "first_load.svg"): _first_load,
         Chart("Tick: seconds until the last change is visible", "tick.svg"): _tick,
+        Chart("Verification of both sides: seconds", "verify.svg"): _verify,
         Chart("Each step beside its limit: rows a second", "stages.svg"): _stages,
     }
     drawn = []
@@ -72,7 +73,7 @@ def _canvas(rows: int, panels: int = 1) -> tuple[Any, Sequence[Any]]:
 
 
 def _colours(contenders: Iterable[str]) -> Mapping[str, str]:
-    least = {PIPE: _LEAST, SCAN: _LEAST, TOTESYS: _OURS}
+    least = {**dict.fromkeys((PIPE, SCAN, COUNT, PRINT), _LEAST), TOTESYS: _OURS}
     peers = [name for name in dict.fromkeys(contenders) if name not in least]
     return least | {name: _PEERS[place % len(_PEERS)] for place, name in enumerate(peers)}
 
@@ -92,15 +93,27 @@ def _first_load(figures: Figures) -> Any:
     if not loads:
         return None
     loads.sort(key=lambda load: figures.spread(load).median, reverse=True)
-    figure, (axes,) = _canvas(len(loads))
-    colours = _colours(load.contender for load in loads)
-    for place, load in enumerate(loads):
-        _bar(axes, figures, place, load, colours[load.contender])
-    axes.set_yticks(range(len(loads)), [f"{load.contender}: {load.subject}" for load in loads])
+    figure = _bars(figures, loads)
+    figure.axes[0].xaxis.set_major_formatter(EngFormatter(sep=" "))
+    return figure
+
+
+def _verify(figures: Figures) -> Any:
+    """A bar for each bound and each state of the warehouse."""
+    found = figures.find(Case.VERIFY, quantity="seconds")
+    return _bars(figures, found) if found else None
+
+
+def _bars(figures: Figures, found: Sequence[Series]) -> Any:
+    """A bar for each series, all of one quantity, from top to bottom."""
+    figure, (axes,) = _canvas(len(found))
+    colours = _colours(series.contender for series in found)
+    for place, series in enumerate(found):
+        _bar(axes, figures, place, series, colours[series.contender])
+    axes.set_yticks(range(len(found)), [f"{series.contender}: {series.subject}" for series in found])
     axes.invert_yaxis()
     axes.margins(x=0.15)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    axes.set_xlabel("rows/s")
+    axes.set_xlabel(found[0].quantity)
     return figure
 
 

@@ -24,8 +24,13 @@ class Journal:
         self.results.measurements.append(measurement)
         self._write()
 
+    def fail(self, failure: str) -> None:
+        """Say what could not be measured, and why."""
+        self.results.failures.append(failure)
+        self._write()
+
     def finish(self) -> None:
-        """Say that nothing is missing."""
+        """Say that the run went on to its end."""
         self.results.complete = True
         self._write()
 

@@ -22,7 +22,7 @@ async def launch(stages: Sequence[str], plane: DataPlane, databases: Databases) 
     """Start these services at once, wait until each has done its first message, and stop them.
 
     Gives, for each service, the seconds from the start of its process to each of POINTS. A message must be waiting
-    for ingest; the others send themselves one. Raises TimeoutError, or RuntimeError if one ends instead.
+    for each. Raises TimeoutError, or RuntimeError if one ends instead.
     """
     started = [(stage, _start(stage, plane, databases)) for stage in stages]
     try:

@@ -23,6 +23,7 @@ def levels(size: Size, cases: Collection[Case]) -> list[Level]:
         Case.FIRST_LOAD: {size.first_load_orders},
         Case.TICK: set(size.tick_orders),
         Case.MEMORY: set(size.memory_orders),
+        Case.VERIFY: {size.first_load_orders},
     }
     grown = set().union(*loads.values())
     at = loads | {

@@ -13,6 +13,7 @@ class Case(StrEnum):
     TICK = "tick"
     MEMORY = "memory"
     FRESHNESS = "freshness"
+    VERIFY = "verify"
     STAGES = "stages"
     START_AND_IDLE = "start and idle"
 

@@ -36,7 +36,8 @@ def _head(results: Results) -> str:
         "verified": _verified(results.measurements),
     }
     early = "" if results.complete else "\nThe run was ended early: what is missing here was not measured.\n"
-    return f"# Results\n\n{table(['', ''], facts.items(), texts=2)}{early}\n{_HOW_TO_READ}"
+    failed = "".join(f"\nFailed, so that figures of it are missing: {failure}\n" for failure in results.failures)
+    return f"# Results\n\n{table(['', ''], facts.items(), texts=2)}{early}{failed}\n{_HOW_TO_READ}"
 
 
 _HOW_TO_READ = """A figure is the median of its rounds, with the least and the greatest in parentheses where there were

@@ -19,8 +19,9 @@ class Head(BaseModel):
 
 
 class Results(BaseModel):
-    """All of a run; `complete` unless it was ended early."""
+    """All of a run; `complete` unless it was ended early. `failures` say what failed, and why, in a line each."""
 
     head: Head
     complete: bool = False
+    failures: list[str] = []
     measurements: list[Measurement] = []

@@ -33,8 +33,14 @@ class Screen:
         self._progress.stop()
 
     def say(self, step: str) -> None:
-        """Name the step that begins."""
+        """Name the step that begins; where there is no terminal, in a line of its own."""
         self._progress.update(self._task, description=escape(step))
+        if not self._progress.console.is_terminal:
+            self._progress.console.print(step, markup=False, highlight=False, soft_wrap=True)
+
+    def fail(self, failure: str) -> None:
+        """Print what failed."""
+        self._progress.console.print(failure, style="red", markup=False, highlight=False, soft_wrap=True)
 
     def record(self, measurement: Measurement) -> None:
         """Record a figure, and print it."""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 
 from bench.cases.loads import STAR
-from bench.contenders import PIPE, SCAN, TOTESYS
+from bench.cases.verification import BOTH_SIDES
+from bench.contenders import COUNT, PIPE, PRINT, SCAN, TOTESYS
 from bench.figures import Figures, Series
 from bench.markdown import NONE, number, spread, table, times
 from bench.measurement import Case
@@ -24,6 +25,8 @@ _WHAT = {
     Case.TICK: "From the trigger of an extraction until its last change is visible, after so many rows were changed.",
     Case.MEMORY: "The most resident memory of each process in a first load; MB are 1,000,000 bytes.",
     Case.FRESHNESS: "From the commit of a row in the source until it is visible, while the company writes.",
+    Case.VERIFY: "The command, with its start, compares every row and column of a loaded warehouse with its source; "
+    "beside it Postgres counts, or prints, all rows of both sides: one process a side, both at the same time.",
     Case.STAGES: "The largest table through each step of the product's code, beside the least that could do it.",
     Case.START_AND_IDLE: "How soon the services work, and what they use while nothing changes.",
 }
@@ -129,6 +132,18 @@ def _freshness(figures: Figures) -> Iterator[str]:
     yield _pivot(figures, figures.find(Case.FRESHNESS), {"who": _contender}, figure)
 
 
+def _verify(figures: Figures) -> Iterator[str]:
+    def of(bound: str) -> Cell:
+        def cell(series: Series) -> str:
+            ours = series._replace(quantity="seconds")
+            return times(figures.ratio(ours, ours._replace(contender=bound, subject=BOTH_SIDES)))
+
+        return cell
+
+    ratios = {f"time / {bound}": of(bound) for bound in (COUNT, PRINT)}
+    yield _pivot(figures, figures.find(Case.VERIFY), {"who": _contender, "what": _subject}, _quantity, ratios)
+
+
 def _stages(figures: Figures) -> Iterator[str]:
     found = figures.find(Case.STAGES)
     limits = {series.subject: series.contender for series in found if series.contender.startswith(LIMIT)}
@@ -163,6 +178,7 @@ _TABLES: Mapping[Case, Callable[[Figures], Iterator[str]]] = {
     Case.TICK: _tick,
     Case.MEMORY: _memory,
     Case.FRESHNESS: _freshness,
+    Case.VERIFY: _verify,
     Case.STAGES: _stages,
     Case.START_AND_IDLE: _start_and_idle,
 }

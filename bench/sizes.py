@@ -64,7 +64,7 @@ SIZES = {
         ),
         Size(
             name="full",
-            about="over an hour on two cores: the figures of docs/performance.md",
+            about="over an hour on two cores",
             first_load_orders=5_000_000,
             rounds=3,
             peer_rounds=1,

@@ -14,7 +14,7 @@ from bench.measurement import Case
 from bench.stand import require_equal
 from bench.system import POSTGRES, NotMeasurable, run_system
 from bench.trial import Trial
-from totesys.events import ExtractWakeup
+from totesys.events import ExtractWakeup, RunsWakeup
 from totesys_cli.databases import Databases
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
@@ -67,6 +67,13 @@ async def _emulator(lake: Path) -> AsyncIterator[tuple[Emulator, DataPlane]]:
         await asyncio.to_thread(emulator.stop)
 
 
+async def _wake(emulator: Emulator, plane: DataPlane) -> None:
+    """Have a message wait for each service: what it does at its start without one is logged as nobody's."""
+    await _tick(emulator, plane)
+    for queue in (plane.transform_queue_url, plane.load_queue_url):
+        await asyncio.to_thread(emulator.sqs.send_message, QueueUrl=queue, MessageBody=RunsWakeup().model_dump_json())
+
+
 async def _tick(emulator: Emulator, plane: DataPlane) -> None:
     """Wake ingest as the schedule does: not through the services, nor the proxy that counts their requests."""
     await asyncio.to_thread(emulator.sqs.send_message, QueueUrl=plane.ingest_queue_url, MessageBody=TICK)
@@ -78,7 +85,7 @@ async def _measure_start(trial: Trial, emulator: Emulator, plane: DataPlane, dat
             how = "alone" if len(stages) == 1 else "with the others"
             trial.say(f"start and idle: start of {', '.join(stages)}, round {number}")
             fresh = await _new_queues(emulator, plane, f"{how.replace(' ', '-')}-{stages[0]}-{number}")
-            await _tick(emulator, fresh)
+            await _wake(emulator, fresh)
             for stage, seconds in (await launch(stages, fresh, databases)).items():
                 for point in POINTS:
                     quantity = f"seconds until {point}"

@@ -35,14 +35,6 @@ async def load(source: str, warehouse: str, form: str = TEXT) -> Usage:
     return total
 
 
-async def copy_out(source: str) -> Usage:
-    """Read the same rows, and drop them. Raises CommandFailed with what psql says."""
-    total = Usage(0, 0, 0)
-    for table in TABLES:
-        total += await run(_psql(source, _copy_out(table, TEXT), "--output=/dev/null"), environment=_session())
-    return total
-
-
 async def scan(source: str) -> float:
     """The seconds of one sequential scan of each of the source tables, over one connection."""
     async with connect("The source", source, **ONE_SCAN) as connection:
@@ -56,10 +48,10 @@ def _copy_out(table: WarehouseTable, form: str) -> str:
     return f"COPY ({select(table, SOURCE_SCHEMA)}) TO STDOUT (FORMAT {form})"
 
 
-def _psql(dsn: str, command: str, *options: str) -> list[str]:
+def _psql(dsn: str, command: str) -> list[str]:
     # Only a server must be fit for another account; psql is run by this one.
     program = str(find_binaries(account=None) / "psql")
-    return [program, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *options, f"--command={command}", dsn]
+    return [program, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--command={command}", dsn]
 
 
 def _session() -> dict[str, str]:

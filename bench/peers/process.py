@@ -51,10 +51,12 @@ class PeerRun:
     usage: Usage
 
 
-async def run(*commands: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Usage:
+async def run(
+    *commands: Sequence[str | Path], environment: Mapping[str, str] | None = None, exit_code: int = 0
+) -> Usage:
     """Run commands as one pipe, with `environment` added to this process's own; they end when this process does.
 
-    Raises CommandFailed with what they wrote to stderr if one of them fails.
+    Raises CommandFailed with what they wrote to stderr if one of them ends with another exit code.
     """
     listed = json.dumps([[str(part) for part in command] for command in commands])
     process = Guarded.start(
@@ -78,7 +80,7 @@ async def run(*commands: Sequence[str | Path], environment: Mapping[str, str] | 
         process.stderr.close()
     output, _, report = printed.decode().rstrip("\n").rpartition("\n")
     usage = {} if code else json.loads(report)
-    if code or any(usage.pop("exit_codes")):
+    if code or set(usage.pop("exit_codes")) != {exit_code}:
         programs = " | ".join(Path(command[0]).name for command in commands)
         raise CommandFailed(f"{programs} failed: {errors.decode(errors='replace').strip()}")
     return Usage(**usage, output=output)

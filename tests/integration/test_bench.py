@@ -6,17 +6,21 @@ Without the peers, which need the dependency group `bench`, and so without ticks
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing import get_context
+from typing import NamedTuple
 
 import pytest
 
 from bench.cases import loads
 from bench.cases.loads import STAR
-from bench.contenders import PIPE, TOTESYS
+from bench.cases.verification import BOTH_SIDES, DIFFERENT, EQUAL
+from bench.contenders import COUNT, PIPE, PRINT, TOTESYS
 from bench.figures import Figures
 from bench.measurement import Case, Measurement
 from bench.run import measure
+from bench.sections import section
 from bench.sizes import Size
 from bench.stages.step import LIMIT, ROUNDS
 from bench.stand import Stand
@@ -43,38 +47,87 @@ TINY = Size(
 )
 
 
-async def _measure_ours(say: Callable[[str], None]) -> list[Measurement]:
+# Nothing is written in no time, so there is nothing whose freshness could be measured.
+BROKEN = replace(TINY, freshness_time=timedelta(0))
+
+
+class Measured(NamedTuple):
+    figures: list[Measurement]
+    failed: list[str]
+
+
+async def _measure_ours(say: Callable[[str], None]) -> Measured:
     measured: list[Measurement] = []
-    await measure(TINY, measured.append, say, {Case.STAGES, Case.FRESHNESS})
+    failed: list[str] = []
+
+    def fail(_: str, error: Exception) -> None:
+        raise error
+
+    await measure(TINY, measured.append, say, fail, {Case.STAGES, Case.FRESHNESS})
+    broken = {Case.FRESHNESS, Case.START_AND_IDLE, Case.VERIFY}
+    await measure(BROKEN, measured.append, say, lambda what, _: failed.append(what), broken)
     async with Stand.opened() as stand:
         await stand.grow(ORDERS)
         trial = Trial(TINY, stand, frozenset({Case.FIRST_LOAD, Case.MEMORY}), measured.append, say)
         async with loads.loaded(trial):
             pass
-    return measured
+    return Measured(measured, failed)
 
 
-def _run() -> list[Measurement]:
+def _run() -> Measured:
     return asyncio.run(_measure_ours(print))
 
 
 @pytest.fixture(scope="module")
-def measured() -> list[Measurement]:
+def outcome() -> Measured:
     """In a process of its own: the benchmark looks for the services and the emulator among its descendants."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
         return processes.submit(_run).result()
 
 
+@pytest.fixture(scope="module")
+def measured(outcome: Measured) -> list[Measurement]:
+    return outcome.figures
+
+
 def test_our_figures_are_of_verified_warehouses(measured: list[Measurement]) -> None:
     seconds = [
-        one
-        for one in measured
-        if one.contender == TOTESYS and one.quantity == "seconds" and one.subject != "verification"
+        one for one in measured if one.contender == TOTESYS and one.quantity == "seconds" and one.subject != DIFFERENT
     ]
-    assert {one.case for one in seconds} == {Case.FIRST_LOAD, Case.FRESHNESS}
+    assert {one.case for one in seconds} == {Case.FIRST_LOAD, Case.FRESHNESS, Case.VERIFY}
     assert all(one.verified for one in seconds)
     assert all(one.verified is not False for one in measured)
     assert all(one.orders == ORDERS for one in measured)
+
+
+def test_a_case_that_fails_costs_no_figures_but_its_own(outcome: Measured) -> None:
+    assert outcome.failed == [Case.FRESHNESS]
+    assert {one.case for one in outcome.figures} == set(Case) - {Case.TICK}
+
+
+def test_every_service_is_measured_from_its_start_to_its_first_message(measured: list[Measurement]) -> None:
+    done = {
+        one.subject: one.value
+        for one in measured
+        if one.case == Case.START_AND_IDLE and one.quantity == "seconds until message done"
+    }
+    assert done.keys() == {f"{stage}, {how}" for stage in STAGES for how in ("alone", "with the others")}
+    assert all(done.values())
+
+
+def test_verification_is_measured_beside_what_bounds_it_over_the_same_rows(measured: list[Measurement]) -> None:
+    seconds = [one for one in measured if one.case == Case.VERIFY and one.quantity == "seconds"]
+    assert [(one.contender, one.subject) for one in seconds] == [
+        (COUNT, BOTH_SIDES),
+        (PRINT, BOTH_SIDES),
+        (TOTESYS, EQUAL),
+        (TOTESYS, DIFFERENT),
+    ]
+    (rows,) = {one.rows for one in seconds}
+    assert rows
+    assert rows > ORDERS
+    text = section(Case.VERIFY, Figures(measured))
+    assert all("×" in line for line in text.splitlines() if line.startswith(("| totesys", f"| {COUNT}", f"| {PRINT}")))
 
 
 def test_every_step_is_measured_beside_its_limit_over_the_same_rows(measured: list[Measurement]) -> None:

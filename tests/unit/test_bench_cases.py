@@ -34,6 +34,7 @@ def test_each_number_of_orders_is_grown_once_and_has_every_case_that_is_measured
         by_case = {case: {level.orders for level in planned if case in level.cases} for case in Case}
         assert by_case[Case.FIRST_LOAD] == {size.first_load_orders}
         assert by_case[Case.TICK] == set(size.tick_orders)
+        assert by_case[Case.VERIFY] == by_case[Case.FIRST_LOAD]
         assert by_case[Case.MEMORY] == set(size.memory_orders)
         assert by_case[Case.STAGES] == {size.stage_orders}
         assert all(len(by_case[case]) == 1 for case in (Case.FRESHNESS, Case.START_AND_IDLE))

@@ -144,6 +144,11 @@ def test_whatever_was_measured_has_its_section_and_nothing_else_has(
     assert ("differs from its source" in text) is any(measurement.verified is False for measurement in measurements)
 
 
+def test_what_failed_is_said_with_its_reason() -> None:
+    results = Results(head=HEAD, complete=True, failures=["tick: WrongResult: one row differs"])
+    assert "Failed, so that figures of it are missing: tick: WrongResult: one row differs" in report(results)
+
+
 @examples(100)
 @given(measurements=st.lists(MEASUREMENTS, min_size=1, max_size=30))
 def test_every_row_of_a_table_has_a_cell_for_each_column(measurements: list[Measurement]) -> None:
