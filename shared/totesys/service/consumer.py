@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Generic, TypeVar
@@ -52,6 +52,7 @@ class Consumer(Generic[W]):
         self._idle = asyncio.Event()
         self._idle.set()
         self._in_doubt = True
+        self._waits_for: Mapping[str, str] = {}
         self._failures = 0
         self._next_pass = math.inf if stage.unprompted is None else 0.0
         self._last_sign = time.monotonic()
@@ -89,6 +90,11 @@ class Consumer(Generic[W]):
     def working(self) -> bool:
         """Whether the stage is at work, for a message or without one."""
         return not self._idle.is_set()
+
+    @property
+    def waits_for(self) -> Mapping[str, str]:
+        """What does not answer and is waited for, such as `warehouse`, each with its fault; mostly nothing."""
+        return self._waits_for
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
@@ -177,7 +183,7 @@ class Consumer(Generic[W]):
             retry_error_callback=lambda _: {},
         )
         await asks(self._faults)
-        self._in_doubt = False
+        self._in_doubt, self._waits_for = False, {}
         if asks.statistics["attempt_number"] > 1:
             log.info("all dependencies answer")
             # What happened meanwhile has perhaps no message, or one that is hidden for some time.
@@ -193,7 +199,7 @@ class Consumer(Generic[W]):
 
     def _say_waiting(self, state: RetryCallState) -> None:
         assert state.outcome is not None
-        faults = {name: str(error) for name, error in state.outcome.result().items()}
+        self._waits_for = faults = {name: str(error) for name, error in state.outcome.result().items()}
         since = round(time.monotonic() - state.start_time, 1)
         again = round(state.upcoming_sleep, 1)
         log.warning("waiting for dependencies", dependencies=faults, seconds=since, after_seconds=again)
