@@ -64,14 +64,12 @@ def _is_loopbacks_own(host: str) -> bool:
 def site_fault(headers: Mapping[str, str]) -> str | None:
     """Why a request is one of another site's page; None if it is the service's own, or no browser's."""
     origin = headers.get("origin")
-    foreign = headers.get("sec-fetch-site", "none") not in _OWN or (
-        origin is not None and _authority(origin) != headers.get("host")
-    )
-    return "Another site has asked for this." if foreign else None
+    own = headers.get("sec-fetch-site", "none") in _OWN and (origin is None or _is_of(origin, headers.get("host")))
+    return None if own else "Another site has asked for this."
 
 
-def _authority(origin: str) -> str | None:
+def _is_of(origin: str, host: str | None) -> bool:
     try:
-        return urlsplit(origin).netloc
+        return bool(host) and urlsplit(origin).netloc == host
     except ValueError:
-        return None
+        return False
