@@ -67,8 +67,9 @@ async def test_a_run_that_failed_says_where_and_why(lake: Lake, observe: Observe
     await Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, undone=2).write(lake)
     why = "s3://totesys-processed/sales/fact_sales_order/run=00000011/part-00000.parquet is missing. Restore it."
     await put_failure(lake, failure(11, "load", why))
+    url = await observe()
     async with look() as visit:
-        await visit.open(await observe())
+        await visit.open(url)
         assert "over the 30 minutes promised" in await visit.text("#fresh")
         assert "stopped at run 11" in await visit.text("#stages .failed")
         assert why in await visit.text("#runs .why")
@@ -82,6 +83,13 @@ async def test_a_run_that_failed_says_where_and_why(lake: Lake, observe: Observe
         await visit.picture("console-failed")
         await visit.page.get_by_role("link", name="Run 11, table by table").click()
         assert "Until then no later run is loaded." in await visit.text("main .fault")
+        assert await visit.violations() == ""
+    for scheme, size in (("dark", SCREEN), ("dark", PHONE), ("light", PHONE)):
+        async with look(scheme=scheme, size=size) as visit:
+            for path, status in (("/", 200), ("/console/runs/11", 200), ("/console/runs/999", 404)):
+                await visit.open(url + path, status)
+                assert await visit.overflow() <= 0
+                assert await visit.violations() == ""
 
 
 async def test_what_nobody_takes_up_is_said(lake: Lake, observe: Observe, look: Look) -> None:
@@ -91,7 +99,7 @@ async def test_what_nobody_takes_up_is_said(lake: Lake, observe: Observe, look: 
     async with look() as visit:
         await visit.open(url)
         assert "Load has not begun run 11" in await visit.text("#wrong")
-        assert "has waited for 5" in await visit.text("#stages .waiting")
+        assert "has waited for 5" in await visit.text("#stages")
         assert await visit.violations() == ""
         day.undone = 0
         await day.write(lake)
@@ -134,6 +142,7 @@ async def test_text_of_the_data_is_never_more_than_text(
     async with look(scripts=scripts) as visit:
         for path, where in (
             ("/", "#runs"),
+            ("/", "#wrong"),
             ("/", "#verified"),
             ("/console/runs/5", "main"),
             ("/console/actions/redrive?stage=load", "main"),
@@ -143,4 +152,6 @@ async def test_text_of_the_data_is_never_more_than_text(
             assert "owned" not in await visit.page.title()
             assert await visit.page.locator("main img, main script").count() == 0
         await visit.open(f"{url}/console/actions/replay?from={httpx.QueryParams({'x': HOSTILE})}&stage=load")
+        if scripts:
+            assert await visit.violations() == ""
         assert await visit.page.locator("main img, main script").count() == 0

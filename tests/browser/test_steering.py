@@ -57,7 +57,7 @@ async def test_a_run_is_asked_for_with_the_right_token_only_and_appears_by_itsel
         await expect(page.locator("#fresh .verdict")).to_have_text("within the 30 minutes promised", timeout=30_000)
         await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.")
         await expect(page.locator("#runs tbody th")).to_have_text(["1"])
-        assert "console" in await visit.text("#runs .trigger")
+        assert "console" in await visit.text("#runs td.trigger")
         assert await visit.violations() == ""
 
 

@@ -26,8 +26,9 @@ def problems(facts: Facts, stages: Sequence[StageView]) -> tuple[Problem, ...]:
     return (
         *_unknown(facts),
         *_own(facts),
-        *(problem for view in stages for problem in _of_stage(facts, view)),
+        *(problem for view in stages for problem in _standing(facts, view)),
         *_no_run(facts, stages),
+        *(_dead(view) for view in stages if view.dead),
         *_differing(facts),
     )
 
@@ -81,7 +82,7 @@ def _own(facts: Facts) -> Iterator[Problem]:
             )
 
 
-def _of_stage(facts: Facts, view: StageView) -> Iterator[Problem]:
+def _standing(facts: Facts, view: StageView) -> Iterator[Problem]:
     if view.failed:
         failure = view.failed.failure
         at = f" {moment(failure.failed_at, facts.now)} UTC:" if failure else ""
@@ -98,14 +99,16 @@ def _of_stage(facts: Facts, view: StageView) -> Iterator[Problem]:
             f"It could have since {moment(view.late.since, facts.now)} UTC.",
             f"See whether {view.stage} runs and what it waits for: its own console and its log say so.",
         )
-    if view.dead:
-        yield Problem(
-            f"{counted(view.dead, 'dead letter')} of {view.stage}",
-            "",
-            "No data is lost with one. See why it was given up, mend the cause, and send it back.",
-            f"/console/actions/redrive?stage={view.stage}",
-            f"See why, and send back to {view.stage}",
-        )
+
+
+def _dead(view: StageView) -> Problem:
+    return Problem(
+        f"{counted(view.dead or 0, 'dead letter')} of {view.stage}",
+        "",
+        "No data is lost with one. See why it was given up, mend the cause, and send it back.",
+        f"/console/actions/redrive?stage={view.stage}",
+        f"See why, and send back to {view.stage}",
+    )
 
 
 def _no_run(facts: Facts, stages: Sequence[StageView]) -> Iterator[Problem]:
