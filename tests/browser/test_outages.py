@@ -11,6 +11,7 @@ from tests.browser.day import Day, verification
 from tests.faulty_aws import Fault, faulty_aws, reset, silent
 from tests.processes import LIBRARY, environment, running
 from tests.proxy import in_front_of
+from tests.sources import execute
 from totesys.lake.lake import Lake
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
@@ -131,6 +132,23 @@ async def test_load_says_that_it_waits_for_the_warehouse_and_when_it_does_no_mor
             warehouse.silent.clear()
             await expect(wrong).to_be_hidden(timeout=PATIENT)
             await expect(visit.page.locator("#stages .blocked")).to_have_count(0)
+
+
+async def test_load_says_why_it_does_not_begin(
+    lake: Lake, data_plane: DataPlane, database: Callable[[], str], look: Look
+) -> None:
+    dsn = database()
+    await execute(dsn, "CREATE SCHEMA warehouse", "CREATE TABLE warehouse.fact_loan (of_somebody_else integer)")
+    await Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, undone=2).write(lake)
+    settings = environment("load", data_plane, warehouse_dsn=dsn)
+    async with running("load", settings | LIBRARY) as service, look() as visit:
+        await service.event("pass failed")
+        await visit.open(service.url)
+        wrong = visit.page.locator("#wrong")
+        await expect(wrong).to_contain_text("Load has not begun run 11", timeout=PATIENT)
+        await expect(wrong).to_contain_text(re.compile("Its last work failed: .*fact_loan"))
+        await expect(wrong).to_contain_text("Its log says more.")
+        assert await visit.violations() == ""
 
 
 async def test_a_service_that_is_gone_leaves_a_page_that_says_how_old_it_is(

@@ -91,6 +91,12 @@ async def test_another_site_cannot_wake_a_service_that_has_no_token(
     assert [letter["Body"] for letter in dead["Messages"]] == ['{"run":4712}']
 
 
+async def test_a_link_from_another_site_shows_the_page_and_takes_nothing_in_hand(client: httpx.AsyncClient) -> None:
+    linked = {"Sec-Fetch-Site": "cross-site"}
+    for path, status in (("/", 200), ("/runs", 200), ("/console/actions/redrive", 403)):
+        assert (await client.get(path, headers=linked)).status_code == status
+
+
 async def test_a_name_that_another_site_points_here_is_not_answered_to(client: httpx.AsyncClient) -> None:
     for host in ("elsewhere.example", "127.0.0.1.elsewhere.example", "[", ""):
         for path in ("/", "/console/runs/1", "/console/actions/redrive", "/runs", "/docs"):

@@ -39,11 +39,15 @@ class LakeFacts:
 
 @dataclass(frozen=True)
 class ConsumerFacts:
-    """What this service itself is at: `busy` at work, `waits_for` what does not answer, `fault` why it is not alive."""
+    """What this service itself is at: `busy` at work, `waits_for` what does not answer, `fault` why it is not alive.
+
+    `failure` is why its last work failed, if none has succeeded since.
+    """
 
     busy: bool = False
     waits_for: Mapping[str, str] = field(default_factory=dict)
     fault: str = ""
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Memory:
             verification=next(iter(verifications or ()), None),
             verification_fault=verification_fault,
             queues=queues,
-            own=ConsumerFacts(consumer.working, consumer.waits_for, consumer.fault or ""),
+            own=ConsumerFacts(consumer.working, consumer.waits_for, consumer.fault or "", consumer.last_failure),
             before=before,
         )
 

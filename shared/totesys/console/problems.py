@@ -96,8 +96,8 @@ def _standing(facts: Facts, view: StageView) -> Iterator[Problem]:
     if view.late:
         yield Problem(
             f"{view.title} has not begun run {view.late.run}",
-            f"It could have since {moment(view.late.since, facts.now)} UTC.",
-            f"See whether {view.stage} runs and what it waits for: its own console and its log say so.",
+            f"It could have since {moment(view.late.since, facts.now)} UTC. {_failure(facts, view.stage)}".rstrip(),
+            _look_at(facts, view.stage),
         )
 
 
@@ -120,9 +120,8 @@ def _no_run(facts: Facts, stages: Sequence[StageView]) -> Iterator[Problem]:
     if ingest.state not in {"working", "blocked"}:
         yield Problem(
             f"Ingest has committed no run since {moment(as_of, facts.now)} UTC",
-            "",
-            "See whether the schedule fires, and what ingest waits for: its own console and its log say so. "
-            "“Run now” asks for a run at once.",
+            _failure(facts, "ingest"),
+            f"See whether the schedule fires. {_look_at(facts, 'ingest')} “Run now” asks for a run at once.",
         )
 
 
@@ -135,6 +134,16 @@ def _differing(facts: Facts) -> Iterator[Problem]:
             "#verified",
             "Which rows",
         )
+
+
+def _failure(facts: Facts, stage: str) -> str:
+    return f"Its last work failed: {facts.own.failure}" if stage == facts.service and facts.own.failure else ""
+
+
+def _look_at(facts: Facts, stage: str) -> str:
+    if stage == facts.service:
+        return "Its log says more."
+    return f"See whether {stage} runs and what it waits for: its own console and its log say so."
 
 
 def _listed(names: Sequence[str]) -> str:

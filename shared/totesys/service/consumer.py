@@ -53,6 +53,7 @@ class Consumer(Generic[W]):
         self._idle.set()
         self._in_doubt = True
         self._waits_for: Mapping[str, str] = {}
+        self._last_failure = ""
         self._failures = 0
         self._next_pass = math.inf if stage.unprompted is None else 0.0
         self._last_sign = time.monotonic()
@@ -96,6 +97,11 @@ class Consumer(Generic[W]):
         """What does not answer and is waited for, such as `warehouse`, each with its fault; mostly nothing."""
         return self._waits_for
 
+    @property
+    def last_failure(self) -> str:
+        """Why the last work failed; empty once some has succeeded."""
+        return self._last_failure
+
     async def _run(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -138,6 +144,7 @@ class Consumer(Generic[W]):
         async with self._signs_of_life():
             error = await delivery.handle(self._work)
         self._in_doubt = isinstance(error, TransientError)
+        self._last_failure = str(error) if error else self._last_failure
 
     async def _work(self, body: str) -> None:
         wakeup = parse_message(body, self._wakeup)
@@ -154,6 +161,7 @@ class Consumer(Generic[W]):
                 await self._stage.work(self._stage.unprompted)
         except Exception as error:  # noqa: BLE001 - as in a delivery
             self._failures += 1
+            self._last_failure = str(error)
             self._in_doubt = isinstance(error, TransientError)
             again = self._settings.resync if isinstance(error, TerminalError) else back_off(self._failures, jitter())
             self._pass_after(again)
@@ -165,7 +173,7 @@ class Consumer(Generic[W]):
             self._all_done()
 
     def _all_done(self) -> None:
-        self._failures = 0
+        self._failures, self._last_failure = 0, ""
         self._pass_after(self._settings.resync)
 
     def _pass_after(self, delay: timedelta) -> None:
