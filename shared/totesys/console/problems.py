@@ -85,10 +85,9 @@ def _own(facts: Facts) -> Iterator[Problem]:
 def _standing(facts: Facts, view: StageView) -> Iterator[Problem]:
     if view.failed:
         failure = view.failed.failure
-        at = f" {moment(failure.failed_at, facts.now)} UTC:" if failure else ""
         yield Problem(
             f"{view.title} has failed at run {view.failed.run}",
-            f"{at} {failure.detail}".strip() if failure else "",
+            f"{moment(failure.failed_at, facts.now)} UTC: {failure.detail}" if failure else "",
             next_after(failure) if failure else "",
             f"/console/runs/{view.failed.run}",
             f"Run {view.failed.run}, table by table",
