@@ -67,13 +67,45 @@ async def test_a_run_that_failed_says_where_and_why(lake: Lake, observe: Observe
     await Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, undone=2).write(lake)
     why = "s3://totesys-processed/sales/fact_sales_order/run=00000011/part-00000.parquet is missing. Restore it."
     await put_failure(lake, failure(11, "load", why))
+    url = await observe()
     async with look() as visit:
-        await visit.open(await observe())
+        await visit.open(url)
         assert "over the 30 minutes promised" in await visit.text("#fresh")
-        assert "stopped at run 11 · 2 runs to do" in await visit.text("#stages .failed")
+        assert "stopped at run 11" in await visit.text("#stages .failed")
         assert why in await visit.text("#runs .why")
+        # What has failed, why, and what happens next stand before everything else.
+        first = await visit.text("main section")
+        assert "Load has failed at run 11" in first
+        assert why in first
+        assert "load tries again with each message, and every few minutes without one" in first
+        assert (await visit.page.title()).startswith("(!) 1 h")
         assert await visit.violations() == ""
         await visit.picture("console-failed")
+        await visit.page.get_by_role("link", name="Run 11, table by table").click()
+        assert "Until then no later run is loaded." in await visit.text("main .fault")
+        assert await visit.violations() == ""
+    for scheme, size in (("dark", SCREEN), ("dark", PHONE), ("light", PHONE)):
+        async with look(scheme=scheme, size=size) as visit:
+            for path, status in (("/", 200), ("/console/runs/11", 200), ("/console/runs/999", 404)):
+                await visit.open(url + path, status)
+                assert await visit.overflow() <= 0
+                assert await visit.violations() == ""
+
+
+async def test_what_nobody_takes_up_is_said(lake: Lake, observe: Observe, look: Look) -> None:
+    day = Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, undone=2)
+    await day.write(lake)
+    url = await observe()
+    async with look() as visit:
+        await visit.open(url)
+        assert "Load has not begun run 11" in await visit.text("#wrong")
+        assert "has waited for 5" in await visit.text("#stages")
+        assert await visit.violations() == ""
+        day.undone = 0
+        await day.write(lake)
+        # The page that is open brings it by itself: all is loaded, and all the same too old.
+        await expect(visit.page.locator("#wrong")).to_contain_text("Ingest has committed no run since", timeout=30_000)
+        assert "Load has not" not in await visit.text("#wrong")
 
 
 async def test_dead_letters_are_shown_with_their_reason_and_go_back(observe: Observe, look: Look, lake: Lake) -> None:
@@ -84,7 +116,7 @@ async def test_dead_letters_are_shown_with_their_reason_and_go_back(observe: Obs
         await client.post(f"{url}/trigger", json={"run": 4711})
         # The page that is open brings it by itself.
         await expect(visit.page.locator("#stages .bad dd")).to_have_text("1", timeout=30_000)
-        await expect(visit.page.locator("#news")).to_contain_text("1 dead letter.")
+        await expect(visit.page.locator("#news")).to_contain_text("1 dead letter of transform.")
         assert await visit.violations() == ""
         await visit.page.get_by_role("button", name="Send back to transform").click()
         assert "BadMessage: Ingest has committed no run" in await visit.text("table")
@@ -110,6 +142,7 @@ async def test_text_of_the_data_is_never_more_than_text(
     async with look(scripts=scripts) as visit:
         for path, where in (
             ("/", "#runs"),
+            ("/", "#wrong"),
             ("/", "#verified"),
             ("/console/runs/5", "main"),
             ("/console/actions/redrive?stage=load", "main"),
@@ -119,4 +152,6 @@ async def test_text_of_the_data_is_never_more_than_text(
             assert "owned" not in await visit.page.title()
             assert await visit.page.locator("main img, main script").count() == 0
         await visit.open(f"{url}/console/actions/replay?from={httpx.QueryParams({'x': HOSTILE})}&stage=load")
+        if scripts:
+            assert await visit.violations() == ""
         assert await visit.page.locator("main img, main script").count() == 0

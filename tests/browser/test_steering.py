@@ -1,16 +1,21 @@
 """The console's buttons, over the three real services: they work for everybody who may, and for nobody else."""
 
+import asyncio
 from collections.abc import Callable
 
+import httpx
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Look, Observe
 from tests.processes import LIBRARY
-from tests.sources import make_library
+from tests.sources import execute, make_library, rows, value
+from totesys.lake.lake import Lake
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.services import STAGES, run_services
 
 TOKEN = "ʘpen sesame"
+# Milliseconds.
+LONG = 30_000
 
 
 async def settings_of(database: Callable[[], str], **more: str) -> dict[str, str]:
@@ -52,7 +57,7 @@ async def test_a_run_is_asked_for_with_the_right_token_only_and_appears_by_itsel
         await expect(page.locator("#fresh .verdict")).to_have_text("within the 30 minutes promised", timeout=30_000)
         await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.")
         await expect(page.locator("#runs tbody th")).to_have_text(["1"])
-        assert "console" in await visit.text("#runs .trigger")
+        assert "console" in await visit.text("#runs td.trigger")
         assert await visit.violations() == ""
 
 
@@ -81,6 +86,83 @@ async def test_it_all_works_without_scripts_and_without_a_token(
         await page.get_by_role("button", name="Do runs again").click()
         await expect(page.get_by_role("status").first).to_contain_text("The runs will be done again")
         assert await page.locator(".pause").count() == 0
+
+
+async def press(page: Page, name: str, says: str) -> None:
+    await page.get_by_role("button", name=name).click()
+    await expect(page.get_by_role("status").first).to_contain_text(says)
+
+
+async def test_deletions_are_found_and_a_verification_and_a_replay_are_done(
+    data_plane: DataPlane, database: Callable[[], str], look: Look
+) -> None:
+    settings = await settings_of(database)
+    source, warehouse = settings["TOTESYS_SOURCE_DSN"], settings["TOTESYS_WAREHOUSE_DSN"]
+    async with run_services(data_plane, settings, dict.fromkeys(STAGES, 0), None) as services, look() as visit:
+        page = visit.page
+        verified = page.locator("#verified")
+        await visit.open(services.addresses["transform"])
+        await press(page, "Run now", "Ingest has been asked for a run")
+        await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.", timeout=LONG)
+
+        await execute(source, "DELETE FROM loan WHERE loan_id = 1")
+        await press(page, "Verify", "Load has been asked to compare")
+        # The verification counts only what was there at the last run.
+        await expect(verified).to_contain_text("rows equal the source, in every column.", timeout=LONG)
+        await press(page, "Find deletions", "Ingest has been asked for a run that finds deletions.")
+        await expect(page.locator("#news")).to_contain_text("Run 2 is in the warehouse.", timeout=LONG)
+        assert await rows(warehouse, "SELECT table_name, id, run FROM etl.deletion") == [("fact_loan", 1, 2)]
+        await page.get_by_role("link", name="Run 2", exact=True).click()
+        deleted = page.get_by_role("region", name="Tables of load").get_by_role("row", name="fact_loan")
+        assert (await deleted.locator("td").all_inner_texts())[3] == "1"
+
+        await visit.open(services.addresses["transform"])
+        await execute(warehouse, "UPDATE warehouse.fact_loan SET reader = 'Eve' WHERE loan_id = 2")
+        await press(page, "Verify", "Load has been asked to compare")
+        await expect(verified).to_contain_text("1 row of 4 is not what the source says.", timeout=LONG)
+        await expect(page.locator("#wrong")).to_contain_text("The warehouse is not what the source says")
+        assert await visit.violations() == ""
+
+        await page.get_by_role("button", name="Do runs again").click()
+        await page.get_by_label("load").check()
+        await page.get_by_label("First run").fill("1")
+        await press(page, "Do runs again", "The runs will be done again")
+        reader = "SELECT reader FROM warehouse.fact_loan WHERE loan_id = 2"
+        async with asyncio.timeout(LONG / 1000):
+            while await value(warehouse, reader) != "Bob":
+                await page.wait_for_timeout(50)
+        await press(page, "Verify", "Load has been asked to compare")
+        await expect(verified).to_contain_text("All 4 rows equal the source, in every column.", timeout=LONG)
+        await expect(page.locator("#wrong")).to_be_hidden()
+
+
+async def test_a_dead_letter_whose_cause_is_mended_goes_back_and_is_done(
+    data_plane: DataPlane, database: Callable[[], str], look: Look, lake: Lake
+) -> None:
+    settings = await settings_of(database)
+    async with (
+        run_services(data_plane, settings, dict.fromkeys(STAGES, 0), None) as services,
+        httpx.AsyncClient() as client,
+        look() as visit,
+    ):
+        page = visit.page
+        dead = page.locator("#stages li", has_text="Transform").locator("dd").last
+        # There is no run yet.
+        await client.post(f"{services.addresses['transform']}/trigger", json={"run": 1})
+        await visit.open(services.addresses["ingest"])
+        await expect(dead).to_have_text("1", timeout=LONG)
+        await press(page, "Run now", "Ingest has been asked for a run")
+        await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.", timeout=LONG)
+        before = await lake.processed_manifest(1)
+        await page.get_by_role("link", name="See why, and send back to transform").click()
+        await expect(page.get_by_role("table")).to_contain_text("Ingest has committed no run")
+        await expect(page.get_by_role("button", name="Send back")).to_be_visible()
+        await press(page, "Send back", "The dead letters have gone back to their service.")
+        async with asyncio.timeout(LONG / 1000):
+            while await lake.processed_manifest(1) == before:
+                await page.wait_for_timeout(50)
+        await expect(dead).to_have_text("0", timeout=LONG)
+        await expect(page.locator("#wrong")).to_be_hidden(timeout=LONG)
 
 
 async def test_the_keyboard_is_enough(observe: Observe, look: Look) -> None:

@@ -1,7 +1,9 @@
 """The console's answers: what they let a browser do, and whom they refuse."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -11,6 +13,7 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_infra import data_plane_template
 
+HTML = "text/html; charset=utf-8"
 RUN_NOW = "/console/actions/run"
 
 
@@ -71,17 +74,46 @@ async def test_another_site_cannot_press_a_button(
     client: httpx.AsyncClient, emulator: Emulator, plane: DataPlane, headers: dict[str, str]
 ) -> None:
     before = waiting(emulator, plane.ingest_queue_url)
-    assert (await client.post(RUN_NOW, headers=headers)).status_code == 403
+    refused = await client.post(RUN_NOW, headers=headers)
+    assert (refused.status_code, refused.headers["content-type"]) == (403, HTML)
     assert waiting(emulator, plane.ingest_queue_url) == before
 
 
+async def test_another_site_cannot_wake_a_service_that_has_no_token(
+    client: httpx.AsyncClient, emulator: Emulator, plane: DataPlane
+) -> None:
+    for headers in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        refused = await client.post("/trigger", headers=headers, json={"run": 4711})
+        assert (refused.status_code, refused.json()["detail"]) == (403, "Another site has asked for this.")
+    assert (await client.post("/trigger", json={"run": 4712})).status_code == 202
+    # There is no such run: what woke the service is a dead letter.
+    dead = await asyncio.to_thread(emulator.sqs.receive_message, QueueUrl=plane.transform_dlq_url, WaitTimeSeconds=20)
+    assert [letter["Body"] for letter in dead["Messages"]] == ['{"run":4712}']
+
+
+async def test_a_link_from_another_site_shows_the_page_and_takes_nothing_in_hand(client: httpx.AsyncClient) -> None:
+    linked = {"Sec-Fetch-Site": "cross-site"}
+    for path, status in (("/", 200), ("/runs", 200), ("/console/actions/redrive", 403)):
+        assert (await client.get(path, headers=linked)).status_code == status
+
+
 async def test_a_name_that_another_site_points_here_is_not_answered_to(client: httpx.AsyncClient) -> None:
-    for host in ("elsewhere.example", "127.0.0.1.elsewhere.example", ""):
-        for path in ("/", "/console/runs/1", "/console/actions/redrive"):
+    for host in ("elsewhere.example", "127.0.0.1.elsewhere.example", "[", ""):
+        for path in ("/", "/console/runs/1", "/console/actions/redrive", "/runs", "/docs"):
             assert (await client.get(path, headers={"Host": host})).status_code == 403
         same = {"Host": host, "Origin": f"http://{host}"}
-        assert (await client.post(RUN_NOW, headers=same)).status_code == 403
-    assert (await client.get("/", headers={"Host": "localhost:8080"})).status_code == 200
+        for path in (RUN_NOW, "/trigger"):
+            assert (await client.post(path, headers=same)).status_code == 403
+    for path in ("/", "/health"):
+        assert (await client.get(path, headers={"Host": "localhost:8080"})).status_code == 200
+
+
+async def test_a_health_check_that_names_no_host_is_answered(client: httpx.AsyncClient) -> None:
+    where = urlsplit(str(client.base_url))
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+    assert b" 200 " in await reader.readline()
+    writer.close()
 
 
 async def test_a_button_sends_the_message_to_the_service_that_is_to_do_it(

@@ -18,6 +18,14 @@ AUTHORISED = {b"Authorization": f"Bearer {TOKEN}".encode()}
 JSON = {"Content-Type": "application/json"}
 
 
+FOREIGN = (
+    {"Origin": "https://elsewhere.example"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+)
+
+
 @pytest.fixture(scope="module")
 async def client(emulator: Emulator) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a transform service, with the token."""
@@ -119,3 +127,24 @@ async def test_what_is_wrong_is_named(client: httpx.AsyncClient) -> None:
     problem = problem_in(await client.post("/trigger", json={"run": 0, "walk": 1}), 422)
     assert [fault["where"] for fault in problem["faults"]] == [["body", "run"], ["body", "walk"]]
     assert problem["detail"].startswith("body.run: Input should be greater than or equal to 1; body.walk: ")
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+async def test_a_page_of_another_site_cannot_have_anything_done_whatever_it_asks(
+    client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    for method, path in (("POST", "/trigger"), ("POST", "/nothing"), ("PUT", "/runs"), ("DELETE", "/runs/1")):
+        problem_in(await client.request(method, path, headers=headers), 403)
+
+
+async def test_its_own_page_can_and_what_is_no_browser(client: httpx.AsyncClient) -> None:
+    own = str(client.base_url).rstrip("/")
+    for headers in ({"Origin": own}, {"Origin": own, "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {}):
+        assert (await client.post("/trigger", headers=headers)).status_code == 202
+
+
+async def test_a_service_with_a_token_answers_under_every_name_of_its_network(client: httpx.AsyncClient) -> None:
+    for host in ("transform.shop.internal:8080", "internal-shop-1.elb.amazonaws.com", "transform:8080"):
+        named = {"Host": host, "Origin": f"https://{host}"}
+        assert (await client.post("/trigger", headers=named)).status_code == 202
+        assert (await client.get("/health", headers={"Host": host})).status_code == 200

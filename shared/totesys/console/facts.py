@@ -1,17 +1,22 @@
 """What a page is made of, gathered from the lake, the queues and this service at one moment."""
 
 import asyncio
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from totesys.console.history import History, Recent
+from totesys.console.patience import in_time
 from totesys.console.queues import QueueState, all_queues
 from totesys.console.records import Records
+from totesys.errors import TotesysError
 from totesys.lake.lake import Lake
 from totesys.lake.records import VerificationRecord
 from totesys.service.running import Running
 from totesys.service.runs import RunDetail, describe
+
+T = TypeVar("T")
 
 PAGE = 20
 # An extraction of everything is cut into many runs: of so many the progress is known.
@@ -19,22 +24,47 @@ MOST_AT_WORK = 100
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The pipeline at `now`, as the service `service` sees it.
+class LakeFacts:
+    """What the lake says of runs.
 
     `newest` are the runs that are at work with those of their snapshots, or the last ones; `shown` are those of the
-    page below run `before`. `busy` says whether this service is at work.
+    page asked for.
     """
 
-    service: str
-    now: datetime
     last: int = 0
     shown: tuple[RunDetail, ...] = ()
     newest: tuple[RunDetail, ...] = ()
     recent: Recent = field(default_factory=Recent)
-    queues: dict[str, QueueState] = field(default_factory=dict)
-    verification: VerificationRecord | None = None
+
+
+@dataclass(frozen=True)
+class ConsumerFacts:
+    """What this service itself is at: `busy` at work, `waits_for` what does not answer, `fault` why it is not alive.
+
+    `failure` is why its last work failed, if none has succeeded since.
+    """
+
     busy: bool = False
+    waits_for: Mapping[str, str] = field(default_factory=dict)
+    fault: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The pipeline at `now`, as the service `service` sees it, with the runs below run `before`.
+
+    What could not be asked says why in its fault, and is as empty as if there were nothing.
+    """
+
+    service: str
+    now: datetime
+    lake: LakeFacts = field(default_factory=LakeFacts)
+    lake_fault: str = ""
+    verification: VerificationRecord | None = None
+    verification_fault: str = ""
+    queues: Mapping[str, QueueState] = field(default_factory=dict)
+    own: ConsumerFacts = field(default_factory=ConsumerFacts)
     before: int | None = None
 
 
@@ -47,36 +77,38 @@ class Memory:
         self._looking = asyncio.Lock()
 
     async def facts(self, service: str, running: Running[Any], before: int | None) -> Facts:
-        """Everything that the page shows. Raises what `lake_errors` says, and CorruptObject."""
+        """Everything that the page shows, as far as it can be asked."""
         lake, now = running.stage.lake, datetime.now(UTC)
-        queues = asyncio.create_task(all_queues(service, running.queue).states())
-        verifications = asyncio.create_task(lake.verifications(1))
-        try:
-            # Two that look at once do not read the same twice.
-            async with self._looking:
-                counter = await lake.counter()
-                last = counter.last if counter else 0
-                recent = await self.history.recent(lake, self.records, last, now)
-                first_undone = recent.undone[0].run if recent.undone else last + 1
-                at_work = max(PAGE, min(MOST_AT_WORK, last - first_undone + 1))
-                newest = await self.runs(lake, last - at_work, last)
-                upper = min(last, before - 1) if before else last
-                shown = newest[:PAGE] if upper == last else await self.runs(lake, upper - PAGE, upper)
-            return Facts(
-                service=service,
-                now=now,
-                last=last,
-                shown=shown,
-                newest=newest,
-                recent=recent,
-                queues=await queues,
-                verification=next(iter(await verifications), None),
-                busy=running.consumer.working,
-                before=before,
-            )
-        finally:
-            for task in (queues, verifications):
-                task.cancel()
+        (runs, lake_fault), (verifications, verification_fault), queues = await asyncio.gather(
+            _or_fault(self._runs(lake, now, before)),
+            _or_fault(lake.verifications(1)),
+            all_queues(service, running.queue).states(),
+        )
+        consumer = running.consumer
+        return Facts(
+            service=service,
+            now=now,
+            lake=runs or LakeFacts(),
+            lake_fault=lake_fault,
+            verification=next(iter(verifications or ()), None),
+            verification_fault=verification_fault,
+            queues=queues,
+            own=ConsumerFacts(consumer.working, consumer.waits_for, consumer.fault or "", consumer.last_failure),
+            before=before,
+        )
+
+    async def _runs(self, lake: Lake, now: datetime, before: int | None) -> LakeFacts:
+        # Two that look at once do not read the same twice.
+        async with self._looking:
+            counter = await lake.counter()
+            last = counter.last if counter else 0
+            recent = await self.history.recent(lake, self.records, last, now)
+            first_undone = recent.undone[0].run if recent.undone else last + 1
+            at_work = max(PAGE, min(MOST_AT_WORK, last - first_undone + 1))
+            newest = await self.runs(lake, last - at_work, last)
+            upper = min(last, before - 1) if before else last
+            shown = newest[:PAGE] if upper == last else await self.runs(lake, upper - PAGE, upper)
+        return LakeFacts(last, shown, newest, recent)
 
     async def runs(self, lake: Lake, after: int, upto: int) -> tuple[RunDetail, ...]:
         """The runs from after `after` to `upto`, newest first."""
@@ -85,3 +117,11 @@ class Memory:
         listed = await self.records.listed(lake, max(0, after), upto)
         found = await asyncio.gather(*(self.records.run(lake, one) for one in reversed(listed)))
         return tuple(describe(records) for records in found if records is not None)
+
+
+async def _or_fault(asked: Awaitable[T]) -> tuple[T | None, str]:
+    try:
+        async with in_time("The lake"):
+            return await asked, ""
+    except TotesysError as error:
+        return None, str(error)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from totesys.console.patience import in_time
 from totesys.console.records import STAGES
 from totesys.errors import TotesysError
 from totesys.service.queue import DeadLetter, Depth, Queue
@@ -20,11 +21,12 @@ MOST_REVIVED = 500
 
 @dataclass(frozen=True)
 class QueueState:
-    """A service's queue and its dead-letter queue, or why they are not known."""
+    """A service's queue and its dead-letter queue, or why they are not known. `down`: they do not answer now."""
 
     waiting: Depth | None = None
     dead: Depth | None = None
     fault: str = ""
+    down: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,10 @@ class Queues:
         if stage not in self.by_stage:
             return QueueState(fault=f"This service cannot tell where {stage}'s queue is.")
         try:
-            async with asyncio.timeout(ASK_SECONDS):
+            async with in_time(f"The queue of {stage}", ASK_SECONDS):
                 waiting, dead = await self.by_stage[stage].depths()
         except TotesysError as error:
-            return QueueState(fault=str(error))
-        except TimeoutError:
-            return QueueState(fault=f"The queue does not answer within {ASK_SECONDS:g} s.")
+            return QueueState(fault=str(error), down=error.transient)
         return QueueState(waiting, dead)
 
 

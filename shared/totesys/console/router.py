@@ -12,9 +12,10 @@ from pydantic import SecretStr
 from totesys.console import assets
 from totesys.console.actions import ACTIONS, Action, Form, chosen_stage
 from totesys.console.facts import Memory
-from totesys.console.guard import host_fault, origin_fault, token_fault
+from totesys.console.guard import form_fault, token_fault
+from totesys.console.patience import in_time
 from totesys.console.queues import all_queues, look, redrive
-from totesys.console.render import html
+from totesys.console.render import html, refusal
 from totesys.console.run_page import run_page
 from totesys.console.view import page
 from totesys.errors import BadRequest, TotesysError
@@ -22,6 +23,7 @@ from totesys.events import RunNumber
 from totesys.logs import logger
 from totesys.service.queue import Queue
 from totesys.service.running import running
+from totesys.service.sites import site_fault
 
 log = logger("totesys.console")
 
@@ -51,12 +53,7 @@ class Console:
 
     async def home(self, request: Request, before: Before = None) -> Response:
         """The page for the whole pipeline; below run `before`, earlier runs."""
-        if fault := host_fault(request.headers, self._token):
-            return self._refuse(HTTPStatus.FORBIDDEN, fault)
-        try:
-            facts = await self._memory.facts(self._service, running(request), before)
-        except TotesysError as error:
-            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        facts = await self._memory.facts(self._service, running(request), before)
         done = ACTIONS.get(request.query_params.get("done", ""))
         reachable = all_queues(self._service, running(request).queue).by_stage
         return html(
@@ -70,12 +67,11 @@ class Console:
 
     async def run(self, request: Request, run: Annotated[RunNumber, Path()]) -> Response:
         """What each stage did with a run, table by table."""
-        if fault := host_fault(request.headers, self._token):
-            return self._refuse(HTTPStatus.FORBIDDEN, fault)
         lake = running(request).stage.lake
         try:
-            counter = await lake.counter()
-            found = await self._memory.runs(lake, run - 1, run)
+            async with in_time("The lake"):
+                counter = await lake.counter()
+                found = await self._memory.runs(lake, run - 1, run)
         except TotesysError as error:
             return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         if not found:
@@ -88,10 +84,9 @@ class Console:
         action = ACTIONS.get(name)
         if action is None:
             return self._refuse(HTTPStatus.NOT_FOUND, "There is no such button.")
-        site = request.headers.get("sec-fetch-site", "none")
-        fault = host_fault(request.headers, self._token)
-        if fault or site not in {"none", "same-origin"}:
-            return self._refuse(HTTPStatus.FORBIDDEN, fault or "Another site has asked for this.")
+        # It hides dead letters from others while it shows them.
+        if fault := site_fault(request.headers):
+            return self._refuse(HTTPStatus.FORBIDDEN, fault)
         return await self._ask(request, action, dict(request.query_params))
 
     async def act(self, request: Request, name: str) -> Response:
@@ -99,7 +94,7 @@ class Console:
         action = ACTIONS.get(name)
         if action is None:
             return self._refuse(HTTPStatus.NOT_FOUND, "There is no such button.")
-        if fault := host_fault(request.headers, self._token) or origin_fault(request.headers):
+        if fault := form_fault(request.headers):
             return self._refuse(HTTPStatus.FORBIDDEN, fault)
         form = await _form(request)
         if fault := token_fault(form.get("token", ""), self._token):
@@ -122,7 +117,8 @@ class Console:
             log.info("dead letters sent back", stage=stage, messages=moved)
             return
         wakeup = action.message(form)
-        message_id = await queue.send(wakeup.model_dump_json(exclude_none=True, ensure_ascii=True))
+        async with in_time(f"The queue of {stage}"):
+            message_id = await queue.send(wakeup.model_dump_json(exclude_none=True, ensure_ascii=True))
         log.info("wake-up sent", stage=stage, action=action.name, message_id=message_id)
 
     def _queue(self, request: Request, stage: str) -> Queue:
@@ -144,7 +140,9 @@ class Console:
         letters = []
         if action.message is None and not token_fault:
             try:
-                letters = await look(self._queue(request, chosen_stage(action, form)))
+                stage = chosen_stage(action, form)
+                async with in_time(f"The dead-letter queue of {stage}"):
+                    letters = await look(self._queue(request, stage))
             except TotesysError as error:
                 fault = fault or str(error)
         return html(
@@ -161,7 +159,7 @@ class Console:
         )
 
     def _refuse(self, status: HTTPStatus, fault: str) -> Response:
-        return html("refusal.html", status, service=self._service, title=status.phrase, fault=fault)
+        return refusal(self._service, status, fault)
 
 
 async def _form(request: Request) -> dict[str, str]:

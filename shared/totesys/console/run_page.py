@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from totesys.console.view import Row, row
+from totesys.console.rows import Row, row
 from totesys.console.wording import size, span
 from totesys.lake.records import LoadedTable, TableParts
 from totesys.service.runs import RunDetail

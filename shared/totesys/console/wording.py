@@ -1,8 +1,17 @@
 """How the console says lengths of time, moments, numbers and sizes. Pure."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment, for a person and for a machine."""
+
+    text: str
+    iso: str
 
 
 def span(seconds: float) -> str:
@@ -29,6 +38,11 @@ def moment(time: datetime, now: datetime) -> str:
     there = time.astimezone(UTC)
     pattern = "%H:%M:%S" if there.date() == now.astimezone(UTC).date() else "%Y-%m-%d %H:%M:%S"
     return there.strftime(pattern)
+
+
+def stamp(time: datetime, now: datetime) -> Moment:
+    """A moment as the page shows it, and as a machine reads it."""
+    return Moment(moment(time, now), time.astimezone(UTC).isoformat(timespec="seconds"))
 
 
 def size(count: int) -> str:

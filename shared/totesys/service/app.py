@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 from fastapi_problem.error import Problem
 from pydantic import BaseModel, SecretStr
 
+from totesys.console.render import pages_or_else
 from totesys.console.router import make_console
 from totesys.events import RunNumber, Wakeup
 from totesys.lake.records import VerificationRecord
@@ -18,6 +19,7 @@ from totesys.service.problems import NotReadyDocument, answer_with_problems, doc
 from totesys.service.readiness import ask
 from totesys.service.running import running
 from totesys.service.runs import QuarantinedRows, RunDetail, RunState, list_quarantined, list_runs, run_detail
+from totesys.service.sites import OwnSite
 from totesys.service.token import is_token
 from totesys.settings import ServiceSettings
 
@@ -67,9 +69,11 @@ def make_app(
         # What is not there is a 404, not a way to what is.
         redirect_slashes=False,
         # Where any request can end.
-        responses=documented(408, 413, 500),
+        responses=documented(403, 408, 413, 500),
     )
-    app.add_middleware(BodyLimit, refuse=answer_with_problems(app))
+    refuse = pages_or_else(name, answer_with_problems(app))
+    app.add_middleware(OwnSite, refuse=refuse, token=settings.trigger_token)
+    app.add_middleware(BodyLimit, refuse=refuse)
     _add_health(app, name)
     _add_trigger(app, wakeup, settings.trigger_token)
     _add_runs(app)

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Generic, TypeVar
@@ -52,6 +52,8 @@ class Consumer(Generic[W]):
         self._idle = asyncio.Event()
         self._idle.set()
         self._in_doubt = True
+        self._waits_for: Mapping[str, str] = {}
+        self._last_failure = ""
         self._failures = 0
         self._next_pass = math.inf if stage.unprompted is None else 0.0
         self._last_sign = time.monotonic()
@@ -89,6 +91,16 @@ class Consumer(Generic[W]):
     def working(self) -> bool:
         """Whether the stage is at work, for a message or without one."""
         return not self._idle.is_set()
+
+    @property
+    def waits_for(self) -> Mapping[str, str]:
+        """What does not answer and is waited for, such as `warehouse`, each with its fault; mostly nothing."""
+        return self._waits_for
+
+    @property
+    def last_failure(self) -> str:
+        """Why the last work failed; empty once some has succeeded."""
+        return self._last_failure
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
@@ -132,6 +144,7 @@ class Consumer(Generic[W]):
         async with self._signs_of_life():
             error = await delivery.handle(self._work)
         self._in_doubt = isinstance(error, TransientError)
+        self._last_failure = str(error) if error else self._last_failure
 
     async def _work(self, body: str) -> None:
         wakeup = parse_message(body, self._wakeup)
@@ -148,6 +161,7 @@ class Consumer(Generic[W]):
                 await self._stage.work(self._stage.unprompted)
         except Exception as error:  # noqa: BLE001 - as in a delivery
             self._failures += 1
+            self._last_failure = str(error)
             self._in_doubt = isinstance(error, TransientError)
             again = self._settings.resync if isinstance(error, TerminalError) else back_off(self._failures, jitter())
             self._pass_after(again)
@@ -159,7 +173,7 @@ class Consumer(Generic[W]):
             self._all_done()
 
     def _all_done(self) -> None:
-        self._failures = 0
+        self._failures, self._last_failure = 0, ""
         self._pass_after(self._settings.resync)
 
     def _pass_after(self, delay: timedelta) -> None:
@@ -177,7 +191,7 @@ class Consumer(Generic[W]):
             retry_error_callback=lambda _: {},
         )
         await asks(self._faults)
-        self._in_doubt = False
+        self._in_doubt, self._waits_for = False, {}
         if asks.statistics["attempt_number"] > 1:
             log.info("all dependencies answer")
             # What happened meanwhile has perhaps no message, or one that is hidden for some time.
@@ -193,7 +207,7 @@ class Consumer(Generic[W]):
 
     def _say_waiting(self, state: RetryCallState) -> None:
         assert state.outcome is not None
-        faults = {name: str(error) for name, error in state.outcome.result().items()}
+        self._waits_for = faults = {name: str(error) for name, error in state.outcome.result().items()}
         since = round(time.monotonic() - state.start_time, 1)
         again = round(state.upcoming_sleep, 1)
         log.warning("waiting for dependencies", dependencies=faults, seconds=since, after_seconds=again)

@@ -46,6 +46,7 @@ class NotReadyDocument(ProblemDocument):
 _ANSWERS = {
     400: "The body cannot be read",
     401: "The token is missing or wrong",
+    403: "A page of another site asks, or under a name that is not the service's own",
     404: "There is none",
     408: "The body did not come in time",
     413: "The body is too large",

@@ -1,0 +1,167 @@
+"""The console while something cannot be reached: it shows the rest, and says what is not known and why."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from playwright.async_api import expect
+
+from tests.browser.conftest import OBSERVER, Look
+from tests.browser.day import Day, verification
+from tests.faulty_aws import Fault, faulty_aws, reset, silent
+from tests.processes import LIBRARY, environment, running
+from tests.proxy import in_front_of
+from tests.sources import execute
+from totesys.lake.lake import Lake
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.emulator import Emulator
+
+# It is the client's own tries that take long.
+PATIENT = 30_000
+NO_ANSWER = re.compile("does not answer within|cannot be reached")
+
+
+async def test_a_queue_that_cannot_be_reached_leaves_runs_and_freshness(
+    lake: Lake, data_plane: DataPlane, emulator: Emulator, look: Look
+) -> None:
+    day = Day(datetime.now(UTC), runs=12)
+    await day.write(lake)
+    await lake.put_verification(verification(day.now, 12, wrong=()))
+    async with (
+        faulty_aws(emulator.endpoint_url) as aws,
+        running(OBSERVER, environment(OBSERVER, aws.in_front_of(data_plane))) as service,
+        look() as visit,
+    ):
+        for effect in (silent, reset):
+            aws.inject(Fault("SQS *", effect))
+            await visit.open(service.url)
+            wrong = visit.page.locator("#wrong")
+            await expect(wrong).to_contain_text("The queues of ingest, transform and load cannot be asked")
+            await expect(wrong).to_contain_text(NO_ANSWER)
+            await expect(wrong).to_contain_text("What waits there and what is dead is not known.")
+            await expect(visit.page.locator("#stages")).to_contain_text("Its queues are not known here.")
+            assert "within the 30 minutes promised" in await visit.text("#fresh")
+            assert await visit.page.locator("#runs tbody tr").count() == 12
+            assert "All 50,980 rows equal the source" in await visit.text("#verified")
+            assert await visit.violations() == ""
+        await visit.picture("console-outage")
+        await visit.page.get_by_role("button", name="Run now").click()
+        await expect(visit.page.get_by_role("alert")).to_contain_text(NO_ANSWER, timeout=PATIENT)
+        await visit.open(service.url)
+        aws.inject()
+        # The page that is open brings it by itself.
+        await expect(wrong).to_be_hidden(timeout=PATIENT)
+        await expect(visit.page.locator("#stages dd")).to_have_count(9)
+
+
+async def test_a_queue_that_this_service_may_not_ask_is_no_alarm(
+    lake: Lake, data_plane: DataPlane, emulator: Emulator, look: Look
+) -> None:
+    await Day(datetime.now(UTC), runs=3).write(lake)
+    emulator.sqs.delete_queue(QueueUrl=data_plane.load_queue_url)
+    async with running(OBSERVER, environment(OBSERVER, data_plane)) as service, look() as visit:
+        await visit.open(service.url)
+        await expect(visit.page.locator("#wrong")).to_be_hidden()
+        shown = visit.page.locator("#stages li", has_text="Load")
+        await expect(shown).to_contain_text("Its queues are not known here.")
+        await expect(shown).to_contain_text("does not exist")
+        await expect(visit.page.locator("#stages dd")).to_have_count(6)
+
+
+async def test_a_lake_that_cannot_be_read_leaves_queues_dead_letters_and_buttons(
+    lake: Lake, data_plane: DataPlane, emulator: Emulator, look: Look
+) -> None:
+    await Day(datetime.now(UTC), runs=3).write(lake)
+    emulator.sqs.send_message(QueueUrl=data_plane.load_dlq_url, MessageBody='{"run":3}')
+    async with (
+        faulty_aws(emulator.endpoint_url) as aws,
+        running(OBSERVER, environment(OBSERVER, aws.in_front_of(data_plane))) as service,
+        look() as visit,
+    ):
+        for effect in (silent, reset):
+            aws.inject(Fault("S3 *", effect))
+            await visit.open(service.url)
+            wrong = visit.page.locator("#wrong")
+            await expect(wrong).to_contain_text("The lake cannot be read")
+            await expect(wrong).to_contain_text(NO_ANSWER)
+            await expect(wrong).to_contain_text("1 dead letter of load")
+            assert "Not known: the lake cannot be read." in await visit.text("#fresh")
+            for section in ("#runs", "#quarantine", "#verified"):
+                assert "Not known: " in await visit.text(section)
+            assert (await visit.page.title()).startswith("(!) not known")
+            assert await visit.violations() == ""
+        await visit.page.get_by_role("button", name="Run now").click()
+        await expect(visit.page.get_by_role("status").first).to_contain_text("Ingest has been asked", timeout=PATIENT)
+        (asked,) = emulator.sqs.receive_message(QueueUrl=data_plane.ingest_queue_url, WaitTimeSeconds=5)["Messages"]
+        assert '"changes"' in asked["Body"]
+        await visit.open(f"{service.url}/console/runs/3", status=503)
+        await expect(visit.page.locator("main")).to_contain_text(NO_ANSWER)
+        await visit.open(service.url)
+        aws.inject()
+        await expect(visit.page.locator("#fresh")).to_contain_text("within the 30 minutes promised", timeout=PATIENT)
+        await expect(wrong).not_to_contain_text("The lake")
+
+
+async def test_a_verification_that_cannot_be_read_hides_nothing_else(
+    lake: Lake, data_plane: DataPlane, look: Look
+) -> None:
+    await Day(datetime.now(UTC), runs=3).write(lake)
+    await lake.processed.put("verifications/20261125T093000Z.json", b"{")
+    async with running(OBSERVER, environment(OBSERVER, data_plane)) as service, look() as visit:
+        await visit.open(service.url)
+        assert "The last verification cannot be read" in await visit.text("#wrong")
+        assert "verifications/20261125T093000Z.json" in await visit.text("#wrong")
+        assert "within the 30 minutes promised" in await visit.text("#fresh")
+
+
+async def test_load_says_that_it_waits_for_the_warehouse_and_when_it_does_no_more(
+    data_plane: DataPlane, database: Callable[[], str], look: Look
+) -> None:
+    async with in_front_of(database()) as warehouse:
+        warehouse.silent.set()
+        settings = environment("load", data_plane, warehouse_dsn=warehouse.address())
+        async with running("load", settings | LIBRARY) as service, look() as visit:
+            await service.event("waiting for dependencies")
+            await visit.open(service.url)
+            assert "waits for the warehouse" in await visit.text("#stages .blocked")
+            wrong = visit.page.locator("#wrong")
+            await expect(wrong).to_contain_text("Load waits for the warehouse")
+            await expect(wrong).to_contain_text("The warehouse does not answer within 5 s.")
+            await expect(wrong).to_contain_text("goes on by itself once it is answered")
+            assert await visit.violations() == ""
+            warehouse.silent.clear()
+            await expect(wrong).to_be_hidden(timeout=PATIENT)
+            await expect(visit.page.locator("#stages .blocked")).to_have_count(0)
+
+
+async def test_load_says_why_it_does_not_begin(
+    lake: Lake, data_plane: DataPlane, database: Callable[[], str], look: Look
+) -> None:
+    dsn = database()
+    await execute(dsn, "CREATE SCHEMA warehouse", "CREATE TABLE warehouse.fact_loan (of_somebody_else integer)")
+    await Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, undone=2).write(lake)
+    settings = environment("load", data_plane, warehouse_dsn=dsn)
+    async with running("load", settings | LIBRARY) as service, look() as visit:
+        await service.event("pass failed")
+        await visit.open(service.url)
+        wrong = visit.page.locator("#wrong")
+        await expect(wrong).to_contain_text("Load has not begun run 11", timeout=PATIENT)
+        await expect(wrong).to_contain_text(re.compile("Its last work failed: .*fact_loan"))
+        await expect(wrong).to_contain_text("Its log says more.")
+        assert await visit.violations() == ""
+
+
+async def test_a_service_that_is_gone_leaves_a_page_that_says_how_old_it_is(
+    lake: Lake, data_plane: DataPlane, look: Look
+) -> None:
+    await Day(datetime.now(UTC) - timedelta(minutes=1), runs=3).write(lake)
+    async with running(OBSERVER, environment(OBSERVER, data_plane)) as service, look() as visit:
+        await visit.open(service.url)
+        old = visit.page.get_by_text("The service does not answer: this page is as it was")
+        await expect(old).to_be_hidden()
+        await service.stop()
+        await expect(old).to_be_visible(timeout=PATIENT)
+        assert await visit.violations() == ""
+        # The browser itself complains of what it cannot reach.
+        assert {"ERR_CONNECTION_REFUSED" in said for said in visit.complaints} <= {True}
+        visit.complaints.clear()
