@@ -14,10 +14,11 @@ from totesys_cli.errors import StageFailed
 from totesys_cli.local.postgres import PostgresServer
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.roles import Role
-from totesys_cli.run import extract_once, show_addresses
-from totesys_cli.services import STAGES, Event
+from totesys_cli.run import address_lines, extract_once
+from totesys_cli.services import STAGES
 from totesys_cli.simulate import simulation_of
-from totesys_cli.verify.command import run_verification
+from totesys_cli.story import Story
+from totesys_cli.verify.command import verified
 
 MODEL = "totesys.model"
 # Short enough to watch, long enough for several ticks and a transaction that spans some of them.
@@ -33,62 +34,65 @@ class _Writing:
     seed: int
 
 
-async def run_demo(console: Console, *, once: bool, seed: int, rate: float) -> None:
+async def run_demo(console: Console, *, once: bool, seed: int, rate: float, json: bool = False) -> None:
     """Fill, load, change, verify; again and again unless `once`. Raises StageFailed if a row is not equal."""
-    with console.status("starting two databases"):
+    story = Story(console, json=json)
+    with story.waiting("starting two databases"):
         server = await asyncio.to_thread(lambda: PostgresServer.start(durable=False))
     with server:
         owner = server.create_database("totesys")
         warehouse = server.create_database("warehouse")
-        source = await _make_source(console, owner, seed)
+        source = await _make_source(story, owner, seed)
         databases = Databases(source, warehouse, MODEL)
         free: dict[str, int] = dict.fromkeys(STAGES, 0)
-        async with run_pipeline(databases, on_event=lambda event: _tell(console, event), ports=free) as pipeline:
-            console.rule("first load")
+        async with run_pipeline(databases, on_event=story.log, ports=free) as pipeline:
+            story.chapter("first load")
             for run in await extract_once(pipeline):
-                show.show_run(console, run)
+                story.run(run)
             seconds = FIRST_ROUND_SECONDS
             while True:
-                _show_inside(console, pipeline, owner, warehouse)
+                _show_inside(story, pipeline, owner, warehouse)
                 seed += 1
-                await _round(console, pipeline, owner, databases, _Writing(rate, seconds, seed))
+                await _round(story, pipeline, owner, databases, _Writing(rate, seconds, seed))
                 if once:
                     return
                 seconds = ROUND_SECONDS
 
 
-async def _make_source(console: Console, owner: str, seed: int) -> str:
+async def _make_source(story: Story, owner: str, seed: int) -> str:
     """A filled source; the DSN of a role that may only read it."""
     reader = Role("etl_reader", secrets.token_urlsafe(12))
-    with console.status("filling the source"):
+    with story.waiting("filling the source"):
         rows = await make_source(owner, reader, model=MODEL, seed=seed)
     assert rows is not None
-    console.print(f"The source has {sum(rows.values()):,} rows in {len(rows)} tables (seed {seed}).")
+    text = f"The source has {sum(rows.values()):,} rows in {len(rows)} tables (seed {seed})."
+    story.fact("source filled", text, seed=seed, rows=dict(rows))
     parts = urlsplit(owner)
     return parts._replace(netloc=f"{reader.name}:{reader.password}@{parts.hostname}:{parts.port}").geturl()
 
 
-async def _round(console: Console, pipeline: Pipeline, owner: str, databases: Databases, company: _Writing) -> None:
+async def _round(story: Story, pipeline: Pipeline, owner: str, databases: Databases, company: _Writing) -> None:
     """Let the company write while ticks go on, then extract the rest and verify."""
-    console.rule(f"the company writes {company.rate:g} rows a second for {company.seconds:g} s")
+    story.chapter(f"the company writes {company.rate:g} rows a second for {company.seconds:g} s")
     writing = asyncio.create_task(
         simulation_of(MODEL).simulate(owner, rate=company.rate, seconds=company.seconds, seed=company.seed)
     )
     while not writing.done():
         await asyncio.wait({writing}, timeout=TICK_SECONDS)
         await pipeline.extract()
-    console.print(f"The company has written {show.written(writing.result())}.", soft_wrap=True)
+    counts: show.Written = writing.result()
+    story.fact("company has written", f"The company has written {show.written(counts)}.", **show.counted(counts))
     await pipeline.extract()
-    if not await run_verification(console, databases, json=False):
+    verification = await verified(databases)
+    story.verification(verification)
+    if not verification.is_equal:
         raise StageFailed("The warehouse is not what the source says.")
 
 
-def _tell(console: Console, event: Event) -> None:
-    if text := show.line(event):
-        console.print(text, soft_wrap=True)
-
-
-def _show_inside(console: Console, pipeline: Pipeline, owner: str, warehouse: str) -> None:
-    console.rule("look inside while it runs; Ctrl-C ends it")
-    console.print(f"  source    psql {owner}\n  warehouse psql {warehouse}", soft_wrap=True)
-    show_addresses(console, pipeline)
+def _show_inside(story: Story, pipeline: Pipeline, owner: str, warehouse: str) -> None:
+    story.chapter("look inside while it runs; Ctrl-C ends it")
+    services = pipeline.services.addresses
+    lines = [f"  source    psql {owner}", f"  warehouse psql {warehouse}", *address_lines(pipeline)]
+    story.fact(
+        "look inside", "\n".join(lines), source=owner, warehouse=warehouse, lake=pipeline.lake, services=dict(services)
+    )

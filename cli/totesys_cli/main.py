@@ -21,6 +21,7 @@ from totesys_cli.options import (
     DEFAULT_MODEL,
     DEFAULT_PLANE,
     AsJson,
+    AsLines,
     Endpoint,
     ModelName,
     PlaneName,
@@ -97,11 +98,12 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="end after one verified round")] = False,
     seed: Annotated[int, typer.Option(help="seed of the generated data")] = 1,
     rate: Annotated[float, typer.Option(help="changed rows a second", min=0.1)] = 50.0,
+    json: AsLines = False,
 ) -> None:
-    """The whole system on this machine with generated data, live, verified."""
+    """Run the whole system on this machine with generated data, live, verified; until Ctrl-C."""
     from totesys_cli.demo import run_demo
 
-    run_until_stopped(run_demo(Console(), once=once, seed=seed, rate=rate), has_end=once)
+    run_until_stopped(run_demo(Console(), once=once, seed=seed, rate=rate, json=json), has_end=once)
 
 
 @app.command(rich_help_panel=RUN)

@@ -12,6 +12,7 @@ ModelName = Annotated[str, typer.Option("--model", envvar="TOTESYS_MODEL", help=
 SourceSchema = Annotated[str, typer.Option(envvar="TOTESYS_SOURCE_SCHEMA", help="schema of the source tables")]
 WarehouseSchema = Annotated[str, typer.Option(envvar="TOTESYS_WAREHOUSE_SCHEMA", help="schema of the warehouse tables")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+AsLines = Annotated[bool, typer.Option("--json", help="print a JSON object a line")]
 DEFAULT_MODEL = "totesys.model"
 
 PlaneName = Annotated[

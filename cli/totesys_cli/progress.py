@@ -45,9 +45,9 @@ class Steps:
     _told: float = field(default_factory=time.monotonic)
     done: int = 0
 
-    def step(self, text: str) -> None:
-        """Say that one more is done."""
-        self.done += 1
+    def step(self, text: str, count: int = 1) -> None:
+        """Say that one more is done, or as many as `count`."""
+        self.done += count
         if self._bar is None or self._task is None:
             self._line(f"{self.done:,} of {self.total:,}  {text}")
         else:

@@ -97,7 +97,7 @@ async def run_on_schedule(databases: Databases, options: RunOptions, every: time
             log=_open(options.log, stack),
         ) as pipeline:
             if not options.json:
-                show_addresses(console, pipeline)
+                console.print("\n".join(address_lines(pipeline)), soft_wrap=True)
                 console.print(f"An extraction every {every.total_seconds():.0f} s. Ctrl-C ends it.")
             await pipeline.trigger("ingest", mode="changes")
             swept = time.monotonic()
@@ -110,12 +110,14 @@ async def run_on_schedule(databases: Databases, options: RunOptions, every: time
                     swept = time.monotonic() if due else swept
 
 
-def show_addresses(console: Console, pipeline: Pipeline) -> None:
-    """Print where the console, the lake and the services are."""
-    console.print(f"  console   {pipeline.services.addresses['load']}/")
-    console.print(f"  lake      {pipeline.lake} (S3 and SQS, for totesys dlq list --endpoint)", soft_wrap=True)
-    for stage in STAGES:
-        console.print(f"  {stage:<9} {pipeline.services.addresses[stage]}/docs")
+def address_lines(pipeline: Pipeline) -> list[str]:
+    """Where the console, the lake and the services are."""
+    addresses = pipeline.services.addresses
+    return [
+        f"  console   {addresses['load']}/",
+        f"  lake      {pipeline.lake} (S3 and SQS, for --endpoint of status, dlq and others)",
+        *(f"  {stage:<9} {addresses[stage]}/docs" for stage in STAGES),
+    ]
 
 
 def _ports(options: RunOptions) -> dict[str, int]:

@@ -30,6 +30,16 @@ def written(counts: Written) -> str:
     return f"{new:,} new and {changed:,} changed rows in {transactions}"
 
 
+def counted(counts: Written) -> dict[str, object]:
+    """The same for programs."""
+    return {
+        "inserted": dict(counts.inserted),
+        "updated": dict(counts.updated),
+        "committed": counts.committed,
+        "rolled_back": counts.rolled_back,
+    }
+
+
 def show_run(console: Console, run: RunDetail) -> None:
     """Print a run: rows by table, seconds by stage, freshness."""
     if run.stages["ingest"].state == "empty":

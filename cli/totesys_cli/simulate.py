@@ -12,7 +12,7 @@ from totesys.schema import load_model
 from totesys_cli.errors import BadInput
 from totesys_cli.preflight import check_source
 from totesys_cli.progress import going_on
-from totesys_cli.show import Written, written
+from totesys_cli.show import Written, counted, written
 
 
 def simulation_of(model: str) -> ModuleType:
@@ -47,9 +47,7 @@ async def run_simulation(
 
 def _show(console: Console, counts: Written, *, json: bool) -> None:
     if json:
-        done = {"committed": counts.committed, "rolled_back": counts.rolled_back}
-        rows = {"inserted": dict(counts.inserted), "updated": dict(counts.updated)}
-        console.print_json(json_module.dumps(rows | done))
+        console.print_json(json_module.dumps(counted(counts)))
     else:
         console.print(f"Written: {written(counts)}.")
 

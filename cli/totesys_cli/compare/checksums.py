@@ -1,5 +1,6 @@
 """A warehouse's content as counts and checksums, which know no order and no generated id."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -45,21 +46,34 @@ class Content:
     versions: dict[str, dict[Run, Checksum]]
 
 
-async def content(what: str, dsn: str, schema: str, model: Model) -> Content:
-    """What a warehouse holds at one moment.
+OnTable = Callable[[str], None]
+
+
+def scans(model: Model) -> int:
+    """How many times `content` reads a table, and tells that."""
+    return len(model.tables) + len(_LEDGER) + len(model.facts)
+
+
+async def content(what: str, dsn: str, schema: str, model: Model, on_table: OnTable) -> Content:
+    """What a warehouse holds at one moment; `on_table` hears of each table that was read.
 
     Raises WarehouseMismatch if a table is not there; DatabaseUnavailable, AccessDenied or SettingsError if it cannot
     be read.
     """
     async with connect(what, dsn) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         try:
-            tables = {
-                table.name: await _checksum(connection, qualified(schema, table.name), table.column_names)
-                for table in model.tables
-            }
+            tables: dict[str, Checksum] = {}
+            for table in model.tables:
+                relation = qualified(schema, table.name)
+                tables[table.name] = await _checksum(connection, relation, table.column_names)
+                on_table(table.name)
             for name, columns in _LEDGER.items():
                 tables[f"{ETL}.{name}"] = await _checksum(connection, qualified(ETL, name), columns)
-            versions = {fact.name: await _by_run(connection, schema, fact) for fact in model.facts}
+                on_table(f"{ETL}.{name}")
+            versions: dict[str, dict[Run, Checksum]] = {}
+            for fact in model.facts:
+                versions[fact.name] = await _by_run(connection, schema, fact)
+                on_table(f"{fact.name}, run by run")
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
             raise WarehouseMismatch(
                 f"{what} at {place(dsn)} is not what the model declares: {error}. Name the database and the schema "

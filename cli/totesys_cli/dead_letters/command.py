@@ -13,6 +13,7 @@ from totesys_cli.dead_letters.letter import DeadLetter, find, select
 from totesys_cli.dead_letters.queues import DeadLetterQueue, holding
 from totesys_cli.errors import BadInput
 from totesys_cli.place import Place
+from totesys_cli.progress import LINE_SECONDS, progress
 
 # After a SIGKILL a message is hidden for as long; within it all that was received has to be done with.
 TO_LOOK = timedelta(minutes=1)
@@ -97,9 +98,11 @@ def _each(letters: Sequence[DeadLetter], act: Callable[[DeadLetter], bool], tell
     """Do it to each letter, and print to how many, even when it is broken off; the number."""
     done: Counter[str] = Counter()
     try:
-        for letter in letters:
-            with undisturbed():
-                done[letter.stage] += act(letter)
+        with progress(len(letters), every=LINE_SECONDS) as steps:
+            for letter in letters:
+                with undisturbed():
+                    done[letter.stage] += act(letter)
+                steps.step(f"{letter.id[: render.ID_CHARACTERS]} of {letter.stage} {what_happened}")
     finally:
         tell.counts(done, what_happened)
     return done.total()

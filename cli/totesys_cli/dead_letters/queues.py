@@ -16,6 +16,7 @@ from totesys_cli.aws import aws_errors
 from totesys_cli.dead_letters.interruption import interruptible, undisturbed
 from totesys_cli.dead_letters.letter import DeadLetter
 from totesys_cli.place import Place
+from totesys_cli.progress import LINE_SECONDS, Steps, progress
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -26,14 +27,15 @@ _CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard"
 # SQS asks only some of its servers for a receive that does not wait.
 _WAIT = timedelta(seconds=1)
 _BATCH = 10
+_THERE: Final = "ApproximateNumberOfMessages"
 _HIDDEN: Final = "ApproximateNumberOfMessagesNotVisible"
 
 
 class DeadLetterQueue:
     """A service's dead-letter queue. Every method raises what `aws_errors` says.
 
-    `hidden` is about how many messages another call held when this one began; `full` whether more were there than
-    were asked for.
+    `there` is about how many messages could be received when this call began, `hidden` how many another call held;
+    `full` whether more were there than were asked for.
     """
 
     def __init__(self, client: "SQSClient", name: str, stage: str) -> None:
@@ -47,7 +49,8 @@ class DeadLetterQueue:
         self._url = self._url_of(self._name)
         self._service_url = self._url_of(self._service_name)
         with aws_errors(self._name):
-            answer = client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[_HIDDEN])
+            answer = client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[_THERE, _HIDDEN])
+        self.there = int(answer["Attributes"][_THERE])
         self.hidden = int(answer["Attributes"][_HIDDEN])
         # By the clock that also says when a message was sent; the header leaves the rest of its second out.
         date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
@@ -57,7 +60,7 @@ class DeadLetterQueue:
         with aws_errors(name):
             return self._client.get_queue_url(QueueName=name)["QueueUrl"]
 
-    def receive(self, limit: int, visibility: timedelta) -> None:
+    def receive(self, limit: int, visibility: timedelta, steps: Steps) -> None:
         """Receive what was there when the call began, at most `limit` letters, each hidden for `visibility`.
 
         It ends with the first answer without one of these, so it does not chase a queue that goes on filling.
@@ -70,6 +73,7 @@ class DeadLetterQueue:
             if not new:
                 break
             taken |= new
+            steps.step(f"received from {self._name}", len(new))
         self.full = len(taken) >= limit
         self.letters = list(taken.values())
 
@@ -133,8 +137,10 @@ def holding(
     with interruptible(), closing(sqs_client(place)) as client:
         queues = {stage: DeadLetterQueue(client, place.name, stage) for stage in stages}
         try:
-            for queue in queues.values():
-                queue.receive(limit, visibility)
+            total = sum(min(queue.there, limit) for queue in queues.values())
+            with progress(total, every=LINE_SECONDS) as steps:
+                for queue in queues.values():
+                    queue.receive(limit, visibility, steps)
             yield queues
         finally:
             with undisturbed():

@@ -13,12 +13,13 @@ from totesys_cli.company import make_source, make_warehouse
 from totesys_cli.durations import schedule_expression
 from totesys_cli.errors import BadInput
 from totesys_cli.local.data_plane import ACCESS_KEY, REGION, make_data_plane
+from totesys_cli.progress import LINE_SECONDS, progress
 from totesys_cli.roles import Role
+from totesys_cli.simulate import simulation_of
 from totesys_infra import data_plane_template
 
 READER = "etl_reader"
 LOADER = "etl_loader"
-ROWS_A_LINE = 500_000
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,16 @@ async def make_databases(
     console: Console, source: str, warehouse: str, reader_password: str, loader_password: str, past: Past, *, json: bool
 ) -> None:
     """Make and fill the source where it is empty, and have the roles of ingest and load."""
-    progress = _Progress(Console(stderr=True) if json else console)
-    with database_errors("The source", source):
+    total = sum(simulation_of(past.model).scaled_rows(past.scale).values())
+    with progress(total, every=LINE_SECONDS) as steps, database_errors("The source", source):
+        written: dict[str, int] = {}
+
+        def tell(table: str, rows: int) -> None:
+            steps.step(f"rows, now of {table}", rows - written.get(table, 0))
+            written[table] = rows
+
         rows = await make_source(
-            source,
-            Role(READER, reader_password),
-            model=past.model,
-            seed=past.seed,
-            scale=past.scale,
-            progress=progress.tell,
+            source, Role(READER, reader_password), model=past.model, seed=past.seed, scale=past.scale, progress=tell
         )
     with database_errors("The warehouse", warehouse):
         await make_warehouse(warehouse, Role(LOADER, loader_password))
@@ -74,19 +76,3 @@ async def make_databases(
     else:
         console.print(f"The source has {sum(rows.values()):,} rows in {len(rows)} tables (seed {past.seed}).")
     console.print(f"The roles {READER} and {LOADER} are there.")
-
-
-class _Progress:
-    """A line now and then, as a container's log can show it."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._rows: dict[str, int] = {}
-        self._told = 0
-
-    def tell(self, table: str, rows: int) -> None:
-        self._rows[table] = rows
-        written = sum(self._rows.values())
-        if written - self._told >= ROWS_A_LINE:
-            self._told = written
-            self._console.print(f"{written:,} rows")
