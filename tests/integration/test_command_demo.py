@@ -29,6 +29,15 @@ def test_the_demo_loads_changes_and_finds_every_table_equal(totesys: Command) ->
     assert "equals the source" in said
 
 
+def test_the_demo_tells_programs_the_same_as_an_object_a_line(totesys: Command) -> None:
+    ended = totesys("demo", "--once", "--seed", "3", "--json")
+    assert ended.code == 0, ended.words
+    told = {line["event"]: line for line in map(json.loads, ended.out.splitlines())}
+    assert {"source filled", "run", "look inside", "company has written", "verification"} <= told.keys()
+    assert sum(told["source filled"]["rows"].values()) > 40_000
+    assert told["verification"]["equal"] is True
+
+
 async def test_simulate_says_what_it_has_written(postgres: ReachablePostgres, totesys: Command) -> None:
     company = await (await Companies.of(postgres, scale=0.01)).make()
     before = await rows(company.source_owner, "SELECT max(xmin::text::bigint) FROM sales_order")
