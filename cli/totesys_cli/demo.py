@@ -77,9 +77,13 @@ async def _round(story: Story, pipeline: Pipeline, owner: str, databases: Databa
     writing = asyncio.create_task(
         simulation_of(MODEL).simulate(owner, rate=company.rate, seconds=company.seconds, seed=company.seed)
     )
-    while not writing.done():
-        await asyncio.wait({writing}, timeout=TICK_SECONDS)
-        await pipeline.extract()
+    try:
+        while not writing.done():
+            await asyncio.wait({writing}, timeout=TICK_SECONDS)
+            await pipeline.extract()
+    finally:
+        writing.cancel()
+        await asyncio.wait({writing})
     counts: show.Written = writing.result()
     story.fact("company has written", f"The company has written {show.written(counts)}.", **show.counted(counts))
     await pipeline.extract()

@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +38,16 @@ def test_the_demo_tells_programs_the_same_as_an_object_a_line(totesys: Command) 
     assert {"source filled", "run", "look inside", "company has written", "verification"} <= told.keys()
     assert sum(told["source filled"]["rows"].values()) > 40_000
     assert told["verification"]["equal"] is True
+
+
+def test_the_demo_ends_in_order_while_the_company_writes(totesys: Command) -> None:
+    with totesys.started("demo", "--rate", "2000") as process:
+        assert process.stdout is not None
+        assert any("the company writes" in line for line in process.stdout)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert (process.returncode, "Traceback" in err) == (0, False), err
 
 
 async def test_simulate_says_what_it_has_written(postgres: ReachablePostgres, totesys: Command) -> None:

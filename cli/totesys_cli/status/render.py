@@ -114,7 +114,9 @@ def _freshness(status: Status) -> Text:
 
 def _stages(status: Status) -> Table:
     numbers = ("last run", "rows", "took", "runs waiting", "messages", "at work", "dead letters")
-    table = _table("stage", *(Column(name, justify="right") for name in numbers), "finished (UTC)")
+    # Headers in two lines, and a day above its time: so there is room for every digit.
+    columns = (Column(name.replace(" ", "\n"), justify="right", no_wrap=True) for name in numbers)
+    table = _table("stage", *columns, Column("finished\n(UTC)", min_width=10))
     for stage, queue in zip(status.stages, status.queues, strict=True):
         table.add_row(
             Text(stage.stage, style="bold red" if stage.error else ""),

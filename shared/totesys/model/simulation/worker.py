@@ -65,9 +65,10 @@ class Worker:
             counts = await self._write(work.changes)
             await self._undo(work.undone)
             await self.pace.pause(hold)
-        except BaseException:
+        except Exception:
             await transaction.rollback()
             raise
+        # Cancelled, the connection may be in the middle of a statement: its end undoes the transaction.
         if not work.commits:
             await transaction.rollback()
             return Counts(rolled_back=1)
