@@ -65,8 +65,8 @@ async def test_a_call_that_is_killed_while_it_fills_the_source_leaves_nothing_of
     source, _ = databases
     totesys.settings["TOTESYS_SCALE"] = "50"
     with totesys.started("local", "databases") as process:
-        assert process.stdout is not None
-        assert "rows" in process.stdout.readline()
+        assert process.stderr is not None
+        assert "rows" in process.stderr.readline()
     assert (await rows(source, TABLES))[0][0] == 0
     totesys.settings["TOTESYS_SCALE"] = "0.01"
     assert "rows in 11 tables" in totesys("local", "databases").words

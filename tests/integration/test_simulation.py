@@ -165,7 +165,9 @@ async def test_a_transaction_that_a_deadlock_ended_is_done_again(database: Calla
         await work
         assert await other.fetchval("SELECT city FROM address WHERE address_id = 1") == "Leeds"
         assert await other.fetchval("SELECT paid FROM payment WHERE payment_id = 1")
-    assert [(counts.committed, counts.rolled_back, counts.rows) for counts in reports] == [(0, 1, 0), (1, 0, 2)]
+    *ended, last = [(counts.committed, counts.rolled_back, counts.rows) for counts in reports]
+    # Whoever is quicker after a deadlock may cause another.
+    assert (set(ended), last) == ({(0, 1, 0)}, (1, 0, 2))
 
 
 async def test_a_database_that_does_not_answer_is_named_and_its_password_is_not() -> None:
