@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,8 +42,9 @@ def test_the_demo_tells_programs_the_same_as_an_object_a_line(totesys: Command) 
 def test_the_demo_ends_in_order_while_the_company_writes(totesys: Command) -> None:
     with totesys.started("demo", "--rate", "2000") as process:
         assert process.stdout is not None
-        assert any("the company writes" in line for line in process.stdout)
-        time.sleep(1.5)
+        # A tick's load after that line: the company is at work.
+        for sign in ("the company writes", "  load "):
+            assert any(sign in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert (process.returncode, "Traceback" in err) == (0, False), err

@@ -51,17 +51,7 @@ class ServicesStack(cdk.Stack):
             description="The tag of the three images: the git sha that they were built from",
         ).value_as_string
         self._source = secretsmanager.Secret.from_secret_complete_arn(self, "Source", environment.source.secret)
-        self._token = secretsmanager.Secret(
-            self,
-            "TriggerToken",
-            secret_name=f"{environment.name}/trigger-token",
-            description="Whoever asks the services for work shows it as a bearer token",
-            generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        acknowledge(
-            self._token, "SMG4", "A task reads it once, at its start: whoever changes it deploys the services again."
-        )
+        self._token = self._trigger_token()
         self.cluster = ecs.Cluster(
             self,
             "Cluster",
@@ -83,6 +73,18 @@ class ServicesStack(cdk.Stack):
         else:
             private_dns(self, environment, network, self.services)
         grow_with_backlog(self, "transform", environment, self.services["transform"])
+
+    def _trigger_token(self) -> secretsmanager.Secret:
+        token = secretsmanager.Secret(
+            self,
+            "TriggerToken",
+            secret_name=f"{self._environment.name}/trigger-token",
+            description="Whoever asks the services for work shows it as a bearer token",
+            generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        acknowledge(token, "SMG4", "A task reads it once, at its start: whoever changes it deploys the services again.")
+        return token
 
     def _service(self, service: Service) -> ecs.FargateService:
         one = service == "load"

@@ -65,10 +65,9 @@ class Worker:
             counts = await self._write(work.changes)
             await self._undo(work.undone)
             await self.pace.pause(hold)
-        except Exception:
+        except Exception:  # Not when cancelled: in the middle of a statement only the connection's end undoes it.
             await transaction.rollback()
             raise
-        # Cancelled, the connection may be in the middle of a statement: its end undoes the transaction.
         if not work.commits:
             await transaction.rollback()
             return Counts(rolled_back=1)
