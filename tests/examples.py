@@ -1,7 +1,9 @@
-"""How many examples Hypothesis tries. `--seed` decides which."""
+"""How much is tried: how many examples by Hypothesis, and which cases only by `make test-all`."""
 
 import os
 
+import pytest
+from _pytest.mark import ParameterSet
 from hypothesis import HealthCheck, Phase, settings
 
 # TOTESYS_EXAMPLES=20 tries twenty times as many.
@@ -20,3 +22,13 @@ def examples(count: int) -> settings:
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
     )
+
+
+def long(*parameters: object) -> list[ParameterSet]:
+    """Parameters that `make test-all` tries and `make test` does not."""
+    return [pytest.param(*(one if isinstance(one, tuple) else (one,)), marks=pytest.mark.long) for one in parameters]
+
+
+def rounds(first: int, all_: int) -> list[ParameterSet | int]:
+    """The numbers of a test's rounds; `make test` goes through the first ones."""
+    return [*range(first), *long(*range(first, all_ * TIMES))]

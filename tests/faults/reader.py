@@ -10,7 +10,7 @@ from totesys.errors import TotesysError
 from totesys.postgres import Connection, connect
 from totesys.sql import ident
 
-PERIOD = 0.2
+PERIOD = 0.4
 
 # The ledger says how many rows each run wrote: in one snapshot there are just as many.
 _COUNTS = " UNION ALL ".join(

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.examples import long
 from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.world import World
 from tests.faults.writers import hash_of
@@ -40,16 +41,18 @@ async def world(worlds: Worlds, aws: FaultyAws) -> AsyncIterator[World]:
         yield world
 
 
-@pytest.mark.parametrize("fault", list(FAULTS))
+@pytest.mark.parametrize("faults", [list(FAULTS), *long(*([fault] for fault in FAULTS))], ids=" and ".join)
 async def test_aws_on_a_bad_day_delays_and_does_no_more(
-    world: World, aws: FaultyAws, outcome_of: OutcomeOf, rounds: int, fault: str
+    world: World, aws: FaultyAws, outcome_of: OutcomeOf, rounds: int, faults: list[str]
 ) -> None:
-    outcome = outcome_of(fault)
-    for _ in range(rounds):
-        async with world.trial(outcome):
-            aws.broken.clear()
-            aws.inject(*FAULTS[fault])
-            await until(lambda: aws.broken.total() >= BROKEN)
-            aws.inject()
-            outcome.recoveries.append(await world.recovery())
-        outcome.rounds += 1
+    """One trial passes all faults and compares everything at its end; `make test-all` compares after each of them."""
+    outcomes = {fault: outcome_of(fault) for fault in faults}
+    async with world.trial(outcomes[faults[-1]]):
+        for fault, outcome in outcomes.items():
+            for _ in range(rounds):
+                aws.broken.clear()
+                aws.inject(*FAULTS[fault])
+                await until(lambda: aws.broken.total() >= BROKEN)
+                aws.inject()
+                outcome.recoveries.append(await world.recovery())
+                outcome.rounds += 1

@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from tests.examples import long
 from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.wires import Moment, When
 from tests.faults.world import World
@@ -41,7 +42,7 @@ async def world(worlds: Worlds) -> AsyncIterator[World]:
         yield world
 
 
-@pytest.mark.parametrize("which", ["source", "warehouse"])
+@pytest.mark.parametrize("which", ["warehouse", *long("source")])
 async def test_a_database_that_stops_is_waited_for(
     worlds: Worlds, folder: Path, outcome_of: OutcomeOf, rounds: int, random: Random, which: str
 ) -> None:
@@ -92,7 +93,7 @@ async def test_a_full_disk_is_waited_for(world: World, outcome_of: OutcomeOf, ro
     await execute(world.warehouse, "DROP FUNCTION no_space")
 
 
-@pytest.mark.parametrize("which", ["source", "warehouse"])
+@pytest.mark.parametrize("which", ["source", *long("warehouse")])
 async def test_a_cancelled_statement_is_tried_again(
     world: World, outcome_of: OutcomeOf, rounds: int, which: str
 ) -> None:
@@ -110,7 +111,7 @@ async def test_a_cancelled_statement_is_tried_again(
             outcome.rounds += 1
 
 
-@pytest.mark.parametrize("lock", ["the load's lock", "a fact"])
+@pytest.mark.parametrize("lock", ["a fact", *long("the load's lock")])
 async def test_a_lock_that_others_hold_is_waited_for(
     world: World, outcome_of: OutcomeOf, rounds: int, lock: str
 ) -> None:

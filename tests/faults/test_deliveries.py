@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COPIES = 3
 LATEST = 3.0
-RUNS = 5
+RUNS = 2
 
 
 async def test_events_that_come_three_times_shuffled_and_late_to_two_replicas_change_nothing(

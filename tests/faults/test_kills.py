@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.examples import long
 from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.report import Outcome
 from tests.faults.wires import Moment, When
@@ -35,7 +36,7 @@ async def world(worlds: Worlds) -> AsyncIterator[World]:
 
 @pytest.mark.parametrize(
     "stages",
-    [list(CRASH_POINTS), *(pytest.param([stage], marks=pytest.mark.long) for stage in CRASH_POINTS)],
+    [list(CRASH_POINTS), *long(*([stage] for stage in CRASH_POINTS))],
     ids="+".join,
 )
 async def test_a_service_killed_at_any_write_loses_nothing_and_doubles_nothing(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples import long
 from tests.faults.conftest import OutcomeOf
 from tests.faults.replica import Replica
 from tests.faults.wires import Moment, When
@@ -35,8 +36,15 @@ async def large_source(postgres: ReachablePostgres, pytestconfig: pytest.Config)
     return await make_company(postgres.create_database("sigterm"), scale=pytestconfig.getoption("--large"))
 
 
-@pytest.mark.parametrize("grace", list(GRACES))
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("stage", "grace"),
+    [
+        ("ingest", "with a grace"),
+        ("transform", "without a grace"),
+        ("load", "without a grace"),
+        *long(("ingest", "without a grace"), ("transform", "with a grace"), ("load", "with a grace")),
+    ],
+)
 async def test_sigterm_in_the_middle_of_a_large_run_ends_with_0_and_another_replica_completes_it(
     emulator: Emulator,
     data_plane: DataPlane,

@@ -34,7 +34,7 @@ R = TypeVar("R")
 MODEL_NAME = "tests.faults.audited"
 ROOT = Path(__file__).parents[2]
 SCALE = 0.01
-TICK = 0.8
+TICK = 1.0
 # With so many messages in a queue its stage is down or behind.
 WAITING_MESSAGES = 2
 DSN_SETTINGS = {"ingest": "TOTESYS_SOURCE_DSN", "transform": None, "load": "TOTESYS_WAREHOUSE_DSN"}

@@ -11,7 +11,7 @@ from totesys.errors import TotesysError
 from totesys.model.simulation import simulate
 from totesys.postgres import Connection, connect
 
-RATE = 60.0
+RATE = 30.0
 PAUSE = 0.2
 LONGEST_OPEN = 8.0
 

@@ -28,6 +28,8 @@ from bench.targets import targets
 from bench.trial import Trial
 from totesys_cli.services import STAGES
 
+pytestmark = pytest.mark.long
+
 ORDERS = 2_000
 TINY = Size(
     name="tiny",

@@ -32,6 +32,7 @@ def test_the_demo_loads_changes_and_finds_every_table_equal(tmp_path: Path) -> N
     assert "equals the source" in said
 
 
+@pytest.mark.long
 def test_the_demo_tells_programs_the_same_as_an_object_a_line(totesys: Command) -> None:
     ended = totesys("demo", "--once", "--seed", "3", "--json")
     assert ended.code == 0, ended.words

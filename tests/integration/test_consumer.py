@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
@@ -72,12 +73,12 @@ async def nothing() -> None:
 
 async def test_a_message_is_nobody_elses_while_its_work_goes_on(faulty_lake: Lake, data_plane: DataPlane) -> None:
     """The work takes thrice as long as a message is hidden for, and another replica polls all along."""
-    one = Diary(faulty_lake, lambda: asyncio.sleep(6))
-    async with consuming(data_plane, one, visibility="PT2S") as (queue, _):
+    one = Diary(faulty_lake, lambda: asyncio.sleep(3))
+    async with consuming(data_plane, one, visibility="PT1S") as (queue, _):
         await queue.send("{}")
         await until(lambda: one.begun)
         other = Diary(faulty_lake, nothing)
-        async with consuming(data_plane, other, visibility="PT2S"):
+        async with consuming(data_plane, other, visibility="PT1S"):
             await until(lambda: one.ended)
     assert (one.begun, one.ended, other.begun) == (1, 1, 0)
 
@@ -125,9 +126,10 @@ async def test_a_pass_that_fails_is_tried_again_and_is_nobodys_dead_letter(
 
 
 async def test_polls_that_nobody_answers_are_no_sign_of_life(
-    aws: FaultyAws, faulty_lake: Lake, data_plane: DataPlane
+    aws: FaultyAws, faulty_lake: Lake, data_plane: DataPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The queue says that it is there, and no poll comes back: a new process may mend it."""
+    monkeypatch.setattr("totesys.service.consumer.POLL_MARGIN", timedelta(seconds=1))
     stage = Diary(faulty_lake, nothing)
     plane = aws.in_front_of(data_plane)
     async with consuming(plane, stage, shutdown_grace="PT0S") as (_, consumer):

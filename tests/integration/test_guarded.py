@@ -158,6 +158,7 @@ def test_the_command_ends_with_its_parent(end: str, tmp_path: Path, mark: str) -
     assert not folder.exists()
 
 
+@pytest.mark.long
 def test_there_is_no_moment_at_which_a_killed_parent_leaves_its_command(tmp_path: Path, mark: str) -> None:
     for attempt in range(12):
         folder = tmp_path / f"folder-{attempt}"

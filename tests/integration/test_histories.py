@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.audit import Audit, Sight
-from tests.examples import TIMES
+from tests.examples import rounds
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.writers import Writers
@@ -25,7 +25,6 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
 from totesys_load.stage import Load
 
-HISTORIES = range(6 * TIMES)
 SESSIONS = 3
 STEPS = 40
 FIRST_ROWS = 250
@@ -165,7 +164,7 @@ class History:
         return replica
 
 
-@pytest.fixture(params=HISTORIES)
+@pytest.fixture(params=rounds(2, 6))
 def random(request: pytest.FixtureRequest, seed: str) -> Random:
     return Random(f"{seed}-{request.param}")
 

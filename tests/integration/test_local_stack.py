@@ -18,6 +18,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.examples import long
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.errors import LocalStackError
@@ -140,7 +141,7 @@ def test_a_killed_parent_leaves_no_postgres(parent: Callable[[str], "subprocess.
     eventually(lambda: not Path(data).exists())
 
 
-@pytest.mark.parametrize("milliseconds", [1, 60, 120, 200, 280, 360])
+@pytest.mark.parametrize("milliseconds", [120, *long(1, 60, 200, 280, 360)])
 def test_a_parent_killed_while_postgres_starts_leaves_a_usable_folder(
     milliseconds: int, folder: Path, parent: Callable[[str], "subprocess.Popen[str]"]
 ) -> None:
@@ -226,7 +227,7 @@ def test_a_committed_run_wakes_the_next_stage(emulator: Emulator, data_plane: Da
     assert wakeups(emulator, data_plane.ingest_queue_url) == []
 
 
-@pytest.mark.parametrize("kill", [False, True])
+@pytest.mark.parametrize("kill", [True, *long(False)])
 def test_objects_survive_and_all_works_again(
     kill: bool, folder: Path, parent: Callable[[str], "subprocess.Popen[str]"]
 ) -> None:

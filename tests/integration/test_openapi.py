@@ -55,7 +55,9 @@ async def asks_for_a_token(address: str) -> bool:
     return "security" in trigger
 
 
-@pytest.mark.parametrize("token", [TOKEN, None], ids=["with a token", "without"])
+@pytest.mark.parametrize(
+    "token", [pytest.param(TOKEN, marks=pytest.mark.long, id="with a token"), pytest.param(None, id="without")]
+)
 async def test_every_answer_is_the_documented_one(
     data_plane: DataPlane, database: Callable[[], str], folders: dict[str, Path], token: str | None
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from tests.examples import long
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, rows, verified
@@ -33,7 +34,7 @@ async def sell(pipeline: Pipeline, *sales: tuple[int, int, int]) -> None:
     await pipeline.tick()
 
 
-@pytest.mark.parametrize("unknown", [2, 99])
+@pytest.mark.parametrize("unknown", [2, *long(99)])
 @pytest.mark.parametrize("orphans", [[3], [5], [3, 4, 5], [4, 5]])
 async def test_a_run_with_orphans_is_loaded_again_as_it_was(
     pipeline: Pipeline, orphans: list[int], unknown: int

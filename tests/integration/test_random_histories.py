@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tests.examples import TIMES
+from tests.examples import rounds
 from tests.expectation import Expectation, Found
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
@@ -18,7 +18,6 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
 from totesys_load.stage import Load
 
-HISTORIES = range(5 * TIMES)
 STEPS = 14
 KEYS = 8
 # Each breaks the contract, and how it is mended.
@@ -130,7 +129,7 @@ class History:
         await Found(warehouse_dsn, MODEL).check(self.expected)
 
 
-@pytest.fixture(params=HISTORIES)
+@pytest.fixture(params=rounds(2, 5))
 async def history(
     request: pytest.FixtureRequest, seed: str, database: Callable[[], str], data_plane: DataPlane
 ) -> AsyncIterator[History]:

@@ -158,7 +158,7 @@ async def values(connection: Connection, relation: str, key: str, keys: list[int
     return [tuple(row) for row in await connection.fetch(query, keys)]
 
 
-@examples(25)
+@examples(10)
 @given(rows=st.lists(ROWS, min_size=1, max_size=8))
 async def test_every_value_arrives_as_it_is(
     pipeline: Pipeline, source: Connection, keys: Iterator[int], rows: list[Row]
@@ -176,7 +176,7 @@ async def test_every_value_arrives_as_it_is(
             assert await values(warehouse, f"warehouse.{relation}", key, wanted) == expected
 
 
-@examples(10)
+@examples(5)
 @given(rows=st.lists(ROWS, min_size=1, max_size=4), fault=st.sampled_from(IMPOSSIBLE))
 async def test_every_value_arrives_beside_one_that_cannot(
     pipeline: Pipeline, source: Connection, keys: Iterator[int], rows: list[Row], fault: tuple[str, str]
