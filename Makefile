@@ -7,7 +7,7 @@ RUN := $(UV) run --no-sync
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-infra test-browser test-postgres test-compose faults lint template docs pages docs-check hooks bench deploy destroy
+.PHONY: help setup demo test test-infra test-browser test-postgres test-compose faults lint template docs pages docs-check hooks version bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,12 @@ docs-check: ## whether the pages that `make docs` makes are current
 
 hooks: setup ## ruff and docs-check before each commit
 	@$(RUN) pre-commit install
+
+# pyproject.toml declares it. uv_build takes no version from elsewhere, so the members have copies.
+version: $(UV) ## the version of pyproject.toml for every package; NEW=0.2.0 changes it
+	@version=$(or $(NEW),$$($(UV) version --short)) && for package in $$($(UV) workspace list); do \
+		$(UV) version --quiet --frozen --package "$$package" "$$version" || exit; done
+	@$(UV) lock --quiet
 
 bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full
 	@$(UV) sync --locked --quiet --group bench
