@@ -3,11 +3,15 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 RUN := $(UV) run --no-sync
+# The tests wait more than they compute: more workers than cores. Each has a Postgres server and an emulator of its own.
+WORKERS ?= 4
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+SEEDED = $(if $(SEED),--seed $(SEED))
 # Where it is set, every start of a service would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-infra test-browser test-postgres test-compose faults lint template docs pages docs-check hooks version bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-postgres test-compose faults lint template docs pages docs-check hooks version bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +22,29 @@ setup: $(UV) ## everything into .venv, from the lock file
 demo: setup ## the whole system on this machine, live; ONCE=1 ends after one verified round
 	@$(RUN) totesys demo $(if $(ONCE),--once)
 
-test: setup ## every test that needs no containers
-	@$(RUN) pytest $(ARGS)
+check: setup ## lint, types and unit tests, in a minute: while you edit
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target check-lint check-types check-units
+
+check-lint:
+	@$(RUN) ruff check --quiet . && $(RUN) ruff format --check --quiet .
+
+# Without the CDK stacks, whose library takes mypy minutes the first time: `make lint` checks those too.
+check-types:
+	@$(RUN) mypy --exclude '^(infra/totesys_infra/stacks|tests/infra|tests/templates)/'
+
+check-units:
+	@$(RUN) pytest tests/unit --quiet
+
+test: setup ## the tests that need no containers, before you commit; SEED=… varies them, ARGS="tests/unit -x" chooses
+	@$(RUN) pytest $(SEEDED) $(or $(ARGS),$(PARALLEL) -m "not long")
+
+test-all: setup ## those and the long ones: the benchmark's harness, fuzzed requests, the local servers' life, more histories
+	@$(RUN) pytest $(SEEDED) $(PARALLEL) $(ARGS)
+
+coverage: setup ## make test-all, and which branches of shared/ and services/ it reached
+	@rm -rf .coverage && mkdir .coverage
+	@$(RUN) coverage run -m pytest $(SEEDED) $(PARALLEL) $(ARGS)
+	@$(RUN) coverage combine --quiet && $(RUN) coverage report
 
 # Checkov has an environment of its own: it pins what the project has in other versions.
 test-infra: $(UV) ## the AWS templates of every kind of environment, by our rules and four tools, and planted faults; offline
@@ -44,7 +69,7 @@ test-compose: $(UV) ## the whole system in containers, killed, paused, cut off, 
 	@$(RUN) pytest tests/compose $(ARGS)
 
 faults: setup ## every fault, with a table of what came of it; ROUNDS=7 SEED=… ARGS="-k killed" say how often and which
-	@$(RUN) pytest tests/faults $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(RUN) pytest tests/faults $(if $(ROUNDS),--rounds $(ROUNDS)) $(SEEDED) $(ARGS)
 
 lint: setup ## ruff and mypy
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy

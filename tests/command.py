@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 
+from tests.preloaded import cli_command
 from totesys.model import MODEL
 from totesys.model.simulation import fill
 from totesys.postgres import connect
@@ -49,7 +50,9 @@ class Ended:
 class Command:
     """`totesys`, with a temporary folder of its own by which all that belongs to its calls is found."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        """A `fresh` one starts Python anew for each call, as users do; else each call is forked, preloaded."""
+        self._program = [str(Path(sysconfig.get_path("scripts")) / "totesys")] if fresh else cli_command()
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
         # What its calls see of TOTESYS_ settings: nothing but these.
@@ -57,9 +60,9 @@ class Command:
 
     @classmethod
     @contextmanager
-    def that_leaves_nothing(cls, folder: Path) -> Iterator["Command"]:
+    def that_leaves_nothing(cls, folder: Path, *, fresh: bool = False) -> Iterator["Command"]:
         """The command; asserts at the end that no process and no temporary file of its calls is left."""
-        command = cls(folder)
+        command = cls(folder, fresh=fresh)
         yield command
         command.wait_until_gone()
         assert not list(command.temporary.iterdir())
@@ -75,7 +78,7 @@ class Command:
         """Call it; killed at the end, if it still runs."""
         settings = {name: value for name, value in os.environ.items() if not name.startswith("TOTESYS_")}
         with subprocess.Popen(
-            [Path(sysconfig.get_path("scripts")) / "totesys", *arguments],
+            [*self._program, *arguments],
             env={**settings, **self.settings, "TMPDIR": str(self.temporary), "COLUMNS": "160"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,5 +1,6 @@
 """The queues of a data plane, seen from outside, and `totesys dlq` for them."""
 
+import json
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -67,6 +68,13 @@ class Plane:
     def hidden(self, stage: str) -> int:
         answer = self.emulator.sqs.get_queue_attributes(QueueUrl=self.url(stage), AttributeNames=[HIDDEN])
         return int(answer["Attributes"][HIDDEN])
+
+    def most_receives(self, stage: str) -> int:
+        """How often a message is received before SQS moves it to the dead-letter queue."""
+        answer = self.emulator.sqs.get_queue_attributes(
+            QueueUrl=self.url(stage, "queue"), AttributeNames=["RedrivePolicy"]
+        )
+        return int(json.loads(answer["Attributes"]["RedrivePolicy"])["maxReceiveCount"])
 
     async def give_up(self, stage: str, body: str, reason: str) -> str:
         """Do what a service does with a message that it can't work on; the message's id there."""

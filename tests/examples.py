@@ -1,4 +1,4 @@
-"""How many examples Hypothesis tries. They are the same ones each time."""
+"""How many examples Hypothesis tries. `--seed` decides which."""
 
 import os
 
@@ -16,7 +16,6 @@ def examples(count: int) -> settings:
     return settings(
         max_examples=count * TIMES,
         phases=[Phase.explicit, Phase.generate],
-        derandomize=True,
         print_blob=True,
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

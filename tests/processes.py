@@ -4,12 +4,12 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.preloaded import service_command
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.process import Guarded
 
@@ -37,7 +37,7 @@ def environment(stage: str, plane: DataPlane, **settings: str) -> dict[str, str]
 def run_to_end(stage: str, variables: Mapping[str, str]) -> tuple[int, list[dict[str, Any]]]:
     """Run a service that is expected to end by itself; its exit code and what it logged."""
     ended = subprocess.run(
-        [sys.executable, "-m", f"totesys_{stage}"],
+        service_command(stage),
         env=dict(variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -84,7 +84,7 @@ class Service:
 async def running(stage: str, variables: Mapping[str, str]) -> AsyncIterator[Service]:
     """A service that has started; stopped at the end."""
     process = Guarded.start(
-        [sys.executable, "-m", f"totesys_{stage}"],
+        service_command(stage),
         env=variables,
         stdout=subprocess.PIPE,
         # What is no log line must not come at all, and is no JSON.

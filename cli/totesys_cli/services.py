@@ -38,6 +38,11 @@ class Services:
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
 
 
+def service_command(stage: str) -> list[str]:
+    """What starts a service as a process."""
+    return [sys.executable, "-m", f"totesys_{stage}"]
+
+
 @asynccontextmanager
 async def run_services(
     plane: DataPlane, environment: Mapping[str, str], ports: Mapping[str, int], log: IO[str] | None
@@ -54,7 +59,7 @@ async def run_services(
             settings = {**os.environ, **plane.environment(), **_settings(plane, stage), **environment}
             settings["TOTESYS_PORT"] = str(ports[stage])
             process = Guarded.start(
-                [sys.executable, "-m", f"totesys_{stage}"],
+                service_command(stage),
                 env=settings,
                 stdout=subprocess.PIPE,
                 grace=GRACE_SECONDS,

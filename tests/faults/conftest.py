@@ -1,9 +1,10 @@
-"""The seed and the number of rounds of the faults, and the table of what came of them."""
+"""The number of rounds of the faults, and the table of what came of them."""
 
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -26,12 +27,6 @@ OUTCOMES = pytest.StashKey[list[Outcome]]()
 
 
 @pytest.fixture(scope="session")
-def seed(pytestconfig: pytest.Config) -> str:
-    """What decides all that happens by chance."""
-    return str(pytestconfig.getoption("--seed"))
-
-
-@pytest.fixture(scope="session")
 def rounds(pytestconfig: pytest.Config) -> int:
     """How often each fault is caused."""
     return int(pytestconfig.getoption("--rounds"))
@@ -40,7 +35,6 @@ def rounds(pytestconfig: pytest.Config) -> int:
 @pytest.fixture
 def random(request: pytest.FixtureRequest, seed: str) -> Random:
     """What is left to chance in a test, decided by the seed and the test's name."""
-    print(f"seed {seed}")
     return Random(f"{seed}/{request.node.name}")
 
 
@@ -50,7 +44,7 @@ def outcome_of(pytestconfig: pytest.Config) -> OutcomeOf:
 
     def begin(fault: str) -> Outcome:
         outcome = Outcome(fault)
-        pytestconfig.stash.setdefault(OUTCOMES, []).append(outcome)
+        _outcomes(pytestconfig).append(outcome)
         return outcome
 
     return begin
@@ -93,8 +87,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(SECONDS_A_ROUND * config.getoption("--rounds")))
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands over what it has seen; the table is of all of them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["outcomes"] = [asdict(outcome) for outcome in _outcomes(session.config)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    # A worker that crashed has handed over nothing.
+    _outcomes(node.config).extend(
+        Outcome(**outcome) for outcome in getattr(node, "workeroutput", {}).get("outcomes", [])
+    )
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    outcomes = config.stash.get(OUTCOMES, [])
-    if outcomes:
+    if outcomes := sorted(_outcomes(config), key=lambda outcome: outcome.fault):
         terminalreporter.section("faults")
         report.show(outcomes, config.getoption("--seed"), Console(width=160))
+
+
+def _outcomes(config: pytest.Config) -> list[Outcome]:
+    return config.stash.setdefault(OUTCOMES, [])

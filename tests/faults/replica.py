@@ -4,15 +4,15 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.faults.wires import Cut, Moment, aws_wire, postgres_wire
+from tests.preloaded import service_command
 from totesys_cli.local.process import Guarded
 
 LONGEST_WAIT = 200.0
@@ -50,9 +50,7 @@ class Replica:
         self._dead = False
         with self._log.open("ab") as output:
             self._process = await asyncio.to_thread(
-                lambda: Guarded.start(
-                    [sys.executable, "-m", f"totesys_{self.stage}"], env=self._settings, stdout=output, grace=GRACE
-                )
+                lambda: Guarded.start(service_command(self.stage), env=self._settings, stdout=output, grace=GRACE)
             )
         await self.event("service started")
 
@@ -73,9 +71,9 @@ class Replica:
         for child in _children(self._process.pid):
             os.kill(child, number)
 
-    async def killed_at(self, moment: Moment) -> None:
-        """Kill it as soon as it comes to that moment; returns when it is dead."""
-        await self._at(moment, self._kill)
+    async def killed_at(self, moment: Moment, cause: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Kill it as soon as it comes to that moment, which `cause` brings about; returns when it is dead."""
+        await self._at(moment, self._kill, cause)
         await self.stop()
 
     async def cut_at(self, moment: Moment) -> None:
@@ -92,11 +90,15 @@ class Replica:
         await self.stop()
         return code, seconds
 
-    async def _at(self, moment: Moment, action: Callable[[], None]) -> None:
+    async def _at(
+        self, moment: Moment, action: Callable[[], None], cause: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._come.clear()
         self._armed = (moment, action)
         try:
             async with asyncio.timeout(LONGEST_WAIT):
+                if cause is not None:
+                    await cause()
                 await self._come.wait()
         except TimeoutError:
             raise AssertionError(f"{self.stage} did not come to {moment} within {LONGEST_WAIT:.0f} s") from None

@@ -1,6 +1,5 @@
 """S3 and SQS on their bad days: errors, breaks, damage and delay, in front of every service at once."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,9 +8,11 @@ from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.world import World
 from tests.faults.writers import hash_of
 from tests.faulty_aws import Fault, FaultyAws, corrupt, cut, faulty_aws, late, lost, refused, reset, short
+from tests.until import until
 from totesys_cli.local.emulator import Emulator
 
-SECONDS = 5.0
+# A fault lasts until it has met so many requests.
+BROKEN = 8
 # How much of everything is broken: most work meets some of it, and four tries of a request seldom all do.
 CHANCE = 0.1
 FAULTS = {
@@ -48,8 +49,7 @@ async def test_aws_on_a_bad_day_delays_and_does_no_more(
         async with world.trial(outcome):
             aws.broken.clear()
             aws.inject(*FAULTS[fault])
-            await asyncio.sleep(SECONDS)
+            await until(lambda: aws.broken.total() >= BROKEN)
             aws.inject()
-            assert aws.broken
             outcome.recoveries.append(await world.recovery())
         outcome.rounds += 1

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COPIES = 3
 LATEST = 3.0
-SECONDS = 6.0
+RUNS = 5
 
 
 async def test_events_that_come_three_times_shuffled_and_late_to_two_replicas_change_nothing(
@@ -24,7 +24,7 @@ async def test_events_that_come_three_times_shuffled_and_late_to_two_replicas_ch
     async with worlds("doubled", replicas=2) as world, _carrier(world, random) as carried:
         for _ in range(rounds):
             async with world.trial(outcome):
-                await asyncio.sleep(SECONDS)
+                await world.until_loaded(RUNS)
                 outcome.recoveries.append(await world.recovery())
             outcome.rounds += 1
         assert carried
@@ -39,7 +39,7 @@ async def test_lost_events_are_made_up_for_while_they_are_being_lost(
             _announce(world, bucket, {})
         for _ in range(rounds):
             async with world.trial(outcome):
-                await asyncio.sleep(SECONDS)
+                await world.until_loaded(RUNS)
                 outcome.recoveries.append(await world.recovery())
             outcome.rounds += 1
 

@@ -17,6 +17,7 @@ from totesys.model import MODEL
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.services import STAGES
 
 # In the middle of the work of each stage.
@@ -28,26 +29,31 @@ MOMENTS = {
 GRACES = {"with a grace": "PT10S", "without a grace": "PT0S"}
 
 
+@pytest.fixture(scope="module")
+async def large_source(postgres: ReachablePostgres, pytestconfig: pytest.Config) -> str:
+    """The company's generated past: every test extracts all of it, and none changes it."""
+    return await make_company(postgres.create_database("sigterm"), scale=pytestconfig.getoption("--large"))
+
+
 @pytest.mark.parametrize("grace", list(GRACES))
 @pytest.mark.parametrize("stage", STAGES)
 async def test_sigterm_in_the_middle_of_a_large_run_ends_with_0_and_another_replica_completes_it(
     emulator: Emulator,
     data_plane: DataPlane,
+    large_source: str,
     database: Callable[[], str],
     tmp_path: Path,
     outcome_of: OutcomeOf,
-    request: pytest.FixtureRequest,
     stage: str,
     grace: str,
 ) -> None:
     """The time between the signal and the end is what the table shows as recovery."""
     outcome = outcome_of(f"SIGTERM to {stage} in a large run, {grace}")
-    source = await make_company(database(), scale=request.config.getoption("--large"))
     warehouse = database()
 
     @asynccontextmanager
     async def running(name: str, **settings: str) -> AsyncIterator[Replica]:
-        dsns = {"source_dsn": source, "warehouse_dsn": warehouse}
+        dsns = {"source_dsn": large_source, "warehouse_dsn": warehouse}
         replica = Replica(name, environment(name, data_plane, **dsns, **settings), tmp_path / f"{name}{len(settings)}")
         async with replica.wired(emulator.endpoint_url, DSN_SETTINGS[name]):
             await replica.start()
@@ -67,4 +73,4 @@ async def test_sigterm_in_the_middle_of_a_large_run_ends_with_0_and_another_repl
             await until_there_is(connection, "SELECT WHERE to_regclass('etl.run') IS NOT NULL")
             await until_there_is(connection, "SELECT FROM etl.run WHERE complete")
             outcome.runs = await connection.fetchval("SELECT count(*) FROM etl.run")
-    assert await verified(source, warehouse, MODEL)
+    assert await verified(large_source, warehouse, MODEL)

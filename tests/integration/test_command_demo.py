@@ -19,8 +19,10 @@ def totesys(tmp_path: Path) -> Iterator[Command]:
         yield command
 
 
-def test_the_demo_loads_changes_and_finds_every_table_equal(totesys: Command) -> None:
-    ended = totesys("demo", "--once", "--seed", "3")
+def test_the_demo_loads_changes_and_finds_every_table_equal(tmp_path: Path) -> None:
+    """Started as users start it: nothing is preloaded, neither the command nor the services."""
+    with Command.that_leaves_nothing(tmp_path, fresh=True) as totesys:
+        ended = totesys("demo", "--once", "--seed", "3")
     assert ended.code == 0, ended.words
     said = ended.words[ended.words.index("The company has written") :]
     for table in MODEL.tables:

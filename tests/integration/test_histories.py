@@ -25,7 +25,7 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
 from totesys_load.stage import Load
 
-SEEDS = [f"20261122-{number}" for number in range(6 * TIMES)]
+HISTORIES = range(6 * TIMES)
 SESSIONS = 3
 STEPS = 40
 FIRST_ROWS = 250
@@ -165,10 +165,9 @@ class History:
         return replica
 
 
-@pytest.fixture(params=SEEDS)
-def random(request: pytest.FixtureRequest) -> Random:
-    print(f"seed {request.param}")
-    return Random(request.param)
+@pytest.fixture(params=HISTORIES)
+def random(request: pytest.FixtureRequest, seed: str) -> Random:
+    return Random(f"{seed}-{request.param}")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
 from totesys_load.stage import Load
 
-SEEDS = [f"20261125-{number}" for number in range(5 * TIMES)]
+HISTORIES = range(5 * TIMES)
 STEPS = 14
 KEYS = 8
 # Each breaks the contract, and how it is mended.
@@ -130,18 +130,17 @@ class History:
         await Found(warehouse_dsn, MODEL).check(self.expected)
 
 
-@pytest.fixture(params=SEEDS)
+@pytest.fixture(params=HISTORIES)
 async def history(
-    request: pytest.FixtureRequest, database: Callable[[], str], data_plane: DataPlane
+    request: pytest.FixtureRequest, seed: str, database: Callable[[], str], data_plane: DataPlane
 ) -> AsyncIterator[History]:
     """A few shops and tickets, in a source that takes what it should not."""
-    print(f"seed {request.param}")
     source_dsn = database()
     async with connect("The source", source_dsn) as connection:
         await create_source(connection, MODEL)
     await execute(source_dsn, *SETUP)
     async with Pipeline(MODEL, data_plane, source_dsn, database()) as pipeline:
-        yield History(Random(request.param), pipeline)
+        yield History(Random(f"{seed}-{request.param}"), pipeline)
 
 
 async def test_whatever_is_deleted_bad_orphaned_or_done_again_the_warehouse_is_what_the_source_was(
