@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-postgres test-compose faults lint template docs bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-postgres test-compose faults lint template docs pages docs-check hooks version bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,9 +78,28 @@ template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra
 
 docs: setup ## docs/warehouse.md, docs/settings.md and the tables of docs/cost.md, made anew
-	@$(RUN) totesys dictionary --output docs/warehouse.md
-	@$(RUN) totesys settings --output docs/settings.md
-	@$(RUN) python -m totesys_infra.cost_page docs/cost.md
+	@$(MAKE) --no-print-directory pages
+
+PAGES := docs
+pages:
+	@$(RUN) totesys dictionary --output $(PAGES)/warehouse.md
+	@$(RUN) totesys settings --output $(PAGES)/settings.md
+	@$(RUN) python -m totesys_infra.cost_page $(PAGES)/cost.md
+
+# Without setup: the commit hook calls it, and a commit changes nothing in .venv.
+docs-check: ## whether the pages that `make docs` makes are current
+	@made=$$(mktemp -d) && trap 'rm -r "$$made"' EXIT && cp docs/*.md "$$made" \
+		&& $(MAKE) --no-print-directory pages PAGES="$$made" && diff -ru --exclude=images docs "$$made" \
+		|| { echo "Run make docs, and commit what it writes." >&2; exit 1; }
+
+hooks: setup ## ruff and docs-check before each commit
+	@$(RUN) pre-commit install
+
+# pyproject.toml declares it. uv_build takes no version from elsewhere, so the members have copies.
+version: $(UV) ## the version of pyproject.toml for every package; NEW=0.2.0 changes it
+	@version=$(or $(NEW),$$($(UV) version --short)) && for package in $$($(UV) workspace list); do \
+		$(UV) version --quiet --frozen --package "$$package" "$$version" || exit; done
+	@$(UV) lock --quiet
 
 bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full
 	@$(UV) sync --locked --quiet --group bench

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from totesys.errors import TotesysError
+from totesys.version import VERSION, describe, find_revision
 from totesys_cli.compare.app import compare
 from totesys_cli.databases import Databases
 from totesys_cli.dead_letters.app import dlq
@@ -61,6 +62,23 @@ app.command("rebuild", rich_help_panel=MEND)(rebuild)
 app.add_typer(dlq, name="dlq", rich_help_panel=MEND)
 app.add_typer(local, name="local", rich_help_panel=RUN)
 app.command("report", rich_help_panel=WRITE)(report)
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and end, if that is wanted."""
+    if wanted:
+        print(f"totesys {describe(VERSION, find_revision())}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="print version and commit, and exit"),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 @app.command(rich_help_panel=RUN)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.compose.stack import PORTS, SERVICES, Stack, run
+from totesys.version import VERSION
 
 # What Fargate offers: vCPU, and MiB of memory.
 FARGATE = {(0.25, 512), (0.25, 1024), (0.5, 1024)}
@@ -52,6 +53,11 @@ def test_an_image_says_what_it_is_and_how_its_health_is_asked(stack: Stack, serv
     assert labels == {"title": f"totesys-{service}", "version": "test", "revision": "a-revision"}
     assert image["Config"]["Healthcheck"]["Test"] == ["CMD", "python", "-m", "totesys.service.probe"]
     assert image["Config"]["User"] == "10001:10001"
+
+
+def test_the_command_in_a_container_knows_what_it_was_built_from(stack: Stack) -> None:
+    out, _, _ = stack.compose.exec_in_container(["totesys", "--version"], "aws")
+    assert out.strip() == f"totesys {VERSION} (a-revision)"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import Command
+from totesys.version import VERSION, describe, find_revision
 
 BASH = shutil.which("bash")
 # As bash does when TAB is pressed after these words.
@@ -48,3 +49,9 @@ def test_a_misspelt_word_is_answered_with_the_one_that_is_meant(
 ) -> None:
     ended = totesys(*arguments)
     assert (ended.code, ended.out, meant in ended.words) == (2, "", True), ended.words
+
+
+def test_the_version_is_printed_with_the_commit(totesys: Command) -> None:
+    ended = totesys("--version")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"totesys {describe(VERSION, find_revision(environment={}))}\n"

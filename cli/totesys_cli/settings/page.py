@@ -28,7 +28,8 @@ made of the declarations by `make docs`.
 - A **period** is a number of seconds (`90`) or ISO 8601 (`PT90S`); an option of the command takes `30s`, `5m`, `1h`.
 - Region, credentials and endpoint of S3 and SQS are AWS's own: `AWS_DEFAULT_REGION`, `AWS_PROFILE`,
   `AWS_ENDPOINT_URL`, …
-- What `docker compose` reads besides is in [.env.example](../.env.example)."""
+- What `docker compose` reads besides is in [.env.example](../.env.example).
+- An image has the commit that it was built from in `TOTESYS_REVISION`: `totesys --version` prints it."""
 
 EACH = "## All three services"
 COMMAND = """## The command

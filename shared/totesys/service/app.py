@@ -22,6 +22,7 @@ from totesys.service.runs import QuarantinedRows, RunDetail, RunState, list_quar
 from totesys.service.sites import OwnSite
 from totesys.service.token import is_token
 from totesys.settings import ServiceSettings
+from totesys.version import VERSION
 
 W = TypeVar("W", bound=Wakeup)
 
@@ -64,7 +65,7 @@ def make_app(
     """
     app = FastAPIOffline(
         title=f"totesys {name}",
-        version="0.1.0",
+        version=VERSION,
         lifespan=lifespan,
         # What is not there is a 404, not a way to what is.
         redirect_slashes=False,
