@@ -23,7 +23,7 @@ demo: setup ## the whole system on this machine, live; ONCE=1 ends after one ver
 	@$(RUN) totesys demo $(if $(ONCE),--once)
 
 check: setup ## lint, types and unit tests, in a minute: while you edit
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target check-lint check-types check-units
+	@$(MAKE) --no-print-directory --jobs=3 check-lint check-types check-units
 
 check-lint:
 	@$(RUN) ruff check --quiet . && $(RUN) ruff format --check --quiet .
@@ -57,16 +57,16 @@ test-browser: $(UV) ## the console in Chromium, with axe-core; PICTURES=1 writes
 	@$(UV) sync --locked --quiet --group browser
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
 		|| { echo "Chromium is not there: install it (apt-get install chromium), then call this again." >&2; exit 2; }
-	@$(RUN) pytest tests/browser $(if $(PICTURES),--pictures) $(ARGS)
+	@$(RUN) pytest tests/browser --numprocesses 2 $(if $(PICTURES),--pictures) $(ARGS)
 
-# Without the command's and those of OpenAPI, which take 40% of the time: they ask Postgres for nothing of their own.
-test-postgres: $(UV) ## the integration tests that use Postgres, on a version of it in a container; IMAGE=postgres:15
+# The others only use Postgres: what they ask of it, one of these asks, too.
+test-postgres: $(UV) ## the integration tests that ask something of Postgres, on a version of it in a container; IMAGE=postgres:15
 	@$(UV) sync --locked --quiet --group containers
-	@$(RUN) pytest tests/integration --postgres $(or $(IMAGE),postgres:17) -k "not command and not openapi" $(ARGS)
+	@$(RUN) pytest tests/integration --postgres $(or $(IMAGE),postgres:17) -m "postgres and not long" --numprocesses 2 --dist loadfile $(ARGS)
 
 test-compose: $(UV) ## the whole system in containers, killed, paused, cut off, scaled, large; needs Docker with compose
 	@$(UV) sync --locked --quiet --group containers
-	@$(RUN) pytest tests/compose $(ARGS)
+	@$(RUN) pytest tests/compose --numprocesses 2 --dist loadgroup $(ARGS)
 
 faults: setup ## every fault, with a table of what came of it; ROUNDS=7 SEED=… ARGS="-k killed" say how often and which
 	@$(RUN) pytest tests/faults $(if $(ROUNDS),--rounds $(ROUNDS)) $(SEEDED) $(ARGS)

@@ -3,13 +3,13 @@
 import asyncio
 from contextlib import nullcontext
 from random import Random
-from subprocess import CalledProcessError
 
 import pytest
+from docker.errors import APIError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tests.compose.disturbed import at_work, held_in_a_load
-from tests.compose.stack import SERVICES, Stack, run
+from tests.compose.stack import SERVICES, Stack
 from tests.compose.truth import eventually, until_verified
 
 # Whose run is at work when a container is disturbed.
@@ -36,10 +36,10 @@ async def test_a_container_that_is_killed_in_the_middle_of_a_run_loses_and_doubl
         hold = held_in_a_load(stack, random) if DURING[service] == "load" else nullcontext()
         async with hold:
             work = await at_work(stack, DURING[service], random)
-            (container,) = stack.containers(service)
-            run("docker", "kill", container)
+            container = stack.container(service)
+            container.kill()
             in_the_middle = not work.has_ended()
-        run("docker", "start", container)
+        container.start()
         await until_verified(stack)
         if in_the_middle:
             return
@@ -50,11 +50,10 @@ async def test_a_container_that_is_killed_in_the_middle_of_a_run_loses_and_doubl
 async def test_a_container_that_is_paused_goes_on_where_it_was(stack: Stack, service: str, random: Random) -> None:
     work = await at_work(stack, DURING[service], random)
     # The engine gives up where a process that its CPU limit holds up does not stop soon enough.
-    Retrying(retry=retry_if_exception_type(CalledProcessError), wait=wait_fixed(1), stop=stop_after_delay(60))(
-        stack, "pause", service
-    )
+    container = stack.container(service)
+    Retrying(retry=retry_if_exception_type(APIError), wait=wait_fixed(1), stop=stop_after_delay(60))(container.pause)
     await asyncio.sleep(SECONDS_AWAY)
-    stack("unpause", service)
+    container.unpause()
     await eventually(lambda: asyncio.to_thread(work.has_ended))
     await until_verified(stack)
 
@@ -62,11 +61,10 @@ async def test_a_container_that_is_paused_goes_on_where_it_was(stack: Stack, ser
 @pytest.mark.parametrize("service", ["ingest", "load", "aws"])
 async def test_a_container_without_a_network_is_waited_for(stack: Stack, service: str, random: Random) -> None:
     await at_work(stack, DURING[service], random)
-    (container,) = stack.containers(service)
-    network = f"{stack.name}_default"
-    run("docker", "network", "disconnect", network, container)
+    container, network = stack.container(service), stack.engine.networks.get(f"{stack.name}_default")
+    network.disconnect(container)
     await asyncio.sleep(SECONDS_AWAY)
-    run("docker", "network", "connect", "--alias", service, network, container)
+    network.connect(container, aliases=[service])
     await until_verified(stack)
 
 

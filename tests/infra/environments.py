@@ -1,10 +1,11 @@
-"""An environment of each preset and option, for tests of what the stacks are made of."""
+"""An environment of each preset and option, and their templates, for tests of what the stacks are made of."""
 
-from itertools import product
+from functools import cache
 from typing import Any, get_args
 
 from totesys_infra.environment import Environment
 from totesys_infra.sizing import Egress, Preset
+from totesys_infra.stacks.app import synthesise
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 EGRESSES: tuple[Egress, ...] = get_args(Egress)
@@ -42,23 +43,8 @@ def own_everything() -> Environment:
     return own_vpc("standard", warehouse={"secret": OWN_SECRET}, http="alb")
 
 
-def every() -> dict[str, Environment]:
-    """By a name: every preset as it comes, with each egress and each HTTP, and what else can be another's."""
-    found = {
-        f"{preset}-{egress}-{http}": environment(preset, network={"egress": egress}, http=http)
-        for preset, egress, http in product(PRESETS, EGRESSES, ("private-dns", "alb"))
-    }
-    return found | {
-        "own-warehouse": own_warehouse(),
-        "own-vpc": own_vpc(),
-        "own-vpc-public": environment(network={**OWN_VPC, "egress": "public"}),
-        "own-everything": own_everything(),
-        "deployed-by-github": environment(github_repository="shop/warehouse"),
-    }
-
-
 def few() -> dict[str, Environment]:
-    """Of them, enough to have each value of each option, and each two of a preset, an egress and an HTTP."""
+    """Enough to have each value of each option, and each two of a preset, an egress and an HTTP."""
     github = "shop/warehouse"
     return {
         "lean": environment(),
@@ -73,3 +59,9 @@ def few() -> dict[str, Environment]:
         "own-vpc": own_vpc(),
         "own-everything": own_everything(),
     }
+
+
+@cache
+def templates_of(of: Environment) -> dict[str, dict[str, Any]]:
+    """An environment's templates by the names of their stacks, in the order of their deployment; synthesised once."""
+    return synthesise(of)

@@ -4,16 +4,15 @@ from typing import Any
 
 import pytest
 
-from tests.infra.environments import EGRESSES, OWN_VPC, environment, own_everything, own_vpc
+from tests.infra.environments import EGRESSES, OWN_VPC, environment, own_everything, own_vpc, templates_of
 from tests.infra.test_data_plane import of_type
 from totesys_infra.environment import Environment
-from totesys_infra.stacks.app import synthesise
 
 Template = dict[str, Any]
 
 
 def network(of: Environment) -> Template:
-    return synthesise(of)["shop-network"]
+    return templates_of(of)["shop-network"]
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +119,7 @@ def test_http_is_for_callers_and_behind_a_balancer_for_it_alone(networks: dict[s
 
 
 def test_a_vpc_that_is_there_is_used_by_its_ids_and_left_as_it_is() -> None:
-    templates = synthesise(own_everything())
+    templates = templates_of(own_everything())
     kinds = {one["Type"] for one in templates["shop-network"]["Resources"].values()}
     assert kinds == {
         "AWS::EC2::SecurityGroup",
@@ -146,5 +145,5 @@ def test_half_a_vpc_is_refused(wrong: dict[str, Any], said: str) -> None:
 
 
 def test_the_warehouse_of_a_vpc_that_is_there_stands_in_its_subnets() -> None:
-    (subnets,) = properties(synthesise(own_vpc())["shop-warehouse"], "AWS::RDS::DBSubnetGroup")
+    (subnets,) = properties(templates_of(own_vpc())["shop-warehouse"], "AWS::RDS::DBSubnetGroup")
     assert subnets["SubnetIds"] == OWN_VPC["subnets"]

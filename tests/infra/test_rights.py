@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.infra.environments import environment, own_everything
+from tests.infra.environments import environment, own_everything, templates_of
 from totesys_infra.grants.boundary import boundary
 from totesys_infra.grants.execution import RUN_AS, execution
 from totesys_infra.grants.grant import Grant
-from totesys_infra.stacks.app import synthesise
 
 ENVIRONMENTS = (
     environment("high-availability", github_repository="shop/warehouse"),
@@ -85,7 +84,7 @@ def made() -> list[dict[str, Any]]:
     return [
         resource
         for one in ENVIRONMENTS
-        for name, template in synthesise(one).items()
+        for name, template in templates_of(one).items()
         if name != one.names.stack("access")
         for resource in template["Resources"].values()
     ]

@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.infra.environments import environment, own_warehouse
+from tests.infra.environments import environment, own_warehouse, templates_of
 from tests.infra.test_data_plane import of_type
 from totesys_infra.environment import Environment
 from totesys_infra.names import SERVICES, Service
 from totesys_infra.permissions import grants
-from totesys_infra.stacks.app import synthesise
 
 Allowed = set[tuple[str, str]]
 
@@ -38,7 +37,7 @@ def _listed(one: Any) -> list[Any]:
 
 @pytest.mark.parametrize("shop", [environment(), own_warehouse()], ids=["rds", "own-warehouse"])
 def test_a_task_may_do_what_its_permissions_say_and_load_read_the_password_that_rds_keeps(shop: Environment) -> None:
-    template = synthesise(shop)["shop-services"]
+    template = templates_of(shop)["shop-services"]
     assert not of_type(template, "AWS::IAM::Policy")
     for service in SERVICES:
         declared = {(a, r) for one in grants(service, shop.names) for a in one.actions for r in one.resources}

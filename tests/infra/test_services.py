@@ -5,13 +5,12 @@ from typing import Any, cast
 
 import pytest
 
-from tests.infra.environments import CERTIFICATE, OWN_SECRET, PRESETS, SECRET, environment, own_everything
+from tests.infra.environments import CERTIFICATE, OWN_SECRET, PRESETS, SECRET, environment, own_everything, templates_of
 from tests.infra.test_data_plane import of_type
 from totesys.settings import ServiceSettings
 from totesys_infra.names import SERVICES, Service
 from totesys_infra.sizing import PRESETS as SIZINGS
 from totesys_infra.sizing import Preset
-from totesys_infra.stacks.app import synthesise
 from totesys_ingest.settings import IngestSettings
 from totesys_load.settings import LoadSettings
 from totesys_transform.settings import TransformSettings
@@ -30,7 +29,7 @@ LOGS = ("logs:CreateLogStream", "logs:PutLogEvents")
 @pytest.fixture(scope="module")
 def templates() -> dict[Preset, Template]:
     """The services of each preset."""
-    return {preset: synthesise(environment(preset))["shop-services"] for preset in PRESETS}
+    return {preset: templates_of(environment(preset))["shop-services"] for preset in PRESETS}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +40,7 @@ def template(templates: dict[Preset, Template]) -> Template:
 @pytest.fixture(scope="module")
 def others() -> Template:
     """With a VPC and a warehouse that are there, behind a load balancer."""
-    return synthesise(own_everything())["shop-services"]
+    return templates_of(own_everything())["shop-services"]
 
 
 def service(template: Template, name: Service) -> dict[str, Any]:
@@ -270,7 +269,7 @@ def test_a_load_balancer_is_internal_speaks_tls_only_and_has_a_port_for_each_ser
 
 
 def test_nothing_needs_a_lambda_function_or_an_asset() -> None:
-    for stack, template in synthesise(environment("high-availability", network={"egress": "endpoints"})).items():
+    for stack, template in templates_of(environment("high-availability", network={"egress": "endpoints"})).items():
         kinds = {one["Type"] for one in template["Resources"].values()}
         assert not {kind for kind in kinds if kind.startswith(("Custom::", "AWS::CloudFormation::", "AWS::Lambda::"))}
         assert "AssetParameters" not in json.dumps(template), stack

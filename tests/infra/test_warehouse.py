@@ -4,18 +4,17 @@ from typing import Any
 
 import pytest
 
-from tests.infra.environments import OWN_SECRET, PRESETS, environment, own_warehouse
+from tests.infra.environments import OWN_SECRET, PRESETS, environment, own_warehouse, templates_of
 from tests.infra.test_data_plane import of_type
 from totesys_infra.sizing import PRESETS as SIZINGS
 from totesys_infra.sizing import Preset
-from totesys_infra.stacks.app import synthesise
 
 Template = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def templates() -> dict[Preset, Template]:
-    return {preset: synthesise(environment(preset))["shop-warehouse"] for preset in PRESETS}
+    return {preset: templates_of(environment(preset))["shop-warehouse"] for preset in PRESETS}
 
 
 def instance(template: Template) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def test_its_logs_are_kept_as_long_as_the_environment_says(templates: dict[Prese
 
 
 def test_none_is_made_where_one_is_there() -> None:
-    templates = synthesise(own_warehouse())
+    templates = templates_of(own_warehouse())
     assert "shop-warehouse" not in templates
     assert not any(of_type(template, "AWS::RDS::DBInstance") for template in templates.values())
     assert OWN_SECRET in str(templates["shop-services"])

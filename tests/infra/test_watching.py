@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.infra.environments import PRESETS, environment, own_warehouse
+from tests.infra.environments import PRESETS, environment, own_warehouse, templates_of
 from tests.infra.test_data_plane import of_type
 from totesys_infra.alarms import STALE_SECONDS, Alarm, alarms
 from totesys_infra.cost import ALARMS, METRICS, of
 from totesys_infra.dashboard import expected, graphs
 from totesys_infra.events import Event, events
 from totesys_infra.names import SERVICES
-from totesys_infra.stacks.app import synthesise
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 SHOP = environment(github_repository="shop/warehouse")
@@ -25,7 +24,7 @@ TOLD: list[Alarm | Event] = [*alarms(SHOP), *events(SHOP.names)]
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return synthesise(SHOP)["shop-watching"]
+    return templates_of(SHOP)["shop-watching"]
 
 
 def test_every_alarm_of_the_declaration_is_made_and_sends_to_the_topic(template: dict[str, Any]) -> None:

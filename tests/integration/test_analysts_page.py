@@ -14,6 +14,8 @@ from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
 
+pytestmark = pytest.mark.postgres
+
 PAGE = Path(__file__).parents[2] / "docs" / "analysts.md"
 QUESTION = re.compile(r"```sql\n(?P<sql>.*?)```\n\n```\n(?P<answer>.*?)```", re.DOTALL)
 

@@ -19,6 +19,8 @@ from totesys.types import ColumnType, Kind, numeric
 from totesys_load.binary import BLOCK_ROWS
 from totesys_load.copy import TEMPORARY, copy_rows
 
+pytestmark = pytest.mark.postgres
+
 DECLARED = {
     **{name: kind for name, kind in TYPES.items() if not kind.values},
     **{f"numeric_{p}_{s}": numeric(p, s) for p, s in ((1, 0), (4, 4), (18, 0), (18, 3), (19, 1), (38, 0), (38, 38))},

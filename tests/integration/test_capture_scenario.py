@@ -10,6 +10,8 @@ from totesys.model import MODEL
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 
+pytestmark = pytest.mark.postgres
+
 CHANGED, LATE = 1, 2
 DAY = (
     f"UPDATE sales_order SET units_sold = units_sold + 1000, last_updated = now() WHERE sales_order_id = {CHANGED}",

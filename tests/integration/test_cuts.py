@@ -14,6 +14,8 @@ from tests.sources import make_shops, rows, verified
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 
+pytestmark = pytest.mark.postgres
+
 WRITERS = 4
 PAIRS = 40
 TICKS = 10 * TIMES

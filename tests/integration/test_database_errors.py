@@ -12,6 +12,8 @@ from totesys.postgres import connect
 from totesys.service.retry import DeadLetter, TryAgain, after_failure
 from totesys_cli.local.reachable import ReachablePostgres
 
+pytestmark = pytest.mark.postgres
+
 PASSING = {
     "25006": "a standby, or a server that is read-only",
     "40001": "serialization_failure",

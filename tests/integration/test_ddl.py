@@ -19,6 +19,8 @@ from totesys_load.acceptance import accepted, adaptations, problems
 from totesys_load.catalog import read_catalog
 from totesys_load.warehouse import prepare
 
+pytestmark = pytest.mark.postgres
+
 SCHEMA = "warehouse"
 EVERYTHING = """
     SELECT c.oid, n.nspname, c.relname, c.relkind, c.relfilenode FROM pg_class c

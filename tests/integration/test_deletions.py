@@ -14,6 +14,8 @@ from totesys.errors import BadMessage
 from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
 from totesys_cli.local.data_plane import DataPlane
 
+pytestmark = pytest.mark.postgres
+
 CURRENT = "SELECT sale_id, amount FROM warehouse.fact_sale_current ORDER BY sale_id"
 ALL = "SELECT sale_id, amount FROM warehouse.fact_sale ORDER BY sale_record_id"
 DELETED = "SELECT table_name, id, run, returned_run FROM etl.deletion ORDER BY run, table_name, id"

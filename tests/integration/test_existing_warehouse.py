@@ -20,6 +20,8 @@ from totesys_cli.preflight import check_warehouse
 from totesys_cli.source_database import create_source
 from totesys_load.warehouse import prepare
 
+pytestmark = pytest.mark.postgres
+
 SALES = "SELECT sale_record_id, sale_id, amount FROM warehouse.fact_sale ORDER BY 1"
 
 

@@ -16,6 +16,8 @@ from totesys.schema import Model
 from totesys.table import Column, Dimension, Fact
 from totesys.types import BOOLEAN, DATE, INTEGER, TEXT
 
+pytestmark = pytest.mark.postgres
+
 
 def build_dim_reader(loan: pl.LazyFrame) -> pl.LazyFrame:
     return loan.select("loan_id", "reader")

@@ -25,6 +25,8 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
 from totesys_load.stage import Load
 
+pytestmark = pytest.mark.postgres
+
 SESSIONS = 3
 STEPS = 40
 FIRST_ROWS = 250

@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import Callable
 
+import pytest
 from structlog.testing import capture_logs
 
 from tests.models.library import LOAN, MODEL
@@ -15,6 +16,8 @@ from totesys.postgres import connect
 from totesys.sql import column_list
 from totesys_cli.local.data_plane import DataPlane
 from totesys_ingest.source import LOCK
+
+pytestmark = pytest.mark.postgres
 
 CHANGES = ExtractWakeup()
 FULL = ExtractWakeup(mode="full")

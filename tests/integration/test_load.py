@@ -17,6 +17,8 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_infra import data_plane_template
 
+pytestmark = pytest.mark.postgres
+
 LEDGER = """
     SELECT run, table_name, rows_read, rows_written, rows_quarantined, first_record_id, last_record_id
     FROM etl.run_table ORDER BY run, table_name"""

@@ -11,6 +11,8 @@ from tests.sources import execute, make_shops, rows, verified
 from totesys.events import RunsWakeup
 from totesys_cli.local.data_plane import DataPlane
 
+pytestmark = pytest.mark.postgres
+
 SALES = "SELECT sale_id, amount FROM warehouse.fact_sale ORDER BY sale_record_id"
 
 

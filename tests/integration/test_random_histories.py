@@ -18,6 +18,8 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
 from totesys_load.stage import Load
 
+pytestmark = pytest.mark.postgres
+
 STEPS = 14
 KEYS = 8
 # Each breaks the contract, and how it is mended.

@@ -7,6 +7,8 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, verified
 
+pytestmark = pytest.mark.postgres
+
 # Each is done between two ticks, and leaves no row that a transaction since the first has written.
 REDEFINED = {
     "column dropped and added with a default": (

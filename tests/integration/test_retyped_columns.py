@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.models.values import BOX, MODEL, THING
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, verified
@@ -10,6 +12,8 @@ from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.preflight import check_source
 from totesys_cli.source_database import create_source
+
+pytestmark = pytest.mark.postgres
 
 # Of each type several that its columns become in turn, and a value of the narrowest.
 RETYPED: dict[str, tuple[tuple[str, ...], str]] = {

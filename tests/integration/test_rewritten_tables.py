@@ -13,6 +13,8 @@ from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_ingest.source import open_source
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture
 async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> Pipeline:

@@ -15,6 +15,8 @@ from totesys.schema import Model
 from totesys.table import Dimension, Fact
 from totesys_cli.local.data_plane import DataPlane
 
+pytestmark = pytest.mark.postgres
+
 LOANS = 8_000
 MORE_LOANS = f"""
     INSERT INTO loan SELECT n, 1 + n % 3, 'reader ' || n, timestamp '2026-01-01' + n * interval '1 minute', n % 9,

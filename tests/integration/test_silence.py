@@ -12,6 +12,8 @@ from totesys.errors import DatabaseUnavailable
 from totesys.postgres import Connection, connect
 from totesys.watched import SERVER_SETTINGS, SILENCE
 
+pytestmark = pytest.mark.postgres
+
 QUICK = {"statement_timeout": "1000"}
 LINE = b"1\n" * 32_768
 

@@ -19,6 +19,8 @@ from totesys.postgres import Connection, connect
 from totesys.sql import ident
 from totesys_cli.source_database import create_source
 
+pytestmark = pytest.mark.postgres
+
 SEED = 20261122
 
 

@@ -19,6 +19,8 @@ from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_source
 from totesys_ingest.source import open_source
 
+pytestmark = pytest.mark.postgres
+
 LOANS = "SELECT loan_id, count(*) FROM warehouse.fact_loan GROUP BY 1 ORDER BY 1"
 
 

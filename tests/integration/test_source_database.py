@@ -12,6 +12,8 @@ from totesys.table import Column, SourceTable
 from totesys.types import BIGINT, INTEGER, TEXT, TIMESTAMP, enum, numeric
 from totesys_cli.source_database import create_source
 
+pytestmark = pytest.mark.postgres
+
 COLOUR = enum("Colour", "RED", "it's green")
 OWNER = SourceTable("owner", key="owner_id", columns=(Column("owner_id", INTEGER), Column("name", TEXT, nullable=True)))
 TOTE = SourceTable(

@@ -19,6 +19,8 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.services import STAGES, Event, Services, run_services
 
+pytestmark = pytest.mark.postgres
+
 
 class Library:
     """The running services, with the source and the warehouse."""

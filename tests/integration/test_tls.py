@@ -19,6 +19,8 @@ from totesys.errors import SettingsError
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 
+pytestmark = pytest.mark.postgres
+
 
 @dataclass(frozen=True)
 class Authority:

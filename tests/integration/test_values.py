@@ -19,6 +19,8 @@ from totesys.table import SourceTable
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
 
+pytestmark = pytest.mark.postgres
+
 Row = tuple[Any, ...]
 
 

@@ -18,6 +18,8 @@ from totesys.verify import Sample, TableComparison, UnequalRow, Verdict, Verific
 from totesys_cli.source_database import create_source
 from totesys_cli.verify.render import to_json, to_table
 
+pytestmark = pytest.mark.postgres
+
 SEED = 20261122
 SCHEMA = "warehouse"
 

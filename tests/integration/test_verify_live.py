@@ -10,6 +10,8 @@ from tests.sources import execute, make_shops, value
 from totesys.verify import TableComparison, UnequalRow, Verdict, Verification, verify
 from totesys_cli.local.data_plane import DataPlane
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture
 async def shops(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:

@@ -12,6 +12,8 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_warehouse
 
+pytestmark = pytest.mark.postgres
+
 MISSING = "SELECT to_regnamespace('etl') IS NULL"
 
 
