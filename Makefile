@@ -65,7 +65,7 @@ test-postgres: $(UV) ## the integration tests that ask something of Postgres, on
 
 test-compose: $(UV) ## the whole system in containers, killed, paused, cut off, scaled, large; needs Docker with compose
 	@$(UV) sync --locked --quiet --group containers
-	@$(RUN) pytest tests/compose --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(RUN) pytest tests/compose $(ARGS)
 
 faults: setup ## every fault, with a table of what came of it; ROUNDS=7 SEED=… ARGS="-k killed" say how often and which
 	@$(RUN) pytest tests/faults $(if $(ROUNDS),--rounds $(ROUNDS)) $(SEEDED) $(ARGS)

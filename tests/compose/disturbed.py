@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
-from time import time
 
 import asyncpg
 import httpx
@@ -28,15 +27,15 @@ SECONDS_OF_CHANGES = 2.0
 
 @dataclass(frozen=True)
 class AtWork:
-    """A service that has begun with a run; it was asked for at the time `since`."""
+    """A service that has begun with a run; `ended` runs were through before."""
 
     stack: Stack
     service: str
-    since: float
+    ended: int
 
     def has_ended(self) -> bool:
         """Whether it has logged a run's end since."""
-        return bool(self.stack.events(self.service, "run successful", self.since))
+        return len(self.stack.events(self.service, "run successful")) > self.ended
 
 
 @asynccontextmanager
@@ -57,7 +56,7 @@ async def held_in_a_load(stack: Stack, random: Random) -> AsyncIterator[None]:
 async def at_work(stack: Stack, service: str, random: Random) -> AtWork:
     """Change the source, ask for an extraction of everything, and wait until `service` has begun with it."""
     await simulate(stack.dsn("source"), rate=CHANGES_A_SECOND, seconds=SECONDS_OF_CHANGES, seed=random.randrange(2**31))
-    since = time()
+    begun, ended = len(stack.events(*BEGINS[service])), len(stack.events(service, "run successful"))
     async with httpx.AsyncClient() as http:
         asked = await http.post(
             f"http://{stack.address('ingest')}/trigger",
@@ -67,7 +66,7 @@ async def at_work(stack: Stack, service: str, random: Random) -> AtWork:
     assert asked.status_code == 202
 
     async def has_begun() -> bool:
-        return bool(await asyncio.to_thread(stack.events, *BEGINS[service], since))
+        return await asyncio.to_thread(lambda: len(stack.events(*BEGINS[service]))) > begun
 
-    await eventually(has_begun, poll=0.05)
-    return AtWork(stack, service, since)
+    await eventually(has_begun, poll=0.1)
+    return AtWork(stack, service, ended)

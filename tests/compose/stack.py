@@ -1,16 +1,12 @@
-"""The composed system as its user has it: `docker compose`, and what the engine says of the containers."""
+"""The composed system as its user has it: `docker compose` and what the containers say."""
 
-import fcntl
 import json
 import subprocess
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import docker
-from docker.models.containers import Container
 from testcontainers.compose import DockerCompose
 
 PROJECT = Path(__file__).parents[2]
@@ -23,12 +19,12 @@ _FREE_PORTS = {f"TOTESYS_{service.upper()}_PORT{'S' if service in SERVICES else 
 
 
 class Stack:
-    """A project of docker compose with its own containers, network and volumes: entered, it is up; left, it is gone.
+    """A project of docker compose with its own containers, network and volumes.
 
-    `settings` are those of `.env`; `files` are compose files whose settings come before those of the project's own.
+    `compose` is testcontainers' view of it: entered, it is up; left, it is gone.
     """
 
-    def __init__(self, name: str, folder: Path, *files: Path, **settings: str) -> None:
+    def __init__(self, name: str, folder: Path, **settings: str) -> None:
         self.name = name
         settings = {
             "COMPOSE_PROJECT_NAME": name,
@@ -39,79 +35,46 @@ class Stack:
             **_FREE_PORTS,
             **settings,
         }
-        variables = folder / f"{name}.env"
-        variables.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        paths = [str(file) for file in (PROJECT / "docker-compose.yml", *files)]
-        self.compose = DockerCompose(PROJECT, paths, env_file=str(variables), wait=True)
+        self._settings = folder / f"{name}.env"
+        self._settings.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
 
-    def build(self, lock: Path) -> None:
-        """Build the images. Whoever holds the same lock has built them: they are found built."""
-        with lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            self("build")
-
-    def __enter__(self) -> Self:
-        self.compose.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.compose.__exit__(kind, error, trace)
-        self.engine.close()
+    @cached_property
+    def compose(self) -> DockerCompose:
+        return DockerCompose(PROJECT, env_file=str(self._settings), build=True, wait=True)
 
     def __call__(self, *arguments: str) -> str:
         """What `docker compose` prints. Raises CalledProcessError after showing what went wrong."""
         return run(*self.compose.docker_compose_command(), *arguments)
 
-    # To ask the engine itself takes a hundredth of the time that its command takes.
-    @cached_property
-    def engine(self) -> docker.DockerClient:
-        return docker.from_env()
+    def containers(self, service: str) -> list[str]:
+        """The ids of a service's containers, running or not."""
+        return self("ps", "--all", "--quiet", service).split()
 
-    @property
-    def labels(self) -> dict[str, list[str]]:
-        """Chooses what the engine has of this stack."""
-        return {"label": [f"com.docker.compose.project={self.name}"]}
-
-    def containers(self, service: str) -> list[Container]:
-        """The containers of a service, running or not, as they are now."""
-        labels = [*self.labels["label"], f"com.docker.compose.service={service}"]
-        found: list[Container] = self.engine.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
-        return found
-
-    def container(self, service: str) -> Container:
-        """A service's only container, as it is now."""
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What the engine knows of a service's only container."""
         (container,) = self.containers(service)
-        return container
-
-    def execute(self, service: str, *command: str) -> str:
-        """What a command prints in a service's only container."""
-        code, (out, error) = self.container(service).exec_run(list(command), demux=True)
-        assert code == 0, error
-        return bytes(out or b"").decode()
+        (found,) = json.loads(run("docker", "inspect", container))
+        assert isinstance(found, dict)
+        return found
 
     def address(self, service: str) -> str:
         """Where a service's first container listens on this machine: `host:port`."""
-        ports = self.containers(service)[0].attrs["NetworkSettings"]["Ports"]
-        first = ports[f"{PORTS[service]}/tcp"][0]
-        return f"{first['HostIp']}:{first['HostPort']}"
+        host, port = self.compose.get_service_host_and_port(service, PORTS[service])
+        return f"{host}:{port}"
 
     def dsn(self, database: str) -> str:
         """The source or the warehouse, for its owner."""
         return f"postgresql://postgres:postgres@{self.address(database)}/{DATABASES[database]}"
 
-    def logs(self, service: str, since: float | None = None) -> list[str]:
-        """The log lines of all containers of a service; those that came after a time, in seconds as `time()` has it."""
+    def logs(self, service: str) -> list[str]:
+        """The log lines of all containers of a service."""
         return [
-            line
-            for container in self.containers(service)
-            for line in container.logs(stderr=False, since=since).decode().splitlines()
+            line for container in self.containers(service) for line in run("docker", "logs", container).splitlines()
         ]
 
-    def events(self, service: str, name: str, since: float | None = None) -> list[Mapping[str, Any]]:
+    def events(self, service: str, name: str) -> list[Mapping[str, Any]]:
         """The log lines of a service that have this name, oldest first."""
-        found = [json.loads(line) for line in self.logs(service, since) if f'"{name}"' in line]
+        found = [json.loads(line) for line in self.logs(service) if f'"{name}"' in line]
         return [line for line in found if line["event"] == name]
 
 

@@ -3,13 +3,13 @@
 import asyncio
 from contextlib import nullcontext
 from random import Random
+from subprocess import CalledProcessError
 
 import pytest
-from docker.errors import APIError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tests.compose.disturbed import at_work, held_in_a_load
-from tests.compose.stack import SERVICES, Stack
+from tests.compose.stack import SERVICES, Stack, run
 from tests.compose.truth import eventually, until_verified
 
 # Whose run is at work when a container is disturbed.
@@ -36,10 +36,10 @@ async def test_a_container_that_is_killed_in_the_middle_of_a_run_loses_and_doubl
         hold = held_in_a_load(stack, random) if DURING[service] == "load" else nullcontext()
         async with hold:
             work = await at_work(stack, DURING[service], random)
-            container = stack.container(service)
-            container.kill()
+            (container,) = stack.containers(service)
+            run("docker", "kill", container)
             in_the_middle = not work.has_ended()
-        container.start()
+        run("docker", "start", container)
         await until_verified(stack)
         if in_the_middle:
             return
@@ -50,10 +50,11 @@ async def test_a_container_that_is_killed_in_the_middle_of_a_run_loses_and_doubl
 async def test_a_container_that_is_paused_goes_on_where_it_was(stack: Stack, service: str, random: Random) -> None:
     work = await at_work(stack, DURING[service], random)
     # The engine gives up where a process that its CPU limit holds up does not stop soon enough.
-    container = stack.container(service)
-    Retrying(retry=retry_if_exception_type(APIError), wait=wait_fixed(1), stop=stop_after_delay(60))(container.pause)
+    Retrying(retry=retry_if_exception_type(CalledProcessError), wait=wait_fixed(1), stop=stop_after_delay(60))(
+        stack, "pause", service
+    )
     await asyncio.sleep(SECONDS_AWAY)
-    container.unpause()
+    stack("unpause", service)
     await eventually(lambda: asyncio.to_thread(work.has_ended))
     await until_verified(stack)
 
@@ -61,10 +62,11 @@ async def test_a_container_that_is_paused_goes_on_where_it_was(stack: Stack, ser
 @pytest.mark.parametrize("service", ["ingest", "load", "aws"])
 async def test_a_container_without_a_network_is_waited_for(stack: Stack, service: str, random: Random) -> None:
     await at_work(stack, DURING[service], random)
-    container, network = stack.container(service), stack.engine.networks.get(f"{stack.name}_default")
-    network.disconnect(container)
+    (container,) = stack.containers(service)
+    network = f"{stack.name}_default"
+    run("docker", "network", "disconnect", network, container)
     await asyncio.sleep(SECONDS_AWAY)
-    network.connect(container, aliases=[service])
+    run("docker", "network", "connect", "--alias", service, network, container)
     await until_verified(stack)
 
 

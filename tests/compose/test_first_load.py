@@ -1,13 +1,9 @@
 """A first load of more than a million orders: it fits into the services' small memory."""
 
 from collections.abc import Callable
-from contextlib import closing
-from functools import partial
 from pathlib import Path
 
-import docker
-
-from tests.compose.stack import SERVICES, Stack
+from tests.compose.stack import SERVICES, Stack, run
 from tests.compose.truth import eventually, until_verified
 from tests.sources import value
 
@@ -18,11 +14,10 @@ PEAK = "cat /sys/fs/cgroup/memory.peak 2>/dev/null || cat /sys/fs/cgroup/memory/
 
 
 async def test_a_first_load_of_a_million_orders_fits_into_the_memory_of_small_tasks(
-    tmp_path: Path, images: Path, record_property: Callable[[str, object], None]
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     large = Stack("totesys-test-large", tmp_path, TOTESYS_SCALE=str(SCALE))
-    large.build(images)
-    with large:
+    with large.compose:
         orders = "SELECT (SELECT count(*) FROM sales_order) + (SELECT count(*) FROM purchase_order)"
         assert await value(large.dsn("source"), orders) > 1_000_000
 
@@ -32,9 +27,8 @@ async def test_a_first_load_of_a_million_orders_fits_into_the_memory_of_small_ta
         await eventually(complete, seconds=600)
         await until_verified(large)
         for service in SERVICES:
-            state = large.container(service).attrs
-            limit = state["HostConfig"]["Memory"]
-            peak = int(large.execute(service, "sh", "-c", PEAK))
+            state, limit = large.inspect(service), large.inspect(service)["HostConfig"]["Memory"]
+            peak = int(large.compose.exec_in_container(["sh", "-c", PEAK], service)[0])
             print(f"{service}: at most {peak / MIB:.0f} of {limit / MIB:.0f} MiB")
             record_property(f"peak of {service}, MiB", round(peak / MIB))
             assert (state["RestartCount"], state["State"]["OOMKilled"]) == (0, False)
@@ -42,8 +36,8 @@ async def test_a_first_load_of_a_million_orders_fits_into_the_memory_of_small_ta
     assert _left(large) == []
 
 
-def _left(stack: Stack) -> list[object]:
+def _left(stack: Stack) -> list[str]:
     """What the engine still has of a stack."""
-    with closing(docker.from_env()) as engine:
-        kinds = (partial(engine.containers.list, all=True), engine.networks.list, engine.volumes.list)
-        return [left for kind in kinds for left in kind(filters=stack.labels)]
+    label = f"label=com.docker.compose.project={stack.name}"
+    kinds = (("ps", "--all"), ("network", "ls"), ("volume", "ls"))
+    return [left for kind in kinds for left in run("docker", *kind, "--quiet", "--filter", label).split()]
