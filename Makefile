@@ -35,14 +35,14 @@ check-units:
 	@$(RUN) pytest tests/unit --quiet
 
 test: setup ## the tests that need no containers, before you commit; SEED=… varies them, ARGS="tests/unit -x" chooses
-	@$(RUN) pytest $(SEEDED) $(or $(ARGS),$(PARALLEL) -m "not long")
+	@$(RUN) pytest $(SEEDED) $(or $(ARGS),$(PARALLEL) -m "not long and not alone")
 
 test-all: setup ## those and the long ones: the benchmark's harness, fuzzed requests, the local servers' life, more histories
-	@$(RUN) pytest $(SEEDED) $(PARALLEL) $(ARGS)
+	@$(RUN) pytest $(SEEDED) $(PARALLEL) -m "not alone" $(ARGS)
 
 coverage: setup ## make test-all, and which branches of shared/ and services/ it reached
 	@rm -rf .coverage && mkdir .coverage
-	@$(RUN) coverage run -m pytest $(SEEDED) $(PARALLEL) $(ARGS)
+	@$(RUN) coverage run -m pytest $(SEEDED) $(PARALLEL) -m "not alone" $(ARGS)
 	@$(RUN) coverage combine --quiet && $(RUN) coverage report
 
 # Checkov has an environment of its own: it pins what the project has in other versions.

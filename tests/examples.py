@@ -26,7 +26,16 @@ def examples(count: int) -> settings:
 
 def long(*parameters: object) -> list[ParameterSet]:
     """Parameters that `make test-all` tries and `make test` does not."""
-    return [pytest.param(*(one if isinstance(one, tuple) else (one,)), marks=pytest.mark.long) for one in parameters]
+    return [pytest.param(*_values(one), marks=pytest.mark.long) for one in parameters]
+
+
+def alone(*parameters: object) -> list[ParameterSet]:
+    """Parameters that only `make faults` tries: another one has them all together."""
+    return [pytest.param(*_values(one), marks=pytest.mark.alone) for one in parameters]
+
+
+def _values(parameter: object) -> tuple[object, ...]:
+    return parameter if isinstance(parameter, tuple) else (parameter,)
 
 
 def rounds(first: int, all_: int) -> list[ParameterSet | int]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.examples import long
+from tests.examples import alone
 from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.world import World
 from tests.faults.writers import hash_of
@@ -41,11 +41,15 @@ async def world(worlds: Worlds, aws: FaultyAws) -> AsyncIterator[World]:
         yield world
 
 
-@pytest.mark.parametrize("faults", [list(FAULTS), *long(*([fault] for fault in FAULTS))], ids=" and ".join)
+@pytest.mark.parametrize(
+    "faults",
+    [list(FAULTS), *alone(*([fault] for fault in FAULTS))],
+    ids=lambda faults: faults[0] if len(faults) == 1 else "all",
+)
 async def test_aws_on_a_bad_day_delays_and_does_no_more(
     world: World, aws: FaultyAws, outcome_of: OutcomeOf, rounds: int, faults: list[str]
 ) -> None:
-    """One trial passes all faults and compares everything at its end; `make test-all` compares after each of them."""
+    """One trial passes all faults and compares everything at its end; `make faults` compares after each of them."""
     outcomes = {fault: outcome_of(fault) for fault in faults}
     async with world.trial(outcomes[faults[-1]]):
         for fault, outcome in outcomes.items():

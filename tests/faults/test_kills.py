@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.examples import long
+from tests.examples import alone
 from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.report import Outcome
 from tests.faults.wires import Moment, When
@@ -36,8 +36,8 @@ async def world(worlds: Worlds) -> AsyncIterator[World]:
 
 @pytest.mark.parametrize(
     "stages",
-    [list(CRASH_POINTS), *long(*([stage] for stage in CRASH_POINTS))],
-    ids="+".join,
+    [list(CRASH_POINTS), *alone(*([stage] for stage in CRASH_POINTS))],
+    ids=lambda stages: stages[0] if len(stages) == 1 else "all",
 )
 async def test_a_service_killed_at_any_write_loses_nothing_and_doubles_nothing(
     world: World, outcome_of: OutcomeOf, rounds: int, stages: list[str]
@@ -59,8 +59,8 @@ async def test_a_service_killed_at_any_write_loses_nothing_and_doubles_nothing(
     except AssertionError:
         for stage in stages:
             for moment in busy[stage] | at_rest[stage]:
-                alone = {stage: {moment: outcome_of(f"{stage} killed {moment}, alone")}}
-                await _trial(world, alone, 1, at_rest=moment in at_rest[stage])
+                single = {stage: {moment: outcome_of(f"{stage} killed {moment}, alone")}}
+                await _trial(world, single, 1, at_rest=moment in at_rest[stage])
         raise
 
 
