@@ -1,0 +1,43 @@
+"""Why a row is quarantined, in words: expressions over the values as text."""
+
+import polars as pl
+
+from totesys.representable import ROW_BYTES
+from totesys.types import ColumnType, Kind
+
+NOT_BUILT = "no row was built of it"
+# Of a longer value, a reason has the beginning.
+_SHOWN = 100
+_NAMES = {
+    Kind.INT32: "integer",
+    Kind.INT64: "integer",
+    Kind.BOOLEAN: "boolean",
+    Kind.TEXT: "text",
+    Kind.DATE: "date",
+    Kind.TIME: "time",
+    Kind.MOMENT: "timestamp",
+    Kind.DECIMAL: "number",
+}
+
+
+def is_null(column: str) -> pl.Expr:
+    """The column has no value."""
+    return pl.lit(f"{column} is NULL")
+
+
+def not_valid(column: str, kind: ColumnType, text: pl.Expr) -> pl.Expr:
+    """The column has a value, which is not one of the kind."""
+    return pl.concat_str(pl.lit(f'{column} is not a valid {_NAMES[kind.kind]}: "'), _beginning(text), pl.lit('"'))
+
+
+def too_long(longest: pl.Expr, most: pl.Expr, bytes_: pl.Expr) -> pl.Expr:
+    """The row has too many bytes, most of them in one column."""
+    return pl.concat_str(
+        pl.lit("the row is too long: "), longest, pl.lit(" has "), most, pl.lit(" of its "), bytes_,
+        pl.lit(f" bytes, the limit is {ROW_BYTES}"),
+    )  # fmt: skip
+
+
+def _beginning(text: pl.Expr) -> pl.Expr:
+    long = text.str.len_chars() > _SHOWN
+    return pl.when(long).then(pl.concat_str(text.str.head(_SHOWN), pl.lit("…"))).otherwise(text)
