@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from totesys.errors import AccessDenied, DatabaseUnavailable, SettingsError
+from totesys.database_errors import ALL_ERRORS, DRIVER_ERRORS, as_ours, plain
+from totesys.errors import DatabaseUnavailable, SettingsError
 from totesys.secrets import Login, login, split_secret
 from totesys.tls import tls_fault, unreadable_file
 from totesys.watched import SERVER_SETTINGS, Watched
@@ -35,20 +36,6 @@ SESSION = {
     **SERVER_SETTINGS,
 }
 
-_DENIED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError)
-# The server or the way to it.
-_BROKEN = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-# It answers that it cannot: it starts or stops, its disk or its slots are full, it is a standby, another is in the way.
-_UNABLE = (
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.PostgresSystemError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-
 
 def place(dsn: str) -> str:
     """Where a DSN leads, without its password: `host:port/database`, or `its DSN` where that cannot be told."""
@@ -65,21 +52,13 @@ def place(dsn: str) -> str:
 def database_errors(what: str, dsn: str) -> Iterator[None]:
     """Turn a driver's error into one of ours that names `what` ("the source") and where it is.
 
-    Raises DatabaseUnavailable, AccessDenied or SettingsError; any other error passes through.
+    Raises what `as_ours` makes of it; an error that is not the driver's passes through.
     """
     try:
         yield
-    except asyncpg.InvalidCatalogNameError as error:
-        raise SettingsError(f"{what} at {place(dsn)}: {error}. Create it, or correct the DSN.") from error
-    except _DENIED as error:
-        raise AccessDenied(f"{what} at {place(dsn)} refuses: {error}. Correct the DSN or grant the right.") from error
-    except _UNABLE as error:
-        raise DatabaseUnavailable(f"{what} at {place(dsn)} cannot do it now: {error}.") from error
-    except _BROKEN as error:
-        raise DatabaseUnavailable(
-            f"{what} at {place(dsn)} does not answer: {str(error) or type(error).__name__}. "
-            "Check that it runs and can be reached."
-        ) from error
+    except ALL_ERRORS as error:
+        # Without the driver's error as its cause: a log of it would show the row's values.
+        raise as_ours(what, place(dsn), error).with_traceback(error.__traceback__) from None
 
 
 @asynccontextmanager
@@ -113,7 +92,7 @@ async def _open(what: str, dsn: str, session: dict[str, str]) -> Connection:
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         # For some seconds of a rotation, the secret and the server do not agree.
         raise DatabaseUnavailable(
-            f"{what} at {place(server)} refuses the login that the secret {secret} holds: {error}. "
+            f"{what} at {place(server)} refuses the login that the secret {secret} holds: {plain(error)}. "
             "If it goes on for longer than a rotation takes, mend the secret or the role's password."
         ) from error
 
@@ -155,5 +134,5 @@ def _readable(what: str, dsn: str) -> Iterator[None]:
 async def _close(connection: Connection) -> None:
     try:
         await connection.close(timeout=CLOSE_SECONDS)
-    except _BROKEN:
+    except (asyncpg.PostgresConnectionError, *DRIVER_ERRORS):
         connection.terminate()

@@ -10,7 +10,8 @@ from typing import Any
 
 import asyncpg
 
-from totesys.errors import AccessDenied, DatabaseUnavailable, SchemaDrift
+from totesys.database_errors import plain
+from totesys.errors import AccessDenied, DatabaseUnavailable, DataRefused, SchemaDrift
 from totesys.postgres import Connection, connect, place
 from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
@@ -121,7 +122,11 @@ class Source:
         """Begin a transaction that sees exactly what `snapshot` sees."""
         await self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         # SET TRANSACTION takes no parameter; the id is Postgres's own, of hexadecimal digits and dashes.
-        await self.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.id}'")
+        try:
+            await self.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.id}'")
+        except (asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError) as error:
+            # It ended with the connection that held it.
+            raise DatabaseUnavailable(f"{WHAT} at {place(self.dsn)} has no such snapshot: {plain(error)}.") from error
 
     async def compare(self, tables: Sequence[SourceTable]) -> Comparison:
         """How the source's schema differs from the declared tables."""
@@ -157,7 +162,13 @@ class Source:
         """Stream those rows of a job as CSV without a header, or the ranges of all keys; their number."""
         query = _ranges_query(self.schema, job.table) if job.keys else _rows_query(self.schema, job, of)
         wanted = [of.wanted] if of.wanted and not job.keys else []
-        status = await self.connection.copy_from_query(query, *wanted, output=sink, format="csv")
+        try:
+            status = await self.connection.copy_from_query(query, *wanted, output=sink, format="csv")
+        except asyncpg.DataError as error:
+            raise DataRefused(
+                f"{WHAT} at {place(self.dsn)} does not give all rows of {job.table.name}: {plain(error)}. "
+                "Correct the value in the source."
+            ) from None
         return int(status.removeprefix("COPY "))
 
 
@@ -224,12 +235,7 @@ async def open_source(dsn: str, schema: str, longest: timedelta = timedelta(hour
         "lock_timeout": LOCK_TIMEOUT,
     }
     async with connect(WHAT, dsn, **session) as connection:
-        try:
-            yield Source(connection, dsn, schema)
-        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
-            raise SchemaDrift(f"{WHAT} at {place(dsn)} changed while it was read: {error}.") from error
-        except asyncpg.DataError as error:
-            raise DatabaseUnavailable(f"{WHAT} at {place(dsn)} cannot give its snapshot: {error}.") from error
+        yield Source(connection, dsn, schema)
 
 
 async def check_contract(source: Source, tables: Sequence[SourceTable]) -> None:

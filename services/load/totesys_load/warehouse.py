@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from totesys.database_errors import plain
 from totesys.errors import AccessDenied, SettingsError, WarehouseMismatch
 from totesys.logs import logger
 from totesys.postgres import Connection, place
@@ -44,7 +45,7 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
             await connection.execute(script)
     except asyncpg.InsufficientPrivilegeError as error:
         raise AccessDenied(
-            f"{WHAT} at {place(dsn)} does not let this role create its schemas: {error}. "
+            f"{WHAT} at {place(dsn)} does not let this role create its schemas: {plain(error)}. "
             "Grant CREATE on the database, or create the warehouse with a role that may."
         ) from error
     return acceptance.accepted(model, schema, catalog)

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from totesys.database_errors import plain
 from totesys.errors import TerminalError
 from totesys.postgres import Connection, connect, place
 
@@ -67,6 +68,6 @@ class Side:
             yield
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
             raise self.mismatch(
-                f"{self.name} at {self.place} is not what the model declares: {error}. "
+                f"{self.name} at {self.place} is not what the model declares: {plain(error)}. "
                 "Name the database and the schema that hold the declared tables."
             ) from error
