@@ -23,18 +23,40 @@ CLOSE_SECONDS = 5.0
 # How much later than the server's own limit the client gives a statement up: the server is gone, or what is between.
 MARGIN_SECONDS = 30.0
 
+# Nothing may depend on how a server, a database or a role is set up. A connection's own settings win over theirs.
 SESSION = {
-    # What COPY prints must not depend on how a server or a role is set up.
+    "application_name": "totesys",
+    # What COPY and casts print, and how catalogs print names.
     "client_encoding": "UTF8",
     "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
     "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "quote_all_identifiers": "off",
+    # How statements are read. Functions and operators of Postgres go before others of the same name.
+    "search_path": '"$user", public',
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    # How transactions behave. A load waits for its lock and then has to see what was committed meanwhile.
+    "default_transaction_deferrable": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "exit_on_error": "off",
     # Row-level security that would hide rows is an error: half a table must not pass for a whole one.
     "row_security": "off",
-    "application_name": "totesys",
-    # No statement of ours needs longer; in milliseconds.
+    # No statement of ours needs longer; in milliseconds. A session may be idle while S3 or another one is at work.
     "statement_timeout": "3600000",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
     **SERVER_SETTINGS,
 }
+# The same for what not every release knows: a server refuses a connection that names an unknown setting.
+_SESSION_OF_SOME_RELEASES = """
+SELECT set_config(name, value, false) FROM (VALUES
+    ('transaction_timeout', '0'), ('restrict_nonsystem_relation_kind', '')) AS known (name, value)
+WHERE current_setting(name, true) <> value"""
 
 
 def place(dsn: str) -> str:
@@ -102,7 +124,7 @@ async def _connect(what: str, dsn: str, session: dict[str, str], role: Login | N
     with _readable(what, dsn):
         if fault := unreadable_file(dsn):
             raise SettingsError(f"The DSN of {what.lower()}: {fault}. Put the file there, or correct the DSN.")
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             dsn,
             user=role.user if role else None,
             password=role.password if role else None,
@@ -111,6 +133,12 @@ async def _connect(what: str, dsn: str, session: dict[str, str], role: Login | N
             command_timeout=limit,
             connection_class=Watched,
         )
+    try:
+        await connection.execute(_SESSION_OF_SOME_RELEASES, timeout=CONNECT_SECONDS)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 @contextmanager

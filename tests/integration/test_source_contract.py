@@ -283,6 +283,15 @@ async def test_a_table_that_changes_while_it_is_waited_for_is_noticed(library: P
             await until_there_is(other, waiting)
         with pytest.raises(
             SchemaDrift, match=r"column loan\.reader is missing \(borrower is not declared: renamed\?\)"
+    "enum retyped to varchar": Added(
+        (
+            "ALTER TABLE book ALTER genre TYPE varchar(20)",
+            "INSERT INTO book VALUES (4, 'Ripley', 'A', 'CRIME')",
+        ),
+        'column book.genre is character varying(20), declared as "Genre"',
+        "its values are read as the declared type's",
+        "SELECT FROM warehouse.dim_book WHERE genre = 'CRIME'",
+    ),
         ):
             await tick
 
@@ -318,3 +327,19 @@ async def test_a_source_in_a_schema_of_its_own_is_read_there(
         await execute(source, "UPDATE shelves.loan SET fee = 8 WHERE loan_id = 1")
         await pipeline.tick()
         assert await rows(pipeline.warehouse_dsn, LOANS) == [(1, 2), (2, 1)]
+async def test_an_enum_may_live_in_a_schema_that_this_role_may_not_use(visited: Visited) -> None:
+    await execute(
+        visited.owner,
+        "CREATE SCHEMA types",
+        'ALTER TYPE "Genre" SET SCHEMA types',
+        "INSERT INTO book VALUES (4, 'Emma', 'A', 'NOVEL')",
+    )
+    with capture_logs() as logs:
+        await visited.pipeline.tick()
+    assert not [log for log in logs if log["log_level"] in ("warning", "error")]
+    await execute(visited.owner, "UPDATE book SET genre = 'POETRY' WHERE book_id = 4")
+    await visited.pipeline.tick()
+    assert await visited.verified()
+    await check_source(MODEL, visited.pipeline.source_dsn, "public")
+
+

@@ -35,7 +35,7 @@ COMPATIBLE: dict[ColumnType, tuple[str, ...]] = {
     DATE: ("date",),
     TIME: ("time(3) without time zone", "time(0) without time zone"),
     TIMESTAMP: ("timestamp(3) without time zone", "timestamp(0) without time zone"),
-    MOOD: ('"Mood"', "text"),
+    MOOD: ('"Mood"', "text", "character varying", "character varying(2)"),
 }
 INCOMPATIBLE: dict[ColumnType, tuple[str, ...]] = {
     INTEGER: ("bigint", "numeric(4,0)", "text"),
@@ -54,7 +54,7 @@ INCOMPATIBLE: dict[ColumnType, tuple[str, ...]] = {
         "date",
         "time(3) without time zone",
     ),
-    MOOD: ("character varying", '"Humour"'),
+    MOOD: ("character(9)", '"Humour"'),
 }
 
 

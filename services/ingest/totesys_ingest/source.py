@@ -41,13 +41,13 @@ SELECT pg_export_snapshot() AS id, {SOURCE_ID} AS source,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax
 """
 
-# Of each relation of the schema; the columns only of those that are declared. Where this role lacks USAGE on it,
-# format_type would print its enums otherwise than they are declared.
+# Of each relation of the schema; the columns only of those that are declared. An enum has its name alone, as it is
+# declared, whichever schema it is in and whether or not this role may use that.
 _CATALOG = """
 SELECT c.relname AS table_name, c.relkind::text AS kind, has_schema_privilege(n.oid, 'USAGE') AS schema_usable,
        has_table_privilege(c.oid, 'SELECT') AS table_readable, row_security_active(c.oid) AS filtered,
        a.attname AS column_name, NOT a.attnotnull AS nullable,
-       CASE WHEN t.typtype = 'e' AND t.typnamespace = n.oid THEN quote_ident(t.typname)
+       CASE WHEN t.typtype = 'e' THEN '"' || replace(t.typname, '"', '""') || '"'
             ELSE format_type(a.atttypid, a.atttypmod)
        END AS type,
        has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable,
@@ -227,11 +227,8 @@ async def open_source(dsn: str, schema: str, longest: timedelta = timedelta(hour
     Raises DatabaseUnavailable, AccessDenied, SettingsError or SchemaDrift.
     """
     session = {
-        # So that a type of this schema is printed without it, as it is declared.
         "search_path": ident(schema),
         "statement_timeout": str(int(longest.total_seconds() * 1000)),
-        # The connection that holds the snapshot is idle while the others extract.
-        "idle_in_transaction_session_timeout": "0",
         "lock_timeout": LOCK_TIMEOUT,
     }
     async with connect(WHAT, dsn, **session) as connection:

@@ -12,12 +12,6 @@ from totesys.errors import TerminalError
 from totesys.postgres import Connection, connect, place
 
 ROWS_AT_ONCE = 2000
-SESSION = {
-    # A float is printed so that it is read as the same.
-    "extra_float_digits": "1",
-    # One side may have much to do while the other waits for it.
-    "idle_in_transaction_session_timeout": "0",
-}
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class Side:
     async def open(cls, name: str, dsn: str, mismatch: type[TerminalError], **session: str) -> AsyncIterator["Side"]:
         """Connect and take a snapshot. Raises DatabaseUnavailable, AccessDenied or SettingsError."""
         async with (
-            connect(name, dsn, **SESSION, **session) as connection,
+            connect(name, dsn, **session) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             await connection.execute("SELECT 1")  # the first statement takes the snapshot
