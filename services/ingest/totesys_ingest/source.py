@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -21,6 +21,7 @@ from totesys_ingest.compatible import FoundType
 from totesys_ingest.contract import Comparison, FoundColumn, FoundTable, compare
 from totesys_ingest.definition import read_definitions
 from totesys_ingest.plan import Job, Slice
+from totesys_ingest.unique_key import Guards, read_guards, repeated_keys
 
 WHAT = "The source"
 # The key of the advisory lock: any number, but the same for every ingest.
@@ -131,8 +132,36 @@ class Source:
     async def compare(self, tables: Sequence[SourceTable]) -> Comparison:
         """How the source's schema differs from the declared tables."""
         rows = await self.connection.fetch(_CATALOG, self.schema, [table.name for table in tables])
+        guards = await read_guards(self.connection, self.schema, tables)
         by_table = groupby(rows, key=itemgetter("table_name"))
-        return compare(tables, {name: _found_table(list(columns)) for name, columns in by_table})
+        found = {name: _found_table(list(columns), guards.get(name, Guards())) for name, columns in by_table}
+        return compare(tables, found)
+
+    async def inspect(self, tables: Sequence[SourceTable]) -> Comparison:
+        """The same, and the keys that are there more than once where only the declaration says that none is."""
+        comparison = await self.compare(tables)
+        if comparison.breaches:
+            return comparison
+        return replace(comparison, drift=(await self.repeated_keys(tables)).drift)
+
+    async def repeated_keys(self, tables: Sequence[SourceTable], xmin: int | None = None) -> Comparison:
+        """The keys that are there more than once, as breaches. Only what no unique index enforces is looked at.
+
+        With `xmin`, only the keys of rows that a snapshot with it may not have seen: the others are as they were.
+        """
+        unenforced = [table for table in tables if table.unenforced_key]
+        guards = await read_guards(self.connection, self.schema, unenforced) if unenforced else {}
+        changed = None if xmin is None else since(xmin)
+        return Comparison(
+            tuple(
+                [
+                    sentence
+                    for table in unenforced
+                    if table.name in guards and not guards[table.name].enforce(table.key)
+                    for sentence in await repeated_keys(self.connection, self.schema, table, changed)
+                ]
+            )
+        )
 
     def require(self, comparison: Comparison) -> None:
         """Raises SchemaDrift or AccessDenied, with every breach, if there is one."""
@@ -172,7 +201,7 @@ class Source:
         return int(status.removeprefix("COPY "))
 
 
-def _found_table(columns: Sequence[asyncpg.Record]) -> FoundTable:
+def _found_table(columns: Sequence[asyncpg.Record], guards: Guards) -> FoundTable:
     table = columns[0]
     return FoundTable(
         table["kind"],
@@ -180,6 +209,7 @@ def _found_table(columns: Sequence[asyncpg.Record]) -> FoundTable:
         table["table_readable"],
         table["filtered"],
         {row["column_name"]: _found_column(row) for row in columns if row["column_name"] is not None},
+        guards,
     )
 
 
@@ -237,4 +267,4 @@ async def open_source(dsn: str, schema: str, longest: timedelta = timedelta(hour
 
 async def check_contract(source: Source, tables: Sequence[SourceTable]) -> None:
     """Raises SchemaDrift or AccessDenied if an extraction would not start."""
-    source.require(await source.compare(tables))
+    source.require(await source.inspect(tables))
