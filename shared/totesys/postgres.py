@@ -83,6 +83,11 @@ def database_errors(what: str, dsn: str) -> Iterator[None]:
         raise as_ours(what, place(dsn), error).with_traceback(error.__traceback__) from None
 
 
+def encoding_of(connection: Connection) -> str:
+    """The encoding of the connection's database, as Postgres calls it."""
+    return str(connection.get_settings().server_encoding)
+
+
 @asynccontextmanager
 async def connect(what: str, dsn: str, **session: str) -> AsyncIterator[Connection]:
     """A connection to `what`, closed at the end, with SESSION and the given settings.

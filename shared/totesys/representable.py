@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 
+from totesys.encodings import NOT_CHECKED, UTF8, valid_utf8
 from totesys.sql import ident
 from totesys.table import Column
 from totesys.types import Kind
@@ -27,13 +28,15 @@ def texts(columns: Iterable[Column]) -> list[str]:
     return [column.name for column in columns if column.type.kind is Kind.TEXT]
 
 
-def unrepresentable(column: Column, relation: str) -> str | None:
+def unrepresentable(column: Column, relation: str, encoding: str = UTF8) -> str | None:
     """SQL that is true where the relation's column has a value that cannot be held; None if each value can.
 
-    NULL is no such value: whether a column may be NULL is its own declaration.
+    NULL is no such value: whether a column may be NULL is its own declaration. `encoding` is the database's.
     """
-    test = _TESTS.get(column.type.kind)
     value = f"{relation}.{ident(column.name)}"
+    if column.type.kind is Kind.TEXT and encoding == NOT_CHECKED:
+        return f"coalesce(NOT ({valid_utf8(value)}), false)"
+    test = _TESTS.get(column.type.kind)
     return f"coalesce(NOT ({test.format(value=value)}), false)" if test else None
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import asyncpg
 
 from totesys.database_errors import plain
+from totesys.encodings import NOT_CHECKED
 from totesys.errors import AccessDenied, DatabaseUnavailable, DataRefused, SchemaDrift
-from totesys.postgres import Connection, connect, place
+from totesys.postgres import Connection, connect, encoding_of, place
 from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
 from totesys.transactions import SOURCE_ID, since
@@ -191,8 +192,10 @@ class Source:
         """Stream those rows of a job as CSV without a header, or the ranges of all keys; their number."""
         query = _ranges_query(self.schema, job.table) if job.keys else _rows_query(self.schema, job, of)
         wanted = [of.wanted] if of.wanted and not job.keys else []
+        # Bytes that nobody has checked come as they are: transform tells which rows have others than UTF-8.
+        raw = NOT_CHECKED if encoding_of(self.connection) == NOT_CHECKED else None
         try:
-            status = await self.connection.copy_from_query(query, *wanted, output=sink, format="csv")
+            status = await self.connection.copy_from_query(query, *wanted, output=sink, format="csv", encoding=raw)
         except asyncpg.DataError as error:
             raise DataRefused(
                 f"{WHAT} at {place(self.dsn)} does not give all rows of {job.table.name}: {plain(error)}. "

@@ -14,7 +14,7 @@ from totesys.lake.records import REASONS
 from totesys.representable import FIRST_DAY, LAST_DAY, ROW_BYTES, texts
 from totesys.table import Column, Table
 from totesys.types import Kind
-from totesys_transform.reasons import not_valid, too_long
+from totesys_transform.reasons import not_utf8, not_valid, too_long
 
 # Postgres writes an unquoted empty field for NULL and a quoted one for the empty string, booleans as t and f.
 _NULLS: dict[str, object] = {
@@ -41,6 +41,7 @@ _STAND_INS: dict[Kind, object] = {
 # The position of a row in its table's frame.
 ROW = "row"
 _TOO_LONG = "too long"
+_NOT_UTF8 = "not UTF-8: "
 _FAULTS = pl.Schema({ROW: pl.UInt32(), REASONS: pl.List(pl.String)})
 
 
@@ -88,9 +89,33 @@ def concat(several: Sequence[Rows]) -> Rows:
 
 
 def read_text(data: bytes, table: Table) -> pl.DataFrame:
-    """The rows as Postgres printed them, every column text; of a row that is too long, only how its texts begin."""
-    text = _frame(_read(data, dict.fromkeys(table.column_names, pa.string()), max(len(data), 1)))
-    return text if len(data) <= ROW_BYTES else _shortened(text, table).drop(_TOO_LONG)
+    """The rows as Postgres printed them, every column text; of a row that is too long, only how its texts begin.
+
+    A byte that is not UTF-8 is written as `\\xff`.
+    """
+    text = _texts(data, table)
+    text = text if len(data) <= ROW_BYTES else _shortened(text, table)
+    return text.select(table.column_names)
+
+
+def _texts(data: bytes, table: Table) -> pl.DataFrame:
+    """The rows, every column text. A column of which some are not UTF-8 has another one beside it, true of these."""
+    whole = max(len(data), 1)
+    try:
+        return _frame(_read(data, dict.fromkeys(table.column_names, pa.string()), whole))
+    except pa.ArrowInvalid:
+        raw = _frame(_read(data, dict.fromkeys(table.column_names, pa.binary()), whole))
+    return pl.DataFrame([column for name in table.column_names for column in _decoded(raw[name])])
+
+
+def _decoded(raw: pl.Series) -> list[pl.Series]:
+    try:
+        return [raw.cast(pl.String)]
+    except pl.exceptions.ComputeError:
+        values = [None if one is None else one.decode(errors="backslashreplace") for one in raw]
+        # What is escaped is longer than it was; the same text with the same bytes is none of these.
+        other = [one is not None and value.encode() != one for one, value in zip(raw, values, strict=True)]
+        return [pl.Series(raw.name, values, pl.String), pl.Series(_NOT_UTF8 + raw.name, other, pl.Boolean)]
 
 
 def _read(data: bytes, types: dict[str, pa.DataType], block_bytes: int) -> pa.Table:
@@ -111,12 +136,18 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 
 
 def _read_with_faults(data: bytes, table: Table) -> Rows:
-    text = _shortened(_frame(_read(data, dict.fromkeys(table.column_names, pa.string()), max(len(data), 1))), table)
-    frame = text.select(_parsed(column) for column in table.columns)
+    text = _shortened(_texts(data, table), table)
+    frame = text.select(_parsed(column, text) for column in table.columns)
     faulty = [(column, text[column.name].is_not_null() & frame[column.name].is_null()) for column in table.columns]
     faults = text.select(
         pl.concat_list(
-            *(_reason(column, fault) for column, fault in faulty if column.type.kind is not Kind.TEXT), _TOO_LONG
+            *(_reason(column, fault) for column, fault in faulty if column.type.kind is not Kind.TEXT),
+            *(
+                pl.when(_NOT_UTF8 + name).then(not_utf8(name))
+                for name in texts(table.columns)
+                if _NOT_UTF8 + name in text
+            ),
+            _TOO_LONG,
         )
         .list.drop_nulls()
         .alias(REASONS)
@@ -157,10 +188,11 @@ def _shortened(text: pl.DataFrame, table: Table) -> pl.DataFrame:
     return text.with_columns(begun, reasons)
 
 
-def _parsed(column: Column) -> pl.Expr:
+def _parsed(column: Column, of: pl.DataFrame) -> pl.Expr:
     kind, text = column.type.kind, pl.col(column.name)
     if kind is Kind.TEXT:
-        return pl.when(pl.col(_TOO_LONG).is_null()).then(text)
+        other = pl.col(name) if (name := _NOT_UTF8 + column.name) in of else pl.lit(False)
+        return pl.when(pl.col(_TOO_LONG).is_null() & ~other).then(text)
     if kind is Kind.BOOLEAN:
         return text == "t"
     if kind is Kind.MOMENT:

@@ -30,6 +30,11 @@ def not_valid(column: str, kind: ColumnType, text: pl.Expr) -> pl.Expr:
     return pl.concat_str(pl.lit(f'{column} is not a valid {_NAMES[kind.kind]}: "'), _beginning(text), pl.lit('"'))
 
 
+def not_utf8(column: str) -> pl.Expr:
+    """The column has bytes that are not UTF-8, which are escaped in its text."""
+    return pl.concat_str(pl.lit(f'{column} is not UTF-8: "'), _beginning(pl.col(column)), pl.lit('"'))
+
+
 def too_long(longest: pl.Expr, most: pl.Expr, bytes_: pl.Expr) -> pl.Expr:
     """The row has too many bytes, most of them in one column."""
     return pl.concat_str(

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from totesys.encodings import UTF8, as_utf8
 from totesys.representable import texts, too_long, unrepresentable
 from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
@@ -21,7 +22,8 @@ class Rows:
 
     `values` are for the hashes, `texts` for the comparison. `possible` is true of a row that can be in the warehouse;
     `faults` are true, by column, of what makes it impossible.
-    `stored` is a relation with the same keys, or more, whose least and greatest are quickly found.
+    `stored` is a relation with the same keys, or more, whose least and greatest are quickly found. Texts are hashed and
+    sorted by their bytes in UTF-8, whatever the database's `encoding` is.
     """
 
     table: WarehouseTable
@@ -32,6 +34,7 @@ class Rows:
     faults: Mapping[str, str] = field(default_factory=dict)
     common: str = ""
     stored: str = ""
+    encoding: str = UTF8
 
     @property
     def key(self) -> str:
@@ -51,7 +54,7 @@ class Rows:
         kept = f"({self.possible}){f' AND NOT {self._in_ranges(2)}' if changed else ''}"
         return f"""
             SELECT {self.key}::bigint / $1::bigint AS bucket, count(*) FILTER (WHERE {kept}) AS rows,
-                   sum(hash_record_extended(ROW({column_list(self.table.column_names, "side")}), 0))
+                   sum(hash_record_extended(ROW({self._hashed()}), 0))
                        FILTER (WHERE {kept}) AS hashes,
                    count(*) FILTER (WHERE NOT ({self.possible})) AS impossible
             FROM (SELECT {columns} FROM {self.relation} AS side OFFSET 0) AS side GROUP BY 1"""
@@ -98,10 +101,16 @@ class Rows:
             f"FROM {self.relation} AS side WHERE NOT ({self.possible}) AND {condition} ORDER BY {self._order}"
         )
 
+    def _hashed(self) -> str:
+        columns = ((column, f"side.{ident(column.name)}") for column in self.table.columns)
+        return ", ".join(
+            as_utf8(value, self.encoding) if column.type.kind is Kind.TEXT else value for column, value in columns
+        )
+
     @property
     def _order(self) -> str:
         integer = self.table.column(self.table.key).type.is_integer
-        return self.key if integer else f'{self.key}::text COLLATE "C"'
+        return self.key if integer else as_utf8(f'{self.key}::text COLLATE "C"', self.encoding)
 
     def _in_ranges(self, parameter: int) -> str:
         # A subquery, so that the text is read once and not for every row.
@@ -125,7 +134,7 @@ def keys_parameter(table: WarehouseTable, keys: list[str]) -> list[int] | list[s
     return [int(key) for key in keys] if table.column(table.key).type.is_integer else keys
 
 
-def faults(table: WarehouseTable, relation: str = "side") -> dict[str, str]:
+def faults(table: WarehouseTable, relation: str = "side", encoding: str = UTF8) -> dict[str, str]:
     """By column, SQL that is true where a row cannot become one of the warehouse's because of it.
 
     Its value is missing or cannot be held; or the row is too long, and it is one of its texts.
@@ -134,7 +143,7 @@ def faults(table: WarehouseTable, relation: str = "side") -> dict[str, str]:
     for column in table.columns:
         if not column.nullable:
             found[column.name].append(f"{relation}.{ident(column.name)} IS NULL")
-        if test := unrepresentable(column, relation):
+        if test := unrepresentable(column, relation, encoding):
             found[column.name].append(test)
     if test := too_long(table.columns, relation):
         for name in texts(table.columns):
@@ -142,15 +151,15 @@ def faults(table: WarehouseTable, relation: str = "side") -> dict[str, str]:
     return {name: " OR ".join(tests) for name, tests in found.items()}
 
 
-def possible(table: WarehouseTable, relation: str = "side") -> str:
+def possible(table: WarehouseTable, relation: str = "side", encoding: str = UTF8) -> str:
     """SQL that tells a row that can become one of the warehouse's from one that cannot."""
     required = [column.name for column in table.columns if not column.nullable]
-    tests = [unrepresentable(column, relation) for column in table.columns]
+    tests = [unrepresentable(column, relation, encoding) for column in table.columns]
     wrong = [test for test in (*tests, too_long(table.columns, relation)) if test]
     return " AND ".join([f"num_nulls({column_list(required, relation)}) = 0", *(f"NOT ({test})" for test in wrong)])
 
 
-def unreadable_sources(model: Model, table: WarehouseTable) -> str | None:
+def unreadable_sources(model: Model, table: WarehouseTable, encoding: str = UTF8) -> str | None:
     """Those of the keys $1, as text, whose row of the first source transform cannot read: what it is made of there.
 
     It may give a row that is possible all the same. None if each can be read.
@@ -158,18 +167,30 @@ def unreadable_sources(model: Model, table: WarehouseTable) -> str | None:
     source = model.source(table.sources[0])
     named = {name for column in table.columns for name in model.source_columns(table, column)}
     used = [column for column in source.columns if f"{source.name}.{column.name}" in named]
-    tests = [unrepresentable(column, "source") for column in used]
+    tests = [unrepresentable(column, "source", encoding) for column in used]
     if texts(used):
         tests.append(too_long(source.columns, "source"))
     key, met = f"source.{ident(source.key)}", " OR ".join(f"({test})" for test in tests if test)
     return met and f"SELECT {key}::text FROM {ident(source.name)} AS source WHERE {key_in(table, key)} AND ({met})"
 
 
-def expected_rows(model: Model, table: WarehouseTable, schema: str) -> Rows:
-    """What the oracle gives: over the source, or for a dimension without sources over the warehouse."""
+def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: str = UTF8) -> Rows:
+    """What the oracle gives: over the source, or for a dimension without sources over the warehouse.
+
+    `encoding` is that of the database which is asked.
+    """
     values = {c.name: f"CAST(side.{ident(c.name)} AS {c.type.postgres})" for c in table.columns}
     common = "" if table.sources else f"WITH referenced (key) AS MATERIALIZED ({_wanted_keys(model, table, schema)})"
-    return Rows(table, f"({table.oracle})", values, values, possible(table), faults(table), common)
+    return Rows(
+        table,
+        f"({table.oracle})",
+        values,
+        values,
+        possible(table, encoding=encoding),
+        faults(table, encoding=encoding),
+        common,
+        encoding=encoding,
+    )
 
 
 def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> Rows:

@@ -9,7 +9,8 @@ import asyncpg
 
 from totesys.database_errors import plain
 from totesys.errors import TerminalError
-from totesys.postgres import Connection, connect, place
+from totesys.postgres import Connection, connect, encoding_of, place
+from totesys.verify.repertoire import Repertoire
 
 ROWS_AT_ONCE = 2000
 
@@ -22,6 +23,7 @@ class Side:
     place: str
     connection: Connection
     mismatch: type[TerminalError]
+    repertoire: Repertoire
 
     @classmethod
     @asynccontextmanager
@@ -31,13 +33,20 @@ class Side:
             connect(name, dsn, **session) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
+            repertoire = Repertoire(connection)
+            await repertoire.prepare()
             await connection.execute("SELECT 1")  # the first statement takes the snapshot
-            yield cls(name, place(dsn), connection, mismatch)
+            yield cls(name, place(dsn), connection, mismatch, repertoire)
+
+    @property
+    def encoding(self) -> str:
+        """The database's encoding, as Postgres calls it."""
+        return encoding_of(self.connection)
 
     async def rows(self, query: str, *parameters: object) -> list[asyncpg.Record]:
         """All rows of a query. Raises the mismatch where a declared table or column is not there."""
         with self._complaint():
-            return await self.connection.fetch(query, *parameters)
+            return await self.connection.fetch(await self.repertoire.within(query), *await self._within(parameters))
 
     async def row(self, query: str, *parameters: object) -> asyncpg.Record:
         """The only row of a query."""
@@ -51,10 +60,21 @@ class Side:
     async def stream(self, query: str, *parameters: object) -> AsyncIterator[asyncpg.Record]:
         """The rows of a query, few of them in memory at a time. Other queries may be asked in between."""
         with self._complaint():
+            query, parameters = await self.repertoire.within(query), await self._within(parameters)
             cursor = await self.connection.cursor(query, *parameters)
             while rows := await cursor.fetch(ROWS_AT_ONCE):
                 for row in rows:
                     yield row
+
+    async def _within(self, parameters: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple([await self._parameter_within(parameter) for parameter in parameters])
+
+    async def _parameter_within(self, parameter: object) -> object:
+        if isinstance(parameter, str):
+            return await self.repertoire.within(parameter)
+        if isinstance(parameter, list):
+            return [await self._parameter_within(one) for one in parameter]
+        return parameter
 
     @contextmanager
     def _complaint(self) -> Iterator[None]:

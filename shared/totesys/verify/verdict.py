@@ -94,12 +94,12 @@ class Judge:
 
     async def _impossible(self, keys: list[str]) -> set[str]:
         """The keys whose rows at the source cannot be in the warehouse: an older version may be there."""
-        rows = queries.expected_rows(self.at.model, self.table, self.at.schema)
+        rows = queries.expected_rows(self.at.model, self.table, self.at.schema, self.at.source.encoding)
         return await self._source_keys(rows.impossible_in(), keys)
 
     async def _unreadable(self, keys: list[str]) -> set[str]:
         """The keys whose rows at the source transform cannot read, whatever the oracle makes of them."""
-        query = queries.unreadable_sources(self.at.model, self.table)
+        query = queries.unreadable_sources(self.at.model, self.table, self.at.source.encoding)
         return await self._source_keys(query, keys) if query else set()
 
     def _may_wait(self, pair: Pair) -> bool:
@@ -109,9 +109,11 @@ class Judge:
 
     async def _orphans(self, keys: list[str]) -> set[str]:
         """The keys of fact rows that refer to what the source has not."""
+        encoding = self.at.source.encoding
         tests = [
             f"NOT EXISTS (SELECT FROM ({dimension.oracle}) AS dimension WHERE "
-            f"dimension.{ident(dimension.key)} = side.{ident(column)} AND {queries.possible(dimension, 'dimension')})"
+            f"dimension.{ident(dimension.key)} = side.{ident(column)} "
+            f"AND {queries.possible(dimension, 'dimension', encoding)})"
             for column, dimension in self._dimensions()
         ]
         return await self._referring(tests, keys)

@@ -58,7 +58,7 @@ class _TableVerification:
     def __init__(self, at: Snapshots, table: WarehouseTable) -> None:
         self._at = at
         self._table = table
-        self._expected = queries.expected_rows(at.model, table, at.schema)
+        self._expected = queries.expected_rows(at.model, table, at.schema, at.asked(table).encoding)
         self._found = queries.found_rows(table, at.schema, ledger=at.has_ledger)
         self._is_integer = table.column(table.key).type.is_integer
         self._judge = Judge(at, table)
@@ -69,7 +69,7 @@ class _TableVerification:
         if self._is_integer and self._table.sources:
             await self._compare_buckets()
         else:
-            side = self._at.source if self._table.sources else self._at.warehouse
+            side = self._at.asked(self._table)
             await self._quarantine(side, self._expected.all_impossible())
             await self._compare(side.stream(self._expected.all()), self._at.warehouse.stream(self._found.all()))
         for _ in range(await self._at.warehouse.value(self._found.count_without_key())):
