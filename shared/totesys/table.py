@@ -66,8 +66,8 @@ class SourceTable(Table):
     """A table of the operational database.
 
     `unenforced_key` says that each key is there once although no unique index on exactly it enforces that, as in a
-    table that is partitioned by another column. Ingest then looks itself before it reads, which costs up to two more
-    scans of the table.
+    table that is partitioned by another column. Ingest then looks itself before it reads, which costs another scan of
+    the table.
     """
 
     capture: Capture = Capture.SNAPSHOT

@@ -56,8 +56,9 @@ SETTINGS = {
     "xmlbinary": "hex",
     "xmloption": "document",
 }
-# Of releases from 17 on, the former also of newer minor ones of those before.
-NEWER = {"restrict_nonsystem_relation_kind": "view, foreign-table", "transaction_timeout": "1"}
+# Of releases from 17 on, the former also of newer minor ones of those before. The latter is taken back by the first
+# statement of a connection, which has to be done by then.
+NEWER = {"restrict_nonsystem_relation_kind": "view, foreign-table", "transaction_timeout": "300"}
 # What goes before Postgres's own functions, and before the declared tables, if a search path says so.
 SHADOWS = (
     "CREATE SCHEMA shadows",

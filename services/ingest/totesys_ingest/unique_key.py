@@ -10,6 +10,8 @@ from totesys.table import SourceTable
 
 # How many keys that are there more than once a sentence names.
 NAMED = 3
+# So many changed keys are looked up, each by an index that begins with the key if there is one.
+LOOKED_UP = 10_000
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,21 @@ def unguarded(table: SourceTable, guards: Guards) -> Iterator[str]:
 async def repeated_keys(connection: Connection, schema: str, table: SourceTable, changed: str | None) -> list[str]:
     """A sentence if a key is there more than once, of all or of those that a row has for which `changed` is true.
 
-    It reads the table once, or twice where only the changed rows are in question.
+    It reads the table once, and looks the changed keys up; where these are many, it groups all keys instead.
     """
     key, relation = ident(table.key), qualified(schema, table.name)
-    among = f"WHERE {key} IN (SELECT {key} FROM {relation} WHERE {changed}) " if changed else ""
+    among, parameters = "", []
+    if changed:
+        found = await connection.fetch(f"SELECT {key} FROM {relation} WHERE {changed} LIMIT {LOOKED_UP + 1}")
+        if not found:
+            return []
+        if len(found) <= LOOKED_UP:
+            among = f"WHERE {key} = ANY ($1::{table.column(table.key).type.postgres}[]) "
+            parameters = [[row[0] for row in found]]
     rows = await connection.fetch(
         f"SELECT {key}::text AS key, count(*) AS rows, count(*) OVER () AS keys FROM {relation} {among}"
-        f"GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT {NAMED}"
+        f"GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT {NAMED}",
+        *parameters,
     )
     if not rows:
         return []
