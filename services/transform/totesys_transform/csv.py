@@ -35,7 +35,7 @@ _STAND_INS: dict[Kind, object] = {
     Kind.BOOLEAN: False,
     Kind.DATE: date(1970, 1, 1),
     Kind.TIME: time(),
-    Kind.MOMENT: datetime(1970, 1, 1),
+    Kind.MOMENT: datetime.fromisoformat("1970-01-01"),
     Kind.DECIMAL: 0,
 }
 # The position of a row in its table's frame.
