@@ -1,11 +1,13 @@
 """A part's CSV as a frame with the declared types."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from totesys.arrow import arrow_type
@@ -89,8 +91,7 @@ def concat(several: Sequence[Rows]) -> Rows:
 
 def read_text(data: bytes, table: Table) -> pl.DataFrame:
     """The rows as Postgres printed them, every column text; of a row that is too long, only how its texts begin."""
-    text = _frame(_read(data, dict.fromkeys(table.column_names, pa.string()), max(len(data), 1)))
-    return text if len(data) <= ROW_BYTES else _shortened(text, table).drop(_TOO_LONG)
+    return _text_with_lengths(data, table).drop(_TOO_LONG)
 
 
 def _read(data: bytes, types: dict[str, pa.DataType], block_bytes: int) -> pa.Table:
@@ -111,56 +112,72 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 
 
 def _read_with_faults(data: bytes, table: Table) -> Rows:
-    text = _shortened(_frame(_read(data, dict.fromkeys(table.column_names, pa.string()), max(len(data), 1))), table)
-    frame = text.select(_parsed(column) for column in table.columns)
-    faulty = [(column, text[column.name].is_not_null() & frame[column.name].is_null()) for column in table.columns]
-    faults = text.select(
-        pl.concat_list(
-            *(_reason(column, fault) for column, fault in faulty if column.type.kind is not Kind.TEXT), _TOO_LONG
-        )
-        .list.drop_nulls()
-        .alias(REASONS)
-    ).with_row_index(ROW)
-    faults = faults.filter(pl.col(REASONS).list.len() > 0).cast(_FAULTS)  # type: ignore[arg-type]
+    text = _text_with_lengths(data, table)
+    whole = text[_TOO_LONG].null_count() == text.height
+    frame = text.select(_parsed(column, whole=whole) for column in table.columns)
+    # Each text can be read, but those of a row that is too long.
+    faulty = {
+        column.name: text[column.name].is_not_null() & frame[column.name].is_null()
+        for column in table.columns
+        if not (whole and column.type.kind is Kind.TEXT)
+    }
+    reasons = [
+        pl.when(faulty[column.name]).then(not_valid(column.name, column.type, pl.col(column.name)))
+        for column in table.columns
+        if column.type.kind is not Kind.TEXT
+    ]
+    faults = text.select(pl.concat_list(*reasons, _TOO_LONG).list.drop_nulls().alias(REASONS)).with_row_index(ROW)
+    faults = faults.filter(pl.col(REASONS).list.len() > 0).cast(_FAULTS)
     if faults.is_empty():
         return Rows(frame)
-    stand_in = text.select(_stood_in(column, table, frame[column.name], fault) for column, fault in faulty)
+    # A key is not made up.
+    made_up = {
+        column.name: pl.when(fault).then(_stand_in(column)).otherwise(pl.lit(frame[column.name])).alias(column.name)
+        for column in table.columns
+        if column.name != table.key and (fault := faulty.get(column.name)) is not None and fault.any()
+    }
+    stand_in = text.select(made_up.get(name, pl.lit(frame[name])) for name in table.column_names)
     return Rows(frame, stand_in, faults)
 
 
-def _reason(column: Column, fault: pl.Series) -> pl.Expr:
-    return pl.when(fault).then(not_valid(column.name, column.type, pl.col(column.name)))
-
-
-def _stood_in(column: Column, table: Table, parsed: pl.Series, fault: pl.Series) -> pl.Expr:
-    """The column with a value in the place of what could not be read. A key is not made up."""
-    if column.name == table.key or not fault.any():
-        return pl.lit(parsed)
+def _stand_in(column: Column) -> pl.Expr:
+    """Another value in the place of what could not be read."""
     if column.type.kind is Kind.TEXT:
         return pl.col(column.name)
-    value = pl.lit(_STAND_INS[column.type.kind]).cast(parsed.dtype)
-    return pl.when(fault).then(value).otherwise(pl.lit(parsed)).alias(column.name)
+    return pl.lit(_STAND_INS[column.type.kind]).cast(polars_type(column.type))
 
 
-def _shortened(text: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """The rows, of one that is too long only how its texts begin, with the reason as a column of its own."""
-    lengths = {name: pl.col(name).str.len_bytes().cast(pl.Int64).fill_null(0) for name in texts(table.columns)}
-    if not lengths:
-        return text.with_columns(pl.lit(None, pl.String).alias(_TOO_LONG))
-    total, most = pl.sum_horizontal(lengths.values()), pl.max_horizontal(lengths.values())
-    longest = pl.coalesce(pl.when(length == most).then(pl.lit(name)) for name, length in lengths.items())
-    reason = pl.when(total > ROW_BYTES).then(too_long(longest, most, total)).alias(_TOO_LONG)
-    reasons = text.select(reason).to_series()
-    if not reasons.null_count() < text.height:
-        return text.with_columns(reasons)
-    begun = pl.when(reasons.is_null()).then(pl.col(lengths)).otherwise(pl.col(lengths).str.head(_KEPT_CHARACTERS))
-    return text.with_columns(begun, reasons)
+def _text_with_lengths(data: bytes, table: Table) -> pl.DataFrame:
+    """The rows as text, and in a column of its own the reason of each that is too long."""
+    text = _read(data, dict.fromkeys(table.column_names, pa.string()), max(len(data), 1))
+    reasons = pa.nulls(text.num_rows, pa.string())
+    names = texts(table.columns)
+    if len(data) > ROW_BYTES and names:
+        # By Arrow, which copies no text for it.
+        lengths = {name: pc.fill_null(pc.binary_length(text[name]).cast(pa.int64()), 0) for name in names}
+        long = pc.greater(functools.reduce(pc.add, lengths.values()), ROW_BYTES)
+        if pc.any(long).as_py():
+            reasons = _too_long(lengths, long)
+            for name in names:
+                begun = pc.if_else(long, pc.utf8_slice_codeunits(text[name], 0, _KEPT_CHARACTERS), text[name])
+                text = text.set_column(text.column_names.index(name), name, begun)
+    return _frame(text.append_column(_TOO_LONG, reasons))
 
 
-def _parsed(column: Column) -> pl.Expr:
+def _too_long(lengths: Mapping[str, pa.ChunkedArray], long: pa.ChunkedArray) -> pa.Array:
+    return pa.array(
+        [
+            too_long({name: column[row].as_py() for name, column in lengths.items()}) if is_long.as_py() else None
+            for row, is_long in enumerate(long)
+        ],
+        pa.string(),
+    )
+
+
+def _parsed(column: Column, *, whole: bool) -> pl.Expr:
     kind, text = column.type.kind, pl.col(column.name)
     if kind is Kind.TEXT:
-        return pl.when(pl.col(_TOO_LONG).is_null()).then(text)
+        return text if whole else pl.when(pl.col(_TOO_LONG).is_null()).then(text)
     if kind is Kind.BOOLEAN:
         return text == "t"
     if kind is Kind.MOMENT:
