@@ -16,8 +16,8 @@ def count_rows(csv: bytes) -> int:
     """The rows of whole lines of CSV: the line ends that are in no quotes."""
     if b'"' not in csv:
         return csv.count(b"\n")
-    # Quotes come in pairs: what is outside is every second piece. Two in a row change nothing for what is around them, and
-    # without them a field gives no more than two pieces, however many quotes its text has.
+    # Quotes come in pairs: what is outside is every second piece. Two in a row change nothing for what is around them;
+    # without them there are few pieces, however many quotes a text has.
     return sum(piece.count(b"\n") for piece in csv.replace(b'""', b"").split(b'"')[::2])
 
 
