@@ -41,11 +41,11 @@ async def copy_rows(connection: Connection, schema: str, name: str, rows: pa.Tab
     )
 
 
-async def _encoded(rows: pa.Table) -> AsyncIterator[bytes | memoryview]:
+async def _encoded(rows: pa.Table) -> AsyncIterator[bytes]:
     yield HEADER
     for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
         # In pieces: what is on its way is copied twice by the driver.
-        encoded = memoryview(await asyncio.to_thread(encode, batch))
+        encoded = await asyncio.to_thread(encode, batch)
         for start in range(0, len(encoded), PIECE_BYTES):
             yield encoded[start : start + PIECE_BYTES]
     yield END
