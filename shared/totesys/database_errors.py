@@ -23,8 +23,8 @@ Answer: TypeAlias = asyncpg.PostgresError | asyncpg.PostgresWarning
 # What no server answers: the way to it, or the driver's own state.
 DRIVER_ERRORS = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 ALL_ERRORS = (asyncpg.PostgresError, asyncpg.PostgresWarning, *DRIVER_ERRORS)
-# Whose messages may hold a row's values: data exceptions (the driver's own are of parameters that it cannot send), and what
-# somebody's functions and triggers raise.
+# Whose messages may hold a row's values: data exceptions (the driver's own are of parameters that it cannot send), and
+# what somebody's functions and triggers raise.
 _TELL_VALUES = {"22", "38", "39", "P0"}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from totesys.postgres import Connection, connect
-from totesys.representable import too_long, unrepresentable
+from totesys.representable import ROW_BYTES, too_long, unrepresentable
 from totesys.sql import column_list
 from totesys.table import Column, SourceTable
 from totesys.types import DATE, INTEGER, TEXT, TIME, TIMESTAMP, numeric
@@ -47,6 +47,16 @@ async def session(database: Callable[[], str]) -> AsyncIterator[Connection]:
         columns = ", ".join(f"{column.name} {column.type.postgres}" for column in TABLE.columns)
         await connection.execute(f"CREATE TABLE one ({columns})")
         yield connection
+
+
+@pytest.mark.parametrize("bytes_", [ROW_BYTES, ROW_BYTES + 1])
+async def test_reading_and_sql_agree_on_which_row_is_too_long(session: Connection, bytes_: int) -> None:
+    await session.execute("TRUNCATE one")
+    text = f"repeat('é', {bytes_ // 2}) || repeat('x', {bytes_ % 2})"
+    await session.execute(f"INSERT INTO one (id, text) SELECT 1, {text}")
+    csv = b"id,day,moment,time,amount,text\n1,,,,," + "é".encode() * (bytes_ // 2) + b"x" * (bytes_ % 2) + b"\n"
+    sql = await session.fetchval(f"SELECT {too_long(TABLE.columns, 'one')} FROM one")
+    assert (sql, read_csv(csv, TABLE).faults.height) == (bytes_ > ROW_BYTES, int(sql))
 
 
 @examples(40)

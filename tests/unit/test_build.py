@@ -224,9 +224,7 @@ def test_what_an_unreadable_value_has_a_part_in_is_quarantined_and_nothing_else(
         b"2006-01-01,9,2007-01-01,2001-01-01 00:00:00\n"
     )
     openings = b"opening_id,opened\n1,2000-01-01\n2,2000-01-02\n3,10000-01-01\n"
-    found = build(
-        BRANCHES, DIM_BRANCH, {"branch": read_csv(branches, BRANCH), "opening": read_csv(openings, OPENING)}
-    )
+    found = build(BRANCHES, DIM_BRANCH, {"branch": read_csv(branches, BRANCH), "opening": read_csv(openings, OPENING)})
     assert found.rows.rows() == [
         (date(2001, 1, 1), None, date(2000, 1, 1)),
         (date(2006, 1, 1), date(2007, 1, 1), None),

@@ -167,9 +167,7 @@ def test_a_table_with_foreign_tables_in_it_is_none_of_the_source_whatever_is_dec
     catalog = guarded(Guards(unique=(("loan_id",),), foreign=("loan_far",)))
     for unenforced in (False, True):
         found = compare([replace(LOAN, unenforced_key=unenforced), BOOK], catalog)
-        assert found.drift == (
-            "loan is made up of foreign tables, too (loan_far), whose rows carry no transaction id",
-        )
+        assert found.drift == ("loan is made up of foreign tables, too (loan_far), whose rows carry no transaction id",)
 
 
 def test_a_column_that_may_no_longer_be_null_is_no_matter() -> None:

@@ -1,11 +1,13 @@
 """A part's CSV as a frame with the declared types."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from totesys.arrow import arrow_type
@@ -35,12 +37,13 @@ _STAND_INS: dict[Kind, object] = {
     Kind.BOOLEAN: False,
     Kind.DATE: date(1970, 1, 1),
     Kind.TIME: time(),
-    Kind.MOMENT: datetime(1970, 1, 1),
+    Kind.MOMENT: datetime.fromisoformat("1970-01-01"),
     Kind.DECIMAL: 0,
 }
 # The position of a row in its table's frame.
 ROW = "row"
 _TOO_LONG = "too long"
+# Before the name of a column: whether its text had bytes that are not UTF-8.
 _NOT_UTF8 = "not UTF-8: "
 _FAULTS = pl.Schema({ROW: pl.UInt32(), REASONS: pl.List(pl.String)})
 
@@ -93,29 +96,7 @@ def read_text(data: bytes, table: Table) -> pl.DataFrame:
 
     A byte that is not UTF-8 is written as `\\xff`.
     """
-    text = _texts(data, table)
-    text = text if len(data) <= ROW_BYTES else _shortened(text, table)
-    return text.select(table.column_names)
-
-
-def _texts(data: bytes, table: Table) -> pl.DataFrame:
-    """The rows, every column text. A column of which some are not UTF-8 has another one beside it, true of these."""
-    whole = max(len(data), 1)
-    try:
-        return _frame(_read(data, dict.fromkeys(table.column_names, pa.string()), whole))
-    except pa.ArrowInvalid:
-        raw = _frame(_read(data, dict.fromkeys(table.column_names, pa.binary()), whole))
-    return pl.DataFrame([column for name in table.column_names for column in _decoded(raw[name])])
-
-
-def _decoded(raw: pl.Series) -> list[pl.Series]:
-    try:
-        return [raw.cast(pl.String)]
-    except pl.exceptions.ComputeError:
-        values = [None if one is None else one.decode(errors="backslashreplace") for one in raw]
-        # What is escaped is longer than it was; the same text with the same bytes is none of these.
-        other = [one is not None and value.encode() != one for one, value in zip(raw, values, strict=True)]
-        return [pl.Series(raw.name, values, pl.String), pl.Series(_NOT_UTF8 + raw.name, other, pl.Boolean)]
+    return _text_with_lengths(data, table).select(table.column_names)
 
 
 def _read(data: bytes, types: dict[str, pa.DataType], block_bytes: int) -> pa.Table:
@@ -136,63 +117,98 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 
 
 def _read_with_faults(data: bytes, table: Table) -> Rows:
-    text = _shortened(_texts(data, table), table)
-    frame = text.select(_parsed(column, text) for column in table.columns)
-    faulty = [(column, text[column.name].is_not_null() & frame[column.name].is_null()) for column in table.columns]
-    faults = text.select(
-        pl.concat_list(
-            *(_reason(column, fault) for column, fault in faulty if column.type.kind is not Kind.TEXT),
-            *(
-                pl.when(_NOT_UTF8 + name).then(not_utf8(name))
-                for name in texts(table.columns)
-                if _NOT_UTF8 + name in text
-            ),
-            _TOO_LONG,
-        )
-        .list.drop_nulls()
-        .alias(REASONS)
-    ).with_row_index(ROW)
-    faults = faults.filter(pl.col(REASONS).list.len() > 0).cast(_FAULTS)  # type: ignore[arg-type]
+    text = _text_with_lengths(data, table)
+    whole = text[_TOO_LONG].null_count() == text.height
+    frame = text.select(_parsed(column, text, whole=whole) for column in table.columns)
+    # Each text can be read, but those of a row that is too long, or not UTF-8.
+    escaped = [name for name in table.column_names if _NOT_UTF8 + name in text.columns]
+    faulty = {
+        column.name: text[column.name].is_not_null() & frame[column.name].is_null()
+        for column in table.columns
+        if not (whole and column.type.kind is Kind.TEXT and column.name not in escaped)
+    }
+    reasons = [
+        pl.when(faulty[column.name]).then(not_valid(column.name, column.type, pl.col(column.name)))
+        for column in table.columns
+        if column.type.kind is not Kind.TEXT
+    ]
+    reasons += [pl.when(_NOT_UTF8 + name).then(not_utf8(name)) for name in escaped]
+    faults = text.select(pl.concat_list(*reasons, _TOO_LONG).list.drop_nulls().alias(REASONS)).with_row_index(ROW)
+    faults = faults.filter(pl.col(REASONS).list.len() > 0).cast(_FAULTS)
     if faults.is_empty():
         return Rows(frame)
-    stand_in = text.select(_stood_in(column, table, frame[column.name], fault) for column, fault in faulty)
+    # A key is not made up.
+    made_up = {
+        column.name: pl.when(fault).then(_stand_in(column)).otherwise(pl.lit(frame[column.name])).alias(column.name)
+        for column in table.columns
+        if column.name != table.key and (fault := faulty.get(column.name)) is not None and fault.any()
+    }
+    stand_in = text.select(made_up.get(name, pl.lit(frame[name])) for name in table.column_names)
     return Rows(frame, stand_in, faults)
 
 
-def _reason(column: Column, fault: pl.Series) -> pl.Expr:
-    return pl.when(fault).then(not_valid(column.name, column.type, pl.col(column.name)))
-
-
-def _stood_in(column: Column, table: Table, parsed: pl.Series, fault: pl.Series) -> pl.Expr:
-    """The column with a value in the place of what could not be read. A key is not made up."""
-    if column.name == table.key or not fault.any():
-        return pl.lit(parsed)
+def _stand_in(column: Column) -> pl.Expr:
+    """Another value in the place of what could not be read."""
     if column.type.kind is Kind.TEXT:
         return pl.col(column.name)
-    value = pl.lit(_STAND_INS[column.type.kind]).cast(parsed.dtype)
-    return pl.when(fault).then(value).otherwise(pl.lit(parsed)).alias(column.name)
+    return pl.lit(_STAND_INS[column.type.kind]).cast(polars_type(column.type))
 
 
-def _shortened(text: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """The rows, of one that is too long only how its texts begin, with the reason as a column of its own."""
-    lengths = {name: pl.col(name).str.len_bytes().cast(pl.Int64).fill_null(0) for name in texts(table.columns)}
-    if not lengths:
-        return text.with_columns(pl.lit(None, pl.String).alias(_TOO_LONG))
-    total, most = pl.sum_horizontal(lengths.values()), pl.max_horizontal(lengths.values())
-    longest = pl.coalesce(pl.when(length == most).then(pl.lit(name)) for name, length in lengths.items())
-    reason = pl.when(total > ROW_BYTES).then(too_long(longest, most, total)).alias(_TOO_LONG)
-    reasons = text.select(reason).to_series()
-    if not reasons.null_count() < text.height:
-        return text.with_columns(reasons)
-    begun = pl.when(reasons.is_null()).then(pl.col(lengths)).otherwise(pl.col(lengths).str.head(_KEPT_CHARACTERS))
-    return text.with_columns(begun, reasons)
+def _read_text(data: bytes, table: Table) -> pa.Table:
+    """The rows as text. A column of which some are not UTF-8 has another one beside it, true of these."""
+    whole = max(len(data), 1)
+    try:
+        return _read(data, dict.fromkeys(table.column_names, pa.string()), whole)
+    except pa.ArrowInvalid:
+        raw = _read(data, dict.fromkeys(table.column_names, pa.binary()), whole)
+    return pa.table({name: values for column in table.column_names for name, values in _decoded(column, raw[column])})
 
 
-def _parsed(column: Column, of: pl.DataFrame) -> pl.Expr:
+def _decoded(name: str, raw: pa.ChunkedArray) -> Iterator[tuple[str, pa.ChunkedArray | pa.Array]]:
+    try:
+        yield name, raw.cast(pa.string())
+    except pa.ArrowInvalid:
+        values = raw.to_pylist()
+        texts = [None if value is None else value.decode(errors="backslashreplace") for value in values]
+        yield name, pa.array(texts, pa.string())
+        # An escape is longer than what it stands for.
+        other = [text is not None and text.encode() != value for text, value in zip(texts, values, strict=True)]
+        yield _NOT_UTF8 + name, pa.array(other, pa.bool_())
+
+
+def _text_with_lengths(data: bytes, table: Table) -> pl.DataFrame:
+    """The rows as text, and in a column of its own the reason of each that is too long."""
+    text = _read_text(data, table)
+    reasons = pa.nulls(text.num_rows, pa.string())
+    names = texts(table.columns)
+    if len(data) > ROW_BYTES and names:
+        # By Arrow, which copies no text for it.
+        lengths = {name: pc.fill_null(pc.binary_length(text[name]).cast(pa.int64()), 0) for name in names}
+        long = pc.greater(functools.reduce(pc.add, lengths.values()), ROW_BYTES)
+        if pc.any(long).as_py():
+            reasons = _too_long(lengths, long)
+            for name in names:
+                begun = pc.if_else(long, pc.utf8_slice_codeunits(text[name], 0, _KEPT_CHARACTERS), text[name])
+                text = text.set_column(text.column_names.index(name), name, begun)
+    return _frame(text.append_column(_TOO_LONG, reasons))
+
+
+def _too_long(lengths: Mapping[str, pa.ChunkedArray], long: pa.ChunkedArray) -> pa.Array:
+    return pa.array(
+        [
+            too_long({name: column[row].as_py() for name, column in lengths.items()}) if is_long.as_py() else None
+            for row, is_long in enumerate(long)
+        ],
+        pa.string(),
+    )
+
+
+def _parsed(column: Column, of: pl.DataFrame, *, whole: bool) -> pl.Expr:
     kind, text = column.type.kind, pl.col(column.name)
     if kind is Kind.TEXT:
-        other = pl.col(name) if (name := _NOT_UTF8 + column.name) in of else pl.lit(False)
-        return pl.when(pl.col(_TOO_LONG).is_null() & ~other).then(text)
+        if (other := _NOT_UTF8 + column.name) in of.columns:
+            text = pl.when(~pl.col(other)).then(text)
+        return text if whole else pl.when(pl.col(_TOO_LONG).is_null()).then(text)
     if kind is Kind.BOOLEAN:
         return text == "t"
     if kind is Kind.MOMENT:

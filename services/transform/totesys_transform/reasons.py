@@ -1,5 +1,7 @@
 """Why a row is quarantined, in words: expressions over the values as text."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from totesys.representable import ROW_BYTES
@@ -35,12 +37,11 @@ def not_utf8(column: str) -> pl.Expr:
     return pl.concat_str(pl.lit(f'{column} is not UTF-8: "'), _beginning(pl.col(column)), pl.lit('"'))
 
 
-def too_long(longest: pl.Expr, most: pl.Expr, bytes_: pl.Expr) -> pl.Expr:
-    """The row has too many bytes, most of them in one column."""
-    return pl.concat_str(
-        pl.lit("the row is too long: "), longest, pl.lit(" has "), most, pl.lit(" of its "), bytes_,
-        pl.lit(f" bytes, the limit is {ROW_BYTES}"),
-    )  # fmt: skip
+def too_long(lengths: Mapping[str, int]) -> str:
+    """The row has too many bytes; by column, those of its texts."""
+    longest = max(lengths, key=lambda name: lengths[name])
+    size = f"{longest} has {lengths[longest]} of its {sum(lengths.values())} bytes"
+    return f"the row is too long: {size}, the limit is {ROW_BYTES}"
 
 
 def _beginning(text: pl.Expr) -> pl.Expr:

@@ -53,9 +53,9 @@ class TableComparison:
     """A table's rows, counted.
 
     `compared` are the sum of `equal`, `differing`, `missing` and `extra`. `quarantined` are rows of the source that
-    cannot become warehouse rows, as transform and load judge, too. `changed_since` and `deleted_since` are rows that are not the same because the source
-    was written after the newest run's snapshot. `wrong` and `apart` name the rows behind these counts, in the order of
-    their keys, each at most ROWS_NAMED.
+    cannot become warehouse rows, as transform and load judge, too. `changed_since` and `deleted_since` are rows that
+    are not the same because the source was written after the newest run's snapshot. `wrong` and `apart` name the rows
+    behind these counts, each at most ROWS_NAMED.
     """
 
     table: str
