@@ -73,10 +73,10 @@ async def test_too_many_connections_may_pass(postgres: ReachablePostgres) -> Non
     assert "too many connections" in str(error)
 
 
-EVERY = {
-    name: kind.sqlstate
+EVERY: dict[str, str] = {
+    name: state
     for name, kind in vars(asyncpg.exceptions).items()
-    if isinstance(kind, type) and getattr(kind, "sqlstate", None)
+    if isinstance(kind, type) and (state := getattr(kind, "sqlstate", None))
 }
 KINDS = {
     Meaning.OUTAGE: DatabaseUnavailable,

@@ -110,7 +110,13 @@ async def test_a_byte_that_is_not_utf8_quarantines_its_row_and_stops_nothing_els
                 "dim_book": set(),
             }
             readers = "SELECT loan_id, reader FROM warehouse.fact_loan_current ORDER BY 1"
-            assert await pipeline.rows(readers) == [(1, "Ada"), (2, "Bob"), (3, "Zoë"), (4, "Łucja"), (5, "Cid")]
+            assert await rows(pipeline.warehouse_dsn, readers) == [
+                (1, "Ada"),
+                (2, "Bob"),
+                (3, "Zoë"),
+                (4, "Łucja"),
+                (5, "Cid"),
+            ]
 
 
 async def test_what_is_utf8_is_judged_in_the_database_as_it_is_when_it_is_read(encoded: Encoded) -> None:
@@ -169,7 +175,7 @@ async def test_a_source_of_another_encoding_is_read_and_verified_as_it_is(
         async with Pipeline(COMPANY, data_plane, source, database()) as pipeline:
             await pipeline.tick()
             assert await verified(source, pipeline.warehouse_dsn, COMPANY)
-            assert await pipeline.rows("SELECT city FROM warehouse.dim_location") == [(city,)]
+            assert await rows(pipeline.warehouse_dsn, "SELECT city FROM warehouse.dim_location") == [(city,)]
             await execute(source, f"UPDATE address SET city = '{city * 2}', last_updated = now()")
             await pipeline.tick()
             assert await verified(source, pipeline.warehouse_dsn, COMPANY)

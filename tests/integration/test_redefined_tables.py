@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute, verified
+from tests.sources import execute, rows, verified
 
 # Each is done between two ticks, and leaves no row that a transaction since the first has written.
 REDEFINED = {
@@ -67,7 +67,9 @@ async def test_rows_of_a_partition_that_was_a_table_of_its_own_are_brought(settl
         await settled.tick()
     assert [log["everything"] for log in logs if log["event"] == "extraction started"] == [True]
     assert await verified(settled.source_dsn, settled.warehouse_dsn, MODEL)
-    assert await settled.rows("SELECT reader FROM warehouse.fact_loan_current WHERE loan_id = 11") == [("Eve",)]
+    assert await rows(settled.warehouse_dsn, "SELECT reader FROM warehouse.fact_loan_current WHERE loan_id = 11") == [
+        ("Eve",)
+    ]
 
 
 async def test_what_shows_no_other_value_costs_no_full_extraction(settled: Pipeline) -> None:
