@@ -11,6 +11,7 @@ import pyarrow.parquet
 
 from bench.stages.source import CsvPart
 from bench.stages.step import Meter, Step, in_thread
+from totesys.model import MODEL
 from totesys.model.expressions import moments
 from totesys.table import Fact, SourceTable
 from totesys_load.copy import read_parquet
@@ -50,7 +51,7 @@ async def transform(meter: Meter, source: SourceTable, fact: Fact, parts: Sequen
     """Measure the building of a fact's rows; them, one frame a part."""
 
     def ours(rows: Rows) -> pl.DataFrame:
-        return build(fact, {source.name: rows}, source.key).rows
+        return build(MODEL, fact, {source.name: rows}).rows
 
     frames = _each(ours, parts)
     await meter.measure(

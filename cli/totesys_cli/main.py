@@ -147,18 +147,19 @@ def verify(
     model: ModelName = DEFAULT_MODEL,
     source_schema: SourceSchema = "public",
     warehouse_schema: WarehouseSchema = "warehouse",
+    strict: Annotated[bool, typer.Option("--strict", help="exit with 1 if any row is quarantined, too")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="have ingest bring again what is wrong")] = False,
     name: PlaneName = DEFAULT_PLANE,
     endpoint: Endpoint = None,
     timeout: Annotated[str, typer.Option(help="how long a repair may take: 30s, 10m, 1h")] = "10m",
 ) -> None:
-    """Compare every row and column of the source with the warehouse; exit 0 only if all are equal."""
+    """Compare every row and column of the source with the warehouse; exit 0 if all but quarantined rows are equal."""
     from totesys_cli.place import Place
     from totesys_cli.verify.command import Repair, run_verification
 
     databases = Databases(source, warehouse, model, source_schema, warehouse_schema)
     wanted = Repair(Place(name, endpoint), parse_period(timeout)) if repair else None
-    if not asyncio.run(run_verification(Console(), databases, json=json, wanted=wanted)):
+    if not asyncio.run(run_verification(Console(), databases, json=json, strict=strict, wanted=wanted)):
         raise typer.Exit(FAILED)
 
 

@@ -4,17 +4,20 @@
     ├── TransientError          the same work may succeed later: it is tried again, with back-off
     │   ├── DatabaseUnavailable     a Postgres does not answer, broke off, or cannot serve now
     │   └── LakeUnavailable         S3 or SQS does not answer, or broke off
+    ├── UnexpectedDatabaseError nobody foresaw what a Postgres reports: it is tried some times, then dead-lettered
     └── TerminalError           trying again changes nothing: a person has to mend something
         ├── ModelError              the declarations contradict each other
         ├── SettingsError           a setting is missing or cannot be used
         ├── AccessDenied            a password, a role or a right is wrong
+        ├── DataRefused             a Postgres does not take, or does not give, a value
         ├── SchemaDrift             the source is not what the model declares
         ├── WarehouseMismatch       the warehouse is not what the model declares
         ├── CorruptObject           an object of the lake is not what its manifest says
         ├── BadRequest              somebody asks for what cannot be
         └── BadMessage              a message that no service sends
 
-A message says what happened, to what, and what to do. It never carries a password.
+A message says what happened, to what, and what to do. It never carries a password, nor a row's values where a
+database reports them.
 """
 
 
@@ -45,6 +48,12 @@ class LakeUnavailable(TransientError):
     title = "Lake unavailable"
 
 
+class UnexpectedDatabaseError(TotesysError):
+    """A Postgres server reports what nobody foresaw: it may pass, or be a defect."""
+
+    title = "Unexpected database error"
+
+
 class TerminalError(TotesysError):
     """Trying again changes nothing until a person has mended the cause."""
 
@@ -65,6 +74,12 @@ class AccessDenied(TerminalError):
     """A password, a role or a right is wrong."""
 
     title = "Access denied"
+
+
+class DataRefused(TerminalError):
+    """A database does not take, or does not give, a value."""
+
+    title = "Data refused"
 
 
 class SchemaDrift(TerminalError):
@@ -95,3 +110,9 @@ class BadMessage(TerminalError):
     """A message that no service sends."""
 
     title = "Bad message"
+
+
+def to_trace(error: Exception) -> Exception | None:
+    """The error, if it is one that nobody foresaw: then the log tells its traceback."""
+    foreseen = isinstance(error, TotesysError) and not isinstance(error, UnexpectedDatabaseError)
+    return None if foreseen else error

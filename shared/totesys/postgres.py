@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from totesys.errors import AccessDenied, DatabaseUnavailable, SettingsError
+from totesys.database_errors import ALL_ERRORS, DRIVER_ERRORS, as_ours, plain
+from totesys.errors import DatabaseUnavailable, SettingsError
 from totesys.secrets import Login, login, split_secret
 from totesys.tls import tls_fault, unreadable_file
 from totesys.watched import SERVER_SETTINGS, Watched
@@ -22,32 +23,40 @@ CLOSE_SECONDS = 5.0
 # How much later than the server's own limit the client gives a statement up: the server is gone, or what is between.
 MARGIN_SECONDS = 30.0
 
+# Nothing may depend on how a server, a database or a role is set up. A connection's own settings win over theirs.
 SESSION = {
-    # What COPY prints must not depend on how a server or a role is set up.
+    "application_name": "totesys",
+    # What COPY and casts print, and how catalogs print names.
     "client_encoding": "UTF8",
     "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
     "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "quote_all_identifiers": "off",
+    # How statements are read. Functions and operators of Postgres go before others of the same name.
+    "search_path": '"$user", public',
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    # How transactions behave. A load waits for its lock and then has to see what was committed meanwhile.
+    "default_transaction_deferrable": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "exit_on_error": "off",
     # Row-level security that would hide rows is an error: half a table must not pass for a whole one.
     "row_security": "off",
-    "application_name": "totesys",
-    # No statement of ours needs longer; in milliseconds.
+    # No statement of ours needs longer; in milliseconds. A session may be idle while S3 or another one is at work.
     "statement_timeout": "3600000",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
     **SERVER_SETTINGS,
 }
-
-_DENIED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError)
-# The server or the way to it.
-_BROKEN = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-# It answers that it cannot: it starts or stops, its disk or its slots are full, it is a standby, another is in the way.
-_UNABLE = (
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.PostgresSystemError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
+# The same for what not every release knows: a server refuses a connection that names an unknown setting.
+_SESSION_OF_SOME_RELEASES = """
+SELECT set_config(name, value, false) FROM (VALUES
+    ('transaction_timeout', '0'), ('restrict_nonsystem_relation_kind', '')) AS known (name, value)
+WHERE current_setting(name, true) <> value"""
 
 
 def place(dsn: str) -> str:
@@ -65,21 +74,18 @@ def place(dsn: str) -> str:
 def database_errors(what: str, dsn: str) -> Iterator[None]:
     """Turn a driver's error into one of ours that names `what` ("the source") and where it is.
 
-    Raises DatabaseUnavailable, AccessDenied or SettingsError; any other error passes through.
+    Raises what `as_ours` makes of it; an error that is not the driver's passes through.
     """
     try:
         yield
-    except asyncpg.InvalidCatalogNameError as error:
-        raise SettingsError(f"{what} at {place(dsn)}: {error}. Create it, or correct the DSN.") from error
-    except _DENIED as error:
-        raise AccessDenied(f"{what} at {place(dsn)} refuses: {error}. Correct the DSN or grant the right.") from error
-    except _UNABLE as error:
-        raise DatabaseUnavailable(f"{what} at {place(dsn)} cannot do it now: {error}.") from error
-    except _BROKEN as error:
-        raise DatabaseUnavailable(
-            f"{what} at {place(dsn)} does not answer: {str(error) or type(error).__name__}. "
-            "Check that it runs and can be reached."
-        ) from error
+    except ALL_ERRORS as error:
+        # Without the driver's error as its cause: a log of it would show the row's values.
+        raise as_ours(what, place(dsn), error).with_traceback(error.__traceback__) from None
+
+
+def encoding_of(connection: Connection) -> str:
+    """The encoding of the connection's database, as Postgres calls it."""
+    return str(connection.get_settings().server_encoding)
 
 
 @asynccontextmanager
@@ -113,7 +119,7 @@ async def _open(what: str, dsn: str, session: dict[str, str]) -> Connection:
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         # For some seconds of a rotation, the secret and the server do not agree.
         raise DatabaseUnavailable(
-            f"{what} at {place(server)} refuses the login that the secret {secret} holds: {error}. "
+            f"{what} at {place(server)} refuses the login that the secret {secret} holds: {plain(error)}. "
             "If it goes on for longer than a rotation takes, mend the secret or the role's password."
         ) from error
 
@@ -123,7 +129,7 @@ async def _connect(what: str, dsn: str, session: dict[str, str], role: Login | N
     with _readable(what, dsn):
         if fault := unreadable_file(dsn):
             raise SettingsError(f"The DSN of {what.lower()}: {fault}. Put the file there, or correct the DSN.")
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             dsn,
             user=role.user if role else None,
             password=role.password if role else None,
@@ -132,6 +138,12 @@ async def _connect(what: str, dsn: str, session: dict[str, str], role: Login | N
             command_timeout=limit,
             connection_class=Watched,
         )
+    try:
+        await connection.execute(_SESSION_OF_SOME_RELEASES, timeout=CONNECT_SECONDS)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 @contextmanager
@@ -155,5 +167,5 @@ def _readable(what: str, dsn: str) -> Iterator[None]:
 async def _close(connection: Connection) -> None:
     try:
         await connection.close(timeout=CLOSE_SECONDS)
-    except _BROKEN:
+    except (asyncpg.PostgresConnectionError, *DRIVER_ERRORS):
         connection.terminate()

@@ -63,9 +63,15 @@ class Table:
 
 @dataclass(frozen=True)
 class SourceTable(Table):
-    """A table of the operational database."""
+    """A table of the operational database.
+
+    `unenforced_key` says that each key is there once although no unique index on exactly it enforces that, as in a
+    table that is partitioned by another column. Ingest then looks itself before it reads, which costs another scan of
+    the table.
+    """
 
     capture: Capture = Capture.SNAPSHOT
+    unenforced_key: bool = False
 
 
 # Stretches of keys without a gap, as a sweep finds them.

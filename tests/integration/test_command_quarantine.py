@@ -22,7 +22,7 @@ from totesys_infra import data_plane_template
 NAME = "test-quarantine"
 # What a terminal would obey, what rich would take for markup, and what only looks like the end of a value.
 HOSTILE = "[red]Eve[/red] [/] \x1b]0;x\x07 \"\n\u202e'"
-NO_DATE, NO_BOOK = "lent_on has no valid value", "book_id is not in dim_book"
+NO_DATE, NO_BOOK = 'lent_at is not a valid timestamp: "infinity"', "book_id is not in dim_book"
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,8 @@ def quarantine(tmp_path: Path, plane: DataPlane) -> Quarantine:
 def test_rows_are_counted_by_run_table_and_reason(quarantine: Quarantine) -> None:
     keys = [f"quarantine/lending/fact_loan/run=0000000{run}/part-00000.parquet" for run in (1, 2)]
     assert quarantine.rows("list") == [
-        {"run": 2, "table": "fact_loan", "reasons": [NO_BOOK], "rows": 1, "objects": [keys[1]]},
-        {"run": 1, "table": "fact_loan", "reasons": [NO_DATE], "rows": 1, "objects": [keys[0]]},
+        {"run": 2, "table": "fact_loan", "reasons": [NO_BOOK], "rows": 1, "objects": [keys[1]], "others": 0},
+        {"run": 1, "table": "fact_loan", "reasons": [NO_DATE], "rows": 1, "objects": [keys[0]], "others": 0},
     ]
     assert [reason["run"] for reason in quarantine.rows("list", "--table", "fact_loan", "--run", "1")] == [1]
     assert quarantine.rows("list", "--table", "dim_book") == []

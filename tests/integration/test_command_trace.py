@@ -103,7 +103,7 @@ def test_a_row_of_a_dimension_leads_to_the_newest_runs_that_had_it(trace: Trace)
     said = trace("fact_loan", "1")
     assert "fact_loan 1, version 4" in said.out
     assert "reader=[red]�" in said.out
-    assert "quarantine run 4: lent_on has no valid value" in said.out
+    assert 'quarantine run 4: lent_at is not a valid timestamp: "infinity"' in said.out
     assert "\x1b" not in said.out
 
 

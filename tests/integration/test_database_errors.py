@@ -1,5 +1,6 @@
 """What a database says decides what happens next: it may pass, a person has to mend it, or nobody knows."""
 
+import traceback
 from collections.abc import Callable
 
 import asyncpg
@@ -7,9 +8,19 @@ import pytest
 
 from tests.command import as_role
 from tests.sources import execute
-from totesys.errors import AccessDenied, DatabaseUnavailable, SettingsError, TotesysError
-from totesys.postgres import connect
+from totesys.errors import (
+    AccessDenied,
+    DatabaseUnavailable,
+    DataRefused,
+    SettingsError,
+    TotesysError,
+    UnexpectedDatabaseError,
+    WarehouseMismatch,
+    to_trace,
+)
+from totesys.postgres import connect, database_errors, place
 from totesys.service.retry import DeadLetter, TryAgain, after_failure
+from totesys.sqlstates import CLASSES, STATES, Meaning, meaning_of
 from totesys_cli.local.reachable import ReachablePostgres
 
 pytestmark = pytest.mark.postgres
@@ -64,6 +75,103 @@ async def test_too_many_connections_may_pass(postgres: ReachablePostgres) -> Non
     assert "too many connections" in str(error)
 
 
+EVERY: dict[str, str] = {
+    name: state
+    for name, kind in vars(asyncpg.exceptions).items()
+    if isinstance(kind, type) and (state := getattr(kind, "sqlstate", None))
+}
+KINDS = {
+    Meaning.OUTAGE: DatabaseUnavailable,
+    Meaning.DENIED: AccessDenied,
+    Meaning.MISCONFIGURED: SettingsError,
+    Meaning.DRIFT: WarehouseMismatch,
+    Meaning.DATA: DataRefused,
+    Meaning.DEFECT: UnexpectedDatabaseError,
+}
+# Of each meaning, those that operators are promised something about.
+PROMISED = {
+    Meaning.OUTAGE: (*PASSING, "08006", "55000", "57P01", "72000"),
+    Meaning.DENIED: ("28000", "28P01", "42501", "0P000"),
+    Meaning.MISCONFIGURED: ("3D000", "3F000", "22023", "0A000", "26000", "P0001", "HV000"),
+    Meaning.DRIFT: ("42P01", "42703", "42704", "42804", "42883", "428C9"),
+    Meaning.DATA: ("22P02", "22021", "22P05", "22003", "23505", "23502", "21000"),
+    Meaning.DEFECT: ("42601", "42702", "XX000", "25P02"),
+}
+SECRET = "Ada Lovelace, 10 Downing Street"
+
+
+@pytest.mark.parametrize(("meaning", "states"), PROMISED.items())
+def test_an_sqlstate_means_what_operators_are_promised(meaning: Meaning, states: tuple[str, ...]) -> None:
+    assert {state: meaning_of(state) for state in states} == dict.fromkeys(states, meaning)
+
+
+def test_every_class_of_errors_has_a_meaning_and_no_state_repeats_that_of_its_class() -> None:
+    assert {state[:2] for state in EVERY.values()} <= CLASSES.keys()
+    assert not [state for state, meaning in STATES.items() if CLASSES[state[:2]] is meaning]
+    assert STATES.keys() <= set(EVERY.values())
+
+
+async def test_every_error_of_the_driver_becomes_one_of_ours_and_tells_no_value(database: Callable[[], str]) -> None:
+    dsn = database()
+    async with connect("The warehouse", dsn) as connection:
+        for name, state in EVERY.items():
+            # A data exception has the value in its message, all others may have it in the detail.
+            message = f"not {SECRET}" if state[:2] in ("22", "38", "39", "P0") else f"because of {name}"
+            statement = (
+                f"DO $$BEGIN RAISE USING ERRCODE = '{state}', MESSAGE = '{message}', DETAIL = '{SECRET}', "
+                f"HINT = '{SECRET}'; END$$"
+            )
+            with pytest.raises(KINDS[meaning_of(state)]) as raised, database_errors("The warehouse", dsn):
+                await connection.execute(statement)
+            text = "".join(traceback.format_exception(raised.value))
+            assert SECRET not in text, name
+            assert message in text or state in str(raised.value), name
+            assert str(raised.value).startswith(f"The warehouse at {place(dsn)}"), name
+            for decision in (after_failure(raised.value, 1, 5, 0.5), after_failure(raised.value, 5, 5, 0.5)):
+                assert isinstance(decision, TryAgain) or "asyncpg" not in decision.reason
+
+
+async def test_what_a_statement_does_to_a_value_tells_the_column_and_not_the_value(database: Callable[[], str]) -> None:
+    dsn = database()
+    await execute(dsn, "CREATE TABLE person (id int PRIMARY KEY, born date NOT NULL)")
+    refused = {
+        f"INSERT INTO person VALUES (1, '{SECRET}')": "invalid datetime format, SQLSTATE 22007",
+        "INSERT INTO person VALUES (7321, '2000-01-01'), (7321, '2000-01-01')": 'unique constraint "person_pkey"',
+        "INSERT INTO person VALUES (7321, NULL)": 'null value in column "born" of relation "person"',
+        f"SELECT '{SECRET}'::int": "invalid text representation, SQLSTATE 22P02",
+    }
+    for statement, tells in refused.items():
+        error = await said(dsn, statement)
+        assert isinstance(error, DataRefused)
+        assert tells in str(error)
+        assert SECRET not in str(error)
+        assert "7321" not in str(error)
+
+
+async def test_a_parameter_that_cannot_be_sent_is_refused_and_its_value_is_not_told(
+    database: Callable[[], str],
+) -> None:
+    with pytest.raises(DataRefused, match="data exception, SQLSTATE 22000") as raised:
+        async with connect("The warehouse", database()) as connection:
+            await connection.fetch("SELECT $1::int", SECRET)
+    assert SECRET not in str(raised.value)
+
+
+async def test_a_database_that_takes_no_connections_is_an_outage(
+    postgres: ReachablePostgres, database: Callable[[], str]
+) -> None:
+    dsn = database()
+    name = dsn.rpartition("/")[2]
+    await execute(postgres.dsn(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    error = await said(dsn, "SELECT 1")
+    assert isinstance(error, DatabaseUnavailable)
+    assert str(error) == (
+        f'The warehouse at {place(dsn)} cannot do it now: database "{name}" is not currently accepting connections.'
+    )
+    await execute(postgres.dsn(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await execute(dsn, "SELECT 1")
+
+
 @pytest.mark.parametrize(
     ("state", "kind"), [("28000", AccessDenied), ("42501", AccessDenied), ("3D000", SettingsError)]
 )
@@ -74,8 +182,10 @@ async def test_what_somebody_must_mend_is_not(
 
 
 async def test_what_nobody_foresaw_is_tried_some_times_and_then_buried(database: Callable[[], str]) -> None:
-    with pytest.raises(asyncpg.DivisionByZeroError) as raised:
-        async with connect("The warehouse", database()) as connection:
-            await connection.execute("SELECT 1 / 0")
-    assert isinstance(after_failure(raised.value, 1, 5, 0.5), TryAgain)
-    assert after_failure(raised.value, 5, 5, 0.5) == DeadLetter("DivisionByZeroError: division by zero (tried 5 times)")
+    error = await said(dsn := database(), "SELECT 1 FROM")
+    assert isinstance(after_failure(error, 1, 5, 0.5), TryAgain)
+    assert to_trace(error) is error
+    assert after_failure(error, 5, 5, 0.5) == DeadLetter(
+        f"UnexpectedDatabaseError: The warehouse at {place(dsn)} reports what was not foreseen: syntax error at end of "
+        "input (SQLSTATE 42601). Report this defect. (tried 5 times)"
+    )

@@ -57,7 +57,8 @@ async def test_an_order_whose_agreed_date_is_none_is_quarantined_as_it_was_and_c
         await company.tick()
         found = await company.quarantine("fact_sales_order")
         assert {row["sales_order_id"]: row["agreed_delivery_date"] for row in found} == wrong
-        assert all(row["reasons"] == ["agreed_delivery_date has no valid value"] for row in found)
+        told = {row["sales_order_id"]: row["reasons"] for row in found}
+        assert told == {key: [f'agreed_delivery_date is not a valid date: "{text}"'] for key, text in wrong.items()}
         loaded = await rows(company.warehouse_dsn, "SELECT sales_order_id FROM warehouse.fact_sales_order")
         assert sorted(row[0] for row in loaded) == orders[len(wrong) :]
         assert await verified(company.source_dsn, company.warehouse_dsn, MODEL)

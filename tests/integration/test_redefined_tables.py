@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute, verified
+from tests.sources import execute, rows, verified
 
 pytestmark = pytest.mark.postgres
 
@@ -26,7 +26,6 @@ REDEFINED = {
         """ALTER TYPE "Genre" RENAME VALUE 'WAS_NOVEL' TO 'POETRY'""",
     ),
     "another table under its name": ("ALTER TABLE loan RENAME TO old_loan", "ALTER TABLE new_loan RENAME TO loan"),
-    "a table that came to be a part of it": ("ALTER TABLE new_loan INHERIT loan",),
 }
 
 
@@ -55,6 +54,24 @@ async def test_other_values_in_rows_that_nobody_has_written_are_brought(case: st
     with capture_logs() as logs:
         await settled.tick()
     assert [log["everything"] for log in logs if log["event"] == "extraction started"] == [False]
+
+
+async def test_rows_of_a_partition_that_was_a_table_of_its_own_are_brought(settled: Pipeline) -> None:
+    await execute(
+        settled.source_dsn,
+        "ALTER TABLE loan RENAME TO first_loan",
+        "CREATE TABLE loan (LIKE first_loan, PRIMARY KEY (loan_id)) PARTITION BY RANGE (loan_id)",
+        "ALTER TABLE loan ATTACH PARTITION first_loan FOR VALUES FROM (1) TO (10)",
+    )
+    await settled.tick()
+    await execute(settled.source_dsn, "ALTER TABLE loan ATTACH PARTITION new_loan FOR VALUES FROM (10) TO (20)")
+    with capture_logs() as logs:
+        await settled.tick()
+    assert [log["everything"] for log in logs if log["event"] == "extraction started"] == [True]
+    assert await verified(settled.source_dsn, settled.warehouse_dsn, MODEL)
+    assert await rows(settled.warehouse_dsn, "SELECT reader FROM warehouse.fact_loan_current WHERE loan_id = 11") == [
+        ("Eve",)
+    ]
 
 
 async def test_what_shows_no_other_value_costs_no_full_extraction(settled: Pipeline) -> None:

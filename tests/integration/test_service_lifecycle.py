@@ -12,10 +12,11 @@ from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, run_to_end, running
 from tests.sources import execute, make_library, until_there_is, verified
 from totesys.events import ExtractWakeup
-from totesys.postgres import connect
+from totesys.postgres import connect, place
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import ReachablePostgres
 
 
 def refused(stage: str, plane: DataPlane, **settings: str) -> str:
@@ -90,6 +91,29 @@ async def test_a_source_that_is_down_is_waited_for_and_uses_up_no_receive(
             problem = (await client.get("/health/ready")).json()
             assert problem["dependencies"] == {"queue": "ok", "lake": "settings error", "source": "ok"}
             assert data_plane.processed_bucket in problem["detail"]
+        assert await ingest.stop() == 0
+
+
+async def test_a_database_that_takes_no_connections_is_waited_for_and_uses_up_no_receive(
+    data_plane: DataPlane, postgres: ReachablePostgres, database: Callable[[], str]
+) -> None:
+    source = await make_library(database())
+    name = source.rpartition("/")[2]
+    await execute(postgres.dsn(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    settings = environment("ingest", data_plane, source_dsn=source) | LIBRARY
+    async with running("ingest", settings) as ingest, httpx.AsyncClient(base_url=ingest.url) as client:
+        await client.post("/trigger")
+        waiting = await ingest.event("waiting for dependencies", level="warning")
+        assert waiting["dependencies"] == {
+            "source": f"The source at {place(source)} cannot do it now: "
+            f'database "{name}" is not currently accepting connections.'
+        }
+        problem = (await client.get("/health/ready")).json()
+        assert problem["dependencies"] == {"queue": "ok", "lake": "ok", "source": "database unavailable"}
+        await execute(postgres.dsn(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await ingest.event("all dependencies answer")
+        await ingest.event("extraction successful", runs=[1])
+        await ingest.event("message done", receives=1)
         assert await ingest.stop() == 0
 
 

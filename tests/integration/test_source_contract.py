@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from tests.models.library import MODEL
+from tests.models.library import BOOK, LOAN, MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, until_there_is, verified
 from totesys.errors import AccessDenied, SchemaDrift, TerminalError
@@ -85,8 +85,50 @@ BREACHES = {
     "key made nullable": Breach(
         ("ALTER TABLE loan DROP CONSTRAINT loan_pkey, ALTER loan_id DROP NOT NULL",),
         SchemaDrift,
-        ("column loan.loan_id may be NULL, declared as the key",),
+        (
+            "column loan.loan_id may be NULL, declared as the key",
+            "key loan.loan_id has no unique index of its own (nothing is unique)",
+        ),
         ("ALTER TABLE loan ADD PRIMARY KEY (loan_id)",),
+    ),
+    "primary key lost": Breach(
+        ("ALTER TABLE loan DROP CONSTRAINT loan_pkey",),
+        SchemaDrift,
+        ("key loan.loan_id has no unique index of its own (nothing is unique)",),
+        ("ALTER TABLE loan ADD PRIMARY KEY (loan_id)",),
+    ),
+    "another primary key": Breach(
+        ("ALTER TABLE loan DROP CONSTRAINT loan_pkey, ADD UNIQUE (lent_at, loan_id), ADD PRIMARY KEY (reader)",),
+        SchemaDrift,
+        ("key loan.loan_id has no unique index of its own (reader, lent_at + loan_id is unique)",),
+        ("ALTER TABLE loan DROP CONSTRAINT loan_pkey, ADD PRIMARY KEY (loan_id)",),
+    ),
+    "unique index on some rows, or on an expression": Breach(
+        (
+            "ALTER TABLE loan DROP CONSTRAINT loan_pkey",
+            "CREATE UNIQUE INDEX ON loan (loan_id) WHERE fee > 0",
+            "CREATE UNIQUE INDEX ON loan ((loan_id + 1))",
+            "CREATE INDEX ON loan (loan_id)",
+        ),
+        SchemaDrift,
+        ("key loan.loan_id has no unique index of its own (nothing is unique)",),
+        ("CREATE UNIQUE INDEX ON loan (loan_id)",),
+    ),
+    "child table": Breach(
+        ("CREATE TABLE old_loan () INHERITS (loan)", "INSERT INTO old_loan SELECT * FROM loan"),
+        SchemaDrift,
+        ("loan has child tables (old_loan), whose rows no unique index on loan_id covers",),
+        ("ALTER TABLE old_loan NO INHERIT loan",),
+    ),
+    "child of a child, in another schema": Breach(
+        (
+            "CREATE SCHEMA archive",
+            "CREATE TABLE old_loan () INHERITS (loan)",
+            "CREATE TABLE archive.loan () INHERITS (old_loan)",
+        ),
+        SchemaDrift,
+        ("loan has child tables (archive.loan, old_loan), whose rows no unique index on loan_id covers",),
+        ("ALTER TABLE old_loan NO INHERIT loan",),
     ),
     "label renamed": Breach(
         ("""ALTER TYPE "Genre" RENAME VALUE 'NOVEL' TO 'FICTION'""",),
@@ -243,6 +285,15 @@ ADDITIONS = {
         "a row without a value that the warehouse requires goes to quarantine",
         "SELECT FROM warehouse.dim_book WHERE title = 'Unknown'",
     ),
+    "enum retyped to varchar": Added(
+        (
+            "ALTER TABLE book ALTER genre TYPE varchar(20)",
+            "INSERT INTO book VALUES (4, 'Ripley', 'A', 'CRIME')",
+        ),
+        'column book.genre is character varying(20), declared as "Genre"',
+        "its values are read as the declared type's",
+        "SELECT FROM warehouse.dim_book WHERE genre = 'CRIME'",
+    ),
     "column retyped compatibly": Added(
         ("ALTER TABLE loan ALTER fee TYPE numeric(5,1)", "INSERT INTO loan VALUES (3, 1, 'Cid', now(), 7.5)"),
         "column loan.fee is numeric(5,1), declared as numeric(8,2)",
@@ -267,6 +318,97 @@ async def test_an_addition_is_worth_one_warning_and_its_rows_arrive(case: str, l
     ]
     assert await library.rows(added.arrived)
     assert len(await library.quarantine("fact_loan")) == added.quarantined
+
+
+GUARDS = {
+    "unique constraint": ("ALTER TABLE loan DROP CONSTRAINT loan_pkey", "ALTER TABLE loan ADD UNIQUE (loan_id)"),
+    "unique constraint that is checked at commit": (
+        "ALTER TABLE loan DROP CONSTRAINT loan_pkey",
+        "ALTER TABLE loan ADD UNIQUE (loan_id) DEFERRABLE INITIALLY DEFERRED",
+    ),
+    "unique index with another column beside the key": (
+        "ALTER TABLE loan DROP CONSTRAINT loan_pkey",
+        "CREATE UNIQUE INDEX ON loan (loan_id) INCLUDE (reader)",
+    ),
+    "table that is itself a child": ("CREATE TABLE paper (loan_id bigint NOT NULL)", "ALTER TABLE loan INHERIT paper"),
+    "table that is partitioned by its key": (
+        "ALTER TABLE loan RENAME TO loan_first",
+        "CREATE TABLE loan (LIKE loan_first, PRIMARY KEY (loan_id)) PARTITION BY RANGE (loan_id)",
+        "ALTER TABLE loan ATTACH PARTITION loan_first FOR VALUES FROM (1) TO (1000)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GUARDS)
+async def test_any_unique_index_on_exactly_the_key_is_enough(case: str, library: Pipeline) -> None:
+    await execute(library.source_dsn, *GUARDS[case])
+    await library.tick()
+    await execute(library.source_dsn, "UPDATE loan SET fee = 8 WHERE loan_id = 1")
+    await library.tick()
+    assert await verified(library.source_dsn, library.warehouse_dsn, MODEL)
+    assert await rows(library.warehouse_dsn, LOANS) == [(1, 2), (2, 1)]
+
+
+async def test_an_index_that_was_never_completed_guards_nothing(library: Pipeline) -> None:
+    await execute(library.source_dsn, "ALTER TABLE loan DROP CONSTRAINT loan_pkey", "INSERT INTO loan TABLE loan")
+    async with connect("The source", library.source_dsn) as connection:
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await connection.execute("CREATE UNIQUE INDEX CONCURRENTLY ON loan (loan_id)")
+    with pytest.raises(SchemaDrift, match=r"key loan\.loan_id has no unique index of its own \(nothing is unique\)"):
+        await library.tick()
+
+
+PARTITIONED = (
+    "ALTER TABLE loan RENAME TO loan_first",
+    "CREATE TABLE loan (LIKE loan_first, PRIMARY KEY (loan_id, lent_at)) PARTITION BY RANGE (lent_at)",
+    "CREATE TABLE loan_2026 PARTITION OF loan FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
+    "CREATE TABLE loan_2027 PARTITION OF loan FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')",
+    "INSERT INTO loan TABLE loan_first",
+)
+UNENFORCED = replace(MODEL, sources=(replace(LOAN, unenforced_key=True), BOOK))
+
+
+async def test_a_key_that_is_unique_only_with_the_partitions_column_is_refused(library: Pipeline) -> None:
+    await execute(library.source_dsn, *PARTITIONED)
+    with pytest.raises(SchemaDrift) as raised:
+        await library.tick()
+    assert "key loan.loan_id has no unique index of its own (loan_id + lent_at is unique). Nothing" in str(raised.value)
+
+
+@pytest.mark.parametrize("children", [False, True], ids=["partitions", "children"])
+async def test_a_key_that_is_declared_as_unenforced_is_checked_in_each_snapshot(
+    database: Callable[[], str], data_plane: DataPlane, children: bool
+) -> None:
+    source = await make_library(database())
+    await execute(
+        source, *(("CREATE TABLE loan_2027 (PRIMARY KEY (loan_id)) INHERITS (loan)",) if children else PARTITIONED)
+    )
+    async with Pipeline(UNENFORCED, data_plane, source, database()) as pipeline:
+        await pipeline.tick()
+        await execute(source, "INSERT INTO loan_2027 VALUES (3, 1, 'Cid', '2027-01-05', 1)")
+        await pipeline.tick()
+        assert await verified(source, pipeline.warehouse_dsn, UNENFORCED)
+        before = await pipeline.lake.newest_manifest()
+        again = "INSERT INTO loan_2027 SELECT loan_id, book_id, 'Dee', '2027-02-05', 2 FROM loan WHERE loan_id < 3"
+        await execute(source, again)
+        said = "key loan.loan_id is not unique: 1 2 times, 2 2 times"
+        for mode in ("changes", "full"):
+            with capture_logs() as logs, pytest.raises(SchemaDrift) as raised:
+                await pipeline.ingest.work(ExtractWakeup(mode=mode))
+            assert f": {said}. Nothing was read." in str(raised.value)
+            assert [log["ContractBreaches"] for log in logs if log["log_level"] == "error"] == [1]
+        with pytest.raises(SchemaDrift) as told:
+            await check_source(UNENFORCED, source, "public")
+        assert str(told.value) == str(raised.value)
+        assert await pipeline.lake.newest_manifest() == before
+        await execute(source, "DELETE FROM loan_2027 WHERE reader = 'Dee'")
+        await pipeline.tick("sweep")
+        assert await verified(source, pipeline.warehouse_dsn, UNENFORCED)
+        assert await rows(pipeline.warehouse_dsn, "SELECT loan_id FROM warehouse.fact_loan_current ORDER BY 1") == [
+            (1,),
+            (2,),
+            (3,),
+        ]
 
 
 async def test_rights_to_read_are_enough(visited: Visited) -> None:
@@ -309,6 +451,22 @@ async def test_what_row_level_security_hides_is_an_error_and_not_half_a_table(vi
     with pytest.raises(AccessDenied, match="row-level security policy"):
         async with open_source(visited.pipeline.source_dsn, "public") as source:
             await source.connection.fetch("SELECT * FROM loan")
+
+
+async def test_an_enum_may_live_in_a_schema_that_this_role_may_not_use(visited: Visited) -> None:
+    await execute(
+        visited.owner,
+        "CREATE SCHEMA types",
+        'ALTER TYPE "Genre" SET SCHEMA types',
+        "INSERT INTO book VALUES (4, 'Emma', 'A', 'NOVEL')",
+    )
+    with capture_logs() as logs:
+        await visited.pipeline.tick()
+    assert not [log for log in logs if log["log_level"] in ("warning", "error")]
+    await execute(visited.owner, "UPDATE book SET genre = 'POETRY' WHERE book_id = 4")
+    await visited.pipeline.tick()
+    assert await visited.verified()
+    await check_source(MODEL, visited.pipeline.source_dsn, "public")
 
 
 async def test_a_source_in_a_schema_of_its_own_is_read_there(

@@ -107,7 +107,7 @@ async def test_a_table_that_is_joined_may_have_no_rows_yet(database: Callable[[]
     )
     model = Model("rooms", sources=(*MODEL.sources, room), tables=(FACT_LOAN, in_room))
     source = await make_library(database())
-    await execute(source, "CREATE TABLE room (room_id integer NOT NULL, letter text NOT NULL)")
+    await execute(source, "CREATE TABLE room (room_id integer PRIMARY KEY, letter text NOT NULL)")
     async with Pipeline(model, data_plane, source, database()) as pipeline:
         for change in (
             "UPDATE book SET title = 'Dune Messiah' WHERE book_id = 1",

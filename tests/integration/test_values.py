@@ -112,6 +112,13 @@ IMPOSSIBLE = [
     ("money", "NaN"),
     ("exact_number", "NaN"),
 ]
+NAMES = {
+    "some_moment": "timestamp",
+    "some_day": "date",
+    "some_time": "time",
+    "money": "number",
+    "exact_number": "number",
+}
 
 
 @pytest.fixture
@@ -200,7 +207,7 @@ async def test_a_value_that_nothing_can_hold_is_quarantined_as_the_source_prints
     wanted = {}
     for key, (name, text) in enumerate(IMPOSSIBLE):
         await insert_impossible(source, key, name + suffix, text)
-        wanted[str(key)] = [f"{name + suffix} has no valid value"], text
+        wanted[str(key)] = [f'{name + suffix} is not a valid {NAMES[name]}: "{text}"'], text
     ordinary_key = len(IMPOSSIBLE)
     await insert(source, THING, (ordinary_key, FIRST_BOX, *ordinary()))
     await pipeline.tick()

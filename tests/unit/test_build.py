@@ -2,6 +2,7 @@
 
 import calendar
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,16 +14,15 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.models import shops, values
 from totesys.errors import ModelError
-from totesys.frames import key_type, polars_schema
-from totesys.lake.records import REASONS
+from totesys.frames import polars_schema
 from totesys.model import MODEL
 from totesys.model.conformed import DIM_CURRENCY, DIM_DATE, DIM_STAFF, FIRST_DAY
 from totesys.model.payments import FACT_PAYMENT
 from totesys.schema import Model
-from totesys.table import SourceTable, WarehouseTable
-from totesys.types import Kind
+from totesys.table import Column, Dimension, SourceTable, WarehouseTable
+from totesys.types import DATE, INTEGER, TIMESTAMP, Kind
 from totesys_transform.build import UNKNOWN, Built, build, build_from_references
-from totesys_transform.csv import Rows, no_reasons
+from totesys_transform.csv import Rows, read_csv
 from totesys_transform.parquet import to_parquet
 
 TODAY = date(2026, 11, 22)
@@ -60,21 +60,25 @@ def rows(table: SourceTable, *given: dict[str, Any]) -> Rows:
             for name, series in columns.items()
         ]
     )
-    return Rows(frame, no_reasons(schema[table.key]))
+    return Rows(frame)
 
 
 def built(table: WarehouseTable, *given: Sequence[dict[str, Any]]) -> Built:
     """The table, built of its sources' rows."""
     sources = [MODEL.source(name) for name in table.sources]
     frames = {source.name: rows(source, *some) for source, some in zip(sources, given, strict=True)}
-    return build(table, frames, sources[0].key)
+    return build(MODEL, table, frames)
+
+
+def rejected(found: Built) -> list[tuple[int, list[str]]]:
+    """The positions of the rejected rows, each with its reasons."""
+    return found.rejected.rows()
 
 
 @pytest.mark.parametrize(("model", "table"), BUILT)
 def test_every_declared_column_is_built_with_its_type(model: Model, table: WarehouseTable) -> None:
     sources = [model.source(name) for name in table.sources]
-    empty = {s.name: Rows(polars_schema(s).to_frame(), no_reasons(key_type(s))) for s in sources}
-    found = build(table, empty, sources[0].key)
+    found = build(model, table, {source.name: Rows(polars_schema(source).to_frame()) for source in sources})
     assert found.rows.schema == polars_schema(table)
     assert found.rows.is_empty()
     assert found.rejected.is_empty()
@@ -87,8 +91,8 @@ def test_an_agreed_date_is_exactly_a_day_of_the_calendar() -> None:
     dates = dict(found.rows.select("payment_id", "payment_date").iter_rows())
     for key, text in enumerate(texts):
         assert dates.get(key) == _day(text), text
-    assert found.rejected["key"].to_list() == [key for key, text in enumerate(texts) if _day(text) is None]
-    assert set(found.rejected[REASONS].explode()) == {"payment_date has no valid value"}
+    wrong = [(key, text) for key, text in enumerate(texts) if _day(text) is None]
+    assert rejected(found) == [(key, [f'payment_date is not a valid date: "{text}"']) for key, text in wrong]
 
 
 def _day(text: str) -> date | None:
@@ -101,7 +105,7 @@ def _day(text: str) -> date | None:
 
 def test_every_reason_of_a_row_is_told() -> None:
     found = built(FACT_PAYMENT, [{"payment_id": 1, "payment_date": "soon", "payment_amount": None}])
-    assert found.rejected.rows() == [(1, ["payment_amount has no valid value", "payment_date has no valid value"])]
+    assert rejected(found) == [(0, ["payment_amount is NULL", 'payment_date is not a valid date: "soon"'])]
 
 
 def test_a_required_text_that_is_missing_is_unknown() -> None:
@@ -116,7 +120,7 @@ def test_a_row_whose_other_side_is_missing_is_set_apart() -> None:
     staff = [{"staff_id": key, "department_id": key} for key in (1, 2)]
     found = built(DIM_STAFF, staff, [{"department_id": 1}])
     assert found.rows["staff_id"].to_list() == [1]
-    assert found.rejected.rows() == [(2, ["no row was built of it"])]
+    assert rejected(found) == [(1, ["no row was built of it"])]
 
 
 def test_a_currency_code_has_its_iso_name_or_none() -> None:
@@ -127,11 +131,7 @@ def test_a_currency_code_has_its_iso_name_or_none() -> None:
 
 
 def test_a_function_that_loses_a_row_is_found_out() -> None:
-    source = shops.MODEL.source("ticket")
-    tickets = Rows(
-        pl.DataFrame({"ticket_id": [1, 2], "label": ["a", "b"]}, schema_overrides={"ticket_id": pl.Int32}),
-        no_reasons(key_type(source)),
-    )
+    tickets = Rows(pl.DataFrame({"ticket_id": [1, 2], "label": ["a", "b"]}, schema_overrides={"ticket_id": pl.Int32}))
     table = WarehouseTable(
         "dim_ticket",
         shops.DIM_TICKET.columns,
@@ -140,9 +140,9 @@ def test_a_function_that_loses_a_row_is_found_out() -> None:
         build=lambda ticket: ticket.filter(pl.col("label") == "a"),
         oracle="-",
     )
-    found = build(table, {"ticket": tickets}, "ticket_id")
+    found = build(shops.MODEL, table, {"ticket": tickets})
     assert found.rows["ticket_id"].to_list() == [1]
-    assert found.rejected.rows() == [(2, ["no row was built of it"])]
+    assert rejected(found) == [(1, ["no row was built of it"])]
 
 
 def test_a_join_that_makes_two_rows_of_one_is_refused() -> None:
@@ -183,3 +183,62 @@ def test_a_day_is_described_as_the_calendar_has_it(day: date) -> None:
         "month_name": calendar.month_name[day.month],
         "quarter": (day.month + 2) // 3,
     }
+
+
+OPENING = SourceTable(
+    "opening", key="opening_id", columns=(Column("opening_id", INTEGER), Column("opened", DATE, nullable=True))
+)
+BRANCH = SourceTable(
+    "branch",
+    key="founded",
+    columns=(
+        Column("founded", DATE),
+        Column("opening_id", INTEGER),
+        Column("closed", DATE, nullable=True),
+        Column("note", TIMESTAMP),
+    ),
+)
+DIM_BRANCH = Dimension(
+    "dim_branch",
+    columns=(
+        Column("founded", DATE),
+        Column("closed", DATE, nullable=True),
+        Column("opened", DATE, nullable=True),
+    ),
+    key="founded",
+    sources=("branch", "opening"),
+    build=lambda branch, opening: branch.join(opening, on="opening_id", how="left"),
+    oracle="-",
+)
+BRANCHES = Model("branches", sources=(BRANCH, OPENING), tables=(DIM_BRANCH,))
+
+
+def test_what_an_unreadable_value_has_a_part_in_is_quarantined_and_nothing_else() -> None:
+    branches = (
+        b"founded,opening_id,closed,note\n"
+        b"2001-01-01,1,,infinity\n"  # the note is in no column
+        b"2002-01-01,2,infinity,2001-01-01 00:00:00\n"
+        b"infinity,1,0044-03-15 BC,2001-01-01 00:00:00\n"
+        b"-infinity,1,,2001-01-01 00:00:00\n"
+        b"2005-01-01,3,,2001-01-01 00:00:00\n"  # joined with what cannot be read
+        b"2006-01-01,9,2007-01-01,2001-01-01 00:00:00\n"
+    )
+    openings = b"opening_id,opened\n1,2000-01-01\n2,2000-01-02\n3,10000-01-01\n"
+    found = build(BRANCHES, DIM_BRANCH, {"branch": read_csv(branches, BRANCH), "opening": read_csv(openings, OPENING)})
+    assert found.rows.rows() == [
+        (date(2001, 1, 1), None, date(2000, 1, 1)),
+        (date(2006, 1, 1), date(2007, 1, 1), None),
+    ]
+    assert rejected(found) == [
+        (1, ['closed is not a valid date: "infinity"']),
+        (2, ['founded is not a valid date: "infinity"', 'closed is not a valid date: "0044-03-15 BC"']),
+        (3, ['founded is not a valid date: "-infinity"']),
+        (4, ['opening 3: opened is not a valid date: "10000-01-01"']),
+    ]
+
+
+def test_a_function_that_fails_is_an_error_of_the_model() -> None:
+    table = replace(shops.DIM_TICKET, build=lambda ticket: ticket.with_columns(pl.col("label").cast(pl.Int32)))
+    tickets = Rows(pl.DataFrame({"ticket_id": [1], "label": ["a"]}, schema_overrides={"ticket_id": pl.Int32}))
+    with pytest.raises(ModelError, match="builds dim_ticket fails on these rows"):
+        build(shops.MODEL, table, {"ticket": tickets})

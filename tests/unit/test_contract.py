@@ -21,6 +21,7 @@ from totesys.types import (
 )
 from totesys_ingest.compatible import FoundType, is_compatible
 from totesys_ingest.contract import Catalog, Comparison, FoundColumn, FoundTable, compare
+from totesys_ingest.unique_key import Guards
 
 MOOD = enum("Mood", "fine")
 ENUM = FoundType('"Mood"', ("fine",))
@@ -35,7 +36,7 @@ COMPATIBLE: dict[ColumnType, tuple[str, ...]] = {
     DATE: ("date",),
     TIME: ("time(3) without time zone", "time(0) without time zone"),
     TIMESTAMP: ("timestamp(3) without time zone", "timestamp(0) without time zone"),
-    MOOD: ('"Mood"', "text"),
+    MOOD: ('"Mood"', "text", "character varying", "character varying(2)"),
 }
 INCOMPATIBLE: dict[ColumnType, tuple[str, ...]] = {
     INTEGER: ("bigint", "numeric(4,0)", "text"),
@@ -54,7 +55,7 @@ INCOMPATIBLE: dict[ColumnType, tuple[str, ...]] = {
         "date",
         "time(3) without time zone",
     ),
-    MOOD: ("character varying", '"Humour"'),
+    MOOD: ("character(9)", '"Humour"'),
 }
 
 
@@ -83,7 +84,8 @@ def as_declared() -> dict[str, FoundTable]:
             columns={
                 column.name: FoundColumn(FoundType(column.type.postgres, column.type.values or None), column.nullable)
                 for column in table.columns
-            }
+            },
+            guards=Guards(unique=((table.key,),)),
         )
         for table in MODEL.sources
     }
@@ -133,6 +135,39 @@ def test_what_is_there_besides_breaks_nothing() -> None:
 def test_a_key_that_may_be_null_is_none() -> None:
     found = compare(MODEL.sources, changed("loan", loan_id=column("bigint", nullable=True)))
     assert found.drift == ("column loan.loan_id may be NULL, declared as the key",)
+
+
+def guarded(guards: Guards) -> Catalog:
+    """The declared source, but for what guards the key of loan."""
+    catalog = as_declared()
+    return {**catalog, "loan": replace(catalog["loan"], guards=guards)}
+
+
+@pytest.mark.parametrize(
+    ("guards", "difference"),
+    [
+        (Guards(), "key loan.loan_id has no unique index of its own (nothing is unique)"),
+        (
+            Guards(unique=(("loan_id", "lent_at"), ("reader",))),
+            "key loan.loan_id has no unique index of its own (loan_id + lent_at, reader is unique)",
+        ),
+        (
+            Guards(unique=(("loan_id",),), children=("loan_2025", "archive.loan")),
+            "loan has child tables (loan_2025, archive.loan), whose rows no unique index on loan_id covers",
+        ),
+    ],
+)
+def test_a_key_that_no_unique_index_enforces_is_none_unless_that_is_declared(guards: Guards, difference: str) -> None:
+    assert compare(MODEL.sources, guarded(guards)).drift == (difference,)
+    declared = [replace(table, unenforced_key=True) for table in MODEL.sources]
+    assert compare(declared, guarded(guards)) == Comparison()
+
+
+def test_a_table_with_foreign_tables_in_it_is_none_of_the_source_whatever_is_declared() -> None:
+    catalog = guarded(Guards(unique=(("loan_id",),), foreign=("loan_far",)))
+    for unenforced in (False, True):
+        found = compare([replace(LOAN, unenforced_key=unenforced), BOOK], catalog)
+        assert found.drift == ("loan is made up of foreign tables, too (loan_far), whose rows carry no transaction id",)
 
 
 def test_a_column_that_may_no_longer_be_null_is_no_matter() -> None:

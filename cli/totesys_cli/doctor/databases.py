@@ -25,7 +25,7 @@ async def check_source(model: Model, dsn: str, schema: str) -> list[Finding]:
 
     async def tables(_: Connection) -> Finding:
         async with open_source(dsn, schema) as source:
-            comparison = await source.compare(model.sources)
+            comparison = await source.inspect(model.sources)
             role = await source.connection.fetchval("SELECT quote_ident(current_user)")
         return judge.contract(len(model.sources), comparison, ident(schema), role)
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import asyncpg
 
+from totesys.postgres import database_errors
 from totesys_cli.local.places import LOOPBACK
 
 SUPERUSER = "postgres"
@@ -28,7 +29,7 @@ class ReachablePostgres:
         return f"postgresql://{_escaped(user)}:{_escaped(secret)}@{LOOPBACK}:{self.port}/{_escaped(database)}"
 
     def create_database(self, name: str) -> str:
-        """Create an empty database; its DSN. Raises `asyncpg.DuplicateDatabaseError` if it is there."""
+        """Create an empty database; its DSN. Raises SettingsError if it is there."""
         # The data is not logged but copied and flushed, which is quicker as long as nothing is flushed.
         self._execute(f"CREATE DATABASE {_quoted(name)} TEMPLATE template0 STRATEGY FILE_COPY")
         return self.dsn(name)
@@ -39,11 +40,12 @@ class ReachablePostgres:
 
     def _execute(self, statement: str) -> None:
         async def run() -> None:
-            connection = await asyncpg.connect(self.dsn(), command_timeout=_STATEMENT_SECONDS)
-            try:
-                await connection.execute(statement)
-            finally:
-                await connection.close()
+            with database_errors("The server", self.dsn()):
+                connection = await asyncpg.connect(self.dsn(), command_timeout=_STATEMENT_SECONDS)
+                try:
+                    await connection.execute(statement)
+                finally:
+                    await connection.close()
 
         _in_own_loop(run())
 

@@ -27,7 +27,8 @@ def to_table(reasons: Sequence[Reason]) -> Table:
         padding=(0, 1, 0, 0),
     )
     for reason in reasons:
-        said = Text(one_line("; ".join(reason.reasons), _REASON_CHARACTERS))
+        others = f", and {reason.others:,} rows with other values" if reason.others else ""
+        said = Text(one_line("; ".join(reason.reasons), _REASON_CHARACTERS) + others)
         table.add_row(
             str(reason.run), Text(printable(reason.table)), f"{reason.rows:,}", f"{len(reason.objects):,}", said
         )

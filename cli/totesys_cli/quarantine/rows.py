@@ -5,14 +5,14 @@ import io
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from totesys.errors import CorruptObject
 from totesys.lake.keys import QUARANTINE
 from totesys.lake.lake import Lake
-from totesys.lake.quarantine import QuarantinePart, quarantine_parts
+from totesys.lake.quarantine import QuarantinePart, quarantine_parts, without_value
 from totesys.lake.records import REASONS
 from totesys.schema import Model
 from totesys_cli.errors import BadInput
@@ -29,13 +29,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Reason:
-    """Rows of a run that are no rows of a warehouse table for the same reasons, and the objects that hold them."""
+    """Rows of a run that are no rows of a warehouse table for the same reasons, and the objects that hold them.
+
+    The reasons are those of the first row; of `others`, the values in them differ.
+    """
 
     run: int
     table: str
     reasons: tuple[str, ...]
     rows: int
     objects: tuple[str, ...]
+    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,15 +55,30 @@ class QuarantinedRow:
 
 async def read_reasons(lake: Lake, model: Model, wanted: Wanted) -> list[Reason]:
     """The wanted rows counted, newest run first. Raises BadInput for a table that the model has not."""
-    counts: Counter[tuple[int, str, tuple[str, ...]]] = Counter()
-    objects: dict[tuple[int, str, tuple[str, ...]], list[str]] = {}
+    groups: dict[tuple[int, str, tuple[str, ...]], _Group] = {}
     async with aclosing(_parts(lake, model, wanted)) as parts:
         async for part in parts:
             frame = await _read(lake, part)
             for reasons, rows in Counter(map(tuple, frame[REASONS].to_list())).items():
-                counts[part.run, part.table, reasons] += rows
-                objects.setdefault((part.run, part.table, reasons), []).append(part.key)
-    return [Reason(*of, rows, tuple(objects[of])) for of, rows in counts.items()]
+                kinds = tuple(map(without_value, reasons))
+                group = groups.setdefault((part.run, part.table, kinds), _Group(reasons))
+                group.rows += rows
+                group.others += rows if reasons != group.first else 0
+                group.objects[part.key] = None
+    return [
+        Reason(run, table, group.first, group.rows, tuple(group.objects), group.others)
+        for (run, table, _), group in groups.items()
+    ]
+
+
+@dataclass
+class _Group:
+    """Rows whose reasons are the same but for the values in them."""
+
+    first: tuple[str, ...]
+    rows: int = 0
+    others: int = 0
+    objects: dict[str, None] = field(default_factory=dict)
 
 
 async def read_rows(lake: Lake, model: Model, wanted: Wanted, limit: int) -> list[QuarantinedRow]:

@@ -6,6 +6,7 @@ from importlib import import_module
 
 import asyncpg
 
+from totesys.database_errors import plain
 from totesys.postgres import Connection, connect, place
 from totesys.questions import Chapter, Question, Report
 from totesys.schema import ETL, load_model
@@ -52,7 +53,7 @@ async def ask(dsn: str, schema: str, model: str, day: date | None) -> Content:
                 answered = [await _chapter(connection, chapter, on) for chapter in chapters]
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
             raise BadInput(
-                f"{WHAT} at {place(dsn)} is not one that load has made for {model}: {error}. "
+                f"{WHAT} at {place(dsn)} is not one that load has made for {model}: {plain(error)}. "
                 "Name another, or bring it up to date with `totesys run`."
             ) from error
     return Content(

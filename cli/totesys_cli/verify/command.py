@@ -25,10 +25,13 @@ class Repair:
     longest: timedelta
 
 
-async def run_verification(console: Console, databases: Databases, *, json: bool, wanted: Repair | None = None) -> bool:
+async def run_verification(
+    console: Console, databases: Databases, *, json: bool, strict: bool = False, wanted: Repair | None = None
+) -> bool:
     """Compare source and warehouse, repair what is wrong if that is wanted, and print the result; whether all is equal.
 
-    What a repair does is told on the standard error output, beside the result.
+    If it is to be `strict`, no row may be quarantined either. What a repair does is told on the standard error output,
+    beside the result.
     """
     model = load_model(databases.model)
     await check_source(model, databases.source, databases.source_schema)
@@ -41,7 +44,7 @@ async def run_verification(console: Console, databases: Databases, *, json: bool
         notes.print(to_table(verification))
         verification = await repair(notes, databases, wanted.place, verification, wanted.longest)
     show(console, verification, json=json)
-    return verification.is_equal
+    return verification.is_equal and not (strict and verification.quarantined)
 
 
 async def verified(databases: Databases) -> Verification:

@@ -14,10 +14,11 @@ from totesys.verify import Sample, TableComparison, UnequalRow, Verdict, Verific
 COUNTS = ("compared", "equal", "differing", "missing", "extra", "quarantined")
 WRONG = {"differing", "missing", "extra"}
 KEYS_SHOWN = 20
+CHARACTERS_SHOWN = 1000
 APART = {
     Verdict.CHANGED_SINCE: "changed at the source since and not here yet",
     Verdict.DELETED_SINCE: "deleted at the source since, or never brought by a run",
-    Verdict.QUARANTINED: "set apart until the source has what they refer to",
+    Verdict.QUARANTINED: "in quarantine until they, or what they refer to, are corrected in the source",
 }
 
 
@@ -33,9 +34,10 @@ def to_table(verification: Verification) -> Group:
 
 
 def to_json(verification: Verification) -> str:
-    """The same as a JSON object: `equal`, `baseline`, and `tables` with their counts, rows and samples."""
+    """The same as a JSON object: `equal`, `quarantined`, and `tables` with their counts, rows and samples."""
     document = {
         "equal": verification.is_equal,
+        "quarantined": verification.quarantined,
         "baseline": asdict(verification.baseline) if verification.baseline else None,
         "reason": verification.reason,
         "tables": [{**asdict(comparison), "unnamed": comparison.unnamed} for comparison in verification],
@@ -58,9 +60,14 @@ def _count(comparison: TableComparison, name: str) -> Text:
 def _verdict(verification: Verification) -> Text:
     compared = sum(comparison.compared for comparison in verification)
     wrong = compared - sum(comparison.equal for comparison in verification)
+    quarantined = verification.quarantined
+    rows = f"{quarantined:,} quarantined row{'s' if quarantined > 1 else ''}"
     if wrong:
-        return Text(f"The warehouse differs from the source in {wrong:,} of {compared:,} rows.", style="bold red")
-    return Text(f"The warehouse equals the source: {compared:,} rows, every column.", style="bold green")
+        beside = f", beside {rows}" if quarantined else ""
+        return Text(f"The warehouse differs from the source in {wrong:,} of {compared:,} rows{beside}.", "bold red")
+    but = f", except {rows}" if quarantined else ""
+    style = "bold yellow" if quarantined else "bold green"
+    return Text(f"The warehouse equals the source{but}: {compared:,} rows, every column.", style)
 
 
 def _wrong(comparison: TableComparison) -> Iterator[Text]:
@@ -79,8 +86,7 @@ def _apart(comparison: TableComparison) -> Iterator[Text]:
     for verdict, what in APART.items():
         rows = [row for row in comparison.apart if row.verdict is verdict]
         if rows:
-            count = len(rows) if verdict is Verdict.QUARANTINED else getattr(comparison, verdict)
-            yield _line(f"{comparison.table}: {count:,} {what} ({_keys(rows)})")
+            yield _line(f"{comparison.table}: {getattr(comparison, verdict):,} {what} ({_keys(rows)})")
 
 
 def _keys(rows: Sequence[UnequalRow]) -> str:
@@ -98,4 +104,7 @@ def _sample(comparison: TableComparison, sample: Sample) -> str:
 
 
 def _value(text: str | None) -> str:
-    return "NULL" if text is None else json.dumps(text, ensure_ascii=False)
+    if text is None:
+        return "NULL"
+    shown = json.dumps(text[:CHARACTERS_SHOWN], ensure_ascii=False)
+    return shown if len(text) <= CHARACTERS_SHOWN else f"{shown}… ({len(text):,} characters)"

@@ -25,7 +25,7 @@ def is_compatible(declared: ColumnType, found: FoundType) -> bool:
     if found.name == declared.postgres:
         return True
     if declared.values:
-        return found.name == "text"
+        return found.name == "text" or _VARCHAR.fullmatch(found.name) is not None
     match declared.kind:
         case Kind.TEXT:
             return _is_text(declared, found)

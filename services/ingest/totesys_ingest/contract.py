@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from totesys.table import Column, SourceTable
 from totesys_ingest.compatible import FoundType, is_compatible
+from totesys_ingest.unique_key import Guards, unguarded
 
 # What a relation that is no table is called, by `pg_class.relkind`.
 OTHER_KINDS = {"v": "view", "m": "materialized view", "f": "foreign table"}
@@ -24,7 +25,7 @@ class FoundColumn:
 class FoundTable:
     """A relation of the source's schema: its `pg_class.relkind`, what this role may do with it, its columns by name.
 
-    Of a relation that is not declared the columns are not known. `filtered` tells that row-level security
+    Of a relation that is not declared columns and guards are not known. `filtered` tells that row-level security
     would hide rows from this role.
     """
 
@@ -33,6 +34,7 @@ class FoundTable:
     readable: bool = True
     filtered: bool = False
     columns: Mapping[str, FoundColumn] = field(default_factory=dict)
+    guards: Guards = field(default_factory=Guards)
 
 
 # Each relation of the source's schema by its name.
@@ -114,6 +116,8 @@ def _drift(table: SourceTable, relation: FoundTable) -> Iterator[str]:
             yield from _missing_labels(place, column, found.type)
             if found.nullable and column.name == table.key:
                 yield f"column {place} may be NULL, declared as the key"
+    if table.key in relation.columns:
+        yield from unguarded(table, relation.guards)
 
 
 def _candidates(table: SourceTable, column: Column, relation: FoundTable) -> list[str]:

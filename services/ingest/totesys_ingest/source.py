@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -10,8 +10,10 @@ from typing import Any
 
 import asyncpg
 
-from totesys.errors import AccessDenied, DatabaseUnavailable, SchemaDrift
-from totesys.postgres import Connection, connect, place
+from totesys.database_errors import plain
+from totesys.encodings import NOT_CHECKED
+from totesys.errors import AccessDenied, DatabaseUnavailable, DataRefused, SchemaDrift
+from totesys.postgres import Connection, connect, encoding_of, place
 from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
 from totesys.transactions import SOURCE_ID, since
@@ -20,6 +22,7 @@ from totesys_ingest.compatible import FoundType
 from totesys_ingest.contract import Comparison, FoundColumn, FoundTable, compare
 from totesys_ingest.definition import read_definitions
 from totesys_ingest.plan import Job, Slice
+from totesys_ingest.unique_key import Guards, read_guards, repeated_keys
 
 WHAT = "The source"
 # The key of the advisory lock: any number, but the same for every ingest.
@@ -40,13 +43,13 @@ SELECT pg_export_snapshot() AS id, {SOURCE_ID} AS source,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax
 """
 
-# Of each relation of the schema; the columns only of those that are declared. Where this role lacks USAGE on it,
-# format_type would print its enums otherwise than they are declared.
+# Of each relation of the schema; the columns only of those that are declared. An enum has its name alone, as it is
+# declared, whichever schema it is in and whether or not this role may use that.
 _CATALOG = """
 SELECT c.relname AS table_name, c.relkind::text AS kind, has_schema_privilege(n.oid, 'USAGE') AS schema_usable,
        has_table_privilege(c.oid, 'SELECT') AS table_readable, row_security_active(c.oid) AS filtered,
        a.attname AS column_name, NOT a.attnotnull AS nullable,
-       CASE WHEN t.typtype = 'e' AND t.typnamespace = n.oid THEN quote_ident(t.typname)
+       CASE WHEN t.typtype = 'e' THEN '"' || replace(t.typname, '"', '""') || '"'
             ELSE format_type(a.atttypid, a.atttypmod)
        END AS type,
        has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable,
@@ -121,13 +124,45 @@ class Source:
         """Begin a transaction that sees exactly what `snapshot` sees."""
         await self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         # SET TRANSACTION takes no parameter; the id is Postgres's own, of hexadecimal digits and dashes.
-        await self.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.id}'")
+        try:
+            await self.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.id}'")
+        except (asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError) as error:
+            # It ended with the connection that held it.
+            raise DatabaseUnavailable(f"{WHAT} at {place(self.dsn)} has no such snapshot: {plain(error)}.") from error
 
     async def compare(self, tables: Sequence[SourceTable]) -> Comparison:
         """How the source's schema differs from the declared tables."""
         rows = await self.connection.fetch(_CATALOG, self.schema, [table.name for table in tables])
+        guards = await read_guards(self.connection, self.schema, tables)
         by_table = groupby(rows, key=itemgetter("table_name"))
-        return compare(tables, {name: _found_table(list(columns)) for name, columns in by_table})
+        found = {name: _found_table(list(columns), guards.get(name, Guards())) for name, columns in by_table}
+        return compare(tables, found)
+
+    async def inspect(self, tables: Sequence[SourceTable]) -> Comparison:
+        """The same, and the keys that are there more than once where only the declaration says that none is."""
+        comparison = await self.compare(tables)
+        if comparison.breaches:
+            return comparison
+        return replace(comparison, drift=(await self.repeated_keys(tables)).drift)
+
+    async def repeated_keys(self, tables: Sequence[SourceTable], xmin: int | None = None) -> Comparison:
+        """The keys that are there more than once, as breaches. Only what no unique index enforces is looked at.
+
+        With `xmin`, only the keys of rows that a snapshot with it may not have seen: the others are as they were.
+        """
+        unenforced = [table for table in tables if table.unenforced_key]
+        guards = await read_guards(self.connection, self.schema, unenforced) if unenforced else {}
+        changed = None if xmin is None else since(xmin)
+        return Comparison(
+            tuple(
+                [
+                    sentence
+                    for table in unenforced
+                    if table.name in guards and not guards[table.name].enforce(table.key)
+                    for sentence in await repeated_keys(self.connection, self.schema, table, changed)
+                ]
+            )
+        )
 
     def require(self, comparison: Comparison) -> None:
         """Raises SchemaDrift or AccessDenied, with every breach, if there is one."""
@@ -157,11 +192,19 @@ class Source:
         """Stream those rows of a job as CSV without a header, or the ranges of all keys; their number."""
         query = _ranges_query(self.schema, job.table) if job.keys else _rows_query(self.schema, job, of)
         wanted = [of.wanted] if of.wanted and not job.keys else []
-        status = await self.connection.copy_from_query(query, *wanted, output=sink, format="csv")
+        # Bytes that nobody has checked come as they are: transform tells which rows have others than UTF-8.
+        raw = NOT_CHECKED if encoding_of(self.connection) == NOT_CHECKED else None
+        try:
+            status = await self.connection.copy_from_query(query, *wanted, output=sink, format="csv", encoding=raw)
+        except asyncpg.DataError as error:
+            raise DataRefused(
+                f"{WHAT} at {place(self.dsn)} does not give all rows of {job.table.name}: {plain(error)}. "
+                "Correct the value in the source."
+            ) from None
         return int(status.removeprefix("COPY "))
 
 
-def _found_table(columns: Sequence[asyncpg.Record]) -> FoundTable:
+def _found_table(columns: Sequence[asyncpg.Record], guards: Guards) -> FoundTable:
     table = columns[0]
     return FoundTable(
         table["kind"],
@@ -169,6 +212,7 @@ def _found_table(columns: Sequence[asyncpg.Record]) -> FoundTable:
         table["table_readable"],
         table["filtered"],
         {row["column_name"]: _found_column(row) for row in columns if row["column_name"] is not None},
+        guards,
     )
 
 
@@ -216,22 +260,14 @@ async def open_source(dsn: str, schema: str, longest: timedelta = timedelta(hour
     Raises DatabaseUnavailable, AccessDenied, SettingsError or SchemaDrift.
     """
     session = {
-        # So that a type of this schema is printed without it, as it is declared.
         "search_path": ident(schema),
         "statement_timeout": str(int(longest.total_seconds() * 1000)),
-        # The connection that holds the snapshot is idle while the others extract.
-        "idle_in_transaction_session_timeout": "0",
         "lock_timeout": LOCK_TIMEOUT,
     }
     async with connect(WHAT, dsn, **session) as connection:
-        try:
-            yield Source(connection, dsn, schema)
-        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
-            raise SchemaDrift(f"{WHAT} at {place(dsn)} changed while it was read: {error}.") from error
-        except asyncpg.DataError as error:
-            raise DatabaseUnavailable(f"{WHAT} at {place(dsn)} cannot give its snapshot: {error}.") from error
+        yield Source(connection, dsn, schema)
 
 
 async def check_contract(source: Source, tables: Sequence[SourceTable]) -> None:
     """Raises SchemaDrift or AccessDenied if an extraction would not start."""
-    source.require(await source.compare(tables))
+    source.require(await source.inspect(tables))

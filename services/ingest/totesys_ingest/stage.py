@@ -20,7 +20,7 @@ from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.table import Capture, SourceTable
 from totesys_ingest.baseline import Snapshot, Start, choose_start
-from totesys_ingest.contract import Addition
+from totesys_ingest.contract import Addition, Comparison
 from totesys_ingest.extract import Extractor
 from totesys_ingest.plan import key_jobs, plan_jobs
 from totesys_ingest.run_writer import Extraction
@@ -71,6 +71,7 @@ class Ingest:
         snapshot_time = datetime.now(UTC)
         last, snapshot = await both(self.lake.newest_manifest(), self._snapshot(source))
         start = choose_start(wakeup.mode, last, snapshot, self.model.declared)
+        self._require(source, await source.repeated_keys(self.model.sources, start.xmin))
         say = log.warning if start.warning else log.info
         say("extraction started", everything=start.xmin is None, reason=start.reason, **self._breaches(0))
         counter, tables = await both(self.lake.claim_run_number(), self._tables(source, start, wakeup.keys))
@@ -113,11 +114,14 @@ class Ingest:
 
     async def _snapshot(self, source: Source) -> Snapshot:
         comparison = await source.begin(self.model.sources)
+        self._require(source, comparison)
+        self._warn_once(comparison.additions)
+        return await source.take_snapshot(self.model.sources)
+
+    def _require(self, source: Source, comparison: Comparison) -> None:
         if breaches := comparison.breaches:
             log.error("contract broken", differences=breaches, **self._breaches(len(breaches)))
         source.require(comparison)
-        self._warn_once(comparison.additions)
-        return await source.take_snapshot(self.model.sources)
 
     def _breaches(self, number: int) -> dict[str, Any]:
         return metrics({"stage": self.name}, ContractBreaches=(number, "Count"))

@@ -14,6 +14,7 @@ from totesys_load.binary import END, HEADER, encode
 
 # Rows that are encoded at once: enough to keep the server busy, few enough to keep memory flat.
 BATCH_ROWS = 65_536
+PIECE_BYTES = 4 * 1024 * 1024
 TEMPORARY = "pg_temp"
 
 
@@ -43,5 +44,8 @@ async def copy_rows(connection: Connection, schema: str, name: str, rows: pa.Tab
 async def _encoded(rows: pa.Table) -> AsyncIterator[bytes]:
     yield HEADER
     for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
-        yield await asyncio.to_thread(encode, batch)
+        # In pieces: what is on its way is copied twice by the driver.
+        encoded = await asyncio.to_thread(encode, batch)
+        for start in range(0, len(encoded), PIECE_BYTES):
+            yield encoded[start : start + PIECE_BYTES]
     yield END

@@ -21,9 +21,9 @@ from totesys.lake.prefetch import prefetched
 from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
 from totesys.logs import logger
 from totesys.schema import Model
-from totesys.table import KEY_RANGES, Capture, Dimension, SourceTable, Table, WarehouseTable
+from totesys.table import KEY_RANGES, Capture, Dimension, Table, WarehouseTable
 from totesys_transform.build import Built, build, build_from_references
-from totesys_transform.csv import Rows, concat, read_csv, read_text
+from totesys_transform.csv import ROW, Rows, concat, read_csv, read_text
 from totesys_transform.parquet import to_parquet, to_plain_parquet
 
 log = logger("totesys.transform.run")
@@ -153,14 +153,14 @@ class RunTransform:
             name: concat([await self._rows(self._model.source(name), part, bodies[part.key]) for part in parts])
             for name, parts in piece.parts.items()
         }
-        primary = self._model.source(table.sources[0])
-        built, parquet = await asyncio.to_thread(_build_and_encode, table, sources, primary.key)
+        built, parquet = await asyncio.to_thread(_build_and_encode, self._model, table, sources)
         out = self._built.setdefault(table.name, _Output(table.column_names))
         if not built.rows.is_empty():
             await self._put_rows(table, built.rows, parquet)
         if not built.rejected.is_empty():
-            texts = [await self._read(primary, part, bodies[part.key], read_text) for part in piece.parts[primary.name]]
-            await self._put_rejected(table, built.rejected, primary, pl.concat(texts))
+            source = self._model.source(table.sources[0])
+            texts = [await self._read(source, part, bodies[part.key], read_text) for part in piece.parts[source.name]]
+            await self._put_rejected(table, built.rejected, pl.concat(texts))
         out.seconds += time.monotonic() - started
 
     async def _put_rows(self, table: WarehouseTable, rows: pl.DataFrame, body: bytes) -> None:
@@ -173,12 +173,8 @@ class RunTransform:
             if column.references and not self._model.table(column.references).sources:
                 self._referenced[column.references].append(rows[column.name].unique())
 
-    async def _put_rejected(
-        self, table: WarehouseTable, rejected: pl.DataFrame, source: SourceTable, text: pl.DataFrame
-    ) -> None:
-        keys = rejected.select(REASONS, pl.col("key").cast(pl.String))
-        rows = keys.join(text, left_on="key", right_on=source.key, how="left", coalesce=False, maintain_order="left")
-        rows = rows.drop("key")
+    async def _put_rejected(self, table: WarehouseTable, rejected: pl.DataFrame, text: pl.DataFrame) -> None:
+        rows = pl.concat([rejected.select(REASONS), text[rejected[ROW]]], how="horizontal")
         out = self._quarantined.setdefault(table.name, _Output(tuple(rows.columns)))
         key = quarantine_key(self._schema(table), table.name, self._manifest.run, len(out.parts))
         body = await asyncio.to_thread(to_plain_parquet, rows)
@@ -209,6 +205,6 @@ class RunTransform:
         return self._model.lake_schema(table)
 
 
-def _build_and_encode(table: WarehouseTable, sources: Mapping[str, Rows], source_key: str) -> tuple[Built, bytes]:
-    built = build(table, sources, source_key)
+def _build_and_encode(model: Model, table: WarehouseTable, sources: Mapping[str, Rows]) -> tuple[Built, bytes]:
+    built = build(model, table, sources)
     return built, b"" if built.rows.is_empty() else to_parquet(built.rows, table)

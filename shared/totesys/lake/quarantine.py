@@ -25,6 +25,11 @@ class QuarantinePart:
     by_load: bool
 
 
+def without_value(reason: str) -> str:
+    """What a reason says, without the value that it says it of."""
+    return reason.partition(": ")[0]
+
+
 async def quarantine_parts(
     lake: Lake, prefix: str = QUARANTINE, *, run: int | None = None
 ) -> AsyncGenerator[QuarantinePart, None]:

@@ -44,12 +44,15 @@ class Upload:
 
     async def write(self, data: bytes) -> None:
         """Append `data`. Raises LakeUnavailable if a piece could not be sent."""
-        self._chunks.append(data)
-        self._waiting += len(data)
-        if self._waiting >= PIECE_BYTES:
-            if self._upload_id is None:
-                self._upload_id = await self._begin()
-            await self._send_piece(self._upload_id)
+        # One row may be larger than a piece.
+        for start in range(0, len(data), PIECE_BYTES):
+            chunk = data[start : start + PIECE_BYTES]
+            self._chunks.append(chunk)
+            self._waiting += len(chunk)
+            if self._waiting >= PIECE_BYTES:
+                if self._upload_id is None:
+                    self._upload_id = await self._begin()
+                await self._send_piece(self._upload_id)
 
     async def finish(self, rows: int) -> Part:
         """Make the object visible and say what it holds. Raises what `Bucket` raises."""

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
 
-from totesys.errors import LakeUnavailable, TerminalError, TotesysError, TransientError
+from totesys.errors import LakeUnavailable, TerminalError, TotesysError, TransientError, to_trace
 from totesys.events import Wakeup, parse_message
 from totesys.logs import logger
 from totesys.service.delivery import Delivery
@@ -107,7 +107,7 @@ class Consumer(Generic[W]):
             try:
                 await self._turn()
             except Exception as error:
-                trace = None if isinstance(error, TotesysError) else error
+                trace = to_trace(error)
                 log.warning("queue failed", error=str(error), kind=type(error).__name__, exc_info=trace)
                 self._in_doubt = True
                 await self._pause(PAUSE.total_seconds())
@@ -165,7 +165,7 @@ class Consumer(Generic[W]):
             self._in_doubt = isinstance(error, TransientError)
             again = self._settings.resync if isinstance(error, TerminalError) else back_off(self._failures, jitter())
             self._pass_after(again)
-            trace = None if isinstance(error, TotesysError) else error
+            trace = to_trace(error)
             level = log.warning if isinstance(error, TransientError) else log.error
             fields = {"error": str(error), "kind": type(error).__name__}
             level("pass failed", **fields, next="again", after_seconds=round(again.total_seconds(), 1), exc_info=trace)

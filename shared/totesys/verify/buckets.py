@@ -1,6 +1,6 @@
 """Ranges of keys, whose rows are counted and added up before any of them is compared. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 BUCKETS = 4096
@@ -31,10 +31,14 @@ def differing(
     expected: Mapping[int, Checksum], found: Mapping[int, Checksum], width: int, span: KeyRange
 ) -> list[KeyRange]:
     """The keys of the buckets that are not the same, neighbours in one range, within the span."""
+    unequal = (bucket for bucket in expected.keys() | found.keys() if expected.get(bucket) != found.get(bucket))
+    return ranges_of(unequal, width, span)
+
+
+def ranges_of(buckets: Iterable[int], width: int, span: KeyRange) -> list[KeyRange]:
+    """The keys of the buckets, neighbours in one range, within the span."""
     ranges: list[KeyRange] = []
-    for bucket in sorted(expected.keys() | found.keys()):
-        if expected.get(bucket) == found.get(bucket):
-            continue
+    for bucket in sorted(buckets):
         keys = _keys_of(bucket, width, span)
         if ranges and ranges[-1].last + 1 == keys.first:
             keys = KeyRange(ranges.pop().first, keys.last)

@@ -1,21 +1,29 @@
 """The SQL that verification asks of either side's rows of a warehouse table."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from totesys.encodings import UTF8, as_utf8
+from totesys.representable import texts, too_long, unrepresentable
 from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.table import Capture, Fact, WarehouseTable
 from totesys.types import Kind
 from totesys.verify.ledger import DELETION
 
+# Of a row that is too long, texts of more bytes than these are named.
+NAMED_BYTES = 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Rows:
     """A side's rows: a relation `side` that has the declared columns, and how to take each.
 
-    `values` are for the hashes, `texts` for the comparison. `possible` is true of a row that can be in the warehouse.
-    `stored` is a relation with the same keys, or more, whose least and greatest are quickly found.
+    `values` are for the hashes, `texts` for the comparison. `possible` is true of a row that can be in the warehouse;
+    `faults` are true, by column, of what makes it impossible.
+    `stored` is a relation with the same keys, or more, whose least and greatest are quickly found. Texts are hashed and
+    sorted by their bytes in UTF-8, whatever the database's `encoding` is.
     """
 
     table: WarehouseTable
@@ -23,8 +31,10 @@ class Rows:
     values: Mapping[str, str]
     texts: Mapping[str, str]
     possible: str = "true"
+    faults: Mapping[str, str] = field(default_factory=dict)
     common: str = ""
     stored: str = ""
+    encoding: str = UTF8
 
     @property
     def key(self) -> str:
@@ -44,7 +54,7 @@ class Rows:
         kept = f"({self.possible}){f' AND NOT {self._in_ranges(2)}' if changed else ''}"
         return f"""
             SELECT {self.key}::bigint / $1::bigint AS bucket, count(*) FILTER (WHERE {kept}) AS rows,
-                   sum(hash_record_extended(ROW({column_list(self.table.column_names, "side")}), 0))
+                   sum(hash_record_extended(ROW({self._hashed()}), 0))
                        FILTER (WHERE {kept}) AS hashes,
                    count(*) FILTER (WHERE NOT ({self.possible})) AS impossible
             FROM (SELECT {columns} FROM {self.relation} AS side OFFSET 0) AS side GROUP BY 1"""
@@ -60,13 +70,21 @@ class Rows:
             return self._texts(within)
         return self._texts(f"{within} AND {'' if changed else 'NOT '}{self._in_ranges(3)}")
 
-    def count_impossible(self) -> str:
-        """How many rows cannot be in the warehouse."""
-        return f"{self.common} SELECT count(*) FROM {self.relation} AS side WHERE NOT ({self.possible})"
+    def all_impossible(self) -> str:
+        """Every row that cannot be in the warehouse: its key, and the columns that say so."""
+        return self._impossible("true")
 
-    def impossible(self) -> str:
-        """Those of the keys $1, as text, whose row cannot be in the warehouse."""
-        return f"SELECT {self.key}::text FROM {self.relation} AS side WHERE {self.key_in()} AND NOT ({self.possible})"
+    def impossible_between(self) -> str:
+        """Of these, those with keys from $1 to $2."""
+        return self._impossible(f"{self.key} BETWEEN $1::bigint AND $2::bigint")
+
+    def impossible_in(self) -> str:
+        """Of these, those with the keys $1."""
+        return self._impossible(self.key_in())
+
+    def impossible_without_key(self) -> str:
+        """Of these, those that have no key."""
+        return self._impossible(f"{self.key} IS NULL")
 
     def count_without_key(self) -> str:
         """How many rows have no key."""
@@ -76,17 +94,33 @@ class Rows:
         """SQL that is true where the key is among the keys $1."""
         return key_in(self.table, self.key)
 
+    def _impossible(self, condition: str) -> str:
+        columns = ", ".join(f"CASE WHEN {fault} THEN {literal(name)} END" for name, fault in self.faults.items())
+        return (
+            f"{self.common} SELECT {self.key}::text AS key, array_remove(ARRAY[{columns}]::text[], NULL) AS columns "
+            f"FROM {self.relation} AS side WHERE NOT ({self.possible}) AND {condition} ORDER BY {self._order}"
+        )
+
+    def _hashed(self) -> str:
+        columns = ((column, f"side.{ident(column.name)}") for column in self.table.columns)
+        return ", ".join(
+            as_utf8(value, self.encoding) if column.type.kind is Kind.TEXT else value for column, value in columns
+        )
+
+    @property
+    def _order(self) -> str:
+        integer = self.table.column(self.table.key).type.is_integer
+        return self.key if integer else as_utf8(f'{self.key}::text COLLATE "C"', self.encoding)
+
     def _in_ranges(self, parameter: int) -> str:
         # A subquery, so that the text is read once and not for every row.
         return f"({self.key}::bigint <@ (SELECT ${parameter}::text::int8multirange))"
 
     def _texts(self, condition: str) -> str:
         columns = ", ".join(f"({text})::text AS {ident(name)}" for name, text in self.texts.items())
-        integer = self.table.column(self.table.key).type.is_integer
-        order = self.key if integer else f'{self.key}::text COLLATE "C"'
         return (
             f"{self.common} SELECT {columns} FROM {self.relation} AS side "
-            f"WHERE {self.possible} AND {condition} ORDER BY {order}"
+            f"WHERE {self.possible} AND {condition} ORDER BY {self._order}"
         )
 
 
@@ -100,17 +134,63 @@ def keys_parameter(table: WarehouseTable, keys: list[str]) -> list[int] | list[s
     return [int(key) for key in keys] if table.column(table.key).type.is_integer else keys
 
 
-def possible(table: WarehouseTable, relation: str = "side") -> str:
-    """SQL that tells a row that can become one of the warehouse's from one that lacks a required value."""
+def faults(table: WarehouseTable, relation: str = "side", encoding: str = UTF8) -> dict[str, str]:
+    """By column, SQL that is true where a row cannot become one of the warehouse's because of it.
+
+    Its value is missing or cannot be held; or the row is too long, and it is one of its texts.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for column in table.columns:
+        if not column.nullable:
+            found[column.name].append(f"{relation}.{ident(column.name)} IS NULL")
+        if test := unrepresentable(column, relation, encoding):
+            found[column.name].append(test)
+    if test := too_long(table.columns, relation):
+        for name in texts(table.columns):
+            found[name].append(f"(octet_length({relation}.{ident(name)}::text) > {NAMED_BYTES} AND {test})")
+    return {name: " OR ".join(tests) for name, tests in found.items()}
+
+
+def possible(table: WarehouseTable, relation: str = "side", encoding: str = UTF8) -> str:
+    """SQL that tells a row that can become one of the warehouse's from one that cannot."""
     required = [column.name for column in table.columns if not column.nullable]
-    return f"num_nulls({column_list(required, relation)}) = 0"
+    tests = [unrepresentable(column, relation, encoding) for column in table.columns]
+    wrong = [test for test in (*tests, too_long(table.columns, relation)) if test]
+    return " AND ".join([f"num_nulls({column_list(required, relation)}) = 0", *(f"NOT ({test})" for test in wrong)])
 
 
-def expected_rows(model: Model, table: WarehouseTable, schema: str) -> Rows:
-    """What the oracle gives: over the source, or for a dimension without sources over the warehouse."""
+def unreadable_sources(model: Model, table: WarehouseTable, encoding: str = UTF8) -> str | None:
+    """Those of the keys $1, as text, whose row of the first source transform cannot read: what it is made of there.
+
+    It may give a row that is possible all the same. None if each can be read.
+    """
+    source = model.source(table.sources[0])
+    named = {name for column in table.columns for name in model.source_columns(table, column)}
+    used = [column for column in source.columns if f"{source.name}.{column.name}" in named]
+    tests = [unrepresentable(column, "source", encoding) for column in used]
+    if texts(used):
+        tests.append(too_long(source.columns, "source"))
+    key, met = f"source.{ident(source.key)}", " OR ".join(f"({test})" for test in tests if test)
+    return met and f"SELECT {key}::text FROM {ident(source.name)} AS source WHERE {key_in(table, key)} AND ({met})"
+
+
+def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: str = UTF8) -> Rows:
+    """What the oracle gives: over the source, or for a dimension without sources over the warehouse.
+
+    `encoding` is that of the database which is asked.
+    """
     values = {c.name: f"CAST(side.{ident(c.name)} AS {c.type.postgres})" for c in table.columns}
     common = "" if table.sources else f"WITH referenced (key) AS MATERIALIZED ({_wanted_keys(model, table, schema)})"
-    return Rows(table, f"({table.oracle})", values, values, possible(table), common)
+    return Rows(
+        table,
+        f"({table.oracle})",
+        values,
+        values,
+        possible(table, encoding=encoding),
+        faults(table, encoding=encoding),
+        common,
+        encoding=encoding,
+    )
 
 
 def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> Rows:

@@ -38,7 +38,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class UnequalRow:
-    """A row that is not the same on both sides, and the columns that differ: of one on one side only, the key."""
+    """A row that is not the same on both sides, and the columns that differ: of one on one side only, the key.
+
+    Of a quarantined row, these are the columns that it is quarantined for.
+    """
 
     key: str
     verdict: Verdict
@@ -50,9 +53,9 @@ class TableComparison:
     """A table's rows, counted.
 
     `compared` are the sum of `equal`, `differing`, `missing` and `extra`. `quarantined` are rows of the source that
-    cannot become warehouse rows. `changed_since` and `deleted_since` are rows that are not the same because the source
-    was written after the newest run's snapshot. `wrong` and `apart` name the rows behind these counts, in the order of
-    their keys, each at most ROWS_NAMED.
+    cannot become warehouse rows, as transform and load judge, too. `changed_since` and `deleted_since` are rows that
+    are not the same because the source was written after the newest run's snapshot. `wrong` and `apart` name the rows
+    behind these counts, each at most ROWS_NAMED.
     """
 
     table: str
@@ -99,6 +102,11 @@ class Verification:
     def is_equal(self) -> bool:
         """Whether no row differs, is missing or is too many."""
         return equal(self.tables)
+
+    @property
+    def quarantined(self) -> int:
+        """How many rows of the source cannot become warehouse rows. The warehouse is equal all the same."""
+        return sum(table.quarantined for table in self.tables)
 
     def __iter__(self) -> Iterator[TableComparison]:
         return iter(self.tables)

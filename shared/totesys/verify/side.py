@@ -7,16 +7,12 @@ from typing import Any
 
 import asyncpg
 
+from totesys.database_errors import plain
 from totesys.errors import TerminalError
-from totesys.postgres import Connection, connect, place
+from totesys.postgres import Connection, connect, encoding_of, place
+from totesys.verify.repertoire import Repertoire
 
 ROWS_AT_ONCE = 2000
-SESSION = {
-    # A float is printed so that it is read as the same.
-    "extra_float_digits": "1",
-    # One side may have much to do while the other waits for it.
-    "idle_in_transaction_session_timeout": "0",
-}
 
 
 @dataclass(frozen=True)
@@ -27,22 +23,30 @@ class Side:
     place: str
     connection: Connection
     mismatch: type[TerminalError]
+    repertoire: Repertoire
 
     @classmethod
     @asynccontextmanager
     async def open(cls, name: str, dsn: str, mismatch: type[TerminalError], **session: str) -> AsyncIterator["Side"]:
         """Connect and take a snapshot. Raises DatabaseUnavailable, AccessDenied or SettingsError."""
         async with (
-            connect(name, dsn, **SESSION, **session) as connection,
+            connect(name, dsn, **session) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
+            repertoire = Repertoire(connection)
+            await repertoire.prepare()
             await connection.execute("SELECT 1")  # the first statement takes the snapshot
-            yield cls(name, place(dsn), connection, mismatch)
+            yield cls(name, place(dsn), connection, mismatch, repertoire)
+
+    @property
+    def encoding(self) -> str:
+        """The database's encoding, as Postgres calls it."""
+        return encoding_of(self.connection)
 
     async def rows(self, query: str, *parameters: object) -> list[asyncpg.Record]:
         """All rows of a query. Raises the mismatch where a declared table or column is not there."""
         with self._complaint():
-            return await self.connection.fetch(query, *parameters)
+            return await self.connection.fetch(await self.repertoire.within(query), *await self._within(parameters))
 
     async def row(self, query: str, *parameters: object) -> asyncpg.Record:
         """The only row of a query."""
@@ -56,10 +60,21 @@ class Side:
     async def stream(self, query: str, *parameters: object) -> AsyncIterator[asyncpg.Record]:
         """The rows of a query, few of them in memory at a time. Other queries may be asked in between."""
         with self._complaint():
+            query, parameters = await self.repertoire.within(query), await self._within(parameters)
             cursor = await self.connection.cursor(query, *parameters)
             while rows := await cursor.fetch(ROWS_AT_ONCE):
                 for row in rows:
                     yield row
+
+    async def _within(self, parameters: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple([await self._parameter_within(parameter) for parameter in parameters])
+
+    async def _parameter_within(self, parameter: object) -> object:
+        if isinstance(parameter, str):
+            return await self.repertoire.within(parameter)
+        if isinstance(parameter, list):
+            return [await self._parameter_within(one) for one in parameter]
+        return parameter
 
     @contextmanager
     def _complaint(self) -> Iterator[None]:
@@ -67,6 +82,6 @@ class Side:
             yield
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
             raise self.mismatch(
-                f"{self.name} at {self.place} is not what the model declares: {error}. "
+                f"{self.name} at {self.place} is not what the model declares: {plain(error)}. "
                 "Name the database and the schema that hold the declared tables."
             ) from error

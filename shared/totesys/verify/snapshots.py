@@ -8,6 +8,7 @@ from typing import Self
 from totesys.errors import SchemaDrift, WarehouseMismatch
 from totesys.schema import Model
 from totesys.sql import ident
+from totesys.table import WarehouseTable
 from totesys.transactions import since
 from totesys.verify import ledger
 from totesys.verify.result import Baseline
@@ -42,6 +43,10 @@ class Snapshots:
                 else:
                     baseline, reason = None, "the warehouse has no ledger"
                 yield cls(model, source, warehouse, schema, has_ledger, baseline, reason)
+
+    def asked(self, table: WarehouseTable) -> Side:
+        """The side that a table's oracle is asked of."""
+        return self.source if table.sources else self.warehouse
 
     def since(self, relation: str = "") -> str:
         """SQL that is true of a row of the source that may have changed since the baseline."""

@@ -62,6 +62,7 @@ class Judge:
         extra = [pair.key for pair in pairs if pair.expected is None]
         unloaded = [pair.key for pair in pairs if pair.expected is not None and self._may_wait(pair)]
         impossible = await self._impossible(extra)
+        unreadable = await self._unreadable([pair.key for pair in pairs if pair.expected is not None])
         orphans, awaited = await self._orphans(unloaded), await self._awaited(unloaded)
         brought = await self._brought(extra)
         changed = changed or await self._has_changed()
@@ -71,7 +72,7 @@ class Judge:
                 return pair.kind
             if pair.key in impossible:
                 return None
-            if pair.key in orphans:
+            if pair.key in orphans or pair.key in unreadable:
                 return Verdict.QUARANTINED
             if changed or pair.key in awaited:
                 return Verdict.CHANGED_SINCE
@@ -92,9 +93,14 @@ class Judge:
         return [Verdict.CHANGED_SINCE if pair.key in later else pair.kind for pair in pairs]
 
     async def _impossible(self, keys: list[str]) -> set[str]:
-        """The keys whose rows at the source lack a required value: an older version may be in the warehouse."""
-        rows = queries.expected_rows(self.at.model, self.table, self.at.schema)
-        return await self._source_keys(rows.impossible(), keys)
+        """The keys whose rows at the source cannot be in the warehouse: an older version may be there."""
+        rows = queries.expected_rows(self.at.model, self.table, self.at.schema, self.at.source.encoding)
+        return await self._source_keys(rows.impossible_in(), keys)
+
+    async def _unreadable(self, keys: list[str]) -> set[str]:
+        """The keys whose rows at the source transform cannot read, whatever the oracle makes of them."""
+        query = queries.unreadable_sources(self.at.model, self.table, self.at.source.encoding)
+        return await self._source_keys(query, keys) if query else set()
 
     def _may_wait(self, pair: Pair) -> bool:
         """Whether its version may be missing because a dimension's row is."""
@@ -103,9 +109,11 @@ class Judge:
 
     async def _orphans(self, keys: list[str]) -> set[str]:
         """The keys of fact rows that refer to what the source has not."""
+        encoding = self.at.source.encoding
         tests = [
             f"NOT EXISTS (SELECT FROM ({dimension.oracle}) AS dimension WHERE "
-            f"dimension.{ident(dimension.key)} = side.{ident(column)} AND {queries.possible(dimension, 'dimension')})"
+            f"dimension.{ident(dimension.key)} = side.{ident(column)} "
+            f"AND {queries.possible(dimension, 'dimension', encoding)})"
             for column, dimension in self._dimensions()
         ]
         return await self._referring(tests, keys)

@@ -10,7 +10,7 @@ from totesys.concurrent import both
 from totesys.schema import Model
 from totesys.table import WarehouseTable
 from totesys.verify import queries
-from totesys.verify.buckets import Checksum, KeyRange, differing, width_for
+from totesys.verify.buckets import Checksum, KeyRange, differing, ranges_of, width_for
 from totesys.verify.merge import merged
 from totesys.verify.queries import Rows
 from totesys.verify.result import TableComparison, Tally, UnequalRow, Verdict, Verification
@@ -58,7 +58,7 @@ class _TableVerification:
     def __init__(self, at: Snapshots, table: WarehouseTable) -> None:
         self._at = at
         self._table = table
-        self._expected = queries.expected_rows(at.model, table, at.schema)
+        self._expected = queries.expected_rows(at.model, table, at.schema, at.asked(table).encoding)
         self._found = queries.found_rows(table, at.schema, ledger=at.has_ledger)
         self._is_integer = table.column(table.key).type.is_integer
         self._judge = Judge(at, table)
@@ -69,9 +69,8 @@ class _TableVerification:
         if self._is_integer and self._table.sources:
             await self._compare_buckets()
         else:
-            side = self._at.source if self._table.sources else self._at.warehouse
-            impossible = await side.value(self._expected.count_impossible())
-            self._tally.counts[Verdict.QUARANTINED] += impossible
+            side = self._at.asked(self._table)
+            await self._quarantine(side, self._expected.all_impossible())
             await self._compare(side.stream(self._expected.all()), self._at.warehouse.stream(self._found.all()))
         for _ in range(await self._at.warehouse.value(self._found.count_without_key())):
             self._tally.add(UnequalRow("NULL", Verdict.EXTRA, (self._table.key,)))
@@ -83,10 +82,14 @@ class _TableVerification:
             return
         changed = await self._changed_keys()
         width = width_for(span)
-        expected, found = await both(
+        (expected, impossible), (found, _) = await both(
             self._checksums(self._at.source, self._expected, width, changed),
             self._checksums(self._at.warehouse, self._found, width, changed),
         )
+        if None in impossible:
+            await self._quarantine(self._at.source, self._expected.impossible_without_key())
+        for keys in ranges_of((bucket for bucket in impossible if bucket is not None), width, span):
+            await self._quarantine(self._at.source, self._expected.impossible_between(), keys.first, keys.last)
         ranges = differing(expected, found, width, span)
         self._tally.equal += sum(expected[bucket].rows for bucket in expected.keys() & found.keys()
                                  if expected[bucket] == found[bucket])  # fmt: skip
@@ -94,6 +97,12 @@ class _TableVerification:
             await self._compare_between(keys, changed, only_changed=False)
         if changed:
             await self._compare_between(changed.span, changed, only_changed=True)
+
+    async def _quarantine(self, side: Side, query: str, *parameters: object) -> None:
+        """Count in the rows that cannot be in the warehouse, as transform judges, too."""
+        async for row in side.stream(query, *parameters):
+            key, columns = row["key"], tuple(row["columns"])
+            self._tally.add(UnequalRow("NULL" if key is None else key, Verdict.QUARANTINED, columns))
 
     async def _span(self) -> KeyRange | None:
         """From the least to the greatest key that either side has; None if there is none."""
@@ -108,15 +117,18 @@ class _TableVerification:
         row = await self._at.source.row(queries.changed_keys(source.name, source.key, self._at.since()))
         return None if row["ranges"] is None else _Changed(row["ranges"], KeyRange(row["first"], row["last"]))
 
-    async def _checksums(self, side: Side, rows: Rows, width: int, changed: _Changed | None) -> Mapping[int, Checksum]:
+    async def _checksums(
+        self, side: Side, rows: Rows, width: int, changed: _Changed | None
+    ) -> tuple[Mapping[int, Checksum], set[int | None]]:
+        """By bucket; and the buckets that have rows that cannot be in the warehouse."""
         query = rows.checksums(changed=changed is not None)
         answer = await side.rows(query, width, *((changed.ranges,) if changed else ()))
-        self._tally.counts[Verdict.QUARANTINED] += sum(row["impossible"] for row in answer)
-        return {
+        checksums = {
             row["bucket"]: Checksum(row["rows"], int(row["hashes"]))
             for row in answer
             if row["rows"] and row["bucket"] is not None
         }
+        return checksums, {row["bucket"] for row in answer if row["impossible"]}
 
     async def _compare_between(self, keys: KeyRange, changed: _Changed | None, *, only_changed: bool) -> None:
         parameters = (keys.first, keys.last, *((changed.ranges,) if changed else ()))

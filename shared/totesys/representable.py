@@ -1,0 +1,49 @@
+"""What lake and warehouse can hold of what Postgres can: declared once, for transform and for verification."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from totesys.encodings import NOT_CHECKED, UTF8, valid_utf8
+from totesys.sql import ident
+from totesys.table import Column
+from totesys.types import Kind
+
+# Parquet and its readers have the years 1 to 9999. Postgres has more, before and after, and infinity.
+FIRST_DAY = date(1, 1, 1)
+LAST_DAY = date(9999, 12, 31)
+# The texts of a row, in bytes. A row is in memory several times while it travels.
+ROW_BYTES = 64 * 1024 * 1024
+
+# SQL that is true of a value that can be held. Of the kinds that are not here, each value can.
+_TESTS = {
+    Kind.DATE: f"{{value}} BETWEEN date '{FIRST_DAY}' AND date '{LAST_DAY}'",
+    Kind.TIME: "{value} < time '24:00'",
+    Kind.MOMENT: f"{{value}} >= timestamp '{FIRST_DAY}' AND {{value}} < timestamp '{LAST_DAY}' + interval '1 day'",
+    Kind.DECIMAL: "{value} <> 'NaN'::numeric",
+}
+
+
+def texts(columns: Iterable[Column]) -> list[str]:
+    """The columns whose bytes count towards ROW_BYTES: the others are short."""
+    return [column.name for column in columns if column.type.kind is Kind.TEXT]
+
+
+def unrepresentable(column: Column, relation: str, encoding: str = UTF8) -> str | None:
+    """SQL that is true where the relation's column has a value that cannot be held; None if each value can.
+
+    NULL is no such value: whether a column may be NULL is its own declaration. `encoding` is the database's.
+    """
+    value = f"{relation}.{ident(column.name)}"
+    if column.type.kind is Kind.TEXT and encoding == NOT_CHECKED:
+        return f"coalesce(NOT ({valid_utf8(value)}), false)"
+    test = _TESTS.get(column.type.kind)
+    return f"coalesce(NOT ({test.format(value=value)}), false)" if test else None
+
+
+def too_long(columns: Iterable[Column], relation: str) -> str | None:
+    """SQL that is true of a row whose texts have more than ROW_BYTES; None if it has no texts.
+
+    Postgres knows the length of a text without reading it.
+    """
+    lengths = [f"coalesce(octet_length({relation}.{ident(name)}::text)::bigint, 0)" for name in texts(columns)]
+    return f"{' + '.join(lengths)} > {ROW_BYTES}" if lengths else None
