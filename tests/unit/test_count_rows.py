@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,3 +17,13 @@ def test_line_ends_in_quotes_are_no_rows(rows: list[tuple[str, str]], quoted: bo
     out = io.StringIO()
     csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL).writerows(rows)
     assert count_rows(out.getvalue().encode()) == len(rows)
+
+
+def test_a_text_of_many_quotes_takes_no_more_memory_than_it_has_bytes() -> None:
+    row = b'1,"' + b'""\n' * 1_000_000 + b'"\n'
+    tracemalloc.start()
+    try:
+        assert count_rows(row) == 1
+        assert tracemalloc.get_traced_memory()[1] < len(row)
+    finally:
+        tracemalloc.stop()
