@@ -28,7 +28,7 @@ EXTRACT = Path(os.environ.get("TOTESYS_EXTRACT") or Path(__file__).parents[2] / 
 HAS_EXTRACT = EXTRACT.is_dir()
 # Each of these characters means something in a DSN.
 PASSWORD = "s3cr:t/@#?%41 word"
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 120.0
 
 _numbers = count(1)
 

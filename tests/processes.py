@@ -13,7 +13,7 @@ from tests.preloaded import service_command
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.process import Guarded
 
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 120.0
 # Makes a process run the library's model.
 LIBRARY = {
     "TOTESYS_MODEL": "tests.models.library",

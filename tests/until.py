@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 120.0
 
 
 async def until(condition: Callable[[], object]) -> None:

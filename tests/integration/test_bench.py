@@ -28,7 +28,7 @@ from bench.targets import targets
 from bench.trial import Trial
 from totesys_cli.services import STAGES
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 ORDERS = 2_000
 TINY = Size(
