@@ -4,7 +4,8 @@ from totesys.model import MODEL
 from totesys.postgres import connect
 from totesys.sql import ident, qualified
 from totesys.table import Capture, Column, Fact, SourceTable, WarehouseTable
-from totesys_load.ddl import LEDGER, create_current_view, create_table
+from totesys_load.ddl import create_current_view, create_table
+from totesys_load.migrations import LEDGER
 
 SCHEMA = "warehouse"
 

@@ -18,8 +18,9 @@ from totesys.postgres import Connection, connect
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Fact
 from totesys_load.copy import TEMPORARY, copy_rows
-from totesys_load.ddl import LEDGER, create_table
+from totesys_load.ddl import create_table
 from totesys_load.merge import INCOMING, analyze_incoming, append_versions, make_incoming
+from totesys_load.migrations import LEDGER
 
 _SCHEMA = "warehouse"
 _BARE = "bare"

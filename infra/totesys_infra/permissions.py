@@ -64,6 +64,7 @@ def _ingest(names: Names, model: Model) -> tuple[Grant, ...]:
     return (
         Grant(_PUT, _objects(names, "ingest", records), "numbers and commits runs"),
         Grant(_UPLOAD, _objects(names, "ingest", _csv(model)), "writes the rows and key ranges of runs"),
+        Grant(("s3:DeleteObject",), _objects(names, "ingest", _csv(model)), "removes the parts of a run that failed"),
         Grant(
             ("s3:GetObject",), _objects(names, "ingest", _csv(model)), "asks whether an upload without answer is done"
         ),

@@ -1,20 +1,123 @@
-"""What tells one source from another, and which of its rows are of a transaction that a snapshot has not seen."""
+"""A source's transactions: which of its rows a snapshot has not seen, and where in its history the source was.
 
-# The oid tells databases of one server apart; the timeline changes when a standby or a backup takes over.
-SOURCE_ID = """
+Rows carry 32-bit transaction ids. What is recorded has 64 bits, as `pg_current_snapshot` gives them.
+"""
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+# The timeline changes when a standby or a backup takes over. The file that is being written has the one that is in
+# force; the control file would tell that of the last checkpoint. A standby has no file of its own.
+_TIMELINE = """
+    CASE WHEN pg_is_in_recovery() THEN
+        (SELECT greatest(recovery.min_recovery_end_timeline, checkpoint.timeline_id)
+         FROM pg_control_recovery() AS recovery, pg_control_checkpoint() AS checkpoint)
+    ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint END"""
+
+# The oid tells databases of one server apart.
+SOURCE_ID = f"""
     (SELECT system_identifier FROM pg_control_system())
-    || '/' || (SELECT timeline_id FROM pg_control_checkpoint())
+    || '/' || ({_TIMELINE})
     || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+# How far the write-ahead log is written, on a standby replayed, in bytes.
+LSN = """
+    (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END
+     - '0/0')::bigint"""
 
 # Postgres tells the age of a row's 32-bit transaction id only within half of that circle.
 HALF_CIRCLE = 2**31
 
+# Each page of the log begins with a header of up to 40 bytes. The end of the last record may be told as the end of one
+# page or as what follows the header of the next.
+_WAL_PAGE, _WAL_HEADER = 8192, 40
 
-def xid(xmin: int) -> str:
+# Nearly all transactions commit: so many that were aborted then and are now are no coincidence.
+ENOUGH = 8
+_KNOWN = "ca"
+
+
+class _Recorded(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HighWaterMark(_Recorded):
+    """Which transactions a snapshot has seen: those before `xmax`, but for those that were `in_progress`.
+
+    Subtransactions have ids of their own, and are among these.
+    """
+
+    xmax: int
+    in_progress: tuple[int, ...] = ()
+
+    @property
+    def xmin(self) -> int:
+        """The first transaction that the snapshot has not seen."""
+        return min((self.xmax, *self.in_progress))
+
+    def unseen(self, relation: str = "") -> str:
+        """SQL that is true of a row (of `relation`) whose transaction the snapshot has not seen.
+
+        A row that was frozen half a circle ago has a negative age. One that was frozen a circle ago may look new: it
+        comes once more, as it is.
+        """
+        xmin = f"{relation}.xmin" if relation else "xmin"
+        since = f"age({xmin}) <= age('{xid(self.xmax)}'::xid) AND age({xmin}) >= 0"
+        if not self.in_progress:
+            return f"({since})"
+        ids = ",".join(map(xid, self.in_progress))
+        return f"({since} OR {xmin} = ANY ('{{{ids}}}'::xid[]))"
+
+
+class Outcomes(_Recorded):
+    """How the transactions from `first` on have ended: a letter each, `c`ommitted, `a`borted, in `p`rogress or unknown.
+
+    A source that has gone back in time gives the same ids to other transactions, which end otherwise.
+    """
+
+    first: int
+    letters: str
+
+    @property
+    def after(self) -> int:
+        """The first id after them."""
+        return self.first + len(self.letters)
+
+    def agree(self, now: str) -> bool | None:
+        """Whether the same transactions, which `now` have ended so, are the same; None if that cannot be told."""
+        known = [
+            (then, later) for then, later in zip(self.letters, now, strict=True) if then in _KNOWN and later != "?"
+        ]
+        if any(then != later for then, later in known):
+            return False
+        return True if known.count(("a", "a")) >= ENOUGH else None
+
+
+class Position(_Recorded):
+    """Where in its history a source was: so far in the log of a timeline, after transactions with these outcomes."""
+
+    timeline: int
+    lsn: int
+    outcomes: Outcomes
+
+    @property
+    def reached(self) -> int:
+        """The position in the log that whoever has replayed everything up to `lsn` has reached at the least."""
+        return self.lsn - self.lsn % _WAL_PAGE if self.lsn % _WAL_PAGE <= _WAL_HEADER else self.lsn
+
+
+class OpenTransaction(_Recorded):
+    """A transaction in progress: its 32-bit id, who holds it, and since when it is open at the least."""
+
+    id: int
+    holder: str
+    since: AwareDatetime
+
+
+def xid(number: int) -> str:
     """A 64-bit transaction id as the 32-bit `xid` that rows carry."""
-    return str(xmin % 2**32)
+    return str(number % 2**32)
 
 
-def since(xmin: int, relation: str = "") -> str:
-    """SQL that is true of a row (of `relation`) that a snapshot with this xmin may not have seen."""
-    return f"age({relation}{'.' if relation else ''}xmin) <= age('{xid(xmin)}'::xid)"
+def show_lsn(lsn: int) -> str:
+    """A position in the log as Postgres writes it."""
+    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"

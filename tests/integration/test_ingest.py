@@ -14,6 +14,7 @@ from totesys.events import ExtractWakeup
 from totesys.lake.records import Manifest
 from totesys.postgres import connect
 from totesys.sql import column_list
+from totesys.transactions import HighWaterMark
 from totesys_cli.local.data_plane import DataPlane
 from totesys_ingest.source import LOCK
 
@@ -128,9 +129,10 @@ async def test_another_database_behind_the_name_is_taken_whole_with_a_warning(
 async def test_a_baseline_that_the_source_has_not_reached_is_not_believed(library: Pipeline) -> None:
     await library.tick()
     last = await newest(library)
-    assert last.xmin_after is not None
+    assert last.high_water_mark is not None
     number = (await library.lake.claim_run_number()).last
-    future = {"run": number, "previous": last.run, "tables": {}, "xmin_after": last.xmin_after + 10_000_000}
+    mark = HighWaterMark(xmax=last.high_water_mark.xmax + 10_000_000)
+    future = {"run": number, "previous": last.run, "tables": {}, "high_water_mark": mark}
     await library.lake.commit(last.model_copy(update=future))
     await execute(library.source_dsn, "UPDATE loan SET fee = 8 WHERE loan_id = 1")
     with capture_logs() as logs:

@@ -436,7 +436,8 @@ async def test_no_table_changes_between_the_check_and_the_copy(library: Pipeline
         connect("The source", library.source_dsn, lock_timeout="100ms") as other,
         open_source(library.source_dsn, "public") as source,
     ):
-        assert not (await source.begin(MODEL.sources)).breaches
+        _, comparison = await source.begin(MODEL.sources)
+        assert not comparison.breaches
         for change in ("RENAME reader TO borrower", "DROP reader", "ENABLE ROW LEVEL SECURITY"):
             with pytest.raises(asyncpg.LockNotAvailableError):
                 await other.execute(f"ALTER TABLE loan {change}")

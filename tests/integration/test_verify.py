@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
@@ -234,7 +235,7 @@ async def test_a_database_that_does_not_answer_is_named(dsn: str) -> None:
 def test_the_result_is_shown_to_people_and_to_programs() -> None:
     right = TableComparison("dim_right", compared=1_000, equal=1_000)
     wrong = TableComparison("fact_wrong", 2, 1, 1, quarantined=3, samples=(Sample("7", "price", "1.10", None),))
-    found = Verification(None, "the warehouse has no ledger", (right, wrong))
+    found = Verification(datetime.now(UTC), None, "the warehouse has no ledger", (right, wrong))
     console = Console(width=80, record=True, file=None, quiet=False, color_system=None)
     with console.capture() as shown:
         console.print(to_table(found))
@@ -245,7 +246,7 @@ def test_the_result_is_shown_to_people_and_to_programs() -> None:
     assert document["equal"] is False
     assert document["tables"][1]["samples"] == [{"key": "7", "column": "price", "expected": "1.10", "found": None}]
     with console.capture() as shown:
-        console.print(to_table(Verification(None, "", (right,))))
+        console.print(to_table(Verification(datetime.now(UTC), None, "", (right,))))
     assert "equals the source: 1,000 rows" in shown.get()
 
 

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from totesys.errors import DatabaseUnavailable
+from totesys.errors import DatabaseUnavailable, TotesysError
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest, RunCounter
 from totesys.logs import logger
 from totesys.schema import Model
-from totesys_ingest.baseline import Snapshot
 from totesys_ingest.part_writer import PartWriter
 from totesys_ingest.plan import Job
 from totesys_ingest.run_writer import Extraction, OpenRun
@@ -35,7 +34,6 @@ class Extractor:
         settings: IngestSettings,
         open_source: OpenSource,
         holder: Source,
-        snapshot: Snapshot,
         extraction: Extraction,
     ) -> None:
         self._model = model
@@ -43,11 +41,11 @@ class Extractor:
         self._settings = settings
         self._open_source = open_source
         self._holder = holder
-        self._snapshot = snapshot
         self._extraction = extraction
         self._turn = asyncio.Lock()
         self._opened: asyncio.Queue[OpenRun | None] = asyncio.Queue()
         self._current: OpenRun | None = None
+        self._uncommitted: list[OpenRun] = []
 
     async def run(self, jobs: Sequence[Job], first: RunCounter, previous: int) -> list[Manifest]:
         """Do all jobs; the records of the runs that were committed, the last of them complete.
@@ -57,29 +55,42 @@ class Extractor:
         """
         await self._open(first)
         waiting = list(reversed(jobs))
-        async with _first_error_only(), asyncio.TaskGroup() as tasks:
-            committer = tasks.create_task(self._commit_all(previous))
-            workers = [tasks.create_task(self._work(waiting)) for _ in range(min(self._connections, len(jobs)))]
-            await asyncio.gather(*workers)
-            assert self._current is not None
-            self._current.close()
-            await self._opened.put(None)
+        try:
+            async with _first_error_only(), asyncio.TaskGroup() as tasks:
+                committer = tasks.create_task(self._commit_all(previous))
+                workers = [tasks.create_task(self._work(waiting)) for _ in range(min(self._connections, len(jobs)))]
+                await asyncio.gather(*workers)
+                assert self._current is not None
+                self._current.close()
+                await self._opened.put(None)
+        except TotesysError:
+            await self._discard_parts()
+            raise
         return committer.result()
+
+    async def _discard_parts(self) -> None:
+        """Remove the parts of the runs that are given up."""
+        keys = [key for run in self._uncommitted for key in run.keys]
+        try:
+            await self._lake.ingest.delete(keys)
+        except TotesysError as error:
+            log.warning("parts not removed", objects=len(keys), error=str(error), next="no run names them")
 
     @property
     def _connections(self) -> int:
-        everything = self._extraction.xmin_before is None
+        everything = self._extraction.start.mark is None
         return self._settings.full_connections if everything else self._settings.connections
 
     async def _open(self, counter: RunCounter) -> None:
         self._current = OpenRun(counter.lake, counter.last)
+        self._uncommitted.append(self._current)
         await self._opened.put(self._current)
 
     async def _work(self, waiting: list[Job]) -> None:
         if not waiting:
             return
         async with self._open_source() as source:
-            await source.share_snapshot(self._snapshot)
+            await source.share_snapshot(self._extraction.sight.snapshot)
             parts = PartWriter(self._lake.ingest, self._model, self._extraction, self._settings.part_bytes)
             try:
                 while assigned := await self._next(waiting):
@@ -108,6 +119,8 @@ class Extractor:
         while run is not None:
             await run.finished.wait()
             following = await self._opened.get()
+            # From here on it may be committed, even if the answer is lost.
+            self._uncommitted.remove(run)
             manifest = run.manifest(
                 self._extraction,
                 first=committed[0].run if committed else run.number,

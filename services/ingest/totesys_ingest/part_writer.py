@@ -119,6 +119,7 @@ class _OpenPart:
         number = self.run.next_part(self.stream)
         key_of = ranges_key if self.stream.keys else part_key
         key = key_of(self._schema, self.stream.table.name, self.run.number, number, "csv")
+        self.run.keys.append(key)
         self._upload = Upload(self._bucket, key)
         await self._upload.write(csv_header(self.stream.columns))
         return self._upload

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from totesys.schema import Model
 from totesys.table import KEY_RANGES, Capture, SourceTable
+from totesys.transactions import HighWaterMark
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Which of a table's rows come: those of transactions since `xmin` and those with a `wanted` key; without, all."""
+    """Which of a table's rows come: those that `mark` has not seen and those with a `wanted` key; without, all."""
 
-    xmin: int | None = None
+    mark: HighWaterMark | None = None
     wanted: tuple[int, ...] = ()
 
 

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from totesys.lake.records import ExtractedTable, Manifest, Part, TableDefinition, TableParts
+from totesys.lake.records import ExtractedTable, Manifest, Part, TableParts
 from totesys.table import Capture, SourceTable
+from totesys.transactions import HighWaterMark, Position
 from totesys_ingest.plan import Slice, Stream
+from totesys_ingest.start import Sight, Start
 
 
 @dataclass(frozen=True)
@@ -22,25 +24,26 @@ class Extraction:
     """
 
     trigger: str
-    source: str
-    snapshot_time: datetime
-    xmin_before: int | None
-    xmin_kept: int | None
-    xmin_after: int
-    definitions: Mapping[str, TableDefinition]
+    start: Start
+    sight: Sight
+    position: Position
     declared: Mapping[str, tuple[str, ...]]
     wanted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def high_water_mark(self, *, complete: bool) -> HighWaterMark | None:
+        """Where the next extraction starts, after a run that does or does not complete this one."""
+        return self.sight.mark if complete else self.start.kept
 
     def slice_of(self, table: SourceTable) -> Slice:
         """Which of the table's rows come."""
         if table.capture is Capture.SNAPSHOT:
             return Slice()
-        return Slice(self.xmin_before, self.wanted.get(table.name, ()))
+        return Slice(self.start.mark, self.wanted.get(table.name, ()))
 
 
 @dataclass
 class OpenRun:
-    """A run that is being written. `jobs` counts those that have begun and not ended."""
+    """A run that is being written. `jobs` counts those that have begun and not ended, `keys` are those of its parts."""
 
     lake: UUID
     number: int
@@ -49,6 +52,7 @@ class OpenRun:
     jobs: int = 0
     closed: bool = False
     finished: asyncio.Event = field(default_factory=asyncio.Event)
+    keys: list[str] = field(default_factory=list)
     _parts: dict[Stream, list[Part]] = field(default_factory=lambda: defaultdict(list))
     _seconds: dict[Stream, float] = field(default_factory=lambda: defaultdict(float))
     _numbers: dict[Stream, int] = field(default_factory=lambda: defaultdict(int))
@@ -84,26 +88,31 @@ class OpenRun:
 
     def manifest(self, extraction: Extraction, *, first: int, previous: int, complete: bool) -> Manifest:
         """The record that commits this run."""
+        start, mark = extraction.start.mark, extraction.high_water_mark(complete=complete)
+        sight = extraction.sight
         return Manifest(
             lake=self.lake,
             run=self.number,
             previous=previous,
             extraction=first,
             complete=complete,
-            snapshot_time=extraction.snapshot_time,
+            snapshot_time=sight.snapshot.taken_at,
             finished_at=datetime.now(UTC),
             seconds=round(time.monotonic() - self.started, 6),
             trigger=extraction.trigger,
-            source=extraction.source,
-            xmin_before=extraction.xmin_before,
-            xmin_after=extraction.xmin_after if complete else extraction.xmin_kept,
+            source=sight.standing.source,
+            xmin_before=start.xmin if start else None,
+            xmin_after=mark.xmin if mark else None,
+            high_water_mark=mark,
+            position=extraction.position,
+            open_transaction=sight.open_transaction,
             tables={
                 of.table.name: ExtractedTable(**self._written(of), mode=of.table.capture)
                 for of in self._parts
                 if not of.keys
             },
             keys={of.table.name: TableParts(**self._written(of)) for of in self._parts if of.keys},
-            definitions=dict(extraction.definitions),
+            definitions=dict(sight.snapshot.definitions),
             declared=dict(extraction.declared),
         )
 

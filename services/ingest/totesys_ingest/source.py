@@ -16,12 +16,12 @@ from totesys.errors import AccessDenied, DatabaseUnavailable, DataRefused, Schem
 from totesys.postgres import Connection, connect, encoding_of, place
 from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
-from totesys.transactions import SOURCE_ID, since
-from totesys_ingest.baseline import Snapshot
+from totesys.transactions import LSN, HighWaterMark
 from totesys_ingest.compatible import FoundType
 from totesys_ingest.contract import Comparison, FoundColumn, FoundTable, compare
 from totesys_ingest.definition import read_definitions
 from totesys_ingest.plan import Job, Slice
+from totesys_ingest.start import Snapshot
 from totesys_ingest.unique_key import Guards, read_guards, repeated_keys
 
 WHAT = "The source"
@@ -37,11 +37,9 @@ _CANNOT_BE_LOCKED = (
     asyncpg.WrongObjectTypeError,
 )
 
-_SNAPSHOT = f"""
-SELECT pg_export_snapshot() AS id, {SOURCE_ID} AS source,
-       pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
-       pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax
-"""
+# The first statement of its transaction: whatever was committed before it began is in the snapshot, and whatever is in
+# the snapshot is in the log by now.
+_SNAPSHOT = f"SELECT statement_timestamp() AS taken_at, pg_export_snapshot() AS id, {LSN} AS lsn"
 
 # Of each relation of the schema; the columns only of those that are declared. An enum has its name alone, as it is
 # declared, whichever schema it is in and whether or not this role may use that.
@@ -95,11 +93,12 @@ class Source:
         )
         return bool(await self.connection.fetchval(query))
 
-    async def begin(self, tables: Sequence[SourceTable]) -> Comparison:
+    async def begin(self, tables: Sequence[SourceTable]) -> tuple[Snapshot | None, Comparison]:
         """Begin the transaction that keeps the tables as they are, and compare them with their declarations in it.
 
         No ALTER TABLE comes between this and its end. Rows keep their pages until then: VACUUM FULL would move
-        them between one part and the next. What cannot be locked is among the comparison's breaches.
+        them between one part and the next. What cannot be locked is among the comparison's breaches: then there is no
+        snapshot.
         """
         names = ", ".join(qualified(self.schema, table.name) for table in tables)
         await self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -110,15 +109,12 @@ class Source:
             comparison = await self.compare(tables)
             if not comparison.breaches:
                 raise
-            return comparison
-        return await self.compare(tables)
-
-    async def take_snapshot(self, tables: Sequence[SourceTable]) -> Snapshot:
-        """The snapshot, which all extracting connections share, of the transaction that has begun."""
+            return None, comparison
         row = await self.connection.fetchrow(_SNAPSHOT)
         assert row is not None
+        comparison = await self.compare(tables)
         definitions = await read_definitions(self.connection, self.schema, tables)
-        return Snapshot(**dict(row), definitions=definitions)
+        return Snapshot(**dict(row), definitions=definitions), comparison
 
     async def share_snapshot(self, snapshot: Snapshot) -> None:
         """Begin a transaction that sees exactly what `snapshot` sees."""
@@ -145,14 +141,14 @@ class Source:
             return comparison
         return replace(comparison, drift=(await self.repeated_keys(tables)).drift)
 
-    async def repeated_keys(self, tables: Sequence[SourceTable], xmin: int | None = None) -> Comparison:
+    async def repeated_keys(self, tables: Sequence[SourceTable], mark: HighWaterMark | None = None) -> Comparison:
         """The keys that are there more than once, as breaches. Only what no unique index enforces is looked at.
 
-        With `xmin`, only the keys of rows that a snapshot with it may not have seen: the others are as they were.
+        With `mark`, only the keys of rows that it has not seen: the others are as they were.
         """
         unenforced = [table for table in tables if table.unenforced_key]
         guards = await read_guards(self.connection, self.schema, unenforced) if unenforced else {}
-        changed = None if xmin is None else since(xmin)
+        changed = mark.unseen() if mark else None
         return Comparison(
             tuple(
                 [
@@ -181,9 +177,9 @@ class Source:
         rows = await self.connection.fetch(_PAGES, self.schema, [table.name for table in tables])
         return {row["table_name"]: row["pages"] for row in rows}, rows[0]["page_bytes"]
 
-    async def changed(self, tables: Sequence[SourceTable], xmin: int) -> set[str]:
-        """The tables that have a row of a transaction that a snapshot with this xmin may not have seen."""
-        tests = (f"EXISTS (SELECT FROM {qualified(self.schema, t.name)} WHERE {since(xmin)})" for t in tables)
+    async def changed(self, tables: Sequence[SourceTable], mark: HighWaterMark) -> set[str]:
+        """The tables that have a row of a transaction that `mark` has not seen."""
+        tests = (f"EXISTS (SELECT FROM {qualified(self.schema, t.name)} WHERE {mark.unseen()})" for t in tables)
         row = await self.connection.fetchrow(f"SELECT {', '.join(tests)}")
         assert row is not None
         return {table.name for table, found in zip(tables, row, strict=True) if found}
@@ -227,9 +223,9 @@ def _rows_query(schema: str, job: Job, of: Slice) -> str:
         conditions.append(f"ctid >= '({job.first_page},0)'::tid")
     if job.end_page is not None:
         conditions.append(f"ctid < '({job.end_page},0)'::tid")
-    if of.xmin is not None:
+    if of.mark is not None:
         wanted = f" OR {ident(job.table.key)} = ANY ($1::bigint[])" if of.wanted else ""
-        conditions.append(f"({since(of.xmin)}{wanted})")
+        conditions.append(f"({of.mark.unseen()}{wanted})")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {column_list(job.table.column_names)} FROM {qualified(schema, job.table.name)}{where}"
 

@@ -1,37 +1,47 @@
 """Ingest: what happens on a wake-up."""
 
+import asyncio
 import operator
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import timedelta
 
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
-from totesys.concurrent import both
-from totesys.errors import BadMessage
+from totesys.errors import BadMessage, DatabaseUnavailable, TransientError
 from totesys.events import ExtractWakeup
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.table import Capture, SourceTable
-from totesys_ingest.baseline import Snapshot, Start, choose_start
+from totesys.transactions import Position
+from totesys_ingest import history
+from totesys_ingest.backoff import Backoff
 from totesys_ingest.contract import Addition, Comparison
 from totesys_ingest.extract import Extractor
+from totesys_ingest.look import look, read_standing
 from totesys_ingest.plan import key_jobs, plan_jobs
 from totesys_ingest.run_writer import Extraction
 from totesys_ingest.settings import IngestSettings
 from totesys_ingest.source import Source, open_source
+from totesys_ingest.start import Sight, Start, choose_start
 
 log = logger("totesys.ingest")
 
 # What the next tick would not bring asks again and again whether the extraction at work has ended: the server's own
 # wait has a timeout.
 _until_true = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(1))
+
+# Three ticks: whoever holds a transaction open for longer has perhaps forgotten it.
+LONG_OPEN = timedelta(minutes=15)
+_STANDBY_REMEDY = (
+    "If the standby ends extractions for what it has to replay, set hot_standby_feedback = on there, "
+    "or max_standby_streaming_delay to more than an extraction takes: docs/replicas.md."
+)
 
 
 @dataclass
@@ -46,14 +56,21 @@ class Ingest:
     # The schedule is its clock.
     unprompted: ExtractWakeup | None = None
     _warned: set[Addition] = field(default_factory=set)
+    _backoff: Backoff = field(default_factory=Backoff)
+    _ahead: Manifest | None = None
 
     async def check(self) -> None:
-        """Ask the source whether it answers."""
+        """Ask the source whether it answers, and shows as much as the last run has seen. Raises DatabaseUnavailable."""
         async with self._opened() as source:
-            await source.connection.execute("SELECT 1")
+            if self._ahead is not None:
+                await read_standing(source, self._ahead)
+                self._ahead = None
+            else:
+                await source.connection.execute("SELECT 1")
 
     async def work(self, wakeup: ExtractWakeup) -> None:
         """Extract what the wake-up asks for into runs."""
+        await asyncio.sleep(self._backoff.seconds)
         async with self._opened() as source:
             if await source.try_lock():
                 await self._extract(source, wakeup)
@@ -68,31 +85,16 @@ class Ingest:
     async def _extract(self, source: Source, wakeup: ExtractWakeup) -> None:
         started = time.monotonic()
         self._check_keys(wakeup)
-        snapshot_time = datetime.now(UTC)
-        last, snapshot = await both(self.lake.newest_manifest(), self._snapshot(source))
-        start = choose_start(wakeup.mode, last, snapshot, self.model.declared)
-        self._require(source, await source.repeated_keys(self.model.sources, start.xmin))
-        say = log.warning if start.warning else log.info
-        say("extraction started", everything=start.xmin is None, reason=start.reason, **self._breaches(0))
-        counter, tables = await both(self.lake.claim_run_number(), self._tables(source, start, wakeup.keys))
-        pages, page_bytes = await source.pages(self.model.sources)
-        extraction = Extraction(
-            trigger=wakeup.trigger,
-            source=snapshot.source,
-            snapshot_time=snapshot_time,
-            xmin_before=start.xmin,
-            xmin_kept=start.kept,
-            xmin_after=snapshot.xmin,
-            definitions=snapshot.definitions,
-            declared=self.model.declared,
-            wanted=wakeup.keys,
-        )
-        extractor = Extractor(self.model, self.lake, self.settings, self._opened, source, snapshot, extraction)
-        job_bytes = self.settings.part_bytes if start.xmin is None else self.settings.scan_bytes
-        jobs = plan_jobs(tables, pages, max(1, job_bytes // page_bytes))
-        if wakeup.mode != "changes" or start.warning:
-            jobs += key_jobs(self.model)
-        runs = await extractor.run(jobs, counter, _newest_with_parts(last) if last else 0)
+        last = await self.lake.newest_manifest()
+        sight = await self._look(source, last)
+        try:
+            runs = await self._write_runs(source, wakeup, last, sight)
+        except TransientError as error:
+            self._backoff.failed()
+            if sight.standing.in_recovery and isinstance(error, DatabaseUnavailable):
+                raise DatabaseUnavailable(f"{error} {_STANDBY_REMEDY}") from error
+            raise
+        self._backoff.succeeded()
         seconds = time.monotonic() - started
         rows = sum(table.rows for run in runs for table in run.tables.values())
         log.info(
@@ -103,6 +105,58 @@ class Ingest:
             **metrics({"stage": self.name}, ExtractionSeconds=(seconds, "Seconds"), RowsExtracted=(rows, "Count")),
         )
 
+    async def _look(self, source: Source, last: Manifest | None) -> Sight:
+        self._ahead = last
+        sight, comparison = await look(source, self.model.sources, last)
+        self._ahead = None
+        self._require(source, comparison)
+        assert sight is not None
+        self._warn_once(comparison.additions)
+        return sight
+
+    async def _write_runs(
+        self, source: Source, wakeup: ExtractWakeup, last: Manifest | None, sight: Sight
+    ) -> list[Manifest]:
+        start = choose_start(wakeup.mode, last, sight, self.model.declared)
+        self._require(source, await source.repeated_keys(self.model.sources, start.mark))
+        say = log.warning if start.warning else log.info
+        figures = metrics(
+            {"stage": self.name},
+            ContractBreaches=(0, "Count"),
+            OldestTransactionSeconds=(self._open_seconds(sight), "Seconds"),
+        )
+        say("extraction started", everything=start.mark is None, reason=start.reason, **figures)
+        counter, tables, position = await asyncio.gather(
+            self.lake.claim_run_number(), self._tables(source, start, wakeup.keys), self._position(last, sight)
+        )
+        pages, page_bytes = await source.pages(self.model.sources)
+        extraction = Extraction(wakeup.trigger, start, sight, position, self.model.declared, wakeup.keys)
+        extractor = Extractor(self.model, self.lake, self.settings, self._opened, source, extraction)
+        job_bytes = self.settings.part_bytes if start.mark is None else self.settings.scan_bytes
+        jobs = plan_jobs(tables, pages, max(1, job_bytes // page_bytes))
+        if wakeup.mode != "changes" or start.warning:
+            jobs += key_jobs(self.model)
+        return await extractor.run(jobs, counter, _newest_with_parts(last) if last else 0)
+
+    async def _position(self, last: Manifest | None, sight: Sight) -> Position:
+        # The snapshot's own connection is in a transaction.
+        async with self._opened() as other:
+            return await history.read_position(
+                other.connection, sight.standing, sight.snapshot.lsn, last.position if last else None
+            )
+
+    def _open_seconds(self, sight: Sight) -> float:
+        """How long the oldest transaction is open; a warning if somebody has perhaps forgotten it."""
+        found = sight.open_transaction
+        if found is None:
+            return 0.0
+        age = max(sight.standing.time - found.since, timedelta(0))
+        if age > LONG_OPEN:
+            log.warning(
+                "transaction open", holder=found.holder, since=found.since, next="its changes come when it ends"
+            )
+        return age.total_seconds()
+
     def _opened(self) -> AbstractAsyncContextManager[Source]:
         settings = self.settings
         return open_source(settings.source_dsn.get_secret_value(), settings.source_schema, settings.statement_timeout)
@@ -112,19 +166,11 @@ class Ingest:
         if unknown:
             raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. No run was made.")
 
-    async def _snapshot(self, source: Source) -> Snapshot:
-        comparison = await source.begin(self.model.sources)
-        self._require(source, comparison)
-        self._warn_once(comparison.additions)
-        return await source.take_snapshot(self.model.sources)
-
     def _require(self, source: Source, comparison: Comparison) -> None:
         if breaches := comparison.breaches:
-            log.error("contract broken", differences=breaches, **self._breaches(len(breaches)))
+            figures = metrics({"stage": self.name}, ContractBreaches=(len(breaches), "Count"))
+            log.error("contract broken", differences=breaches, **figures)
         source.require(comparison)
-
-    def _breaches(self, number: int) -> dict[str, Any]:
-        return metrics({"stage": self.name}, ContractBreaches=(number, "Count"))
 
     def _warn_once(self, additions: Iterable[Addition]) -> None:
         new: dict[str, list[str]] = defaultdict(list)
@@ -136,10 +182,10 @@ class Ingest:
             log.warning("source differs", differences=differences, next=following)
 
     async def _tables(self, source: Source, start: Start, wanted: Collection[str]) -> list[SourceTable]:
-        if start.xmin is None:
+        if start.mark is None:
             return list(self.model.extraction_order)
         snapshots = [table for table in self.model.sources if table.capture is Capture.SNAPSHOT]
-        changed = await source.changed(snapshots, start.xmin) | {t.name for t in snapshots if t.name in wanted}
+        changed = await source.changed(snapshots, start.mark) | {t.name for t in snapshots if t.name in wanted}
         needed = changed | self.model.needed_with(changed)
         return [t for t in self.model.extraction_order if t.capture is Capture.CHANGES or t.name in needed]
 

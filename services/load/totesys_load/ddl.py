@@ -10,44 +10,11 @@ from totesys.table import Column, Fact, WarehouseTable
 from totesys_load.catalog import Catalog, Relation
 from totesys_load.gained_columns import add_column, gained_columns
 
-# The ledger: which runs are in the warehouse, and what each wrote.
-LEDGER = f"""
-CREATE SCHEMA IF NOT EXISTS {ETL};
-CREATE TABLE IF NOT EXISTS {ETL}.run (
-    lake uuid, run bigint, previous bigint NOT NULL, extraction bigint NOT NULL, complete boolean NOT NULL,
-    snapshot_time timestamptz NOT NULL, rows_written bigint NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    trigger text, source text, xmin_after bigint, swept boolean,
-    PRIMARY KEY (lake, run));
-CREATE TABLE IF NOT EXISTS {ETL}.run_table (
-    lake uuid, run bigint, table_name text, rows_read bigint NOT NULL, rows_written bigint NOT NULL,
-    rows_quarantined bigint NOT NULL, first_record_id bigint, last_record_id bigint,
-    rows_deleted bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (lake, run, table_name), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
-CREATE TABLE IF NOT EXISTS {ETL}.deletion (
-    table_name text, id bigint, lake uuid, run bigint, deleted_at timestamptz NOT NULL,
-    returned_run bigint, returned_at timestamptz,
-    PRIMARY KEY (table_name, id, lake, run), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
-CREATE UNIQUE INDEX IF NOT EXISTS deletion_open ON {ETL}.deletion (table_name, id) WHERE returned_run IS NULL;
-CREATE TABLE IF NOT EXISTS {ETL}.orphan (
-    table_name text, record_id bigint, id bigint NOT NULL, lake uuid NOT NULL, run bigint NOT NULL,
-    reasons text[] NOT NULL, row jsonb NOT NULL,
-    PRIMARY KEY (table_name, record_id), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
-CREATE INDEX IF NOT EXISTS orphan_id ON {ETL}.orphan (table_name, id);
-ALTER TABLE {ETL}.run_table ADD COLUMN IF NOT EXISTS rows_deleted bigint NOT NULL DEFAULT 0;
-ALTER TABLE {ETL}.run ADD COLUMN IF NOT EXISTS trigger text, ADD COLUMN IF NOT EXISTS source text,
-    ADD COLUMN IF NOT EXISTS xmin_after bigint, ADD COLUMN IF NOT EXISTS swept boolean;
-COMMENT ON TABLE {ETL}.run IS 'The runs that are in the warehouse; source and xmin_after say which snapshot';
-COMMENT ON TABLE {ETL}.run_table IS 'What each run wrote; of a fact, the range of record ids';
-COMMENT ON TABLE {ETL}.deletion IS 'Ids that a snapshot had no more, until returned_at';
-COMMENT ON TABLE {ETL}.orphan IS 'Fact versions that wait for a dimension row, each with its record id';
-"""
-
 # How the comments of load's views begin, in every release.
 NEWEST = "The newest version of each"
 ALL = "All of"
 
-# The columns of the ledger's tables, as `format_type` prints their types.
+# The columns of the ledger's tables without which load cannot go on, as `format_type` prints their types.
 _OF_A_RUN = {"lake": "uuid", "run": "bigint"}
 _OF_A_ROW = {"table_name": "text", "id": "bigint", **_OF_A_RUN}
 LEDGER_TABLES: Mapping[str, Mapping[str, str]] = {
@@ -69,6 +36,7 @@ LEDGER_TABLES: Mapping[str, Mapping[str, str]] = {
         "returned_run": "bigint",
     },
     "orphan": {**_OF_A_ROW, "record_id": "bigint", "reasons": "text[]", "row": "jsonb"},
+    "migration": {"number": "integer", "applied_at": "timestamp with time zone"},
 }
 
 

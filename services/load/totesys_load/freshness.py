@@ -40,7 +40,8 @@ async def tell(settings: LoadSettings, lake: Lake) -> None:
     if moment is None:
         log.info("nothing shown yet")
         return
-    seconds = round((datetime.now(UTC) - moment).total_seconds(), 3)
+    # By two clocks, this one's and the source's: `totesys doctor` compares them.
+    seconds = max(0.0, round((datetime.now(UTC) - moment).total_seconds(), 3))
     log.info("freshness", snapshot_time=moment, **metrics({"stage": "load"}, Freshness=(seconds, "Seconds")))
 
 

@@ -73,7 +73,8 @@ async def record_run(connection: Connection, manifest: ProcessedManifest) -> Non
     """Note that the run is being applied. Its key keeps it from being applied twice."""
     await connection.execute(
         f"INSERT INTO {ETL}.run (lake, run, previous, extraction, complete, snapshot_time, rows_written, "
-        "trigger, source, xmin_after, swept) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10)",
+        "trigger, source, xmin_after, swept, high_water_mark) "
+        "VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, $11::jsonb)",
         manifest.lake,
         manifest.run,
         manifest.previous,
@@ -84,13 +85,15 @@ async def record_run(connection: Connection, manifest: ProcessedManifest) -> Non
         manifest.source,
         manifest.xmin_after,
         bool(manifest.keys),
+        manifest.high_water_mark.model_dump_json() if manifest.high_water_mark else None,
     )
 
 
 async def record_tables(connection: Connection, manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable]) -> None:
     """Note what the run wrote, in place of what was noted before."""
     await connection.executemany(
-        f"INSERT INTO {ETL}.run_table AS t VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+        f"INSERT INTO {ETL}.run_table AS t (lake, run, table_name, rows_read, rows_written, rows_quarantined, "
+        "first_record_id, last_record_id, rows_deleted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
         "ON CONFLICT (lake, run, table_name) DO UPDATE SET rows_read = excluded.rows_read, "
         "rows_written = excluded.rows_written, rows_quarantined = excluded.rows_quarantined, "
         "first_record_id = excluded.first_record_id, last_record_id = excluded.last_record_id",

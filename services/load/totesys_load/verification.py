@@ -1,7 +1,6 @@
 """The verification that the system does of itself: compares, records in the lake, and lets an alarm know."""
 
 import time
-from datetime import UTC, datetime
 
 from totesys.lake.lake import Lake
 from totesys.lake.records import VerificationRecord, VerifiedTable, WrongRow
@@ -24,7 +23,7 @@ async def verify_and_record(settings: LoadSettings, lake: Lake, model: Model) ->
     if settings.source_dsn is None:
         log.warning("not verified", reason="TOTESYS_SOURCE_DSN is not set", next="set it, or turn the schedule off")
         return
-    started, begun = datetime.now(UTC), time.monotonic()
+    begun = time.monotonic()
     found = await verify(
         settings.source_dsn.get_secret_value(),
         settings.warehouse_dsn.get_secret_value(),
@@ -32,14 +31,14 @@ async def verify_and_record(settings: LoadSettings, lake: Lake, model: Model) ->
         source_schema=settings.source_schema,
         warehouse_schema=settings.warehouse_schema,
     )
-    record = _record(found, started, time.monotonic() - begun)
+    record = _record(found, time.monotonic() - begun)
     await lake.put_verification(record)
     _tell(record)
 
 
-def _record(found: Verification, started: datetime, seconds: float) -> VerificationRecord:
+def _record(found: Verification, seconds: float) -> VerificationRecord:
     return VerificationRecord(
-        started_at=started,
+        started_at=found.time,
         seconds=round(seconds, 3),
         run=found.baseline.run if found.baseline else None,
         snapshot_time=found.baseline.snapshot_time if found.baseline else None,

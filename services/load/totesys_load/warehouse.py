@@ -16,6 +16,7 @@ from totesys_load import acceptance, ddl
 from totesys_load.acceptance import Accepted, Adaptation
 from totesys_load.catalog import Catalog, FoundColumn, read_catalog
 from totesys_load.gained_columns import gained_columns
+from totesys_load.migrations import migrate
 
 WHAT = "The warehouse"
 
@@ -45,8 +46,7 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
         ddl.create_index(schema, one.table, *one.columns, unique=one.unique) for one in adaptations if one.owned
     )
     try:
-        if not all((ddl.ETL, name) in catalog.relations for name in ddl.LEDGER_TABLES):
-            await connection.execute(ddl.LEDGER)
+        await migrate(connection, recorded=(ddl.ETL, "migration") in catalog.relations)
         if script:
             await connection.execute(script)
     except asyncpg.InsufficientPrivilegeError as error:

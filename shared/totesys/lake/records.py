@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from totesys.errors import CorruptObject
 from totesys.table import Capture
+from totesys.transactions import HighWaterMark, OpenTransaction, Position
 
 # The column of a quarantine part that says why each row is there: a list of text.
 REASONS = "reasons"
@@ -99,7 +100,9 @@ class Manifest(RunRecord):
     """Ingest's record: the commit of a run.
 
     `xmin_before` is where the extraction started (None: everything); `xmin_after` is where the next one
-    starts (None: everything), which only a complete extraction moves. Both are 64-bit transaction ids.
+    starts (None: everything), which only a complete extraction moves. Both are 64-bit transaction ids, of which
+    `high_water_mark` says more; a record of before it has none. `position` is where in its history the source was, and
+    `open_transaction` the oldest one that the snapshot did not see.
 
     `keys` are, by source table, the keys that the snapshot has: parts of ranges, first and last key of each. Only a
     complete run has them, and only one that swept the source.
@@ -114,6 +117,9 @@ class Manifest(RunRecord):
     source: str
     xmin_before: int | None
     xmin_after: int | None
+    high_water_mark: HighWaterMark | None = None
+    position: Position | None = None
+    open_transaction: OpenTransaction | None = None
     tables: dict[str, ExtractedTable]
     keys: dict[str, TableParts] = {}
     definitions: dict[str, TableDefinition] = {}
@@ -123,16 +129,24 @@ class Manifest(RunRecord):
     def empty(self) -> bool:
         return not self.tables and not self.keys
 
+    @property
+    def next_start(self) -> HighWaterMark | None:
+        """Where the next extraction starts; None: with everything."""
+        if self.high_water_mark is None and self.xmin_after is not None:
+            return HighWaterMark(xmax=self.xmin_after)
+        return self.high_water_mark
+
 
 class ProcessedManifest(RunRecord):
     """Transform's record: the Parquet of a run, and the rows that could not become warehouse rows.
 
-    `trigger`, `source`, `xmin_after` and `keys` are the manifest's, `keys` by warehouse table.
+    `trigger`, `source`, `xmin_after`, `high_water_mark` and `keys` are the manifest's, `keys` by warehouse table.
     """
 
     trigger: str = ""
     source: str = ""
     xmin_after: int | None = None
+    high_water_mark: HighWaterMark | None = None
     tables: dict[str, BuiltTable]
     quarantine: dict[str, TableParts]
     keys: dict[str, TableParts] = {}

@@ -4,7 +4,7 @@ import asyncpg
 
 from totesys.schema import ETL
 from totesys.sql import qualified
-from totesys.transactions import HALF_CIRCLE, SOURCE_ID
+from totesys.transactions import HALF_CIRCLE, SOURCE_ID, HighWaterMark
 from totesys.verify.result import Baseline
 from totesys.verify.side import Side
 
@@ -12,7 +12,8 @@ RUN, RUN_TABLE, DELETION = (qualified(ETL, name) for name in ("run", "run_table"
 
 _IS_THERE = "SELECT count(*) = 3 FROM pg_tables WHERE schemaname = $1 AND tablename = ANY ($2::text[])"
 _NEWEST = f"""
-SELECT run, snapshot_time, source, xmin_after FROM {RUN} WHERE complete ORDER BY snapshot_time DESC, run DESC LIMIT 1"""
+SELECT run, snapshot_time, source, xmin_after, to_jsonb(newest) ->> 'high_water_mark' AS high_water_mark
+FROM {RUN} AS newest WHERE complete ORDER BY run DESC LIMIT 1"""
 _SOURCE = f"SELECT {SOURCE_ID} AS id, pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax"
 
 
@@ -36,12 +37,15 @@ async def baseline_of(newest: asyncpg.Record | None, source: Side) -> tuple[Base
         return None, "the ledger has no complete run"
     if newest["xmin_after"] is None:
         return None, f"the ledger does not say up to which transaction run {newest['run']} has seen the source"
+    mark = HighWaterMark(xmax=newest["xmin_after"])
+    if newest["high_water_mark"] is not None:
+        mark = HighWaterMark.model_validate_json(newest["high_water_mark"])
     now = await source.row(_SOURCE)
     if newest["source"] != now["id"]:
         return None, f"run {newest['run']} is of the source {newest['source']}, this one is {now['id']}"
-    if not 0 <= now["xmax"] - newest["xmin_after"] < HALF_CIRCLE:
-        return None, f"run {newest['run']} has seen transaction {newest['xmin_after']}, the source is at {now['xmax']}"
-    return Baseline(newest["run"], newest["snapshot_time"], newest["xmin_after"]), ""
+    if not mark.xmax <= now["xmax"] < mark.xmin + HALF_CIRCLE:
+        return None, f"run {newest['run']} has seen transaction {mark.xmax}, the source is at {now['xmax']}"
+    return Baseline(newest["run"], newest["snapshot_time"], mark), ""
 
 
 async def written_by_runs(warehouse: Side, table: str) -> bool:
@@ -50,10 +54,8 @@ async def written_by_runs(warehouse: Side, table: str) -> bool:
     return bool(await warehouse.value(query, table))
 
 
-async def is_built_today(warehouse: Side, table: str) -> bool:
-    """Whether the newest run that brought the table has its snapshot of this day."""
-    query = (
-        f"SELECT coalesce(max(snapshot_time)::date = now()::date, true) FROM {RUN_TABLE} JOIN {RUN} USING (lake, run) "
-        "WHERE table_name = $1"
-    )
-    return bool(await warehouse.value(query, table))
+async def is_built_today(warehouse: Side, source: Side, table: str) -> bool:
+    """Whether the newest run that brought the table has its snapshot of this day, by the source's clock."""
+    query = f"SELECT max(snapshot_time)::date FROM {RUN_TABLE} JOIN {RUN} USING (lake, run) WHERE table_name = $1"
+    built = await warehouse.value(query, table)
+    return built is None or built == await source.value("SELECT now()::date")

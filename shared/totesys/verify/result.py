@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from totesys.transactions import HighWaterMark
+
 SAMPLES = 5
 ROWS_NAMED = 10_000
 
@@ -83,17 +85,21 @@ class TableComparison:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The newest complete run in the warehouse; its snapshot saw every transaction before `xmin`, a 64-bit id."""
+    """The newest complete run in the warehouse, and what its snapshot has seen of the source."""
 
     run: int
     snapshot_time: datetime
-    xmin: int
+    mark: HighWaterMark
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The comparisons of all tables. Without a `baseline`, `reason` says why the source as it is now was compared."""
+    """The comparisons of all tables. Without a `baseline`, `reason` says why the source as it is now was compared.
 
+    `time` is when, by the source's clock.
+    """
+
+    time: datetime
     baseline: Baseline | None
     reason: str
     tables: tuple[TableComparison, ...]

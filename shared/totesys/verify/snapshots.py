@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 from totesys.errors import SchemaDrift, WarehouseMismatch
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys.table import WarehouseTable
-from totesys.transactions import since
 from totesys.verify import ledger
 from totesys.verify.result import Baseline
 from totesys.verify.side import Side
@@ -17,13 +17,14 @@ from totesys.verify.side import Side
 
 @dataclass(frozen=True)
 class Snapshots:
-    """The two sides, and what the warehouse is as of; `reason` says why that is not known."""
+    """The two sides, and what the warehouse is as of; `reason` says why that is not known. `time` is the source's."""
 
     model: Model
     source: Side
     warehouse: Side
     schema: str
     has_ledger: bool
+    time: datetime
     baseline: Baseline | None
     reason: str
 
@@ -42,7 +43,8 @@ class Snapshots:
                     baseline, reason = await ledger.baseline_of(newest, source)
                 else:
                     baseline, reason = None, "the warehouse has no ledger"
-                yield cls(model, source, warehouse, schema, has_ledger, baseline, reason)
+                time = await source.value("SELECT now()")
+                yield cls(model, source, warehouse, schema, has_ledger, time, baseline, reason)
 
     def asked(self, table: WarehouseTable) -> Side:
         """The side that a table's oracle is asked of."""
@@ -50,4 +52,4 @@ class Snapshots:
 
     def since(self, relation: str = "") -> str:
         """SQL that is true of a row of the source that may have changed since the baseline."""
-        return since(self.baseline.xmin, relation) if self.baseline else "false"
+        return self.baseline.mark.unseen(relation) if self.baseline else "false"

@@ -83,7 +83,8 @@ class Judge:
     async def _of_references(self, pairs: Sequence[Pair]) -> list[Verdict | None]:
         """Rows that no fact refers to are added with the days, by the next run that brings the table."""
         missing = [pair.key for pair in pairs if pair.found is None]
-        if not missing or not self.at.baseline or await ledger.is_built_today(self.at.warehouse, self.table.name):
+        at = self.at
+        if not missing or not at.baseline or await ledger.is_built_today(at.warehouse, at.source, self.table.name):
             return [pair.kind for pair in pairs]
         referenced = queries.referenced_keys(self.at.model, self.table, self.at.schema)
         rows = await self.at.warehouse.rows(

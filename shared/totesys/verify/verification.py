@@ -43,7 +43,7 @@ async def verify(
         for table in chosen:
             comparisons.append(await _TableVerification(at, table).result())
             on_table(comparisons[-1])
-        return Verification(at.baseline, at.reason, tuple(comparisons))
+        return Verification(at.time, at.baseline, at.reason, tuple(comparisons))
 
 
 @dataclass(frozen=True)

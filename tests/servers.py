@@ -1,0 +1,147 @@
+"""Postgres servers that things happen to: restarts, a standby, a disk that goes back, four billion transactions."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from totesys_cli.local.binaries import find_binaries, server_account
+from totesys_cli.local.postgres import PostgresServer
+
+# The transactions that a file of the commit log holds, and its bytes.
+_FILE_TRANSACTIONS, _FILE_BYTES = 2**20, 2**18
+
+
+class Server:
+    """A server of its own, in a folder that stays while the server restarts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running = PostgresServer.start(folder, durable=False)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def dsn(self, database: str = "postgres") -> str:
+        return self.running.dsn(database)
+
+    def create_database(self, name: str) -> str:
+        return self.running.create_database(name)
+
+    def stop(self) -> None:
+        self.running.stop()
+
+    def start(self) -> None:
+        self.running = PostgresServer.start(self.folder, port=self.running.port, durable=False)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    async def configure(self, **settings: str) -> None:
+        """Settings that need a restart."""
+        connection = await asyncpg.connect(self.dsn())
+        for name, value in settings.items():
+            await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        await connection.close()
+        self.restart()
+
+    def standby(self, folder: Path) -> "Server":
+        """A hot standby that follows this server."""
+        folder.mkdir()
+        shutil.copy(self.folder / "password", folder / "password")
+        _own(folder, folder / "password")
+        _run(
+            "pg_basebackup",
+            "-D",
+            str(folder / "data"),
+            "-d",
+            self.dsn(),
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+        )
+        return Server(folder)
+
+    @contextmanager
+    def kept(self) -> Iterator["Kept"]:
+        """What its disk is now, to which it can go back."""
+        self.stop()
+        copy = self.folder.with_name(f"{self.folder.name}-kept")
+        shutil.copytree(self.data, copy, symlinks=True)
+        self.start()
+        yield Kept(self, copy)
+        shutil.rmtree(copy)
+
+    async def go_to(self, transaction: int) -> None:
+        """Be as if so many transactions had been, less than 2^31 of them since: all that there is was frozen."""
+        oldest = await self._freeze()
+        self.stop()
+        log = self.data / "pg_xact" / f"{transaction % 2**32 // _FILE_TRANSACTIONS:04X}"
+        with log.open("ab") as file:
+            file.truncate(_FILE_BYTES)
+        _own(log)
+        epoch, xid = divmod(transaction, 2**32)
+        _run("pg_resetwal", "-D", str(self.data), "-u", str(oldest), "-x", str(xid), "-e", str(epoch))
+        self.start()
+
+    async def _freeze(self) -> int:
+        """Freeze every row of every database; the 32-bit id of a transaction before."""
+        connection = await asyncpg.connect(self.dsn())
+        before = int(await connection.fetchval("SELECT pg_current_xact_id()::xid::text::bigint"))
+        await connection.execute("UPDATE pg_database SET datallowconn = true")
+        databases = [row[0] for row in await connection.fetch("SELECT datname FROM pg_database")]
+        await connection.close()
+        for database in databases:
+            connection = await asyncpg.connect(self.dsn(database))
+            await connection.execute("VACUUM (FREEZE)")
+            await connection.close()
+        return before
+
+
+class Kept:
+    """An earlier state of a server's disk."""
+
+    def __init__(self, server: Server, copy: Path) -> None:
+        self._server = server
+        self._copy = copy
+
+    def restore(self) -> None:
+        """Have the server go on from that state, as if nothing had been since."""
+        self._server.stop()
+        shutil.rmtree(self._server.data)
+        shutil.copytree(self._copy, self._server.data, symlinks=True)
+        _own(self._server.data, *self._server.data.rglob("*"))
+        self._server.start()
+
+
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """A folder below one that every account can enter, as Postgres needs it where this runs as root."""
+    path = Path(tempfile.mkdtemp(prefix="totesys-servers-", dir="/tmp"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+def _run(program: str, *arguments: str) -> None:
+    account = server_account()
+    as_account = {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+    command = [str(find_binaries(account) / program), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/tmp", **as_account)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stderr
+
+
+def _own(*paths: Path) -> None:
+    account = server_account()
+    for path in paths:
+        if account is not None:
+            shutil.chown(path, account.uid, account.gid)
