@@ -15,6 +15,8 @@ Missing = Literal["breaching", "notBreaching", "ignore"]
 MINUTE = 60
 # Well before the 30 minutes that are promised: there is time to do something.
 STALE_SECONDS = 15 * MINUTE
+# A transaction that has written and is still open after an hour has been forgotten, or is a very large one.
+OPEN_SECONDS = 60 * MINUTE
 # Of the disk that the preset gives. RDS makes the disk larger once a tenth of it is free; with less, it has not.
 FREE_SHARE = 0.08
 GIB = 1024**3
@@ -102,6 +104,16 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
             0,
             "The source's tables are not the declared ones, so nothing is extracted.",
             "The log of ingest has each difference (contract broken); docs/drift.md says what mends it.",
+        ),
+        Alarm(
+            "open-transaction",
+            "open-transaction",
+            ours(names, "ingest", "OldestTransactionSeconds", "Seconds"),
+            "Maximum",
+            OPEN_SECONDS,
+            "A transaction of the source has been open for more than an hour. Its changes arrive only when it ends.",
+            f"totesys status --name {names.name} and ingest's log (transaction open) name its holder, who can end it.",
+            periods=2,
         ),
         Alarm(
             "quarantine",

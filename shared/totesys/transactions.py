@@ -3,6 +3,8 @@
 Rows carry 32-bit transaction ids. What is recorded has 64 bits, as `pg_current_snapshot` gives them.
 """
 
+from datetime import datetime, timedelta
+
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 # The timeline changes when a standby or a backup takes over. The file that is being written has the one that is in
@@ -26,6 +28,9 @@ LSN = """
 
 # Postgres tells the age of a row's 32-bit transaction id only within half of that circle.
 HALF_CIRCLE = 2**31
+
+# Three ticks: whoever holds a transaction open for longer has perhaps forgotten it.
+LONG_OPEN = timedelta(minutes=15)
 
 # Each page of the log begins with a header of up to 40 bytes. The end of the last record may be told as the end of one
 # page or as what follows the header of the next.
@@ -111,6 +116,10 @@ class OpenTransaction(_Recorded):
     id: int
     holder: str
     since: AwareDatetime
+
+    def age(self, at: datetime) -> timedelta:
+        """How long it has been open at the least; both times are the source's."""
+        return max(at - self.since, timedelta(0))
 
 
 def xid(number: int) -> str:

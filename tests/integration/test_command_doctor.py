@@ -54,7 +54,7 @@ class Patient:
         return {check: f"{one.sentence} {one.remedy}" for check, one in found if one.level == Level.FAIL}
 
 
-CHECKS = 32
+CHECKS = 33
 # A test's data plane has no schedule.
 OFF = {f"schedule {NAME}-{rule}" for rule in ("tick", "sweep", "verify")}
 

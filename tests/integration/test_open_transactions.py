@@ -14,6 +14,8 @@ from tests.servers import Server, server_folder
 from tests.sources import execute, make_library, rows, verified
 from totesys.lake.records import Manifest
 from totesys.postgres import Connection, connect
+from totesys_cli.doctor import judge
+from totesys_cli.doctor.databases import check_source
 from totesys_cli.local.data_plane import DataPlane
 from totesys_ingest import stage
 
@@ -150,7 +152,8 @@ async def open_one(request: pytest.FixtureRequest, library: Pipeline) -> AsyncIt
 
 @pytest.fixture
 def forgotten_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "LONG_OPEN", timedelta(0))
+    for module in (stage, judge):
+        monkeypatch.setattr(module, "LONG_OPEN", timedelta(0))
 
 
 @pytest.mark.usefixtures("forgotten_soon")
@@ -167,3 +170,8 @@ async def test_who_holds_the_oldest_one_is_told_with_its_age(library: Pipeline, 
     told = (await newest(library)).open_transaction
     assert told is not None
     assert (told.holder, told.since) == (warning["holder"], warning["since"])
+    findings = await check_source(MODEL, library.source_dsn, "public")
+    (finding,) = [one for one in findings if one.check == "source transactions"]
+    # The doctor has not met it before: of another role's session it cannot tell the age.
+    of_another = not finding.sentence.startswith("A transaction has been open")
+    assert of_another or open_one in finding.sentence

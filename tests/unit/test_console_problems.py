@@ -11,6 +11,7 @@ from totesys.console.stages import StageView, stage_views
 from totesys.lake.records import Failure
 from totesys.service.queue import Depth
 from totesys.service.runs import RunDetail, StageState
+from totesys.transactions import OpenTransaction
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 EMPTY = QueueState(Depth(0, 0), Depth(0, 0))
@@ -135,6 +136,18 @@ def test_an_old_warehouse_with_nothing_undone_is_ingests_matter() -> None:
     old = LakeFacts(recent=visible(31))
     assert said(facts(lake=old)) == ["Ingest has committed no run since 02:29:00 UTC"]
     assert said(facts(lake=old, ingest=QueueState(Depth(0, 1), Depth(0, 0)))) == [], "it is at work"
+
+
+def test_a_transaction_that_was_perhaps_forgotten_is_said_with_its_holder() -> None:
+    for minutes, known in ((14, False), (16, True)):
+        found = OpenTransaction(id=7, holder="session 5 of app in database crm", since=ago(5 + minutes))
+        (run,) = undone("transform", 5).newest
+        newest = run.model_copy(update={"stages": {}, "open_transaction": found})
+        lake = LakeFacts(2, (newest,), (newest,), visible(5))
+        if known:
+            assert only(facts(lake=lake)).why == "It is held by session 5 of app in database crm."
+        else:
+            assert said(facts(lake=lake)) == []
 
 
 def test_what_stands_still_comes_before_dead_letters() -> None:

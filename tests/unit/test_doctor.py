@@ -1,9 +1,10 @@
 """What `totesys doctor` calls right and wrong."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from totesys.transactions import OpenTransaction
 from totesys_cli.doctor import judge
 from totesys_cli.doctor.finding import Level, failed
 from totesys_cli.doctor.wiring import Notification, Redrive, Rule, wiring
@@ -34,6 +35,15 @@ def test_clocks_that_differ_are_told(seconds: float, level: Level, words: str) -
     finding = judge.clock("lake", timedelta(seconds=seconds), judge.SIGNATURE)
     assert (finding.level, words in finding.sentence) == (level, True)
     assert judge.clock("source", timedelta(seconds=seconds)).level != Level.FAIL
+
+
+@pytest.mark.parametrize(("minutes", "level"), [(None, Level.OK), (15, Level.OK), (16, Level.WARN)])
+def test_a_transaction_that_was_perhaps_forgotten_is_told_with_its_holder(minutes: int | None, level: Level) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    found = minutes and OpenTransaction(id=7, holder="session 5 of app", since=now - timedelta(minutes=minutes))
+    finding = judge.open_transaction(found or None, now)
+    assert finding.level == level
+    assert ("session 5 of app" in finding.sentence) == (level == Level.WARN)
 
 
 def test_an_error_s_last_sentence_is_the_remedy() -> None:

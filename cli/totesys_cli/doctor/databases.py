@@ -1,6 +1,6 @@
 """Checks of the two databases: connection, version, clock, functions, tables, rights."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from totesys.errors import TotesysError
@@ -10,11 +10,24 @@ from totesys.sql import ident
 from totesys_cli.doctor import judge
 from totesys_cli.doctor.finding import Finding, failed, ok, unknown
 from totesys_cli.preflight import prepare_and_take_back
+from totesys_ingest.history import read_open_transaction, read_standing
 from totesys_ingest.source import open_source
 
 Check = Callable[[Connection], Awaitable[Finding]]
 
-SOURCE_FUNCTIONS = ("pg_try_advisory_lock(bigint)", "pg_export_snapshot()", "pg_current_snapshot()")
+SOURCE_FUNCTIONS = (
+    "pg_try_advisory_lock(bigint)",
+    "pg_export_snapshot()",
+    "pg_current_snapshot()",
+    "pg_current_xact_id()",
+    "pg_xact_status(xid8)",
+    "pg_control_system()",
+    "pg_control_checkpoint()",
+    "pg_control_recovery()",
+    "pg_walfile_name(pg_lsn)",
+    "pg_current_wal_insert_lsn()",
+    "pg_last_wal_replay_lsn()",
+)
 WAREHOUSE_FUNCTIONS = ("pg_advisory_xact_lock(bigint)",)
 
 _BARRED = "SELECT name FROM unnest($1::text[]) AS name WHERE NOT has_function_privilege(name, 'EXECUTE')"
@@ -29,7 +42,12 @@ async def check_source(model: Model, dsn: str, schema: str) -> list[Finding]:
             role = await source.connection.fetchval("SELECT quote_ident(current_user)")
         return judge.contract(len(model.sources), comparison, ident(schema), role)
 
-    return await _checked("source", dsn, SOURCE_FUNCTIONS, {"source tables": tables})
+    async def open_transaction(connection: Connection) -> Finding:
+        standing = await read_standing(connection)
+        return judge.open_transaction(await read_open_transaction(connection, standing, None), standing.time)
+
+    own = {"source transactions": open_transaction, "source tables": tables}
+    return await _checked("source", dsn, SOURCE_FUNCTIONS, own)
 
 
 async def check_warehouse(model: Model, dsn: str, schema: str) -> list[Finding]:
@@ -42,7 +60,7 @@ async def check_warehouse(model: Model, dsn: str, schema: str) -> list[Finding]:
     return await _checked("warehouse", dsn, WAREHOUSE_FUNCTIONS, {"warehouse tables": tables})
 
 
-async def _checked(side: str, dsn: str, functions: Sequence[str], own: dict[str, Check]) -> list[Finding]:
+async def _checked(side: str, dsn: str, functions: Sequence[str], own: Mapping[str, Check]) -> list[Finding]:
     async def version(connection: Connection) -> Finding:
         number = await connection.fetchval("SELECT current_setting('server_version_num')::int")
         return judge.postgres_version(side, number)

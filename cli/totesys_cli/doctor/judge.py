@@ -1,8 +1,9 @@
 """What is right and what is not. Pure: each takes facts and gives a finding."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from totesys.transactions import LONG_OPEN, OpenTransaction
 from totesys_cli.doctor.finding import Finding, fail, ok, warn
 from totesys_ingest.contract import Comparison
 
@@ -50,6 +51,16 @@ def clock(of: str, ahead: timedelta, refused_after: timedelta | None = None) -> 
     if refused_after and skew > refused_after:
         return fail(check, f"{sentence} AWS refuses every request.", _CLOCK_REMEDY)
     return warn(check, f"{sentence} What `totesys status` says of freshness is wrong by as much.", _CLOCK_REMEDY)
+
+
+def open_transaction(found: OpenTransaction | None, at: datetime) -> Finding:
+    """Whether somebody has perhaps forgotten a transaction; `at` is the source's time."""
+    check = "source transactions"
+    if found is None or found.age(at) <= LONG_OPEN:
+        return ok(check, f"No transaction that has written is known to be open for {LONG_OPEN.seconds // 60} minutes.")
+    minutes = found.age(at).total_seconds() / 60
+    sentence = f"A transaction has been open for {minutes:,.0f} minutes: {found.holder}. Its changes come when it ends."
+    return warn(check, sentence, "Ask who holds it to end it: docs/runbook.md, “Open transaction”.")
 
 
 def contract(tables: int, found: Comparison, schema: str, role: str) -> Finding:

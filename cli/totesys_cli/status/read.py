@@ -11,14 +11,21 @@ from totesys_cli.place import Place
 from totesys_cli.stages import STAGES
 from totesys_cli.status.backlog import LOOK_BACK, Backlog, read_backlog
 from totesys_cli.status.queues import read_queues
-from totesys_cli.status.snapshot import QuarantineStatus, StageStatus, Status, verification_status
+from totesys_cli.status.snapshot import (
+    QuarantineStatus,
+    StageStatus,
+    Status,
+    open_transaction_status,
+    verification_status,
+)
 
 
 async def read_status(place: Place, lake: Lake) -> Status:
     """The status now. Raises what `aws_errors` says."""
     backlog = await read_backlog(lake)
-    shown, stages, queues, quarantine, verifications = await asyncio.gather(
+    shown, newest, stages, queues, quarantine, verifications = await asyncio.gather(
         _shown(lake, backlog.newest_shown),
+        lake.newest_manifest(),
         _stages(lake, backlog),
         read_queues(place),
         _quarantine(lake),
@@ -35,6 +42,7 @@ async def read_status(place: Place, lake: Lake) -> Status:
         queues=queues,
         quarantine=quarantine,
         verification=verification_status(verifications[0]) if verifications else None,
+        open_transaction=open_transaction_status(newest),
     )
 
 

@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from totesys.service.runs import RunDetail, RunState, StageState
+from totesys.transactions import LONG_OPEN
 from totesys_cli.printable import one_line
 from totesys_cli.stages import STAGES
 from totesys_cli.status.snapshot import StageStatus, Status, VerificationStatus
@@ -144,6 +145,9 @@ def _others(status: Status) -> Iterator[Text]:
     else:
         yield Text("Quarantine: empty.")
     yield Text("Verification: none yet.") if checked is None else verification_line(checked)
+    found = status.open_transaction
+    if found and found.seconds > LONG_OPEN.total_seconds():
+        yield _line("yellow", f"Source: a transaction open for {duration(found.seconds)}: {found.holder}")
 
 
 def verification_line(checked: VerificationStatus) -> Text:

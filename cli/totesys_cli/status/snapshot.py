@@ -2,7 +2,7 @@
 
 from pydantic import AwareDatetime, BaseModel
 
-from totesys.lake.records import VerificationRecord
+from totesys.lake.records import Manifest, VerificationRecord
 
 
 class StageStatus(BaseModel):
@@ -43,6 +43,14 @@ class VerificationStatus(BaseModel):
     wrong: int
 
 
+class OpenTransactionStatus(BaseModel):
+    """The oldest transaction of the source that was open at the last run, and for how many seconds at the least."""
+
+    holder: str
+    since: AwareDatetime
+    seconds: float
+
+
 class Status(BaseModel):
     """The pipeline at the moment `at`.
 
@@ -58,6 +66,16 @@ class Status(BaseModel):
     queues: list[QueueStatus]
     quarantine: QuarantineStatus
     verification: VerificationStatus | None
+    open_transaction: OpenTransactionStatus | None = None
+
+
+def open_transaction_status(newest: Manifest | None) -> OpenTransactionStatus | None:
+    """What the newest run, empty or not, says of transactions in progress."""
+    if newest is None or newest.open_transaction is None:
+        return None
+    found = newest.open_transaction
+    seconds = found.age(newest.snapshot_time).total_seconds()
+    return OpenTransactionStatus(holder=found.holder, since=found.since, seconds=seconds)
 
 
 def verification_status(record: VerificationRecord) -> VerificationStatus:

@@ -124,7 +124,10 @@ class Source:
             await self.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.id}'")
         except (asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError) as error:
             # It ended with the connection that held it.
-            raise DatabaseUnavailable(f"{WHAT} at {place(self.dsn)} has no such snapshot: {plain(error)}.") from error
+            raise DatabaseUnavailable(
+                f"{WHAT} at {place(self.dsn)} has no such snapshot: {plain(error)}. Name one server, not an endpoint "
+                "that leads each connection to another one."
+            ) from error
 
     async def compare(self, tables: Sequence[SourceTable]) -> Comparison:
         """How the source's schema differs from the declared tables."""

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
@@ -18,7 +17,7 @@ from totesys.lake.records import Manifest
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.table import Capture, SourceTable
-from totesys.transactions import Position
+from totesys.transactions import LONG_OPEN, Position
 from totesys_ingest import history
 from totesys_ingest.backoff import Backoff
 from totesys_ingest.contract import Addition, Comparison
@@ -36,8 +35,6 @@ log = logger("totesys.ingest")
 # wait has a timeout.
 _until_true = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(1))
 
-# Three ticks: whoever holds a transaction open for longer has perhaps forgotten it.
-LONG_OPEN = timedelta(minutes=15)
 _STANDBY_REMEDY = (
     "If the standby ends extractions for what it has to replay, set hot_standby_feedback = on there, "
     "or max_standby_streaming_delay to more than an extraction takes: docs/replicas.md."
@@ -150,7 +147,7 @@ class Ingest:
         found = sight.open_transaction
         if found is None:
             return 0.0
-        age = max(sight.standing.time - found.since, timedelta(0))
+        age = found.age(sight.standing.time)
         if age > LONG_OPEN:
             log.warning(
                 "transaction open", holder=found.holder, since=found.since, next="its changes come when it ends"

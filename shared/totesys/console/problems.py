@@ -8,6 +8,7 @@ from totesys.console.freshness import PROMISE, fresh_as_of
 from totesys.console.stages import StageView
 from totesys.console.wording import counted, moment
 from totesys.lake.records import Failure
+from totesys.transactions import LONG_OPEN
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ def problems(facts: Facts, stages: Sequence[StageView]) -> tuple[Problem, ...]:
         *_no_run(facts, stages),
         *(_dead(view) for view in stages if view.dead),
         *_differing(facts),
+        *_open_transaction(facts),
     )
 
 
@@ -132,6 +134,17 @@ def _differing(facts: Facts) -> Iterator[Problem]:
             "“totesys verify --repair” brings the wrong rows again.",
             "#verified",
             "Which rows",
+        )
+
+
+def _open_transaction(facts: Facts) -> Iterator[Problem]:
+    newest = facts.lake.newest[0] if facts.lake.newest else None
+    found = newest.open_transaction if newest else None
+    if newest and found and found.age(newest.snapshot_time) > LONG_OPEN:
+        yield Problem(
+            f"A transaction of the source is open since {moment(found.since, facts.now)} UTC",
+            f"It is held by {found.holder}.",
+            "Its changes arrive when it commits; nothing else waits for it. If it was forgotten, end it.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +15,7 @@ from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteRe
 from botocore.parsers import ResponseParserError
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from totesys.errors import CorruptObject, LakeUnavailable
+from totesys.errors import CorruptObject
 from totesys.lake.aws import answered, error_code
 from totesys.lake.records import Part
 
@@ -27,7 +28,7 @@ T = TypeVar("T")
 _MISSING = {"NoSuchKey", "404"}
 _LOST_RACE = {"PreconditionFailed", "NoSuchKey"}
 _WRITER = "writer"
-_DELETED_AT_ONCE = 1000
+_DELETED_AT_ONCE = 20
 
 # The client asks again for an answer that does not come, not for one that comes damaged: a body is read when the client
 # is done. A part that is not what its manifest says may be damaged on its way, or where it lies.
@@ -135,20 +136,10 @@ class Bucket:
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; one that is not there is as good."""
         for start in range(0, len(keys), _DELETED_AT_ONCE):
-            await self._delete(keys[start : start + _DELETED_AT_ONCE])
+            await asyncio.gather(*map(self._delete, keys[start : start + _DELETED_AT_ONCE]))
 
-    async def _delete(self, keys: Sequence[str]) -> None:
-        answer = await self.ask(
-            keys[0],
-            lambda: self.client.delete_objects(
-                Bucket=self.name, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-            ),
-        )
-        if errors := answer.get("Errors"):
-            raise LakeUnavailable(
-                f"{self.where(errors[0].get('Key', ''))} and {len(errors) - 1} other objects were not removed: "
-                f"{errors[0].get('Message', '')}."
-            )
+    async def _delete(self, key: str) -> None:
+        await self.ask(key, lambda: self.client.delete_object(Bucket=self.name, Key=key))
 
     async def put_new(self, key: str, body: bytes) -> bool:
         """Write the object unless there is one; whether it was written."""

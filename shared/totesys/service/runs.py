@@ -19,6 +19,7 @@ from totesys.lake.records import (
     ProcessedManifest,
     TableParts,
 )
+from totesys.transactions import OpenTransaction
 
 State = Literal["done", "empty", "waiting", "failed"]
 
@@ -50,8 +51,9 @@ class RunState(BaseModel):
 
 
 class RunDetail(RunState):
-    """A run with its tables."""
+    """A run with its tables, and the oldest transaction of the source that its snapshot did not see."""
 
+    open_transaction: OpenTransaction | None = None
     extracted: dict[str, ExtractedTable] = {}
     built: dict[str, BuiltTable] = {}
     quarantine: dict[str, TableParts] = {}
@@ -84,6 +86,7 @@ def describe(records: RunRecords) -> RunDetail:
         trigger=manifest.trigger,
         snapshot_time=manifest.snapshot_time,
         complete=manifest.complete,
+        open_transaction=manifest.open_transaction,
         extracted=manifest.tables,
         stages={"ingest": _ingest_state(manifest)},
     )
