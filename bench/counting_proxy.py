@@ -25,6 +25,7 @@ _S3_OPERATIONS = {
     ("POST", "uploads"): "CreateMultipartUpload",
     ("POST", "uploadId"): "CompleteMultipartUpload",
     ("DELETE", "uploadId"): "AbortMultipartUpload",
+    ("DELETE", ""): "DeleteObject",
     ("HEAD", ""): "HeadObject",
 }
 

@@ -106,7 +106,8 @@ def test_an_idle_hour_is_sixty_quiet_minutes_and_its_ticks() -> None:
         ("POST", {"uploads": ""}, {}, "S3 CreateMultipartUpload"),
         ("POST", {"uploadId": "a"}, {}, "S3 CompleteMultipartUpload"),
         ("DELETE", {"uploadId": "a"}, {}, "S3 AbortMultipartUpload"),
-        ("DELETE", {}, {}, "S3 DELETE"),
+        ("DELETE", {}, {}, "S3 DeleteObject"),
+        ("PATCH", {}, {}, "S3 PATCH"),
     ],
 )
 def test_a_request_is_counted_by_its_operation(
