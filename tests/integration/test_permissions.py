@@ -231,5 +231,5 @@ def test_a_permission_that_nothing_needs_is_found(service: Name, seen: dict[Name
     other = NAMES.bucket_arn("code")
     wider = [replace(first, resources=(*first.resources, other)), *rest]
     assert unused(wider, seen[service]) == [(action, other) for action in first.actions]
-    deletes = Grant(("s3:DeleteObject",), (NAMES.bucket_arn("ingest", "*"),), "")
+    deletes = Grant(("s3:PutObjectAcl",), (NAMES.bucket_arn("ingest", "*"),), "")
     assert unused([first, *rest, deletes], seen[service]) == list(pairs([deletes]))
