@@ -9,6 +9,8 @@ from pathlib import Path
 
 import asyncpg
 
+from tests.sources import execute, until_there_is, value
+from totesys.postgres import connect
 from totesys_cli.local.binaries import find_binaries, server_account
 from totesys_cli.local.postgres import PostgresServer
 
@@ -46,8 +48,8 @@ class Server:
     async def configure(self, **settings: str) -> None:
         """Settings that need a restart."""
         connection = await asyncpg.connect(self.dsn())
-        for name, value in settings.items():
-            await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        for name, setting in settings.items():
+            await connection.execute(f"ALTER SYSTEM SET {name} = '{setting}'")
         await connection.close()
         self.restart()
 
@@ -71,15 +73,13 @@ class Server:
         )
         return Server(folder)
 
-    @contextmanager
-    def kept(self) -> Iterator["Kept"]:
+    def keep(self) -> "Kept":
         """What its disk is now, to which it can go back."""
         self.stop()
         copy = self.folder.with_name(f"{self.folder.name}-kept")
         shutil.copytree(self.data, copy, symlinks=True)
         self.start()
-        yield Kept(self, copy)
-        shutil.rmtree(copy)
+        return Kept(self, copy)
 
     async def go_to(self, transaction: int) -> None:
         """Be as if so many transactions had been, less than 2^31 of them since: all that there is was frozen."""
@@ -115,12 +115,30 @@ class Kept:
         self._copy = copy
 
     def restore(self) -> None:
-        """Have the server go on from that state, as if nothing had been since."""
+        """Have the server go on from that state, once, as if nothing had been since."""
         self._server.stop()
         shutil.rmtree(self._server.data)
-        shutil.copytree(self._copy, self._server.data, symlinks=True)
+        self._copy.rename(self._server.data)
         _own(self._server.data, *self._server.data.rglob("*"))
         self._server.start()
+
+    def forget(self) -> None:
+        """It is not gone back to."""
+        shutil.rmtree(self._copy)
+
+
+async def caught_up(standby: Server, primary: Server) -> None:
+    """Wait until a standby shows all that its primary has."""
+    lsn = await value(primary.dsn(), "SELECT pg_current_wal_flush_lsn()::text")
+    async with connect("The standby", standby.dsn()) as connection:
+        await until_there_is(connection, f"SELECT WHERE pg_last_wal_replay_lsn() >= '{lsn}'")
+
+
+async def cut_off(standby: Server) -> None:
+    """A standby hears of nothing that happens from now on."""
+    await execute(standby.dsn(), "ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
+    async with connect("The standby", standby.dsn()) as connection:
+        await until_there_is(connection, "SELECT WHERE NOT EXISTS (SELECT FROM pg_stat_wal_receiver)")
 
 
 @contextmanager

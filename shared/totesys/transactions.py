@@ -3,6 +3,7 @@
 Rows carry 32-bit transaction ids. What is recorded has 64 bits, as `pg_current_snapshot` gives them.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -26,6 +27,16 @@ LSN = """
     (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END
      - '0/0')::bigint"""
 
+# How the transactions from $1 to before $2 have ended: `Outcomes.letters`. An id that was never given out is an error.
+# `pg_xact_status` has forgotten what is frozen everywhere.
+OUTCOMES = """
+SELECT string_agg(
+    CASE WHEN id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint THEN 'p'
+    ELSE CASE pg_xact_status(id::text::xid8)
+         WHEN 'committed' THEN 'c' WHEN 'aborted' THEN 'a' WHEN 'in progress' THEN 'p' ELSE '?' END
+    END, '' ORDER BY id) AS letters
+FROM generate_series($1::bigint, $2::bigint - 1) AS id"""
+
 # Postgres tells the age of a row's 32-bit transaction id only within half of that circle.
 HALF_CIRCLE = 2**31
 
@@ -39,6 +50,7 @@ _WAL_PAGE, _WAL_HEADER = 8192, 40
 # Nearly all transactions commit: so many that were aborted then and are now are no coincidence.
 ENOUGH = 8
 _KNOWN = "ca"
+_LOST = "transactions that the last run saw are not in the source's history"
 
 
 class _Recorded(BaseModel):
@@ -110,6 +122,40 @@ class Position(_Recorded):
         return self.lsn - self.lsn % _WAL_PAGE if self.lsn % _WAL_PAGE <= _WAL_HEADER else self.lsn
 
 
+@dataclass(frozen=True)
+class Place:
+    """A source, as SOURCE_ID says it, at a time; `lsn` is how far its log was at the least.
+
+    `outcomes` are those of the transactions that an earlier position has the outcomes of.
+    """
+
+    source: str
+    lsn: int
+    outcomes: str | None
+
+    @property
+    def timeline(self) -> int:
+        return timeline_of(self.source)
+
+    def is_of(self, source: str) -> bool:
+        """Whether it is the same database of the same server, or of one that descends from it or from its ancestors."""
+        return source.split("/")[::2] == self.source.split("/")[::2]
+
+    def breaks_with(self, source: str, position: Position | None) -> str | None:
+        """Why this does not go on from where `source` was; None if it does.
+
+        A standby that takes over without having lost anything does, although its timeline is another one.
+        """
+        agree = position.outcomes.agree(self.outcomes) if position and self.outcomes else None
+        if not self.is_of(source) or (agree is None and source != self.source):
+            return f"the source is {self.source}, the last run is of {source}"
+        if agree is False:
+            return f"{_LOST}: it went back to an earlier state, or another server took over that lacked them"
+        if agree is None and position and self.lsn < position.reached:
+            return f"{_LOST}: its log was at {show_lsn(position.lsn)}, and is at {show_lsn(self.lsn)}"
+        return None
+
+
 class OpenTransaction(_Recorded):
     """A transaction in progress: its 32-bit id, who holds it, and since when it is open at the least."""
 
@@ -120,6 +166,11 @@ class OpenTransaction(_Recorded):
     def age(self, at: datetime) -> timedelta:
         """How long it has been open at the least; both times are the source's."""
         return max(at - self.since, timedelta(0))
+
+
+def timeline_of(source: str) -> int:
+    """The timeline that SOURCE_ID has told."""
+    return int(source.split("/")[1])
 
 
 def xid(number: int) -> str:

@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
-from tests.servers import Server, server_folder
-from tests.sources import execute, make_library, rows, until_there_is, value, verified
+from tests.servers import Server, caught_up, cut_off, server_folder
+from tests.sources import execute, make_library, rows, verified
 from totesys.errors import DatabaseUnavailable
 from totesys.lake.bucket import Bucket
 from totesys.lake.records import Part, RunCounter
@@ -68,20 +68,6 @@ def move(pipeline: Pipeline, server: Server) -> None:
     pipeline.restart()
 
 
-async def catch_up(standby: Server, primary: Server) -> None:
-    """Wait until a standby shows all that its primary has."""
-    lsn = await value(primary.dsn(), "SELECT pg_current_wal_flush_lsn()::text")
-    async with connect("The standby", standby.dsn()) as connection:
-        await until_there_is(connection, f"SELECT WHERE pg_last_wal_replay_lsn() >= '{lsn}'")
-
-
-async def cut_off(standby: Server) -> None:
-    """A standby hears of nothing that happens from now on."""
-    await execute(standby.dsn(), "ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
-    async with connect("The standby", standby.dsn()) as connection:
-        await until_there_is(connection, "SELECT WHERE NOT EXISTS (SELECT FROM pg_stat_wal_receiver)")
-
-
 async def promote(standby: Server) -> None:
     await execute(standby.dsn(), "SELECT pg_promote()")
 
@@ -99,13 +85,13 @@ async def test_a_restart_needs_nothing_but_what_changed(primary: Server, library
 async def test_a_disk_that_went_back_is_found_however_far_the_source_has_come_since(
     primary: Server, library: Pipeline, seen: bool, further: int
 ) -> None:
-    with primary.kept() as earlier:
-        await execute(library.source_dsn, BURN)
-        if seen:
-            await execute(library.source_dsn, NEW_LOANS.format("lost", 10, 40), "DELETE FROM loan WHERE loan_id = 2")
-            await execute(library.source_dsn, "UPDATE loan SET reader = 'lost' WHERE loan_id = 1")
-        await library.tick("sweep")
-        earlier.restore()
+    earlier = primary.keep()
+    await execute(library.source_dsn, BURN)
+    if seen:
+        await execute(library.source_dsn, NEW_LOANS.format("lost", 10, 40), "DELETE FROM loan WHERE loan_id = 2")
+        await execute(library.source_dsn, "UPDATE loan SET reader = 'lost' WHERE loan_id = 1")
+    await library.tick("sweep")
+    earlier.restore()
     await execute(library.source_dsn, NEW_LOANS.format("kept", 30, 60), *[BURN] * further)
     everything, reason = await started(library)
     assert everything
@@ -120,13 +106,13 @@ async def test_a_standby_that_takes_over_is_believed_from_its_first_moment(
 ) -> None:
     # The server tells its new timeline only at its next checkpoint, which may take minutes.
     await execute(standby.dsn(), "ALTER SYSTEM SET checkpoint_timeout = '1d'", "SELECT pg_reload_conf()")
-    await catch_up(standby, primary)
+    await caught_up(standby, primary)
     if lost:
         await cut_off(standby)
         await execute(library.source_dsn, NEW_LOANS.format("lost", 10, 40), BURN)
     await library.tick()
     if not lost:
-        await catch_up(standby, primary)
+        await caught_up(standby, primary)
     primary.stop()
     await promote(standby)
     move(library, standby)
@@ -138,7 +124,7 @@ async def test_a_standby_that_takes_over_is_believed_from_its_first_moment(
 
 
 async def test_a_standby_that_lags_is_waited_for(primary: Server, standby: Server, library: Pipeline) -> None:
-    await catch_up(standby, primary)
+    await caught_up(standby, primary)
     await execute(standby.dsn(), "SELECT pg_wal_replay_pause()")
     await execute(library.source_dsn, NEW_LOANS.format("new", 10, 40), "DELETE FROM loan WHERE loan_id = 2")
     await library.tick("sweep")
@@ -151,7 +137,7 @@ async def test_a_standby_that_lags_is_waited_for(primary: Server, standby: Serve
             await library.ingest.check()
     assert await library.lake.counter() == before
     await execute(standby.dsn(), "SELECT pg_wal_replay_resume()")
-    await catch_up(standby, primary)
+    await caught_up(standby, primary)
     await library.ingest.check()
     await library.tick("sweep")
     assert await is_right(library)
@@ -161,7 +147,7 @@ async def test_a_standby_that_lags_is_waited_for(primary: Server, standby: Serve
 async def test_a_standby_gives_each_change_once_whatever_is_open_on_its_primary(
     primary: Server, standby: Server, library: Pipeline
 ) -> None:
-    await catch_up(standby, primary)
+    await caught_up(standby, primary)
     move(library, standby)
     source = primary.dsn("library")
     async with connect("The primary", source) as open_one:
@@ -169,13 +155,13 @@ async def test_a_standby_gives_each_change_once_whatever_is_open_on_its_primary(
         await open_one.execute("INSERT INTO loan SELECT 3, 1, 'Cyd', '2026-01-07', 2, false; RELEASE a")
         for _ in range(3):
             await execute(source, "UPDATE loan SET fee = fee + 1 WHERE loan_id = 1")
-            await catch_up(standby, primary)
+            await caught_up(standby, primary)
             assert await started(library) == (False, "changes since the last run")
             manifest = await library.lake.newest_manifest()
             assert manifest is not None
             assert manifest.tables["loan"].rows == 1
         await open_one.execute("COMMIT")
-    await catch_up(standby, primary)
+    await caught_up(standby, primary)
     await library.tick()
     assert await is_right(library)
     assert await rows(library.warehouse_dsn, "SELECT count(*) FROM warehouse.fact_loan") == [(2 + 3 + 2,)]
@@ -201,13 +187,13 @@ async def test_an_extraction_that_a_standby_ends_leaves_no_part_and_says_which_s
         await execute(standby.dsn(), f"ALTER SYSTEM SET {setting}")
     await execute(standby.dsn(), "SELECT pg_reload_conf()")
     await execute(primary.dsn("library"), NEW_LOANS.format("new", 10, 400))
-    await catch_up(standby, primary)
+    await caught_up(standby, primary)
     move(library, standby)
     before = {key async for key in library.lake.ingest.keys("")}
 
     async def vacuum() -> None:
         await execute(primary.dsn("library"), "UPDATE loan SET fee = fee + 1", "VACUUM loan")
-        await catch_up(standby, primary)
+        await caught_up(standby, primary)
 
     usual = library.ingest.lake
     library.ingest.lake = replace(usual, ingest=Interrupting(usual.ingest, vacuum))

@@ -126,7 +126,7 @@ async def test_another_database_behind_the_name_is_taken_whole_with_a_warning(
         assert await rows(other.warehouse_dsn, LOANS) == [(1, 2), (2, 1)]
 
 
-async def test_a_baseline_that_the_source_has_not_reached_is_not_believed(library: Pipeline) -> None:
+async def test_a_mark_that_the_source_has_not_reached_is_not_believed(library: Pipeline) -> None:
     await library.tick()
     last = await newest(library)
     assert last.high_water_mark is not None

@@ -1,6 +1,8 @@
 """Verification of a warehouse whose source goes on being written: only what is wrong is called wrong."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import Self
 
 import pytest
 
@@ -9,6 +11,9 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, value
 from totesys.verify import TableComparison, UnequalRow, Verdict, Verification, verify
 from totesys_cli.local.data_plane import DataPlane
+from totesys_ingest import run_writer
+from totesys_load import stage as load_stage
+from totesys_transform import run as transform_run
 
 pytestmark = pytest.mark.postgres
 
@@ -39,6 +44,32 @@ def table(verification: Verification, name: str) -> TableComparison:
 
 def named(rows: tuple[UnequalRow, ...]) -> list[tuple[str, Verdict, tuple[str, ...]]]:
     return [(row.key, row.verdict, row.columns) for row in rows]
+
+
+class TwoHoursAhead(datetime):
+    """A clock that is wrong."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + timedelta(hours=2)
+
+
+async def test_services_whose_clocks_are_wrong_decide_nothing(shops: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (run_writer, load_stage, transform_run):
+        monkeypatch.setattr(module, "datetime", TwoHoursAhead)
+    await execute(shops.source_dsn, "UPDATE sale SET amount = 7 WHERE sale_id = 5")
+    await shops.tick()
+    monkeypatch.undo()
+    await execute(shops.source_dsn, "UPDATE sale SET amount = 8 WHERE sale_id = 5")
+    await shops.tick()
+    newest = await shops.lake.newest_manifest()
+    verification = await found(shops)
+    assert verification.is_equal
+    assert verification.baseline is not None
+    assert newest is not None
+    assert verification.baseline.run == newest.run
+    await execute(shops.warehouse_dsn, "UPDATE warehouse.fact_sale SET amount = 9 WHERE sale_id = 5 AND amount = 8")
+    assert not (await found(shops)).is_equal
 
 
 async def test_it_says_which_run_the_warehouse_is_as_of(shops: Pipeline) -> None:

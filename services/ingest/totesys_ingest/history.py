@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from random import SystemRandom
 
 from totesys.postgres import Connection
-from totesys.transactions import LSN, SOURCE_ID, HighWaterMark, OpenTransaction, Outcomes, Position
+from totesys.transactions import LSN, OUTCOMES, SOURCE_ID, HighWaterMark, OpenTransaction, Outcomes, Place, Position
 from totesys_ingest.start import Standing
 
 # What a signature is made of. Nobody else's transactions end like it.
 _SIGNED, _ABORTED = 32, 16
 # So many outcomes are kept: the signature's, and those of transactions that ended meanwhile.
-_OUTCOMES = 128
+_KEPT = 128
 # More transactions in progress are not named one by one: all rows since the oldest are unseen then.
 _NAMED = 10_000
 _ASKED_AT_ONCE = 1_000_000
@@ -28,15 +28,6 @@ _IN_PROGRESS = """
 SELECT id FROM unnest($1::bigint[]) AS id WHERE pg_xact_status(id::text::xid8) = 'in progress'"""
 _IN_PROGRESS_BETWEEN = """
 SELECT id FROM generate_series($1::bigint, $2::bigint) AS id WHERE pg_xact_status(id::text::xid8) = 'in progress'"""
-
-# An id that was never given out is an error. `pg_xact_status` has forgotten what is frozen everywhere.
-_OUTCOMES_BETWEEN = """
-SELECT string_agg(
-    CASE WHEN id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint THEN 'p'
-    ELSE CASE pg_xact_status(id::text::xid8)
-         WHEN 'committed' THEN 'c' WHEN 'aborted' THEN 'a' WHEN 'in progress' THEN 'p' ELSE '?' END
-    END, '' ORDER BY id)
-FROM generate_series($1::bigint, $2::bigint) AS id"""
 
 # Only a role that may read all statistics is told when another one's transaction began.
 _OPEN = """
@@ -56,7 +47,10 @@ async def read_standing(connection: Connection, last: Outcomes | None = None) ->
     """Where the source is now, and how the transactions of `last` have ended."""
     row = await connection.fetchrow(_STANDING)
     assert row is not None
-    return Standing(**dict(row), outcomes=await _letters(connection, last.first, last.after) if last else None)
+    outcomes = await _letters(connection, last.first, last.after) if last else None
+    return Standing(
+        Place(row["source"], row["lsn"], outcomes), row["time"], row["in_recovery"], row["xmin"], row["xmax"]
+    )
 
 
 async def read_mark(connection: Connection, standing: Standing, last: HighWaterMark | None) -> HighWaterMark:
@@ -87,14 +81,14 @@ async def read_position(connection: Connection, standing: Standing, lsn: int, la
     The outcomes are of transactions that end after the snapshot was taken. Where nothing has ended since `last`, these
     serve again. Else a primary is signed.
     """
-    if last is not None and last.outcomes.after == standing.xmax and last.timeline == standing.timeline:
-        return Position(timeline=standing.timeline, lsn=lsn, outcomes=last.outcomes)
+    if last is not None and last.outcomes.after == standing.xmax and last.timeline == standing.place.timeline:
+        return Position(timeline=standing.place.timeline, lsn=lsn, outcomes=last.outcomes)
     if not standing.in_recovery:
         await _sign(connection)
     now = await read_standing(connection)
-    first = max(1, now.xmax - _OUTCOMES)
+    first = max(1, now.xmax - _KEPT)
     letters = await _letters(connection, first, now.xmax)
-    return Position(timeline=now.timeline, lsn=lsn, outcomes=Outcomes(first=first, letters=letters))
+    return Position(timeline=now.place.timeline, lsn=lsn, outcomes=Outcomes(first=first, letters=letters))
 
 
 async def _sign(connection: Connection) -> None:
@@ -108,7 +102,7 @@ def _transactions(ends: Iterable[str]) -> str:
 
 
 async def _letters(connection: Connection, first: int, after: int) -> str:
-    return str(await connection.fetchval(_OUTCOMES_BETWEEN, first, after - 1))
+    return str(await connection.fetchval(OUTCOMES, first, after))
 
 
 async def read_open_transaction(

@@ -9,7 +9,7 @@ from totesys.table import SourceTable
 from totesys_ingest import history
 from totesys_ingest.contract import Comparison
 from totesys_ingest.source import WHAT, Source
-from totesys_ingest.start import Sight, Standing, behind, same_history
+from totesys_ingest.start import Sight, Standing, behind
 
 
 async def look(source: Source, tables: Sequence[SourceTable], last: Manifest | None) -> tuple[Sight | None, Comparison]:
@@ -19,7 +19,7 @@ async def look(source: Source, tables: Sequence[SourceTable], last: Manifest | N
     """
     connection = source.connection
     standing = await read_standing(source, last)
-    goes_on = last is not None and same_history(last, standing)
+    goes_on = last is not None and standing.place.breaks_with(last.source, last.position) is None
     # Before the snapshot: what ends in between is seen, and counts as unseen.
     mark = await history.read_mark(connection, standing, last.next_start if last and goes_on else None)
     open_transaction = await history.read_open_transaction(

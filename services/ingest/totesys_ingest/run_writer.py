@@ -100,7 +100,7 @@ class OpenRun:
             finished_at=datetime.now(UTC),
             seconds=round(time.monotonic() - self.started, 6),
             trigger=extraction.trigger,
-            source=sight.standing.source,
+            source=sight.standing.place.source,
             xmin_before=start.xmin if start else None,
             xmin_after=mark.xmin if mark else None,
             high_water_mark=mark,

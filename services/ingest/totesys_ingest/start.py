@@ -5,32 +5,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from totesys.lake.records import Manifest, TableDefinition
-from totesys.transactions import HALF_CIRCLE, HighWaterMark, OpenTransaction, show_lsn
+from totesys.transactions import HALF_CIRCLE, HighWaterMark, OpenTransaction, Place, show_lsn
 from totesys_ingest.declaration import new_in
 from totesys_ingest.definition import redefined
-
-_LOST = "transactions that the last run saw are not in the source's history"
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A source just before a snapshot of it: its time, how far its log is, and which transactions may be in progress.
+    """A source just before a snapshot of it: its place in its history, its time, what may be in progress.
 
-    All before `xmin` have ended, and none from `xmax` on. `outcomes` are those of the transactions whose outcomes the
-    last run recorded.
+    All transactions before `xmin` have ended, and none from `xmax` on.
     """
 
-    source: str
+    place: Place
     time: datetime
     in_recovery: bool
-    lsn: int
     xmin: int
     xmax: int
-    outcomes: str | None = None
-
-    @property
-    def timeline(self) -> int:
-        return int(self.source.split("/")[1])
 
 
 @dataclass(frozen=True)
@@ -73,12 +64,13 @@ class Start:
 
 def behind(last: Manifest | None, standing: Standing) -> str | None:
     """Why a standby cannot be read yet, which shows less than the last run has seen; None if it can."""
-    if last is None or last.position is None or not standing.in_recovery or not _same_database(last, standing):
+    place = standing.place
+    if last is None or last.position is None or not standing.in_recovery or not place.is_of(last.source):
         return None
-    if standing.timeline < last.position.timeline:
-        return f"it is on timeline {standing.timeline}, run {last.run} was on {last.position.timeline}"
-    if standing.lsn < last.position.reached:
-        here, there = show_lsn(standing.lsn), show_lsn(last.position.lsn)
+    if place.timeline < last.position.timeline:
+        return f"it is on timeline {place.timeline}, run {last.run} was on {last.position.timeline}"
+    if place.lsn < last.position.reached:
+        here, there = show_lsn(place.lsn), show_lsn(last.position.lsn)
         return f"it has replayed the log up to {here}, run {last.run} has seen {there}"
     return None
 
@@ -87,7 +79,7 @@ def choose_start(mode: str, last: Manifest | None, sight: Sight, declared: Mappi
     """Start where the newest record says, unless that says nothing about this source or about what is declared now."""
     if last is None:
         return Start(None, None, "the lake has no run yet")
-    if reason := _another_history(last, sight.standing):
+    if reason := sight.standing.place.breaks_with(last.source, last.position):
         return _everything(reason)
     mark = last.next_start
     if mark is None:
@@ -107,31 +99,5 @@ def choose_start(mode: str, last: Manifest | None, sight: Sight, declared: Mappi
     return Start(mark, mark, "changes since the last run")
 
 
-def same_history(last: Manifest, standing: Standing) -> bool:
-    """Whether the source goes on from where the last run saw it."""
-    return _another_history(last, standing) is None
-
-
 def _everything(reason: str) -> Start:
     return Start(None, None, reason, warning=True)
-
-
-def _another_history(last: Manifest, standing: Standing) -> str | None:
-    """Why the source does not go on from where the last run saw it; None if it does.
-
-    A standby that takes over without having lost anything does, although its timeline is another one.
-    """
-    agree = last.position.outcomes.agree(standing.outcomes) if last.position and standing.outcomes else None
-    if not _same_database(last, standing) or (agree is None and last.source != standing.source):
-        return f"the source is {standing.source}, the lake's last run is of {last.source}"
-    if agree is False:
-        return f"{_LOST}: it went back to an earlier state, or another server took over that lacked them"
-    if last.position and standing.lsn < last.position.reached:
-        there, here = show_lsn(last.position.lsn), show_lsn(standing.lsn)
-        return f"{_LOST}: its log was at {there}, and is at {here}"
-    return None
-
-
-def _same_database(last: Manifest, standing: Standing) -> bool:
-    system, _, database = standing.source.split("/")
-    return last.source.split("/")[::2] == [system, database]

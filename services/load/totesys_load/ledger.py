@@ -73,8 +73,8 @@ async def record_run(connection: Connection, manifest: ProcessedManifest) -> Non
     """Note that the run is being applied. Its key keeps it from being applied twice."""
     await connection.execute(
         f"INSERT INTO {ETL}.run (lake, run, previous, extraction, complete, snapshot_time, rows_written, "
-        "trigger, source, xmin_after, swept, high_water_mark) "
-        "VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, $11::jsonb)",
+        "trigger, source, xmin_after, swept, high_water_mark, position) "
+        "VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, $11::jsonb, $12::jsonb)",
         manifest.lake,
         manifest.run,
         manifest.previous,
@@ -85,7 +85,7 @@ async def record_run(connection: Connection, manifest: ProcessedManifest) -> Non
         manifest.source,
         manifest.xmin_after,
         bool(manifest.keys),
-        manifest.high_water_mark.model_dump_json() if manifest.high_water_mark else None,
+        *(record and record.model_dump_json() for record in (manifest.high_water_mark, manifest.position)),
     )
 
 

@@ -40,8 +40,8 @@ COMMENT ON TABLE {ETL}.orphan IS 'Fact versions that wait for a dimension row, e
 """
 
 _HIGH_WATER_MARK = f"""
-ALTER TABLE {ETL}.run ADD COLUMN IF NOT EXISTS high_water_mark jsonb;
-COMMENT ON TABLE {ETL}.run IS 'The runs that are in the warehouse; source and high_water_mark say which snapshot';
+ALTER TABLE {ETL}.run ADD COLUMN IF NOT EXISTS high_water_mark jsonb, ADD COLUMN IF NOT EXISTS position jsonb;
+COMMENT ON TABLE {ETL}.run IS 'The runs in the warehouse; source, position and high_water_mark say which snapshot';
 """
 
 _RECORD = f"""

@@ -32,7 +32,7 @@ R = TypeVar("R")
 
 _HEAD = {
     *("lake", "run", "previous", "extraction", "complete", "snapshot_time"),
-    *("trigger", "source", "xmin_after", "high_water_mark"),
+    *("trigger", "source", "xmin_after", "high_water_mark", "position"),
 }
 
 

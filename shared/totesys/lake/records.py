@@ -140,13 +140,15 @@ class Manifest(RunRecord):
 class ProcessedManifest(RunRecord):
     """Transform's record: the Parquet of a run, and the rows that could not become warehouse rows.
 
-    `trigger`, `source`, `xmin_after`, `high_water_mark` and `keys` are the manifest's, `keys` by warehouse table.
+    `trigger`, `source`, `xmin_after`, `high_water_mark`, `position` and `keys` are the manifest's, `keys` by warehouse
+    table.
     """
 
     trigger: str = ""
     source: str = ""
     xmin_after: int | None = None
     high_water_mark: HighWaterMark | None = None
+    position: Position | None = None
     tables: dict[str, BuiltTable]
     quarantine: dict[str, TableParts]
     keys: dict[str, TableParts] = {}

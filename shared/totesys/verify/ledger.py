@@ -4,7 +4,7 @@ import asyncpg
 
 from totesys.schema import ETL
 from totesys.sql import qualified
-from totesys.transactions import HALF_CIRCLE, SOURCE_ID, HighWaterMark
+from totesys.transactions import HALF_CIRCLE, LSN, OUTCOMES, SOURCE_ID, HighWaterMark, Place, Position
 from totesys.verify.result import Baseline
 from totesys.verify.side import Side
 
@@ -12,9 +12,10 @@ RUN, RUN_TABLE, DELETION = (qualified(ETL, name) for name in ("run", "run_table"
 
 _IS_THERE = "SELECT count(*) = 3 FROM pg_tables WHERE schemaname = $1 AND tablename = ANY ($2::text[])"
 _NEWEST = f"""
-SELECT run, snapshot_time, source, xmin_after, to_jsonb(newest) ->> 'high_water_mark' AS high_water_mark
+SELECT run, snapshot_time, source, xmin_after, to_jsonb(newest) ->> 'high_water_mark' AS high_water_mark,
+       to_jsonb(newest) ->> 'position' AS position
 FROM {RUN} AS newest WHERE complete ORDER BY run DESC LIMIT 1"""
-_SOURCE = f"SELECT {SOURCE_ID} AS id, pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax"
+_SOURCE = f"SELECT {SOURCE_ID} AS id, {LSN} AS lsn, pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax"
 
 
 async def has_ledger(warehouse: Side) -> bool:
@@ -41,8 +42,12 @@ async def baseline_of(newest: asyncpg.Record | None, source: Side) -> tuple[Base
     if newest["high_water_mark"] is not None:
         mark = HighWaterMark.model_validate_json(newest["high_water_mark"])
     now = await source.row(_SOURCE)
-    if newest["source"] != now["id"]:
-        return None, f"run {newest['run']} is of the source {newest['source']}, this one is {now['id']}"
+    position, outcomes = None, None
+    if newest["position"] is not None:
+        position = Position.model_validate_json(newest["position"])
+        outcomes = await source.value(OUTCOMES, position.outcomes.first, position.outcomes.after)
+    if reason := Place(now["id"], now["lsn"], outcomes).breaks_with(newest["source"], position):
+        return None, reason
     if not mark.xmax <= now["xmax"] < mark.xmin + HALF_CIRCLE:
         return None, f"run {newest['run']} has seen transaction {mark.xmax}, the source is at {now['xmax']}"
     return Baseline(newest["run"], newest["snapshot_time"], mark), ""

@@ -1,0 +1,126 @@
+"""The shops' source as it changes, and what must have come of it: steps that a seed decides."""
+
+from random import Random
+
+import pytest
+
+from tests.expectation import Expectation, Found
+from tests.models.shops import MODEL
+from tests.pipeline import Pipeline
+from tests.sources import execute
+from totesys.errors import SchemaDrift
+from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.verify import verify
+from totesys_load.stage import Load
+
+KEYS = 8
+# Each breaks the contract, and how it is mended.
+DRIFTS = [
+    ("ALTER TABLE sale RENAME note TO remark", "ALTER TABLE sale RENAME remark TO note"),
+    ("ALTER TABLE refund RENAME TO refunds", "ALTER TABLE refunds RENAME TO refund"),
+    (
+        "ALTER TABLE ticket ALTER label TYPE integer USING length(label)",
+        "ALTER TABLE ticket ALTER label TYPE text USING label::text",
+    ),
+]
+SETUP = (
+    "ALTER TABLE sale ALTER amount DROP NOT NULL",
+    "ALTER TABLE sale DROP CONSTRAINT sale_shop_id_fkey, DROP CONSTRAINT sale_ticket_id_fkey",
+    "ALTER TABLE refund DROP CONSTRAINT refund_ticket_id_fkey",
+    "INSERT INTO region VALUES (1, 'North', now()), (2, 'South', now())",
+    "INSERT INTO shop SELECT n, 'shop', 1 + n % 2, now() FROM generate_series(1, 4) AS n",
+    "INSERT INTO ticket SELECT n, 'paper', now() FROM generate_series(1, 4) AS n",
+)
+
+
+class History:
+    """Steps that a seed decides, and what must have come of them."""
+
+    def __init__(self, random: Random, pipeline: Pipeline) -> None:
+        self.random = random
+        self.pipeline = pipeline
+        self.expected = Expectation(MODEL)
+
+    async def step(self) -> None:
+        """Some changes of the source, and then whatever comes next."""
+        await self.change_some()
+        steps = {self.tick: 8, self.sweep: 5, self.full: 2, self.repair: 2, self.drift: 2, self.replay: 4}
+        step = self.random.choices(list(steps), list(steps.values()))[0]
+        print(step.__name__)
+        await step()
+        await Found(self.pipeline.warehouse_dsn, MODEL).check(self.expected)
+
+    async def change_some(self) -> None:
+        await execute(self.pipeline.source_dsn, *(self.change() for _ in range(self.random.randint(0, 6))))
+
+    def change(self) -> str:
+        """A row is made, made again, changed, touched or deleted; some are bad, some refer to what is not there."""
+        key, one, other = (self.random.randint(1, KEYS) for _ in range(3))
+        amount = self.random.choice(["NULL", "1", "2"])
+        made = {
+            "sale": f"({key}, {one}, {other}, {amount}, NULL, date '2026-01-01')",
+            "refund": f"({key}, {one}, {self.random.choice(['NULL', '1', '2'])}, now())",
+            "ticket": f"({key}, '{self.random.choice('ab')}', date '2026-01-01')",
+            "shop": f"({key}, '{self.random.choice('ab')}', 1, now())",
+        }
+        table = self.random.choices(list(made), [8, 4, 3, 2])[0]
+        kinds = {
+            f"INSERT INTO {table} VALUES {made[table]} ON CONFLICT DO NOTHING": 5,
+            f"DELETE FROM {table} WHERE {table}_id = {key}": 2,
+            f"UPDATE {table} SET last_updated = last_updated WHERE {table}_id = {key}": 1,
+            f"UPDATE sale SET amount = {amount}, shop_id = {one} WHERE sale_id = {key}": 3,
+        }
+        return self.random.choices(list(kinds), list(kinds.values()))[0]
+
+    async def extract(self, wakeup: ExtractWakeup) -> None:
+        sight = await self.expected.look(self.pipeline.source_dsn)
+        await self.pipeline.ingest.work(wakeup)
+        newest = await self.pipeline.lake.newest_manifest()
+        assert newest is not None
+        self.expected.take(sight, newest.run, swept=bool(newest.keys))
+        await self.pipeline.catch_up()
+
+    async def tick(self) -> None:
+        await self.extract(ExtractWakeup())
+
+    async def sweep(self) -> None:
+        await self.extract(ExtractWakeup(mode="sweep"))
+
+    async def full(self) -> None:
+        await self.extract(ExtractWakeup(mode="full"))
+
+    async def repair(self) -> None:
+        keys = tuple(self.random.sample(range(1, KEYS + 1), 3))
+        await self.extract(ExtractWakeup(mode="repair", keys={"sale": keys, "ticket": keys, "shop": ()}))
+
+    async def drift(self) -> None:
+        """The source is not as declared: nothing moves, and what changed meanwhile comes once it is mended."""
+        broken, mended = self.random.choice(DRIFTS)
+        await execute(self.pipeline.source_dsn, broken)
+        before = await self.pipeline.lake.newest_manifest()
+        with pytest.raises(SchemaDrift):
+            await self.pipeline.ingest.work(ExtractWakeup())
+        assert await self.pipeline.lake.newest_manifest() == before
+        await execute(self.pipeline.source_dsn, mended)
+
+    async def replay(self) -> None:
+        """Runs are done again, by load alone or by transform too."""
+        runs = [row[0] for row in await self.pipeline.rows("SELECT run FROM etl.run")]
+        first, last = sorted(self.random.choices(runs, k=2))
+        again = RunsWakeup(from_run=first, to_run=last)
+        if self.random.random() < 0.5:
+            await self.pipeline.transform.work(again)
+        await self.pipeline.load.work(again)
+
+    async def settle(self) -> None:
+        """After a last sweep the verification agrees, and a warehouse made of the lake alone is the same."""
+        await self.sweep()
+        result = await verify(self.pipeline.source_dsn, self.pipeline.warehouse_dsn, MODEL)
+        assert result.is_equal, [table for table in result.tables if not table.is_equal]
+
+    async def rebuild(self, warehouse_dsn: str) -> None:
+        settings = self.pipeline.load.settings.model_copy(
+            update={"warehouse_dsn": type(self.pipeline.load.settings.warehouse_dsn)(warehouse_dsn)}
+        )
+        await Load(settings, self.pipeline.lake, MODEL).work(DO_UNDONE)
+        await Found(warehouse_dsn, MODEL).check(self.expected)
