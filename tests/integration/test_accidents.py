@@ -23,7 +23,7 @@ from totesys.verify import verify
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
 
-STEPS = 10
+STEPS = 6
 _numbers = count(1)
 # Ids of transactions pass by, so that the source comes to where it was before it went back.
 PASS = "DO $$ BEGIN FOR i IN 1..{} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"

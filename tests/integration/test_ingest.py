@@ -121,7 +121,7 @@ async def test_another_database_behind_the_name_is_taken_whole_with_a_warning(
             await other.tick()
         (warning,) = [log for log in logs if log["log_level"] == "warning"]
         assert warning["everything"] is True
-        assert "the lake's last run is of" in warning["reason"]
+        assert "the last run is of" in warning["reason"]
         assert await is_right(other)
         assert await rows(other.warehouse_dsn, LOANS) == [(1, 2), (2, 1)]
 
