@@ -73,6 +73,12 @@ class Server:
         )
         return Server(folder)
 
+    def take_port_of(self, other: "Server") -> None:
+        """Be found where another server was, which has stopped and sent all that it had."""
+        other.stop()
+        self.stop()
+        self.running = PostgresServer.start(self.folder, port=other.running.port, durable=False)
+
     def keep(self) -> "Kept":
         """What its disk is now, to which it can go back."""
         self.stop()
