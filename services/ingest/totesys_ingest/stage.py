@@ -3,7 +3,7 @@
 import operator
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
+from totesys.service.background import Task
 from totesys.table import Capture, SourceTable
 from totesys_ingest.baseline import Snapshot, Start, choose_start
 from totesys_ingest.contract import Addition, Comparison
@@ -46,6 +47,11 @@ class Ingest:
     # The schedule is its clock.
     unprompted: ExtractWakeup | None = None
     _warned: set[Addition] = field(default_factory=set)
+
+    @property
+    def background(self) -> Mapping[str, Task]:
+        """Nothing."""
+        return {}
 
     async def check(self) -> None:
         """Ask the source whether it answers."""

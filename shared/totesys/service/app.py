@@ -87,8 +87,8 @@ def make_app(
 def _add_health(app: FastAPI, name: str) -> None:
     @app.get("/health", tags=["health"], responses=documented(503))
     async def health(request: Request) -> Health:
-        """Whether the service is alive: 503 when its consumer is stuck or has ended."""
-        if fault := running(request).consumer.fault:
+        """Whether the service is alive: 503 when its consumer is stuck, or a background task has ended."""
+        if fault := running(request).fault:
             raise Problem(title="Not healthy", status=503, detail=fault, type_="not-healthy")
         return Health(service=name)
 
