@@ -44,6 +44,13 @@ class ServiceSettings(BaseSettings):
         "address is accepted. The images set `0.0.0.0`.",
     )
     port: int = Field(default=8080, ge=0, le=65535, description="The port of HTTP; 0 takes a free one.")
+    allowed_hosts: str = Field(
+        default="",
+        pattern=r"^(\s*[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\s*(,|$))*$",
+        description="Names under which others reach this service, with commas between them, as a balancer, private DNS "
+        "or a tunnel gives them. It answers to addresses, `localhost`, its own name (`load`) and its machine's anyway, "
+        "and to no other: a web page could point a name of its own here.",
+    )
     trigger_token: SecretStr | None = Field(
         default=None, description="What `POST /trigger` asks for as `Authorization: Bearer …`."
     )
@@ -90,6 +97,11 @@ class ServiceSettings(BaseSettings):
         description="How long work at hand may go on after SIGTERM. A run takes seconds; what takes longer is given "
         "back to another replica. Fargate kills a task at 120 s.",
     )
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of `allowed_hosts`."""
+        return frozenset(name.strip().lower() for name in self.allowed_hosts.split(",")) - {""}
 
     @model_validator(mode="after")
     def _token_unless_loopback(self) -> "ServiceSettings":

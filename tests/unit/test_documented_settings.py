@@ -130,6 +130,7 @@ WRONG = [
     *(("LOCK_TIMEOUT", text) for text in ("0", "0.0001", "P25D")),
     *(("MAX_RECEIVES", text) for text in ("0", "-1", "1001", "five", "1.5", "9" * 5000)),
     *(("PORT", text) for text in ("-1", "65536", "http", "")),
+    *(("ALLOWED_HOSTS", text) for text in ("a b", "http://a", "a:80", "*", "a,,b ,", ".a", "a.")),
     *((name, "") for name in ("MODEL", "INGEST_BUCKET", "PROCESSED_BUCKET", "QUEUE_URL", "DLQ_URL", "WAREHOUSE_DSN")),
     *(("WAREHOUSE_SCHEMA", text) for text in ("", "s" * 64)),
     *(("METRICS_NAMESPACE", text) for text in ("", "n" * 256, "two words", "naïve")),
