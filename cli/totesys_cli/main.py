@@ -115,7 +115,7 @@ def run(
 def demo(
     once: Annotated[bool, typer.Option("--once", help="end after one verified round")] = False,
     seed: Annotated[int, typer.Option(help="seed of the generated data")] = 1,
-    rate: Annotated[float, typer.Option(help="changed rows a second", min=0.1)] = 50.0,
+    rate: Annotated[float, typer.Option(help="changed rows a second", min=0.1, max=100_000)] = 50.0,
     json: AsLines = False,
 ) -> None:
     """Run the whole system on this machine with generated data, live, verified; until Ctrl-C."""
@@ -127,8 +127,10 @@ def demo(
 @app.command(rich_help_panel=RUN)
 def simulate(
     source: SourceDsn,
-    rate: Annotated[float, typer.Option(help="changed rows a second", min=0.1)] = 20.0,
-    seconds: Annotated[float | None, typer.Option(help="how long; for ever if not given", min=0)] = None,
+    rate: Annotated[float, typer.Option(help="changed rows a second", min=0.1, max=100_000)] = 20.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="how long; for ever if not given", min=0, max=31_536_000)
+    ] = None,
     seed: Annotated[int, typer.Option(help="seed of what happens")] = 1,
     json: AsJson = False,
     model: ModelName = DEFAULT_MODEL,

@@ -115,6 +115,8 @@ class Environment(_Part):
     http: Literal["private-dns", "alb"] = "private-dns"
     # Of the load balancer, which needs one: whoever triggers work sends a token.
     certificate: CertificateArn | None = None
+    # Names that people give the balancer, such as the certificate's: services answer to these and to its own.
+    hosts: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")], ...] = ()
     monthly_budget_usd: int = Field(default=100, ge=1)
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
     # GitHub's OpenID Connect provider is there once an account: "use" the one that is there already.
@@ -149,6 +151,8 @@ class Environment(_Part):
     def _certified(self) -> Self:
         if (self.http == "alb") != (self.certificate is not None):
             raise ValueError('http = "alb" needs a certificate, and nothing else has a use for one')
+        if self.hosts and self.http != "alb":
+            raise ValueError('hosts are names of the balancer: only http = "alb" has one')
         return self
 
     @property

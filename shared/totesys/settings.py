@@ -13,6 +13,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from totesys.errors import SettingsError
 from totesys.logs import NAMESPACE
+from totesys.periods import Period
+
+# What is done again and again must not take the machine.
+SHORTEST_PERIOD = timedelta(milliseconds=100)
+# Postgres counts its limits of time in whole milliseconds below 2^31, and 0 means none.
+SHORTEST_LIMIT = timedelta(milliseconds=1)
+LONGEST_LIMIT = timedelta(days=24)
 
 
 class ServiceSettings(BaseSettings):
@@ -20,12 +27,16 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TOTESYS_", frozen=True, extra="ignore")
 
-    model: str = Field(default="totesys.model", description="The module whose `MODEL` declares the company's tables.")
+    model: str = Field(
+        default="totesys.model", min_length=1, description="The module whose `MODEL` declares the company's tables."
+    )
 
-    ingest_bucket: str = Field(description="The bucket of CSV and its manifests.")
-    processed_bucket: str = Field(description="The bucket of Parquet, quarantine, and transform's and load's records.")
-    queue_url: str = Field(description="The queue that wakes this service.")
-    dlq_url: str = Field(description="The queue of the messages that this service gave up.")
+    ingest_bucket: str = Field(min_length=1, description="The bucket of CSV and its manifests.")
+    processed_bucket: str = Field(
+        min_length=1, description="The bucket of Parquet, quarantine, and transform's and load's records."
+    )
+    queue_url: str = Field(min_length=1, description="The queue that wakes this service.")
+    dlq_url: str = Field(min_length=1, description="The queue of the messages that this service gave up.")
 
     host: str = Field(
         default="127.0.0.1",
@@ -33,6 +44,13 @@ class ServiceSettings(BaseSettings):
         "address is accepted. The images set `0.0.0.0`.",
     )
     port: int = Field(default=8080, ge=0, le=65535, description="The port of HTTP; 0 takes a free one.")
+    allowed_hosts: str = Field(
+        default="",
+        pattern=r"^(\s*[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\s*(,|$))*$",
+        description="Names under which others reach this service, with commas between them, as a balancer, private DNS "
+        "or a tunnel gives them. It answers to addresses, `localhost`, its own name (`load`) and its machine's anyway, "
+        "and to no other: a web page could point a name of its own here.",
+    )
     trigger_token: SecretStr | None = Field(
         default=None, description="What `POST /trigger` asks for as `Authorization: Bearer …`."
     )
@@ -41,34 +59,49 @@ class ServiceSettings(BaseSettings):
         default=NAMESPACE,
         min_length=1,
         max_length=255,
+        pattern=r"^[0-9A-Za-z.\-_/#:]+$",
         description="CloudWatch's namespace of the metrics. Tells several deployments in one account apart.",
     )
 
-    visibility: timedelta = Field(
+    visibility: Period = Field(
         default=timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=12),
         description="How long a message at work is hidden from other replicas: twice the longest pause that a healthy "
         "event loop makes. Extended every third of it while work goes on.",
     )
-    long_poll: timedelta = Field(
+    long_poll: Period = Field(
         default=timedelta(seconds=20),
+        ge=timedelta(seconds=1),
+        le=timedelta(seconds=20),
         description="How long one receive waits for a message. The longest that SQS allows makes the fewest requests "
         "while nothing happens.",
     )
     max_receives: int = Field(
         default=5,
         ge=1,
+        le=1000,
         description="A message that fails at this receive is given up. The queue's redrive policy says the same.",
     )
-    resync: timedelta = Field(
+    resync: Period = Field(
         default=timedelta(minutes=5),
+        ge=SHORTEST_PERIOD,
+        le=timedelta(days=1),
         description="How long a service goes without a message before it looks for what is undone: as often as "
         "the tick.",
     )
-    shutdown_grace: timedelta = Field(
+    shutdown_grace: Period = Field(
         default=timedelta(seconds=10),
+        ge=timedelta(0),
+        le=timedelta(seconds=120),
         description="How long work at hand may go on after SIGTERM. A run takes seconds; what takes longer is given "
         "back to another replica. Fargate kills a task at 120 s.",
     )
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of `allowed_hosts`."""
+        return frozenset(name.strip().lower() for name in self.allowed_hosts.split(",")) - {""}
 
     @model_validator(mode="after")
     def _token_unless_loopback(self) -> "ServiceSettings":

@@ -65,6 +65,12 @@ def container(template: Template, name: Service) -> dict[str, Any]:
     return cast("dict[str, Any]", one)
 
 
+def told(template: Template, name: Service, variable: str) -> Any:
+    """What a variable of a task's environment is."""
+    (value,) = (one["Value"] for one in container(template, name)["Environment"] if one["Name"] == variable)
+    return value
+
+
 def role(template: Template, name: Service, of: str) -> list[dict[str, Any]]:
     """What a task's role of a kind may do."""
     found = template["Resources"][task(template, name)[of]["Fn::GetAtt"][0]]["Properties"]
@@ -273,3 +279,12 @@ def test_nothing_needs_a_lambda_function_or_an_asset() -> None:
         kinds = {one["Type"] for one in template["Resources"].values()}
         assert not {kind for kind in kinds if kind.startswith(("Custom::", "AWS::CloudFormation::", "AWS::Lambda::"))}
         assert "AssetParameters" not in json.dumps(template), stack
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_answers_to_the_name_that_its_network_gives_it(template: Template, name: Service) -> None:
+    assert told(template, name, "TOTESYS_ALLOWED_HOSTS") == f"{name}.shop.internal"
+    named = templates_of(environment(http="alb", hosts=["warehouse.shop.example"]))["shop-services"]
+    (balancer,) = of_type(named, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    hosts = told(named, name, "TOTESYS_ALLOWED_HOSTS")
+    assert hosts == {"Fn::Join": ["", [{"Fn::GetAtt": [balancer, "DNSName"]}, ",warehouse.shop.example"]]}

@@ -1,7 +1,7 @@
 """A consumer keeps its message to itself while it works, gives it up in the end, and says when it hears nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +13,7 @@ from tests.until import until
 from totesys.errors import DatabaseUnavailable
 from totesys.events import RunsWakeup
 from totesys.lake.lake import Lake
+from totesys.service.background import Background, Task
 from totesys.service.consumer import Consumer
 from totesys.service.queue import Queue, open_queue
 from totesys.settings import ServiceSettings
@@ -36,6 +37,10 @@ class Diary:
         self.begun += 1
         await self.then()
         self.ended += 1
+
+    @property
+    def background(self) -> Mapping[str, Task]:
+        return {}
 
     async def check(self) -> None:
         """It has no database."""
@@ -61,7 +66,7 @@ async def consuming(
                 patch.setenv(name, value)
             opened = open_queue(plane.transform_queue_url, plane.transform_dlq_url)
             queue = await stack.enter_async_context(opened)
-        consumer = Consumer(queue, stage, RunsWakeup, read)
+        consumer = Consumer(queue, stage, RunsWakeup, read, Background())
         consumer.start()
         stack.push_async_callback(consumer.stop, read.shutdown_grace)
         yield queue, consumer

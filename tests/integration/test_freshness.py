@@ -2,14 +2,24 @@
 
 from datetime import datetime
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from tests.pipeline import Pipeline
+from tests.processes import LIBRARY, environment, running
 from tests.sources import execute
 from totesys.events import DO_UNDONE, ExtractWakeup
 from totesys.postgres import connect
+from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.reachable import ReachablePostgres
 from totesys_load.freshness import shown, tell
+
+# A ledger in which moments are no moments.
+UNREADABLE = """
+    ALTER TABLE etl.run RENAME TO gone;
+    CREATE VIEW etl.run AS SELECT lake, run, extraction, complete, snapshot_time::text FROM etl.gone
+"""
 
 
 async def moment_shown(pipeline: Pipeline) -> datetime | None:
@@ -72,3 +82,37 @@ async def test_it_is_told_with_the_metric_and_silence_has_a_reason(library: Pipe
     assert said["Freshness"] == pytest.approx(
         (datetime.now().astimezone() - said["snapshot_time"]).total_seconds(), abs=5
     )
+
+
+async def test_a_service_that_can_no_longer_tell_it_is_not_healthy_and_says_why(
+    library: Pipeline, data_plane: DataPlane
+) -> None:
+    """What nobody foresaw ends the task, not the service: without the alarm on silence nobody would know."""
+    await library.tick()
+    settings = environment("load", data_plane, warehouse_dsn=library.warehouse_dsn, freshness_every="PT0.2S") | LIBRARY
+    async with running("load", settings) as load, httpx.AsyncClient(base_url=load.url) as client:
+        await load.event("freshness")
+        assert (await client.get("/health")).status_code == 200
+        await execute(library.warehouse_dsn, UNREADABLE)
+        ended = await load.event("background task ended", task="freshness", level="error")
+        assert ended["kind"] == "TypeError"
+        assert "Traceback" in ended["exception"]
+        answer = await client.get("/health")
+        assert answer.status_code == 503
+        assert answer.json()["detail"].startswith("the background task 'freshness' has ended (TypeError)")
+        assert await load.stop() == 0
+
+
+async def test_an_outage_is_no_end_of_telling_it(
+    library: Pipeline, data_plane: DataPlane, postgres: ReachablePostgres
+) -> None:
+    await library.tick()
+    settings = environment("load", data_plane, warehouse_dsn=library.warehouse_dsn, freshness_every="PT0.2S") | LIBRARY
+    async with running("load", settings) as load, httpx.AsyncClient(base_url=load.url) as client:
+        await load.event("freshness")
+        closed = f"ALTER DATABASE {library.warehouse_dsn.rpartition('/')[2]} ALLOW_CONNECTIONS"
+        await execute(postgres.dsn(), f"{closed} false")
+        await load.event("freshness unknown")
+        await execute(postgres.dsn(), f"{closed} true")
+        await load.event("freshness")
+        assert (await client.get("/health")).status_code == 200

@@ -14,6 +14,7 @@ from totesys_cli.local.emulator import Emulator
 from totesys_infra import data_plane_template
 
 TOKEN = "ʘpen sesame"
+HOSTS = "transform.shop.internal, Internal-Shop-1.elb.amazonaws.com"
 AUTHORISED = {b"Authorization": f"Bearer {TOKEN}".encode()}
 JSON = {"Content-Type": "application/json"}
 
@@ -31,7 +32,9 @@ async def client(emulator: Emulator) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a transform service, with the token."""
     plane = emulator.apply(data_plane_template(), "test-http")
     async with (
-        running("transform", environment("transform", plane, trigger_token=TOKEN) | LIBRARY) as service,
+        running(
+            "transform", environment("transform", plane, trigger_token=TOKEN, allowed_hosts=HOSTS) | LIBRARY
+        ) as service,
         httpx.AsyncClient(base_url=service.url, headers=AUTHORISED) as client,
     ):
         yield client
@@ -143,8 +146,17 @@ async def test_its_own_page_can_and_what_is_no_browser(client: httpx.AsyncClient
         assert (await client.post("/trigger", headers=headers)).status_code == 202
 
 
-async def test_a_service_with_a_token_answers_under_every_name_of_its_network(client: httpx.AsyncClient) -> None:
-    for host in ("transform.shop.internal:8080", "internal-shop-1.elb.amazonaws.com", "transform:8080"):
+@pytest.mark.parametrize("path", ["/", "/health", "/health/ready", "/runs", "/docs", "/openapi.json", "/nothing"])
+async def test_a_service_answers_to_no_name_that_a_page_can_point_at_it(client: httpx.AsyncClient, path: str) -> None:
+    """DNS rebinding: to the browser the page and the service are the same site."""
+    for host in ("evil.example", "evil.example:8080", "transform.evil.example", "load:8080"):
+        assert (await client.get(path, headers={"Host": host})).status_code == 403
+        answer = await client.post("/trigger", headers={"Host": host, "Origin": f"http://{host}"})
+        assert "TOTESYS_ALLOWED_HOSTS" in problem_in(answer, 403)["detail"]
+
+
+async def test_a_service_answers_to_its_own_name_and_those_that_it_is_told(client: httpx.AsyncClient) -> None:
+    for host in ("transform.shop.internal:8080", "internal-shop-1.elb.amazonaws.com", "transform:8080", "10.0.0.7"):
         named = {"Host": host, "Origin": f"https://{host}"}
         assert (await client.post("/trigger", headers=named)).status_code == 202
         assert (await client.get("/health", headers={"Host": host})).status_code == 200

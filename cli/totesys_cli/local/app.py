@@ -35,7 +35,7 @@ def local_databases(
     loader_password: Annotated[str, typer.Option(envvar="TOTESYS_LOADER_PASSWORD", help="of load's role")],
     seed: Annotated[int, typer.Option(envvar="TOTESYS_SEED", help="seed of the generated data")] = 1,
     scale: Annotated[
-        float, typer.Option(envvar="TOTESYS_SCALE", help="times 48,066 rows are generated", min=0.001)
+        float, typer.Option(envvar="TOTESYS_SCALE", help="times 48,066 rows are generated", min=0.001, max=10_000)
     ] = 1.0,
     json: AsJson = False,
     model: ModelName = DEFAULT_MODEL,

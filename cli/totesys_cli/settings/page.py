@@ -25,7 +25,8 @@ made of the declarations by `make docs`.
 - A service reads the environment first, then files: `{SECRETS_DIR}` names the folder where Docker, ECS or
   Kubernetes mount secrets, and a file `totesys_source_dsn` in it is `TOTESYS_SOURCE_DSN`. Where a setting is missing or
   wrong, the service ends with 2 and one log line that names each fault.
-- A **period** is a number of seconds (`90`) or ISO 8601 (`PT90S`); an option of the command takes `30s`, `5m`, `1h`.
+- A **period** is a number of seconds (`90`), one with its unit (`90 s`, `5m`, `1h`), or ISO 8601 (`PT90S`); an option
+  of the command takes `30s`, `5m`, `1h`.
 - Region, credentials and endpoint of S3 and SQS are AWS's own: `AWS_DEFAULT_REGION`, `AWS_PROFILE`,
   `AWS_ENDPOINT_URL`, …
 - What `docker compose` reads besides is in [.env.example](../.env.example).

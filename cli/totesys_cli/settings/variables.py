@@ -69,7 +69,7 @@ def _text(value: object) -> str:
         case None:
             return ""
         case timedelta():
-            return f"{value.total_seconds():.0f} s" if value else "0 s"
+            return f"{value.total_seconds():.3f}".rstrip("0").rstrip(".") + " s"
         case _:
             return str(value)
 

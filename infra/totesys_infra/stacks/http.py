@@ -16,10 +16,19 @@ from totesys_infra.stacks.network import BALANCER_PORTS, SERVICE_PORT, NetworkSt
 Services = Mapping[Service, ecs.FargateService]
 
 
+def private_name(environment: Environment, service: Service) -> str:
+    """A service's name in the VPC's own DNS."""
+    return f"{service}.{_zone(environment)}"
+
+
+def _zone(environment: Environment) -> str:
+    return f"{environment.name}.internal"
+
+
 def private_dns(scope: Construct, environment: Environment, network: NetworkStack, services: Services) -> None:
     """`http://load.{name}.internal:8080` for each service, in the VPC's own DNS."""
     namespace = discovery.PrivateDnsNamespace(
-        scope, "Dns", name=f"{environment.name}.internal", vpc=network.vpc, description="The services' addresses"
+        scope, "Dns", name=_zone(environment), vpc=network.vpc, description="The services' addresses"
     )
     for name, service in services.items():
         service.enable_cloud_map(
@@ -52,7 +61,11 @@ class InternalBalancer(Construct):
         acknowledge(
             balancer, "ELB2", "It is internal and for operators; the services log the work that they are given."
         )
+        hosts = ",".join([balancer.load_balancer_dns_name, *environment.hosts])
         for name, service in services.items():
+            told = service.task_definition.default_container
+            assert told is not None
+            told.add_environment("TOTESYS_ALLOWED_HOSTS", hosts)
             listener = balancer.add_listener(
                 name.title(),
                 port=BALANCER_PORTS[name],

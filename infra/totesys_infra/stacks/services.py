@@ -14,7 +14,7 @@ from totesys_infra.names import SERVICES, Names, Service
 from totesys_infra.permissions import Grant, grants
 from totesys_infra.sizing import Task
 from totesys_infra.stacks.acknowledged import acknowledge
-from totesys_infra.stacks.http import InternalBalancer, private_dns
+from totesys_infra.stacks.http import InternalBalancer, private_dns, private_name
 from totesys_infra.stacks.network import SERVICE_PORT, NetworkStack, retention
 from totesys_infra.stacks.roles import execution_role, task_role
 from totesys_infra.stacks.scaling import grow_with_backlog
@@ -199,6 +199,8 @@ class ServicesStack(cdk.Stack):
             "TOTESYS_PORT": str(SERVICE_PORT),
             "TOTESYS_METRICS_NAMESPACE": names.metrics_namespace,
         }
+        if environment.http == "private-dns":
+            variables["TOTESYS_ALLOWED_HOSTS"] = private_name(environment, service)
         if service != "transform":
             variables["TOTESYS_SOURCE_SCHEMA"] = environment.source.schema_name
         if service == "load":

@@ -4,7 +4,7 @@ import asyncio
 import operator
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
+from totesys.service.background import Task
 from totesys.table import Capture, SourceTable
 from totesys.transactions import LONG_OPEN, Position
 from totesys_ingest import history
@@ -55,6 +56,11 @@ class Ingest:
     _warned: set[Addition] = field(default_factory=set)
     _backoff: Backoff = field(default_factory=Backoff)
     _ahead: Manifest | None = None
+
+    @property
+    def background(self) -> Mapping[str, Task]:
+        """Nothing."""
+        return {}
 
     async def check(self) -> None:
         """Ask the source whether it answers, and shows as much as the last run has seen. Raises DatabaseUnavailable."""

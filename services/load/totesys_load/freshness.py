@@ -1,9 +1,7 @@
 """How old what the warehouse shows is: told again and again, whether or not anything arrives."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from totesys.errors import TotesysError
 from totesys.lake.lake import Lake
@@ -45,20 +43,10 @@ async def tell(settings: LoadSettings, lake: Lake) -> None:
     log.info("freshness", snapshot_time=moment, **metrics({"stage": "load"}, Freshness=(seconds, "Seconds")))
 
 
-@asynccontextmanager
-async def telling(settings: LoadSettings, lake: Lake) -> AsyncIterator[None]:
-    """Tell it in the background of the block, every `freshness_every`."""
-    task = asyncio.create_task(_tell_again_and_again(settings, lake, settings.freshness_every))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _tell_again_and_again(settings: LoadSettings, lake: Lake, every: timedelta) -> None:
+async def tell_again_and_again(settings: LoadSettings, lake: Lake) -> None:
+    """Tell it every `freshness_every`, until cancelled. What can't be told now is told next time."""
     while True:
-        await asyncio.sleep(every.total_seconds())
+        await asyncio.sleep(settings.freshness_every.total_seconds())
         try:
             await tell(settings, lake)
         except TotesysError as error:

@@ -4,32 +4,42 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr
 
-from totesys.settings import ServiceSettings
+from totesys.periods import Period
+from totesys.settings import LONGEST_LIMIT, SHORTEST_LIMIT, SHORTEST_PERIOD, ServiceSettings
 
 
 class LoadSettings(ServiceSettings):
     """Settings of load."""
 
-    warehouse_dsn: SecretStr = Field(description="The warehouse: `postgresql://user:password@host:port/database`.")
-    warehouse_schema: str = Field(default="warehouse", description="The schema of the warehouse's tables.")
+    warehouse_dsn: SecretStr = Field(
+        min_length=1, description="The warehouse: `postgresql://user:password@host:port/database`."
+    )
+    warehouse_schema: str = Field(
+        default="warehouse", min_length=1, max_length=63, description="The schema of the warehouse's tables."
+    )
     source_dsn: SecretStr | None = Field(
         default=None,
         description="The source, only for verification, which compares the warehouse with it: a role that may SELECT.",
     )
-    source_schema: str = Field(default="public", description="The schema of the source's tables.")
+    source_schema: str = Field(
+        default="public", min_length=1, max_length=63, description="The schema of the source's tables."
+    )
 
-    freshness_every: timedelta = Field(
+    freshness_every: Period = Field(
         default=timedelta(minutes=1),
-        gt=timedelta(0),
+        ge=SHORTEST_PERIOD,
+        le=timedelta(days=1),
         description="How often it tells how old what the warehouse shows is.",
     )
-    lock_timeout: timedelta = Field(
+    lock_timeout: Period = Field(
         default=timedelta(seconds=60),
-        gt=timedelta(0),
+        ge=SHORTEST_LIMIT,
+        le=LONGEST_LIMIT,
         description="How long to wait for another load, or for whoever else locks a table of the warehouse.",
     )
-    statement_timeout: timedelta = Field(
+    statement_timeout: Period = Field(
         default=timedelta(hours=1),
-        gt=timedelta(0),
+        ge=SHORTEST_LIMIT,
+        le=LONGEST_LIMIT,
         description="How long a statement may take. A run is bounded: what takes longer than this has lost its server.",
     )

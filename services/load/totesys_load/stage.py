@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from totesys.errors import BadMessage
@@ -14,9 +15,10 @@ from totesys.lake.records import LoadedTable, LoadRecord, ProcessedManifest
 from totesys.logs import logger, metrics
 from totesys.postgres import Connection, connect
 from totesys.schema import Model, load_model
+from totesys.service.background import Task
 from totesys_load import ledger
 from totesys_load.acceptance import Accepted
-from totesys_load.freshness import telling
+from totesys_load.freshness import tell_again_and_again
 from totesys_load.run import RunLoad
 from totesys_load.settings import LoadSettings
 from totesys_load.verification import verify_and_record
@@ -46,6 +48,11 @@ class Load:
     _prepared: bool = False
     _accepted: Accepted = field(default_factory=Accepted)
     _filling: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def background(self) -> Mapping[str, Task]:
+        """How old what the warehouse shows is, told again and again."""
+        return {"freshness": partial(tell_again_and_again, self.settings, self.lake)}
 
     async def check(self) -> None:
         """Ask the warehouse whether it answers."""
@@ -205,6 +212,5 @@ def _record(manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable], seco
 
 @asynccontextmanager
 async def open_load(settings: LoadSettings, lake: Lake) -> AsyncIterator[Load]:
-    """The stage; while it is open, it tells how old what the warehouse shows is. Raises ModelError."""
-    async with telling(settings, lake):
-        yield Load(settings, lake, load_model(settings.model))
+    """The stage. Raises ModelError."""
+    yield Load(settings, lake, load_model(settings.model))

@@ -1,6 +1,6 @@
 """Transform: what happens on a wake-up."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from totesys.events import DO_UNDONE, RunsWakeup
 from totesys.lake.lake import Lake
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
+from totesys.service.background import Task
 from totesys_transform.run import RunTransform
 from totesys_transform.settings import TransformSettings
 
@@ -26,6 +27,11 @@ class Transform:
     unprompted: RunsWakeup | None = DO_UNDONE
     # Every run up to this one is done, which a restart finds out again.
     _done: int = 0
+
+    @property
+    def background(self) -> Mapping[str, Task]:
+        """Nothing."""
+        return {}
 
     async def check(self) -> None:
         """Transform needs nothing but the lake and its queue."""

@@ -19,7 +19,7 @@ from totesys.service.problems import NotReadyDocument, answer_with_problems, doc
 from totesys.service.readiness import ask
 from totesys.service.running import running
 from totesys.service.runs import QuarantinedRows, RunDetail, RunState, list_quarantined, list_runs, run_detail
-from totesys.service.sites import OwnSite
+from totesys.service.sites import OwnSite, own_names
 from totesys.service.token import is_token
 from totesys.settings import ServiceSettings
 from totesys.version import VERSION
@@ -73,7 +73,7 @@ def make_app(
         responses=documented(403, 408, 413, 500),
     )
     refuse = pages_or_else(name, answer_with_problems(app))
-    app.add_middleware(OwnSite, refuse=refuse, token=settings.trigger_token)
+    app.add_middleware(OwnSite, refuse=refuse, names=own_names(name) | settings.host_names)
     app.add_middleware(BodyLimit, refuse=refuse)
     _add_health(app, name)
     _add_trigger(app, wakeup, settings.trigger_token)
@@ -87,8 +87,8 @@ def make_app(
 def _add_health(app: FastAPI, name: str) -> None:
     @app.get("/health", tags=["health"], responses=documented(503))
     async def health(request: Request) -> Health:
-        """Whether the service is alive: 503 when its consumer is stuck or has ended."""
-        if fault := running(request).consumer.fault:
+        """Whether the service is alive: 503 when its consumer is stuck, or a background task has ended."""
+        if fault := running(request).fault:
             raise Problem(title="Not healthy", status=503, detail=fault, type_="not-healthy")
         return Health(service=name)
 

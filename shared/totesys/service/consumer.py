@@ -13,6 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random
 from totesys.errors import LakeUnavailable, TerminalError, TotesysError, TransientError, to_trace
 from totesys.events import Wakeup, parse_message
 from totesys.logs import logger
+from totesys.service.background import Background
 from totesys.service.delivery import Delivery
 from totesys.service.queue import Message, Queue
 from totesys.service.readiness import ask
@@ -43,11 +44,14 @@ class Consumer(Generic[W]):
     `resync`: an event that is lost is made up for.
     """
 
-    def __init__(self, queue: Queue, stage: Stage[W], wakeup: type[W], settings: ServiceSettings) -> None:
+    def __init__(
+        self, queue: Queue, stage: Stage[W], wakeup: type[W], settings: ServiceSettings, background: Background
+    ) -> None:
         self._queue = queue
         self._stage = stage
         self._wakeup = wakeup
         self._settings = settings
+        self._background = background
         self._stopping = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -61,7 +65,7 @@ class Consumer(Generic[W]):
 
     def start(self) -> None:
         """Begin to receive, in a task of its own."""
-        self._task = asyncio.create_task(self._run(), name=f"{self._stage.name} consumer")
+        self._task = self._background.start("consumer", self._run, may_end=self._stopping.is_set)
 
     def receive_no_more(self) -> None:
         """Take no further message; what is at work goes on."""
@@ -137,7 +141,9 @@ class Consumer(Generic[W]):
         return message
 
     async def _deliver(self, message: Message) -> None:
-        delivery = Delivery(self._queue, message, self._settings.visibility, self._settings.max_receives)
+        delivery = Delivery(
+            self._queue, message, self._settings.visibility, self._settings.max_receives, self._background
+        )
         if self._stopping.is_set():
             await delivery.give_back()
             return
@@ -225,8 +231,5 @@ class Consumer(Generic[W]):
                 self._last_sign = time.monotonic()
                 await asyncio.sleep(HEARTBEAT.total_seconds())
 
-        heart = asyncio.create_task(beat())
-        try:
+        async with self._background.during("heartbeat", beat):
             yield
-        finally:
-            heart.cancel()

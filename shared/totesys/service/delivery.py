@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ from structlog.contextvars import bound_contextvars
 
 from totesys.errors import TotesysError, TransientError, to_trace
 from totesys.logs import logger
+from totesys.service.background import Background
 from totesys.service.queue import Message, Queue
 from totesys.service.retry import DeadLetter, after_failure, jitter
 
@@ -28,6 +29,7 @@ class Delivery:
     message: Message
     visibility: timedelta
     max_receives: int
+    background: Background
 
     async def handle(self, work: Callable[[str], Awaitable[None]]) -> Exception | None:
         """Have `work` do what the body says; the error with which it failed, or None.
@@ -76,13 +78,8 @@ class Delivery:
     @asynccontextmanager
     async def _hidden(self) -> AsyncIterator[None]:
         """Keep others from receiving the message while the block works."""
-        keeper = asyncio.create_task(self._keep_hidden())
-        try:
+        async with self.background.during("visibility", self._keep_hidden):
             yield
-        finally:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
 
     async def _keep_hidden(self) -> None:
         while True:

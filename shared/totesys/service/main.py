@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from totesys.lake.lake import Lake, open_lake
 from totesys.logs import configure_logs, logger
 from totesys.schema import load_model
 from totesys.service.app import make_app
+from totesys.service.background import Background
 from totesys.service.consumer import Consumer
 from totesys.service.queue import open_queue
 from totesys.service.running import Running
@@ -96,9 +97,13 @@ def _lifespan(
             open_lake(settings.ingest_bucket, settings.processed_bucket) as lake,
             open_queue(settings.queue_url, settings.dlq_url) as queue,
             open_stage(settings, lake) as stage,
+            AsyncExitStack() as tasks,
         ):
-            consumer = Consumer(queue, stage, wakeup, settings)
-            app.state.running = Running(stage, queue, consumer)
+            background = Background()
+            consumer = Consumer(queue, stage, wakeup, settings, background)
+            app.state.running = Running(stage, queue, consumer, background)
+            for name, task in stage.background.items():
+                await tasks.enter_async_context(background.during(name, task))
             consumer.start()
             log.info("service started")
             try:

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from fastapi import Request
 
 from totesys.events import Wakeup
+from totesys.service.background import Background
 from totesys.service.consumer import Consumer
 from totesys.service.queue import Queue
 from totesys.service.stage import Stage
@@ -20,6 +21,12 @@ class Running(Generic[W]):
     stage: Stage[W]
     queue: Queue
     consumer: Consumer[W]
+    background: Background
+
+    @property
+    def fault(self) -> str | None:
+        """Why the service is not alive; None if it is."""
+        return self.background.fault or self.consumer.fault
 
 
 def running(request: Request) -> Running[Any]:

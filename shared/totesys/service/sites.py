@@ -1,10 +1,10 @@
 """Whom a service answers to when a browser asks: to pages of its own, under its own address."""
 
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,13 +19,14 @@ _OWN = {"same-origin", "none"}
 class OwnSite:
     """Refuses with 403, before the app sees it, what a page of another site has a browser send.
 
-    What says nothing of a site passes: it is no browser's. `refuse` makes the answer.
+    What says nothing of a site passes: it is no browser's. `names` are those that the service has; `refuse` makes the
+    answer.
     """
 
-    def __init__(self, app: ASGIApp, refuse: Callable[[Request, Exception], Response], token: SecretStr | None) -> None:
+    def __init__(self, app: ASGIApp, refuse: Callable[[Request, Exception], Response], names: Collection[str]) -> None:
         self._app = app
         self._refuse = refuse
-        self._token = token
+        self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (fault := self._fault(Headers(scope=scope), scope["method"])):
@@ -34,26 +35,34 @@ class OwnSite:
             await self._app(scope, receive, send)
 
     def _fault(self, headers: Mapping[str, str], method: str) -> str | None:
-        return host_fault(headers, self._token) or (None if method in _SAFE else site_fault(headers))
+        return host_fault(headers, self._names) or (None if method in _SAFE else site_fault(headers))
 
 
-def host_fault(headers: Mapping[str, str], token: SecretStr | None) -> str | None:
+def own_names(service: str) -> frozenset[str]:
+    """The names of a service that nobody outside its network can give to an address: its own, and its machine's."""
+    return frozenset((service, socket.gethostname().lower()))
+
+
+def host_fault(headers: Mapping[str, str], names: Collection[str]) -> str | None:
     """Why a request's Host is refused; None if it is not.
 
-    Without a token a service listens on loopback only. Whoever lets a name of their own point there could make a
-    browser read what it says as if it were theirs (DNS rebinding); so only an address or `localhost` is answered to.
-    Where a token is set, a service has whatever names its network gives it.
+    Whoever lets a name of their own point at a service could make a browser that reaches it read what it says as if it
+    were theirs (DNS rebinding), whether or not a token guards the rest. So a service answers to addresses, which cannot
+    be pointed elsewhere, to `localhost`, and to `names`. What names no host is no browser.
     """
     host = headers.get("host")
-    if token or host is None or _is_loopbacks_own(host):
+    if host is None or _is_own(host, names):
         return None
-    return "This service has no token, so it answers only to its address or to localhost, not to another name."
+    return (
+        "This service answers to its address, to localhost and to its own names, and this is another name. "
+        "If its network gives it this one, add it to TOTESYS_ALLOWED_HOSTS."
+    )
 
 
-def _is_loopbacks_own(host: str) -> bool:
+def _is_own(host: str, names: Collection[str]) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""
-        if name == "localhost" or name.endswith(".localhost"):
+        if name == "localhost" or name.endswith(".localhost") or name in names:
             return True
         ip_address(name)
     except ValueError:

@@ -1,9 +1,11 @@
 """What a service has to bring: its stage of the pipeline."""
 
+from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
 from totesys.events import Wakeup
 from totesys.lake.lake import Lake
+from totesys.service.background import Task
 
 W = TypeVar("W", bound=Wakeup)
 
@@ -24,6 +26,10 @@ class Stage(Protocol[W]):
     @property
     def unprompted(self) -> W | None:
         """What the service does without a message, at its start and when none has come for long; None for nothing."""
+
+    @property
+    def background(self) -> Mapping[str, Task]:
+        """What goes on for as long as the stage is open, by name; mostly nothing."""
 
     async def work(self, wakeup: W) -> None:
         """Do all that the wake-up asks for and all that is undone. Raises TransientError or TerminalError."""
