@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote_to_bytes
 
-from totesys.dsn.errors import DsnError
+from totesys.dsn.errors import FORM, DsnError
 from totesys.dsn.parameters import BLANKS, KNOWN
 
 _SCHEMES = ("postgresql://", "postgres://")
@@ -14,7 +14,6 @@ _PAIR = re.compile(
     re.ASCII | re.DOTALL,
 )
 _ESCAPED = re.compile(r"\\(.?)", re.DOTALL)
-_FORM = "Write postgresql://user:password@host:port/database, with %2F for a / in the password"
 _SECRETS = {"password", "sslpassword"}
 
 
@@ -25,7 +24,7 @@ def parse(dsn: str) -> dict[str, str]:
     if dsn.startswith(_SCHEMES):
         return _url(dsn.partition("//")[2])
     if "=" not in dsn:
-        raise DsnError(f"it is neither a URL nor keywords with values. {_FORM}")
+        raise DsnError(f"it is neither a URL nor keywords with values. {FORM}")
     return _keywords(dsn)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-from totesys.dsn.errors import DsnError
+from totesys.dsn.errors import FORM, DsnError
 from totesys.dsn.parameters import ENVIRONMENT, IAM, check, number
 from totesys.dsn.passwords import password_in
 from totesys.dsn.services import service
@@ -140,10 +140,12 @@ def _host(name: str, address: str, port: str) -> Host:
 
 
 def _port(text: str) -> int:
-    found = number(text, "its port") if text else PORT
-    if found not in _PORTS:
-        raise DsnError("its port is not from 1 to 65535")
-    return found
+    if not text:
+        return PORT
+    with suppress(DsnError):
+        if (found := number(text, "port")) in _PORTS:
+            return found
+    raise DsnError(f"its port is not a number from 1 to 65535. {FORM}")
 
 
 def _socket_folder(port: str) -> str:
