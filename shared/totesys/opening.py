@@ -2,122 +2,111 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from totesys.dsn.target import Host, Target
-from totesys.sql import literal
+from totesys.pooler import FOREIGN_STATEMENTS, SharedSession, check_kept, is_pooled
+from totesys.session import at_start, statement
 from totesys.tls import tls_arguments, tls_fault
 from totesys.watched import Keepalive, Watched
 
 CONNECT_SECONDS = 10.0
 # What the system takes for keepalives.
 _SECONDS, _COUNTS = range(1, 2**15), range(1, 2**7)
-# A server refuses a connection that names a setting it does not know; whether it is read-only, the DSN may ask first.
-_LATER = {"transaction_timeout", "restrict_nonsystem_relation_kind", "default_transaction_read_only"}
-# A pooler takes few settings when a connection begins. Those that did not are asked no more.
-_takes_no_settings: set[Host] = set()
+# Poolers: those that refuse most settings when a connection begins, and those that keep a session for each connection.
+_take_no_settings: set[Host] = set()
+_keep_sessions: set[tuple[Host, str, str]] = set()
 
 
-async def open_connection(
-    target: Target, user: str, password: str | None, session: Mapping[str, str], command_timeout: float
-) -> Watched:
-    """A connection with the settings of `session`; without `password`, with the DSN's own.
+@dataclass(frozen=True)
+class Opening:
+    """How a connection is to be opened. Without `password`, the DSN has one for each host."""
 
-    A host that does not answer, or is not what the DSN asks for, is passed over for the next. Raises DsnError, OSError
-    and the driver's errors.
-    """
-    keepalive = _keepalive(target)
-    wanted = target.values.get("target_session_attrs", "any")
-    hosts = list(target.hosts)
-    if target.values.get("load_balance_hosts") == "random":
-        random.shuffle(hosts)
-    last: Exception | None = None
-    for attribute in ("standby", "any") if wanted == "prefer-standby" else (wanted,):
-        for host in hosts:
-            secret = target.password(host) if password is None else password
+    target: Target
+    user: str
+    password: str | None = field(repr=False)
+    session: Mapping[str, str]
+    command_timeout: float
+
+    async def connection(self) -> Watched:
+        """A connection to the first host that answers and is what the DSN asks for, with the settings of `session`.
+
+        Raises DsnError, SharedSession, OSError and the driver's errors.
+        """
+        keepalive = _keepalive(self.target)
+        connection, host = await self._first()
+        try:
+            connection.keep_alive(keepalive)
+            await self._prepare(connection, host)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _first(self) -> tuple[Watched, Host]:
+        wanted = self.target.values.get("target_session_attrs", "any")
+        hosts = list(self.target.hosts)
+        if self.target.values.get("load_balance_hosts") == "random":
+            random.shuffle(hosts)
+        last: Exception | None = None
+        for attribute in ("standby", "any") if wanted == "prefer-standby" else (wanted,):
+            for host in hosts:
+                try:
+                    return await self._to(host, SessionAttribute(attribute)), host
+                except (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched) as error:
+                    if tls_fault(error):
+                        raise
+                    last = error
+        assert last is not None
+        raise last
+
+    async def _to(self, host: Host, attribute: SessionAttribute = SessionAttribute.any) -> Watched:
+        options = self.target.values.get("options")
+        asked = {"options": options} if options else {}
+        if host not in _take_no_settings:
             try:
-                connection = await _to(host, target, user, secret, session, command_timeout, attribute)
-            except (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched) as error:
-                if tls_fault(error):
+                return await self._connected(host, attribute, at_start(self.session) | asked)
+            except (asyncpg.ProtocolViolationError, asyncpg.FeatureNotSupportedError) as error:
+                if "startup parameter" not in str(error):
                     raise
-                last = error
-            else:
-                connection.keep_alive(keepalive)
-                await _prepare(connection, session, target)
-                return connection
-    assert last is not None
-    raise last
+                _take_no_settings.add(host)
+        name = {"application_name": self.session["application_name"]}
+        return await self._connected(host, attribute, name | asked)
 
-
-async def _prepare(connection: Watched, session: Mapping[str, str], target: Target) -> None:
-    statement = _settings_statement(session, target.values.get("client_encoding"))
-    try:
-        await connection.fetchrow(statement, timeout=CONNECT_SECONDS)
-    except BaseException:
-        connection.terminate()
-        raise
-
-
-async def _to(
-    host: Host,
-    target: Target,
-    user: str,
-    password: str,
-    session: Mapping[str, str],
-    command_timeout: float,
-    attribute: str,
-) -> Watched:
-    options = {"options": target.values["options"]} if target.values.get("options") else {}
-
-    async def connected(settings: dict[str, str]) -> Watched:
+    async def _connected(self, host: Host, attribute: SessionAttribute, settings: dict[str, str]) -> Watched:
         return await asyncpg.connect(
-            **tls_arguments(target, host),
+            **tls_arguments(self.target, host),
             host=host.address,
             port=host.port,
-            user=user,
-            password=password,
-            database=target.database,
-            server_settings=settings | options,
-            target_session_attrs=SessionAttribute(attribute),
-            timeout=_connect_seconds(target),
-            command_timeout=command_timeout,
+            user=self.user,
+            password=self.target.password(host) if self.password is None else self.password,
+            database=self.target.database,
+            server_settings=settings,
+            target_session_attrs=attribute,
+            timeout=_connect_seconds(self.target),
+            command_timeout=self.command_timeout,
             connection_class=Watched,
         )
 
-    if host not in _takes_no_settings:
+    async def _prepare(self, connection: Watched, host: Host) -> None:
+        """Make the settings. A pooler gets them once it is known to keep them: others would have them, too."""
+        if is_pooled(connection, await self._set(connection, only_for=connection.get_server_pid())):
+            pooled = (host, self.target.database, self.user)
+            if pooled not in _keep_sessions:
+                await check_kept(connection, lambda: self._to(host))
+                _keep_sessions.add(pooled)
+            await self._set(connection)
+
+    async def _set(self, connection: Watched, only_for: int | None = None) -> int:
+        """Make the settings; the process that serves the connection."""
+        made = statement(self.session, self.target.values.get("client_encoding"), only_for)
         try:
-            return await connected(_at_start(session))
-        except (asyncpg.ProtocolViolationError, asyncpg.FeatureNotSupportedError) as error:
-            if "startup parameter" not in str(error):
-                raise
-            _takes_no_settings.add(host)
-    return await connected({"application_name": session["application_name"]})
-
-
-def _at_start(session: Mapping[str, str]) -> dict[str, str]:
-    """What a server is told when a connection begins: nothing that a role has set then ends it before it is in use."""
-    return {name: value for name, value in session.items() if name not in _LATER}
-
-
-def _settings_statement(session: Mapping[str, str], asked: str | None) -> str:
-    """The statement that gives a connection its settings, as far as its server knows them, and tells its process.
-
-    It names no function or operator of others, and takes no parameter: both might mean something else so far. `asked`
-    is the client_encoding of the DSN, which only has to be one.
-    """
-    first = {"client_encoding": asked} if asked and asked != "auto" else {}
-    pairs = [*first.items(), *session.items()]
-    values = ", ".join(f"({_text(name)}, {_text(value)})" for name, value in pairs)
-    return f"""
-        SELECT pg_catalog.pg_backend_pid(), pg_catalog.count(pg_catalog.set_config(name, value, false))
-        FROM (VALUES {values}) AS wanted (name, value) WHERE pg_catalog.current_setting(name, true) IS NOT NULL"""
-
-
-def _text(value: str) -> str:
-    # Whether a backslash is one depends on a setting, unless a text says it of itself.
-    return "E" + literal(value.replace("\\", "\\\\"))
+            return int(await connection.fetchval(made, timeout=CONNECT_SECONDS))
+        except FOREIGN_STATEMENTS:
+            raise SharedSession from None
 
 
 def _keepalive(target: Target) -> Keepalive:

@@ -11,10 +11,11 @@ from totesys.dsn.errors import DsnError
 from totesys.dsn.parameters import SECRET
 from totesys.dsn.target import Target, resolve
 from totesys.errors import DatabaseUnavailable, SettingsError
-from totesys.opening import open_connection
+from totesys.opening import Opening
+from totesys.pooler import SharedSession
 from totesys.secrets import Login, login
+from totesys.session import SESSION
 from totesys.tls import tls_fault
-from totesys.watched import SERVER_SETTINGS
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -24,39 +25,6 @@ else:
 CLOSE_SECONDS = 5.0
 # How much later than the server's own limit the client gives a statement up: the server is gone, or what is between.
 MARGIN_SECONDS = 30.0
-
-# Nothing may depend on how a server, a database or a role is set up. A connection's own settings win over theirs.
-SESSION = {
-    "application_name": "totesys",
-    # What COPY and casts print, and how catalogs print names.
-    "client_encoding": "UTF8",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-    "quote_all_identifiers": "off",
-    # How statements are read. Functions and operators of Postgres go before others of the same name.
-    "search_path": '"$user", public',
-    "standard_conforming_strings": "on",
-    "transform_null_equals": "off",
-    # How transactions behave. A load waits for its lock and then has to see what was committed meanwhile.
-    "default_transaction_deferrable": "off",
-    "default_transaction_isolation": "read committed",
-    "default_transaction_read_only": "off",
-    "exit_on_error": "off",
-    # Row-level security that would hide rows is an error: half a table must not pass for a whole one.
-    "row_security": "off",
-    # No statement of ours needs longer; in milliseconds. A session may be idle while S3 or another one is at work.
-    "statement_timeout": "3600000",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
-    # What not every release knows.
-    "transaction_timeout": "0",
-    "restrict_nonsystem_relation_kind": "",
-    **SERVER_SETTINGS,
-}
 
 
 def place(dsn: str) -> str:
@@ -126,7 +94,7 @@ async def _connect(what: str, target: Target, session: dict[str, str], role: Log
     limit = int(session["statement_timeout"]) / 1000 + MARGIN_SECONDS
     user, password = (role.user, role.password) if role else (target.user, None)
     with _usable(what, target.place), _hidden(what, target):
-        return await open_connection(target, user, password, session | target.session(), limit)
+        return await Opening(target, user, password, session | target.session(), limit).connection()
 
 
 @contextmanager
@@ -149,6 +117,11 @@ def _usable(what: str, where: str) -> Iterator[None]:
         yield
     except DsnError as error:
         raise SettingsError(f"The DSN of {what.lower()} cannot be read: {error}.") from None
+    except SharedSession:
+        raise SettingsError(
+            f"{what} at {where} is a pooler that gives each transaction another session. "
+            "Set its pool_mode to session for this database, or name the server itself."
+        ) from None
     except OSError as error:
         if fault := tls_fault(error):
             raise SettingsError(f"{what} at {where} {fault}") from error
