@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-postgres test-compose faults lint template docs pages docs-check hooks version bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-pooler test-postgres test-compose faults lint template docs pages docs-check hooks version bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,13 @@ test-browser: $(UV) ## the console in Chromium, with axe-core; PICTURES=1 writes
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
 		|| { echo "Chromium is not there: install it (apt-get install chromium), then call this again." >&2; exit 2; }
 	@$(RUN) pytest tests/browser --numprocesses 2 $(if $(PICTURES),--pictures) $(ARGS)
+
+AS_ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
+test-pooler: $(UV) ## a real PgBouncer between the pipeline and Postgres, in each of its modes
+	@$(UV) sync --locked --quiet
+	@command -v pgbouncer >/dev/null || { $(AS_ROOT) apt-get -qq update && $(AS_ROOT) apt-get -qq install -y pgbouncer >/dev/null; } \
+		|| { echo "PgBouncer is not there: install it (apt-get install pgbouncer), then call this again." >&2; exit 2; }
+	@$(RUN) pytest tests/pooler $(ARGS)
 
 # The others only use Postgres: what they ask of it, one of these asks, too.
 test-postgres: $(UV) ## the integration tests that ask something of Postgres, on a version of it in a container; IMAGE=postgres:15

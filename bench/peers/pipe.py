@@ -4,7 +4,8 @@ import time
 
 from bench.peers.process import Usage, run
 from bench.peers.tables import SCHEMA, TABLES, create_tables, select, source_of
-from totesys.postgres import SESSION, connect
+from totesys.postgres import connect
+from totesys.session import SESSION
 from totesys.sql import column_list, qualified
 from totesys.table import WarehouseTable
 from totesys_cli.local.binaries import find_binaries

@@ -3,70 +3,35 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import asyncpg
 
 from totesys.database_errors import ALL_ERRORS, DRIVER_ERRORS, as_ours, plain
+from totesys.dsn.errors import DsnError
+from totesys.dsn.parameters import SECRET
+from totesys.dsn.target import Target, resolve
 from totesys.errors import DatabaseUnavailable, SettingsError
-from totesys.secrets import Login, login, split_secret
-from totesys.tls import tls_fault, unreadable_file
-from totesys.watched import SERVER_SETTINGS, Watched
+from totesys.opening import Opening
+from totesys.pooler import SharedSession
+from totesys.secrets import Login, login
+from totesys.session import SESSION
+from totesys.tls import tls_fault
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 else:
     Connection = asyncpg.Connection
 
-CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 # How much later than the server's own limit the client gives a statement up: the server is gone, or what is between.
 MARGIN_SECONDS = 30.0
-
-# Nothing may depend on how a server, a database or a role is set up. A connection's own settings win over theirs.
-SESSION = {
-    "application_name": "totesys",
-    # What COPY and casts print, and how catalogs print names.
-    "client_encoding": "UTF8",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-    "quote_all_identifiers": "off",
-    # How statements are read. Functions and operators of Postgres go before others of the same name.
-    "search_path": '"$user", public',
-    "standard_conforming_strings": "on",
-    "transform_null_equals": "off",
-    # How transactions behave. A load waits for its lock and then has to see what was committed meanwhile.
-    "default_transaction_deferrable": "off",
-    "default_transaction_isolation": "read committed",
-    "default_transaction_read_only": "off",
-    "exit_on_error": "off",
-    # Row-level security that would hide rows is an error: half a table must not pass for a whole one.
-    "row_security": "off",
-    # No statement of ours needs longer; in milliseconds. A session may be idle while S3 or another one is at work.
-    "statement_timeout": "3600000",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
-    **SERVER_SETTINGS,
-}
-# The same for what not every release knows: a server refuses a connection that names an unknown setting.
-_SESSION_OF_SOME_RELEASES = """
-SELECT set_config(name, value, false) FROM (VALUES
-    ('transaction_timeout', '0'), ('restrict_nonsystem_relation_kind', '')) AS known (name, value)
-WHERE current_setting(name, true) <> value"""
 
 
 def place(dsn: str) -> str:
     """Where a DSN leads, without its password: `host:port/database`, or `its DSN` where that cannot be told."""
     try:
-        parts = urlsplit(dsn)
-        if "@" in parts.path + parts.query + parts.fragment:  # a password with / ? or # in it is cut there
-            return "its DSN"
-        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
-    except ValueError:
+        return resolve(dsn).place
+    except DsnError:
         return "its DSN"
 
 
@@ -105,63 +70,62 @@ async def connect(what: str, dsn: str, **session: str) -> AsyncIterator[Connecti
 
 
 async def _open(what: str, dsn: str, session: dict[str, str]) -> Connection:
-    with _readable(what, dsn):
-        server, secret = split_secret(dsn)
+    with _usable(what, dsn):
+        target = resolve(dsn)
+    secret = target.values.get(SECRET)
     if secret is None:
-        return await _connect(what, dsn, session)
+        return await _connect(what, target, session)
     known = await login(secret)
     try:
-        return await _connect(what, server, session, known)
+        return await _connect(what, target, session, known)
     except asyncpg.InvalidAuthorizationSpecificationError:
         known = await login(secret, refused=known)
     try:
-        return await _connect(what, server, session, known)
+        return await _connect(what, target, session, known)
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         # For some seconds of a rotation, the secret and the server do not agree.
         raise DatabaseUnavailable(
-            f"{what} at {place(server)} refuses the login that the secret {secret} holds: {plain(error)}. "
+            f"{what} at {target.place} refuses the login that the secret {secret} holds: {plain(error)}. "
             "If it goes on for longer than a rotation takes, mend the secret or the role's password."
         ) from error
 
 
-async def _connect(what: str, dsn: str, session: dict[str, str], role: Login | None = None) -> Connection:
+async def _connect(what: str, target: Target, session: dict[str, str], role: Login | None = None) -> Connection:
     limit = int(session["statement_timeout"]) / 1000 + MARGIN_SECONDS
-    with _readable(what, dsn):
-        if fault := unreadable_file(dsn):
-            raise SettingsError(f"The DSN of {what.lower()}: {fault}. Put the file there, or correct the DSN.")
-        connection = await asyncpg.connect(
-            dsn,
-            user=role.user if role else None,
-            password=role.password if role else None,
-            server_settings=session,
-            timeout=CONNECT_SECONDS,
-            command_timeout=limit,
-            connection_class=Watched,
-        )
-    try:
-        await connection.execute(_SESSION_OF_SOME_RELEASES, timeout=CONNECT_SECONDS)
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
+    user, password = (role.user, role.password) if role else (target.user, None)
+    with _usable(what, target.place), _hidden(what, target):
+        return await Opening(target, user, password, session | target.session(), limit).connection()
 
 
 @contextmanager
-def _readable(what: str, dsn: str) -> Iterator[None]:
-    """Turn the error of a DSN that says what cannot be into a SettingsError."""
+def _hidden(what: str, target: Target) -> Iterator[None]:
+    """Keep to itself what the server calls a database that may be a part of the password."""
     try:
         yield
-    except (ValueError, OverflowError, OSError) as error:
-        if fault := tls_fault(error):
-            raise SettingsError(f"{what} at {place(dsn)} {fault}") from error
-        if isinstance(error, OSError):
+    except asyncpg.InvalidCatalogNameError:
+        if target.shown:
             raise
-        # Only the driver's own words: Python's would quote a part of the password.
-        reason = error.args[0] if isinstance(error, asyncpg.ClientConfigurationError) else "it is no URL"
         raise SettingsError(
-            f"The DSN of {what.lower()} cannot be read: {reason}. "
-            "Write postgresql://user:password@host:port/database, with %2F for a / in the password."
+            f"{what}: the database that its DSN names does not exist. Create it, or write %2F for a / in the password."
         ) from None
+
+
+@contextmanager
+def _usable(what: str, where: str) -> Iterator[None]:
+    """Turn the error of a DSN that says what cannot be, or of TLS that cannot be had, into a SettingsError."""
+    try:
+        yield
+    except DsnError as error:
+        raise SettingsError(f"The DSN of {what.lower()} cannot be read: {error}.") from None
+    except SharedSession:
+        raise SettingsError(
+            f"{what} at {where} is a pooler that gives each transaction another session. "
+            "Set its pool_mode to session for this database, or name the server itself."
+        ) from None
+    except OSError as error:
+        if fault := tls_fault(error):
+            raise SettingsError(f"{what} at {where} {fault}") from error
+        raise
 
 
 async def _close(connection: Connection) -> None:

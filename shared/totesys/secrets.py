@@ -5,7 +5,6 @@ The secret is as RDS makes it: JSON with `username` and `password`. RDS changes 
 
 import json
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
@@ -13,7 +12,6 @@ from botocore.exceptions import ClientError
 from totesys.errors import SettingsError
 from totesys.lake.aws import CLIENT_CONFIG, answered, error_code
 
-SECRET = "secret"  # noqa: S105 - what the parameter is called
 _ABSENT = "ResourceNotFoundException"
 
 
@@ -27,17 +25,6 @@ class Login:
 
 # By the secret's ARN: one that works is not asked for again.
 _known: dict[str, Login] = {}
-
-
-def split_secret(dsn: str) -> tuple[str, str | None]:
-    """A DSN without the secret that it names, and the secret's ARN; None if it names none. Raises ValueError."""
-    parts = urlsplit(dsn)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    named = [value for name, value in query if name == SECRET]
-    if not named:
-        return dsn, None
-    rest = urlencode([(name, value) for name, value in query if name != SECRET])
-    return urlunsplit(parts._replace(query=rest)), named[-1]
 
 
 async def login(arn: str, refused: Login | None = None) -> Login:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -26,19 +27,40 @@ SERVER_SETTINGS = {
 }
 
 
+@dataclass(frozen=True)
+class Keepalive:
+    """How the client notices it: seconds, but for `user_timeout` (milliseconds). None leaves it to the system."""
+
+    on: bool = True
+    idle: int = IDLE
+    interval: int = INTERVAL
+    count: int | None = None
+    user_timeout: int = SILENCE * 1000
+
+
 class Watched(_Base):
     """A connection whose every statement ends with it."""
 
-    __slots__ = ()
+    __slots__ = ("_socket",)
 
     def __init__(self, protocol: Any, transport: Any, *rest: Any) -> None:
         super().__init__(protocol, transport, *rest)
-        used: socket.socket = transport.get_extra_info("socket")
-        if used.family != socket.AF_UNIX:
-            used.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            used.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE)
-            used.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, INTERVAL)
-            used.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE * 1000)
+        self._socket: socket.socket = transport.get_extra_info("socket")
+        self.keep_alive(Keepalive())
+
+    def keep_alive(self, how: "Keepalive") -> None:
+        """Have the system notice a server that is gone."""
+        if self._socket.family == socket.AF_UNIX:
+            return
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, how.on)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, how.user_timeout)
+        for option, value in (
+            (socket.TCP_KEEPIDLE, how.idle),
+            (socket.TCP_KEEPINTVL, how.interval),
+            (socket.TCP_KEEPCNT, how.count),
+        ):
+            if how.on and value is not None:
+                self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
 
     async def copy_to_table(self, *where: Any, **how: Any) -> str:
         """As the driver does."""

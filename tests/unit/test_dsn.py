@@ -2,28 +2,110 @@
 
 import pytest
 
+from totesys.dsn.parameters import ENVIRONMENT
 from totesys.errors import DatabaseUnavailable, SettingsError
 from totesys.postgres import connect, place
 
-UNREADABLE = [
-    "postgresql://u:secret@h:port/db",
-    "postgresql://u:secret@[::1/db",
-    "postgresql://u:secret@127.0.0.1:99999/db",
-    "postgresql://u:secret@127.0.0.1:1/db?sslmode=bogus",
-    "postgresql://u:secret/secret@127.0.0.1:1/db",
+# Each with a word of its own of what is wrong.
+UNREADABLE = {
+    "": "neither a URL nor keywords",
+    "secret": "neither a URL nor keywords",
+    "postgres//u:secret@h/db": "neither a URL nor keywords",
+    "mysql://u:secret@h/db": "neither a URL nor keywords",
+    "postgresql://u:sec\0ret@h/db": "NUL",
+    "postgresql://u:secret@h:port/db": "its port is not a number",
+    "postgresql://u:secret@127.0.0.1:99999/db": "its port is not a number from 1 to 65535",
+    "postgresql://u:secret@h:1,k:2/db?port=1,2,3": "2 hosts and 3 ports",
+    "postgresql://u:secret@[::1/db": "an IPv6 address",
+    "postgresql://u:secret@[::1]secret/db": "an IPv6 address",
+    "postgresql://u:sec ret@h/db": "%20",
+    "postgresql://u:secret%@h/db": "%25",
+    "postgresql://u:secret%FF@h/db": "UTF-8",
+    "postgresql://u:secret/secret@127.0.0.1:1/db": "its port is not a number",
+    "postgresql://u:1/secret?secretly=secret@h/db": "a parameter that Postgres does not know",
+    "postgresql://u:1/secret?secret@h/db": "name=value",
+    "postgresql://u:secret@h/db?sslmod=require": "a parameter called sslmod that Postgres does not know",
+    "postgresql://u@h/db?password=secret=": "%3D",
+    "postgresql://u:secret@@h:1/db": "an abstract socket",
+    "host=127.0.0.1 password=my secret": 'a keyword has no "="',
+    "host=127.0.0.1 password=my secretly=x": "a parameter that Postgres does not know",
+    "host=127.0.0.1 password='secret": "a quoted value does not end",
+    "host=127.0.0.1 passwort=secret": "a parameter called passwort that Postgres does not know",
+    "host=h service=nowhere password=secret": 'no service file defines the service "nowhere"',
+    "host=h service=s servicefile=/nowhere password=secret": "the service file /nowhere is not there",
+    "host=h hostaddr=secret password=secret": "hostaddr is not an IP address",
+    "host=h hostaddr=::1,::2 password=secret": "1 hosts and 2 addresses",
+}
+# What each parameter cannot be, and a word of what is said.
+BAD_VALUES = {
+    "sslmode": ("bogus", "sslmode is none of disable, allow, prefer, require, verify-ca, verify-full"),
+    "sslnegotiation": ("bogus", "none of postgres, direct"),
+    "sslcertmode": ("bogus", "none of disable, allow, require"),
+    "channel_binding": ("bogus", "none of disable, prefer, require"),
+    "gssencmode": ("bogus", "none of disable, prefer, require"),
+    "target_session_attrs": ("master", "none of any, read-write, read-only, primary, standby, prefer-standby"),
+    "load_balance_hosts": ("bogus", "none of disable, random"),
+    "min_protocol_version": ("4", "none of 3.0, 3.2, latest"),
+    "max_protocol_version": ("4", "none of 3.0, 3.2, latest"),
+    "ssl_min_protocol_version": ("SSLv3", "none of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
+    "ssl_max_protocol_version": ("1.3", "none of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
+    "connect_timeout": ("soon", "connect_timeout is not a whole number"),
+    "keepalives": ("on", "keepalives is not a whole number"),
+    "keepalives_idle": ("0", "keepalives_idle is not from 1 to 32767"),
+    "keepalives_interval": ("32768", "keepalives_interval is not from 1 to 32767"),
+    "keepalives_count": ("128", "keepalives_count is not from 1 to 127"),
+    "tcp_user_timeout": ("2147483648", "tcp_user_timeout is not a whole number"),
+    "iam": ("yes", "none of true, false"),
+    "sslrootcert": ("system&sslmode=require", "needs sslmode=verify-full"),
+    "require_auth": ("md5", "require_auth is not supported"),
+    "replication": ("true", "replication is not supported"),
+    "scram_client_key": ("x", "scram_client_key is not supported"),
+    "scram_server_key": ("x", "scram_server_key is not supported"),
+    "requirepeer": ("postgres&host=/tmp", "requirepeer is not supported"),
+    "sslsni": ("0", "sslsni=0 is not supported"),
+}
+UNREACHABLE = [
+    "postgresql://u:secret@127.0.0.1:1/db",
+    "postgresql://127.0.0.1:1/secret@127.0.0.1:1/db",
     "postgresql://u:secret#secret@127.0.0.1:1/db",
-    "postgres//u:secret@h/db",
-    "host=127.0.0.1 password=secret",
+    "host=127.0.0.1 port=1 password=secret",
 ]
-UNREACHABLE = ["postgresql://u:secret@127.0.0.1:1/db", "postgresql://127.0.0.1:1/secret@127.0.0.1:1/db"]
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person without a home and without settings of Postgres."""
+    monkeypatch.setenv("HOME", "/nowhere")
+    for variable in filter(None, ENVIRONMENT.values()):
+        monkeypatch.delenv(variable, raising=False)
+
+
+async def refused(dsn: str) -> str:
+    with pytest.raises(SettingsError, match="The DSN of the source cannot be read: ") as raised:
+        async with connect("The source", dsn):
+            pass
+    return str(raised.value)
 
 
 @pytest.mark.parametrize("dsn", UNREADABLE)
 async def test_a_dsn_that_cannot_be_read_is_a_wrong_setting(dsn: str) -> None:
-    with pytest.raises(SettingsError, match="The DSN of the source cannot be read") as raised:
-        async with connect("The source", dsn):
-            pass
-    assert "secret" not in str(raised.value)
+    said = await refused(dsn)
+    assert UNREADABLE[dsn] in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize("name", BAD_VALUES)
+async def test_a_parameter_that_cannot_be_is_named_and_not_shown(name: str) -> None:
+    value, word = BAD_VALUES[name]
+    for dsn in (f"postgresql://u:secret@127.0.0.1:1/db?{name}={value}", f"password=secret {name}={value}"):
+        said = await refused(dsn.replace("&", " ") if "//" not in dsn else dsn)
+        assert word in said
+        assert "secret" not in said
+
+
+async def test_a_parameter_of_the_environment_is_called_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSSLMODE", "bogus")
+    assert "PGSSLMODE is none of" in await refused("postgresql://u:secret@127.0.0.1:1/db")
 
 
 @pytest.mark.parametrize("dsn", UNREACHABLE)
@@ -37,4 +119,8 @@ async def test_a_server_that_does_not_answer_is_named_without_the_password(dsn: 
 def test_a_place_is_host_port_and_database() -> None:
     assert place("postgresql://u:secret@h:1/db") == "h:1/db"
     assert place("postgresql://u:secret@h/db?sslmode=require") == "h:5432/db"
+    assert place("host=h user=u dbname=db password=secret") == "h:5432/db"
+    assert place("postgresql://u:secret@h:1,k/db") == "h:1,k:5432/db"
     assert place("postgresql://u:1/secret@h/db") == "its DSN"
+    assert place("postgresql://u:sec@ret@h/db") == "its DSN"
+    assert place("postgresql://u:secret@h:port/db") == "its DSN"

@@ -1,0 +1,130 @@
+"""Every connection parameter of libpq (Postgres 18), and what becomes of it here: the one table of them. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from totesys.dsn.errors import DsnError
+
+# With the environment variable that libpq reads where a DSN does not name the parameter.
+ENVIRONMENT: Mapping[str, str | None] = {
+    "service": "PGSERVICE",
+    "servicefile": "PGSERVICEFILE",  # in a DSN, psql knows it from Postgres 19 on
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "passfile": "PGPASSFILE",
+    "channel_binding": "PGCHANNELBINDING",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "dbname": "PGDATABASE",
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "client_encoding": "PGCLIENTENCODING",
+    "options": "PGOPTIONS",
+    "application_name": "PGAPPNAME",
+    "fallback_application_name": None,
+    "keepalives": None,
+    "keepalives_idle": None,
+    "keepalives_interval": None,
+    "keepalives_count": None,
+    "tcp_user_timeout": None,
+    "sslmode": "PGSSLMODE",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "sslcompression": "PGSSLCOMPRESSION",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslcertmode": "PGSSLCERTMODE",
+    "sslpassword": None,
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcrl": "PGSSLCRL",
+    "sslcrldir": "PGSSLCRLDIR",
+    "sslsni": "PGSSLSNI",
+    "requirepeer": "PGREQUIREPEER",
+    "require_auth": "PGREQUIREAUTH",
+    "min_protocol_version": "PGMINPROTOCOLVERSION",
+    "max_protocol_version": "PGMAXPROTOCOLVERSION",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "gssencmode": "PGGSSENCMODE",
+    "krbsrvname": "PGKRBSRVNAME",
+    "gsslib": "PGGSSLIB",
+    "gssdelegation": "PGGSSDELEGATION",
+    "replication": None,
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "load_balance_hosts": "PGLOADBALANCEHOSTS",
+    "scram_client_key": None,
+    "scram_server_key": None,
+    "oauth_issuer": None,
+    "oauth_client_id": None,
+    "oauth_client_secret": None,
+    "oauth_scope": None,
+    "sslkeylogfile": None,
+}
+# What libpq takes for blanks.
+BLANKS = " \t\n\v\f\r"
+# What no other client knows: see totesys.secrets.
+SECRET, IAM, REGION = "secret", "iam", "region"
+KNOWN = {*ENVIRONMENT, SECRET, IAM, REGION}
+
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_TLS_VERSIONS = ("", "tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3")
+_PROTOCOLS = ("3.0", "3.2", "latest")
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "sslmode": SSL_MODES,
+    "sslnegotiation": ("postgres", "direct"),
+    "sslcertmode": ("disable", "allow", "require"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "load_balance_hosts": ("disable", "random"),
+    "min_protocol_version": _PROTOCOLS,
+    "max_protocol_version": _PROTOCOLS,
+    IAM: ("true", "false"),
+}
+_INTEGER = re.compile(r"\s*([+-]?\d+)\s*", re.ASCII)
+_SMALLEST, _LARGEST = -(2**31), 2**31 - 1
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Values that ask for what the driver cannot do, and what to do instead."""
+
+    values: str
+    why: str
+
+
+# Understood by psql, but not here: to go on without what they ask for would be worse.
+_REFUSED = {
+    "channel_binding": _Refusal(
+        "require", "the driver has no channel binding. Leave it out, and have sslmode=verify-full tell the server"
+    ),
+    "gssencmode": _Refusal("require", "the driver has no GSSAPI encryption. Leave it out, and ask for TLS by sslmode"),
+    "sslcertmode": _Refusal(
+        "require", "the driver cannot tell whether the server asked for the certificate. Leave it out: sslcert is sent"
+    ),
+    "require_auth": _Refusal(".*", "the driver takes the method that the server asks for. Leave it out"),
+    "min_protocol_version": _Refusal("3.2|latest", "the driver speaks version 3.0 of the protocol. Leave it out"),
+    "replication": _Refusal("(?!(f|fa|fal|fals|false|of|off|n|no|0)?$).*", "nothing here replicates. Leave it out"),
+    "scram_client_key": _Refusal(".*", "the driver takes passwords only. Give the password"),
+    "scram_server_key": _Refusal(".*", "the driver takes passwords only. Give the password"),
+}
+
+
+def check(name: str, value: str, named: str) -> None:
+    """Raises DsnError, which calls the parameter `named`, for a value that it cannot have or that asks too much."""
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise DsnError(f"{named} is none of {', '.join(_CHOICES[name])}")
+    if name.startswith("ssl_m") and value.lower() not in _TLS_VERSIONS:
+        raise DsnError(f"{named} is none of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3")
+    refusal = _REFUSED.get(name)
+    if refusal and re.fullmatch(refusal.values, value.lower(), re.DOTALL):
+        shown = f"={value}" if name in _CHOICES else ""
+        raise DsnError(f"{named}{shown} is not supported: {refusal.why}")
+
+
+def number(value: str, named: str) -> int:
+    """A whole number, as libpq reads it. Raises DsnError."""
+    found = _INTEGER.fullmatch(value)
+    if found is None or not _SMALLEST <= int(found[1][:12]) <= _LARGEST:
+        raise DsnError(f"{named} is not a whole number")
+    return int(found[1])

@@ -1,0 +1,129 @@
+"""Opening a connection to the first host of a DSN that serves it, with the driver's arguments for what the DSN says."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+from totesys.dsn.target import Host, Target
+from totesys.pooler import FOREIGN_STATEMENTS, SharedSession, check_kept, is_pooled
+from totesys.session import at_start, statement
+from totesys.tls import tls_arguments, tls_fault
+from totesys.watched import Keepalive, Watched
+
+CONNECT_SECONDS = 10.0
+# What the system takes for keepalives.
+_SECONDS, _COUNTS = range(1, 2**15), range(1, 2**7)
+# Poolers: those that refuse most settings when a connection begins, and those that keep a session for each connection.
+_take_no_settings: set[Host] = set()
+_keep_sessions: set[tuple[Host, str, str]] = set()
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a connection is to be opened. Without `password`, the DSN has one for each host."""
+
+    target: Target
+    user: str
+    password: str | None = field(repr=False)
+    session: Mapping[str, str]
+    command_timeout: float
+
+    async def connection(self) -> Watched:
+        """A connection to the first host that answers and is what the DSN asks for, with the settings of `session`.
+
+        Raises DsnError, SharedSession, OSError and the driver's errors.
+        """
+        keepalive = _keepalive(self.target)
+        connection, host = await self._first()
+        try:
+            connection.keep_alive(keepalive)
+            await self._prepare(connection, host)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _first(self) -> tuple[Watched, Host]:
+        wanted = self.target.values.get("target_session_attrs", "any")
+        hosts = list(self.target.hosts)
+        if self.target.values.get("load_balance_hosts") == "random":
+            random.shuffle(hosts)
+        last: Exception | None = None
+        for attribute in ("standby", "any") if wanted == "prefer-standby" else (wanted,):
+            for host in hosts:
+                try:
+                    return await self._to(host, SessionAttribute(attribute)), host
+                except (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched) as error:
+                    if tls_fault(error):
+                        raise
+                    last = error
+        assert last is not None
+        raise last
+
+    async def _to(self, host: Host, attribute: SessionAttribute = SessionAttribute.any) -> Watched:
+        options = self.target.values.get("options")
+        asked = {"options": options} if options else {}
+        if host not in _take_no_settings:
+            try:
+                return await self._connected(host, attribute, at_start(self.session) | asked)
+            except (asyncpg.ProtocolViolationError, asyncpg.FeatureNotSupportedError) as error:
+                if "startup parameter" not in str(error):
+                    raise
+                _take_no_settings.add(host)
+        name = {"application_name": self.session["application_name"]}
+        return await self._connected(host, attribute, name | asked)
+
+    async def _connected(self, host: Host, attribute: SessionAttribute, settings: dict[str, str]) -> Watched:
+        return await asyncpg.connect(
+            **tls_arguments(self.target, host),
+            host=host.address,
+            port=host.port,
+            user=self.user,
+            password=self.target.password(host) if self.password is None else self.password,
+            database=self.target.database,
+            server_settings=settings,
+            target_session_attrs=attribute,
+            timeout=_connect_seconds(self.target),
+            command_timeout=self.command_timeout,
+            connection_class=Watched,
+        )
+
+    async def _prepare(self, connection: Watched, host: Host) -> None:
+        """Make the settings. A pooler gets them once it is known to keep them: others would have them, too."""
+        if is_pooled(connection, await self._set(connection, only_for=connection.get_server_pid())):
+            pooled = (host, self.target.database, self.user)
+            if pooled not in _keep_sessions:
+                await check_kept(connection, lambda: self._to(host))
+                _keep_sessions.add(pooled)
+            await self._set(connection)
+
+    async def _set(self, connection: Watched, only_for: int | None = None) -> int:
+        """Make the settings; the process that serves the connection."""
+        made = statement(self.session, self.target.values.get("client_encoding"), only_for)
+        try:
+            return int(await connection.fetchval(made, timeout=CONNECT_SECONDS))
+        except FOREIGN_STATEMENTS:
+            raise SharedSession from None
+
+
+def _keepalive(target: Target) -> Keepalive:
+    """What the DSN says of keepalives, and ours for the rest. Raises DsnError."""
+    if target.number("keepalives") == 0:
+        return Keepalive(on=False)
+    usual = Keepalive()
+    timeout = target.number("tcp_user_timeout")
+    return Keepalive(
+        idle=target.number("keepalives_idle", _SECONDS) or usual.idle,
+        interval=target.number("keepalives_interval", _SECONDS) or usual.interval,
+        count=target.number("keepalives_count", _COUNTS),
+        user_timeout=usual.user_timeout if timeout is None else max(timeout, 0),
+    )
+
+
+def _connect_seconds(target: Target) -> float:
+    """How long a host may take to answer; no time at all, which libpq takes for "for ever", is the usual one."""
+    asked = target.number("connect_timeout")
+    return float(asked) if asked is not None and asked > 0 else CONNECT_SECONDS
