@@ -22,8 +22,11 @@ CREATE TABLE IF NOT EXISTS {ETL}.run (
 CREATE TABLE IF NOT EXISTS {ETL}.run_table (
     lake uuid, run bigint, table_name text, rows_read bigint NOT NULL, rows_written bigint NOT NULL,
     rows_quarantined bigint NOT NULL, first_record_id bigint, last_record_id bigint,
-    rows_deleted bigint NOT NULL DEFAULT 0,
+    rows_deleted bigint NOT NULL DEFAULT 0, keys_noted boolean NOT NULL DEFAULT false,
     PRIMARY KEY (lake, run, table_name), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
+CREATE TABLE IF NOT EXISTS {ETL}.dimension_key (
+    table_name text, first_key bigint NOT NULL, last_key bigint, lake uuid NOT NULL, run bigint NOT NULL,
+    PRIMARY KEY (table_name, last_key), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
 CREATE TABLE IF NOT EXISTS {ETL}.deletion (
     table_name text, id bigint, lake uuid, run bigint, deleted_at timestamptz NOT NULL,
     returned_run bigint, returned_at timestamptz,
@@ -34,11 +37,17 @@ CREATE TABLE IF NOT EXISTS {ETL}.orphan (
     reasons text[] NOT NULL, row jsonb NOT NULL,
     PRIMARY KEY (table_name, record_id), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
 CREATE INDEX IF NOT EXISTS orphan_id ON {ETL}.orphan (table_name, id);
-ALTER TABLE {ETL}.run_table ADD COLUMN IF NOT EXISTS rows_deleted bigint NOT NULL DEFAULT 0;
+ALTER TABLE {ETL}.run_table ADD COLUMN IF NOT EXISTS rows_deleted bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS keys_noted boolean NOT NULL DEFAULT false;
 ALTER TABLE {ETL}.run ADD COLUMN IF NOT EXISTS trigger text, ADD COLUMN IF NOT EXISTS source text,
     ADD COLUMN IF NOT EXISTS xmin_after bigint, ADD COLUMN IF NOT EXISTS swept boolean;
+CREATE INDEX IF NOT EXISTS run_shown ON {ETL}.run (lake, snapshot_time) WHERE complete;
+CREATE INDEX IF NOT EXISTS run_table_runs ON {ETL}.run_table (table_name, lake, run);
+CREATE INDEX IF NOT EXISTS run_table_record_ids ON {ETL}.run_table (table_name, last_record_id, first_record_id);
+CREATE INDEX IF NOT EXISTS run_table_not_noted ON {ETL}.run_table (table_name, lake, run) WHERE NOT keys_noted;
 COMMENT ON TABLE {ETL}.run IS 'The runs that are in the warehouse; source and xmin_after say which snapshot';
 COMMENT ON TABLE {ETL}.run_table IS 'What each run wrote; of a fact, the range of record ids';
+COMMENT ON TABLE {ETL}.dimension_key IS 'The run that brought a dimension''s keys last, from first_key to last_key';
 COMMENT ON TABLE {ETL}.deletion IS 'Ids that a snapshot had no more, until returned_at';
 COMMENT ON TABLE {ETL}.orphan IS 'Fact versions that wait for a dimension row, each with its record id';
 """
@@ -63,6 +72,7 @@ LEDGER_TABLES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("rows_read", "rows_written", "rows_quarantined"), "bigint"),
         **dict.fromkeys(("first_record_id", "last_record_id"), "bigint"),
     },
+    "dimension_key": {**_OF_A_RUN, "table_name": "text", **dict.fromkeys(("first_key", "last_key"), "bigint")},
     "deletion": {
         **_OF_A_ROW,
         **dict.fromkeys(("deleted_at", "returned_at"), "timestamp with time zone"),

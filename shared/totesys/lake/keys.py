@@ -10,6 +10,7 @@ LOAD = "load.json"
 
 RUNS = "runs/"
 VERIFICATIONS = "verifications/"
+REPLAYS = "replays/"
 QUARANTINE = "quarantine/"
 KEYS = "keys/"
 
@@ -44,6 +45,11 @@ def record_key(run: int, name: str) -> str:
 def verification_key(moment: datetime) -> str:
     """The key of a verification's record: `verifications/20261125T093000Z.json`, so that keys sort as moments do."""
     return f"{VERIFICATIONS}{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
+
+
+def replay_key(stage: str, name: str) -> str:
+    """The key of what a stage says of a replay: `replays/load/c0ffee.json`."""
+    return f"{REPLAYS}{stage}/{name}.json"
 
 
 def failure_name(stage: str) -> str:

@@ -1,8 +1,7 @@
 """The lake as the services see it: run numbers, records, and what is still to do."""
 
-from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from totesys.lake.records import (
     Manifest,
     ProcessedManifest,
     Record,
+    ReplayRecord,
     RunCounter,
     VerificationRecord,
     parse_record,
@@ -108,21 +108,28 @@ class Lake:
             upper = lower
         return None
 
-    async def ingested(self, after: int = 0) -> dict[int, bool]:
-        """The runs after `after` that ingest committed, in order, each with whether it is empty."""
+    async def ingested(self, after: int = 0, upto: int | None = None) -> dict[int, bool]:
+        """The runs after `after`, up to `upto`, that ingest committed, in order, each with whether it is empty."""
         return {
             run: keys.MANIFEST not in names
-            for run, names in (await _records(self.ingest, after)).items()
+            async for run, names in _records(self.ingest, after, upto)
             if names & {keys.MANIFEST, keys.EMPTY}
         }
 
-    async def processed_runs(self, after: int = 0) -> list[int]:
-        """The runs after `after` that transform committed, in order."""
-        return [run for run, names in (await _records(self.processed, after)).items() if keys.MANIFEST in names]
+    async def runs_with_parts(self, after: int, upto: int) -> AsyncGenerator[int, None]:
+        """The runs after `after`, up to `upto`, of which ingest committed parts, in order."""
+        async with aclosing(_records(self.ingest, after, upto)) as records:
+            async for run, names in records:
+                if keys.MANIFEST in names:
+                    yield run
 
-    async def loaded_runs(self, after: int = 0) -> list[int]:
-        """The runs after `after` that load has recorded, in order."""
-        return [run for run, names in (await _records(self.processed, after)).items() if keys.LOAD in names]
+    async def processed_runs(self, after: int = 0, upto: int | None = None) -> list[int]:
+        """The runs after `after`, up to `upto`, that transform committed, in order."""
+        return [run async for run, names in _records(self.processed, after, upto) if keys.MANIFEST in names]
+
+    async def loaded_runs(self, after: int = 0, upto: int | None = None) -> list[int]:
+        """The runs after `after`, up to `upto`, that load has recorded, in order."""
+        return [run async for run, names in _records(self.processed, after, upto) if keys.LOAD in names]
 
     async def manifest(self, run: int) -> Manifest | None:
         """Ingest's record of a run; None if it committed none."""
@@ -170,6 +177,14 @@ class Lake:
         found = [await _read(self.processed, VerificationRecord, key) for key in reversed(known[-limit:])]
         return [record for record in found if record is not None]
 
+    async def replay(self, stage: str, name: str) -> ReplayRecord | None:
+        """How far a stage is with a replay; None if it has not begun."""
+        return await _read(self.processed, ReplayRecord, keys.replay_key(stage, name))
+
+    async def put_replay(self, stage: str, name: str, record: ReplayRecord) -> None:
+        """Say how far a stage is with a replay."""
+        await self.processed.put(keys.replay_key(stage, name), _json(record))
+
     async def failure(self, run: int, stage: str) -> Failure | None:
         """The last failure of a stage on a run."""
         return await _read(self.processed, Failure, keys.record_key(run, keys.failure_name(stage)))
@@ -187,14 +202,7 @@ class Lake:
             raise
 
     async def _record_failure(self, run: int, stage: str, error: TotesysError) -> None:
-        failure = Failure(
-            run=run,
-            stage=stage,
-            title=error.title,
-            detail=str(error),
-            transient=error.transient,
-            failed_at=datetime.now(UTC),
-        )
+        failure = failure_of(run, stage, error)
         try:
             await self.processed.put(keys.record_key(run, keys.failure_name(stage)), _json(failure))
         except TotesysError as unwritten:
@@ -214,17 +222,40 @@ async def open_lake(
         yield Lake(kind(s3, ingest_bucket, INGEST_REMEDY), kind(s3, processed_bucket, PROCESSED_REMEDY))
 
 
+def failure_of(run: int, stage: str, error: TotesysError) -> Failure:
+    """An error of a stage at a run, as a record."""
+    return Failure(
+        run=run,
+        stage=stage,
+        title=error.title,
+        detail=str(error),
+        transient=error.transient,
+        failed_at=datetime.now(UTC),
+    )
+
+
 async def _read(bucket: Bucket, kind: type[R], key: str) -> R | None:
     body = await bucket.get(key)
     return None if body is None else parse_record(kind, bucket.where(key), body)
 
 
-async def _records(bucket: Bucket, after: int) -> dict[int, set[str]]:
-    found: dict[int, set[str]] = defaultdict(set)
+async def _records(bucket: Bucket, after: int, upto: int | None) -> AsyncGenerator[tuple[int, set[str]], None]:
+    """The runs after `after`, up to `upto`, in order, each with the names of its records."""
+    current, names = 0, set[str]()
     async for key in bucket.keys(keys.RUNS, keys.after_run(after)):
-        if parsed := keys.parse_record_key(key):
-            found[parsed[0]].add(parsed[1])
-    return found
+        parsed = keys.parse_record_key(key)
+        if parsed is None:
+            continue
+        run, name = parsed
+        if run != current:
+            if names:
+                yield current, names
+            current, names = run, set()
+        if upto is not None and run > upto:
+            break
+        names.add(name)
+    if names:
+        yield current, names
 
 
 def _json(record: Record) -> bytes:
