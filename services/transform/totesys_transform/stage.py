@@ -26,8 +26,8 @@ class Transform:
     name: str = "transform"
     database: str | None = None
     unprompted: RunsWakeup | None = DO_UNDONE
-    # Every run up to this one is done, which a restart finds out again.
-    _done: int = 0
+    # Every run up to this one is done, which a restart finds out again: what load has done, this stage had.
+    _done: int | None = None
 
     async def check(self) -> None:
         """Transform needs nothing but the lake and its queue."""
@@ -57,6 +57,8 @@ class Transform:
                 failures[run] = error
 
     async def _undone(self) -> list[int]:
+        if self._done is None:
+            self._done = await self.lake.newest_loaded()
         ingested = await self.lake.ingested(after=self._done)
         processed = set(await self.lake.processed_runs(after=self._done))
         undone = [run for run, empty in ingested.items() if not empty and run not in processed]

@@ -57,9 +57,9 @@ def failure_name(stage: str) -> str:
     return f"{stage}.failed.json"
 
 
-def after_run(run: int) -> str:
-    """The key after which the records of later runs come."""
-    return f"{RUNS}{run_folder(run)}0"
+def after_run(run: int, prefix: str = RUNS) -> str:
+    """The key below `prefix` after which the records, or parts, of later runs come."""
+    return f"{prefix}{run_folder(run)}0"
 
 
 def parse_record_key(key: str) -> tuple[int, str] | None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from totesys.errors import CorruptObject, LakeUnavailable, TotesysError
 from totesys.lake import keys
 from totesys.lake.aws import CLIENT_CONFIG
 from totesys.lake.bucket import Bucket, UnchangedBucket
+from totesys.lake.looking_back import intervals_back
 from totesys.lake.records import (
     Failure,
     LoadRecord,
@@ -31,7 +32,7 @@ log = logger("totesys.lake")
 
 R = TypeVar("R", bound=Record)
 
-# How many run numbers back one listing looks for the newest record.
+# How many run numbers back the first listing looks for the newest record.
 LOOK_BACK = 100
 
 # No manifest, no run: ingest then starts where the last run that is left ended. It has to stand still meanwhile, for a
@@ -89,24 +90,38 @@ class Lake:
 
     async def _check_new(self) -> None:
         # Counting from 1 again would write over the parts of earlier runs.
-        runs = await self.ingested()
-        if runs and await self.counter() is None:
-            raise CorruptObject(
-                f"{self.ingest.where(keys.RUN_NUMBER)} is missing, but the lake has runs up to {max(runs)}. "
-                "Restore it: its lake is in every manifest, its last number must be the highest of any run."
-            )
+        async for _ in self.ingest.keys(keys.RUNS, at_once=1):
+            runs = await self.ingested()
+            if runs and await self.counter() is None:
+                raise CorruptObject(
+                    f"{self.ingest.where(keys.RUN_NUMBER)} is missing, but the lake has runs up to {max(runs)}. "
+                    "Restore it: its lake is in every manifest, its last number must be the highest of any run."
+                )
+            return
 
     async def newest_manifest(self) -> Manifest | None:
         """The record of the last run that ingest committed, empty or not."""
+        newest = await self.newest_ingested(await self.last_number())
+        return await self.manifest(newest) if newest else None
+
+    async def last_number(self) -> int:
+        """The last run number given out; 0 in a lake that has had no run."""
         counter = await self.counter()
-        upper = counter.last if counter else 0
-        while upper > 0:
-            lower = max(0, upper - LOOK_BACK)
-            runs = await self.ingested(after=lower)
-            if runs:
-                return await self.manifest(max(runs))
-            upper = lower
-        return None
+        return counter.last if counter else 0
+
+    async def newest_ingested(self, upper: int) -> int:
+        """The newest run up to `upper` that ingest committed, empty or not; 0 if there is none."""
+        for after, upto in intervals_back(upper, LOOK_BACK):
+            if runs := await self.ingested(after, upto):
+                return max(runs)
+        return 0
+
+    async def newest_loaded(self) -> int:
+        """The newest run that load has recorded; 0 if there is none. It keeps the order: all before are loaded."""
+        for after, upto in intervals_back(await self.last_number(), LOOK_BACK):
+            if runs := await self.loaded_runs(after, upto):
+                return runs[-1]
+        return 0
 
     async def ingested(self, after: int = 0, upto: int | None = None) -> dict[int, bool]:
         """The runs after `after`, up to `upto`, that ingest committed, in order, each with whether it is empty."""
@@ -173,9 +188,19 @@ class Lake:
 
     async def verifications(self, limit: int) -> list[VerificationRecord]:
         """What the last verifications found, newest first."""
-        known = [key async for key in self.processed.keys(keys.VERIFICATIONS)]
+        known = await self._newest_verifications(limit)
         found = [await _read(self.processed, VerificationRecord, key) for key in reversed(known[-limit:])]
         return [record for record in found if record is not None]
+
+    async def _newest_verifications(self, limit: int) -> list[str]:
+        """The keys of at least so many, if there are: of the last day, of the last two, four, and so on."""
+        async for first in self.processed.keys(keys.VERIFICATIONS, at_once=1):
+            for power in range(15):
+                after = keys.verification_key(datetime.now(UTC) - timedelta(days=2**power))
+                known = [key async for key in self.processed.keys(keys.VERIFICATIONS, after)]
+                if len(known) >= limit or after < first:
+                    return known
+        return []
 
     async def replay(self, stage: str, name: str) -> ReplayRecord | None:
         """How far a stage is with a replay; None if it has not begun."""
