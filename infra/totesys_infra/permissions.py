@@ -78,6 +78,7 @@ def _transform(names: Names, model: Model) -> tuple[Grant, ...]:
         Grant(("s3:GetObject",), _objects(names, "ingest", _csv(model)), "reads ingest's rows and key ranges"),
         Grant(_PUT, _objects(names, "processed", parts), "writes the rows of the warehouse, and those that are none"),
         Grant(_PUT, _objects(names, "processed", records), "commits its part of a run, or says why it cannot"),
+        *_replays(names, "transform"),
     )
 
 
@@ -97,6 +98,14 @@ def _load(names: Names, model: Model) -> tuple[Grant, ...]:
         ),
         Grant(_PUT, _objects(names, "processed", orphans), "sets facts apart whose dimension is missing"),
         Grant(_PUT, _objects(names, "processed", records), "says what it did with a run, and what it verified"),
+        *_replays(names, "load"),
+    )
+
+
+def _replays(names: Names, stage: Service) -> tuple[Grant, ...]:
+    record = _objects(names, "processed", (keys.replay_key(stage, "*"),))
+    return (
+        Grant(("s3:GetObject", *_PUT), record, "says how far it is with runs that it does again, and goes on there"),
     )
 
 

@@ -1,7 +1,7 @@
 """The messages that wake a service: S3 events, the schedule's and the HTTP trigger's."""
 
 import json
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -9,6 +9,10 @@ from pydantic_core import PydanticCustomError
 from totesys.errors import BadMessage
 
 RunNumber = Annotated[int, Field(ge=1, le=99_999_999)]
+
+
+# It is part of a key.
+ReplayName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,100}$")]
 
 
 def _number(value: object) -> object:
@@ -26,6 +30,10 @@ class Wakeup(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def of_message(self, _message_id: str) -> Self:
+        """The same, as the message of this id says it whenever it is received."""
+        return self
+
 
 class ExtractWakeup(Wakeup):
     """Asks ingest for an extraction.
@@ -41,11 +49,16 @@ class ExtractWakeup(Wakeup):
 
 
 class RunsWakeup(Wakeup):
-    """Asks transform or load for what is undone; with numbers, to do those runs again even if they are done."""
+    """Asks transform or load for what is undone; with numbers, to do those runs again even if they are done.
+
+    `replay` names that work: asked for under the same name again, it goes on where it was. Without a name the message's
+    id is one.
+    """
 
     run: RunNumber | None = None
     from_run: RunNumber | None = None
     to_run: RunNumber | None = None
+    replay: ReplayName | None = None
 
     @model_validator(mode="after")
     def _one_way_to_name_runs(self) -> "RunsWakeup":
@@ -65,6 +78,10 @@ class RunsWakeup(Wakeup):
         if self.from_run is not None and self.to_run is not None:
             return self.from_run, self.to_run
         return None
+
+    def of_message(self, message_id: str) -> Self:
+        unnamed = self.again is not None and self.replay is None
+        return self.model_copy(update={"replay": message_id}) if unnamed else self
 
 
 class LoadWakeup(RunsWakeup):

@@ -17,6 +17,7 @@ Run = Annotated[int | None, typer.Option("--run", help="only of this run", min=1
 def list_quarantine(
     table: Annotated[str | None, typer.Option("--table", help="only of this warehouse table")] = None,
     run: Run = None,
+    limit: Annotated[int, typer.Option("--limit", help="how many lines, newest run first", min=1)] = 100,
     json: AsJson = False,
     name: PlaneName = DEFAULT_PLANE,
     endpoint: Endpoint = None,
@@ -25,8 +26,9 @@ def list_quarantine(
     """Count them by run, warehouse table and reason."""
     from totesys_cli.place import Place
     from totesys_cli.quarantine.command import list_reasons
+    from totesys_cli.quarantine.rows import Wanted
 
-    asyncio.run(list_reasons(Console(), Place(name, endpoint), model, table, run, json=json))
+    asyncio.run(list_reasons(Console(), Place(name, endpoint), model, Wanted(table, run), limit, json=json))
 
 
 @quarantine.command("show")

@@ -53,11 +53,16 @@ class QuarantinedRow:
     values: dict[str, str | None]
 
 
-async def read_reasons(lake: Lake, model: Model, wanted: Wanted) -> list[Reason]:
-    """The wanted rows counted, newest run first. Raises BadInput for a table that the model has not."""
+async def read_reasons(lake: Lake, model: Model, wanted: Wanted, limit: int) -> list[Reason]:
+    """The wanted rows counted, newest run first, as the first `limit` kinds; a run is counted whole.
+
+    Raises BadInput for a table that the model has not.
+    """
     groups: dict[tuple[int, str, tuple[str, ...]], _Group] = {}
     async with aclosing(_parts(lake, model, wanted)) as parts:
         async for part in parts:
+            if len(groups) >= limit and (part.run, part.table) != next(reversed(groups))[:2]:
+                break
             frame = await _read(lake, part)
             for reasons, rows in Counter(map(tuple, frame[REASONS].to_list())).items():
                 kinds = tuple(map(without_value, reasons))

@@ -44,41 +44,39 @@ async def run_rebuild(console: Console, place: Place, target: Target, *, json: b
         model = load_model(target.model)
         before = await applied_runs(target.dsn, target.schema, model, counter.lake)
         load = Load(_settings(place, target), lake, model)
-        loaded = await _load_all(load, lake, before)
-    rows = sum(table.written for record in loaded for table in record.tables.values())
+        loaded, rows = await _load_all(load, lake, before)
     if json:
-        console.print_json(json_module.dumps({"already_there": before, "loaded": len(loaded), "rows_written": rows}))
+        console.print_json(json_module.dumps({"already_there": before, "loaded": loaded, "rows_written": rows}))
     else:
         had = f"; {before:,} were there already" if before else ""
-        console.print(f"{len(loaded):,} runs with {rows:,} rows written are in the warehouse{had}.", soft_wrap=True)
+        console.print(f"{loaded:,} runs with {rows:,} rows written are in the warehouse{had}.", soft_wrap=True)
 
 
-async def _load_all(load: Load, lake: Lake, before: int) -> list[LoadRecord]:
-    """Load until the warehouse has all runs, also those that come meanwhile; the runs loaded."""
-    loaded: list[LoadRecord] = []
+async def _load_all(load: Load, lake: Lake, before: int) -> tuple[int, int]:
+    """Load until the warehouse has all runs, also those that come meanwhile; how many it loaded, and rows written."""
     with progress(len(await lake.processed_runs())) as steps:
         steps.done = before
-        rows = 0
+        loaded = rows = 0
 
         def note(record: LoadRecord) -> None:
-            nonlocal rows
-            loaded.append(record)
+            nonlocal loaded, rows
+            loaded += 1
             rows += sum(table.written for table in record.tables.values())
             steps.step(f"run {record.run}, {rows:,} rows written")
 
         load.on_run = note
         while True:
-            count = len(loaded)
+            count = loaded
             try:
                 await load.work(DO_UNDONE)
             except TotesysError as error:
                 raise StageFailed(f"{error} The runs before are in the warehouse: call again to go on.") from error
             runs = await lake.processed_runs()
-            if len(loaded) + before >= len(runs):
-                return loaded
-            if len(loaded) == count:
+            if loaded + before >= len(runs):
+                return loaded, rows
+            if loaded == count:
                 raise StageFailed(
-                    f"{len(runs) - len(loaded) - before:,} runs wait for one that is not in the processed bucket. "
+                    f"{len(runs) - loaded - before:,} runs wait for one that is not in the processed bucket. "
                     "Trigger transform, and call again to go on."
                 )
             steps.total = len(runs)

@@ -7,9 +7,6 @@ from itertools import takewhile
 
 from totesys.lake.lake import Lake
 
-# Run numbers that one listing looks back: some pages of keys.
-LOOK_BACK = 1000
-
 
 @dataclass(frozen=True)
 class Backlog:
@@ -41,10 +38,6 @@ class Backlog:
 
 async def read_backlog(lake: Lake) -> Backlog:
     """The backlog now: some pages of keys, however many runs there were."""
-    counter = await lake.counter()
-    lower, loaded = counter.last if counter else 0, 0
-    while lower > 0 and not loaded:
-        lower = max(0, lower - LOOK_BACK)
-        loaded = max(await lake.loaded_runs(after=lower), default=0)
+    loaded = await lake.newest_loaded()
     later, transformed = await asyncio.gather(lake.ingested(after=loaded), lake.processed_runs(after=loaded))
     return Backlog(loaded, later, set(transformed))

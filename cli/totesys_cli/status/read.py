@@ -3,13 +3,13 @@
 import asyncio
 from datetime import UTC, datetime
 
-from totesys.lake.keys import QUARANTINE, parse_quarantine_key
 from totesys.lake.lake import Lake
+from totesys.lake.quarantine import quarantined_runs, quarantined_tables
 from totesys.lake.records import Manifest
 from totesys.service.runs import run_detail
 from totesys_cli.place import Place
 from totesys_cli.stages import STAGES
-from totesys_cli.status.backlog import LOOK_BACK, Backlog, read_backlog
+from totesys_cli.status.backlog import Backlog, read_backlog
 from totesys_cli.status.queues import read_queues
 from totesys_cli.status.snapshot import (
     QuarantineStatus,
@@ -18,6 +18,9 @@ from totesys_cli.status.snapshot import (
     open_transaction_status,
     verification_status,
 )
+
+# Of so many run numbers, the newest, those with rows in quarantine are counted.
+RECENT_RUNS = 10_000
 
 
 async def read_status(place: Place, lake: Lake) -> Status:
@@ -52,8 +55,7 @@ async def _shown(lake: Lake, newest: int) -> Manifest | None:
         manifest = await lake.manifest(newest)
         if manifest is None or manifest.complete:
             return manifest
-        earlier = await lake.ingested(after=max(0, manifest.extraction - LOOK_BACK))
-        newest = max((run for run in earlier if run < manifest.extraction), default=0)
+        newest = await lake.newest_ingested(manifest.extraction - 1)
     return None
 
 
@@ -83,7 +85,6 @@ async def _stage(lake: Lake, stage: str, last: int, waiting: list[int]) -> Stage
 
 
 async def _quarantine(lake: Lake) -> QuarantineStatus:
-    parsed = [found async for key in lake.processed.keys(QUARANTINE) if (found := parse_quarantine_key(key))]
-    return QuarantineStatus(
-        runs=len({run for _, run, _ in parsed}), tables=tuple(sorted({table for table, _, _ in parsed}))
-    )
+    last = await lake.last_number()
+    recent = [run async for run in quarantined_runs(lake, last + 1, after=last - RECENT_RUNS)]
+    return QuarantineStatus(runs=len(recent), tables=tuple(await quarantined_tables(lake)))

@@ -27,7 +27,7 @@ class QueueStatus(BaseModel):
 
 
 class QuarantineStatus(BaseModel):
-    """The lake's quarantine: how many runs have left rows there, and of which warehouse tables."""
+    """The lake's quarantine: how many of the newest 10,000 runs have rows there, and of which tables any run has."""
 
     runs: int
     tables: tuple[str, ...]

@@ -7,8 +7,8 @@ from typing import Literal
 from totesys.events import ExtractWakeup
 from totesys.lake.lake import Lake
 from totesys.lake.records import VerificationRecord
-from totesys_cli.replay.watch import Watch
 from totesys_cli.status.backlog import read_backlog
+from totesys_cli.trigger.watch import Watch
 
 _POLL_SECONDS = 0.2
 

@@ -30,6 +30,7 @@ LEDGER_TABLES: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("rows_read", "rows_written", "rows_quarantined"), "bigint"),
         **dict.fromkeys(("first_record_id", "last_record_id"), "bigint"),
     },
+    "dimension_key": {**_OF_A_RUN, "table_name": "text", **dict.fromkeys(("first_key", "last_key"), "bigint")},
     "deletion": {
         **_OF_A_ROW,
         **dict.fromkeys(("deleted_at", "returned_at"), "timestamp with time zone"),

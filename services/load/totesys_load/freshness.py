@@ -17,18 +17,16 @@ log = logger("totesys.load.freshness")
 async def shown(connection: Connection, lake: Lake) -> datetime | None:
     """The moment of the newest snapshot of which the warehouse shows all; None if there is none.
 
-    A run without parts is proof that nothing had changed until its snapshot, if all runs before it are loaded.
+    A run without parts is proof that nothing had changed until its snapshot, if all runs with parts before it are
+    loaded: it names the newest of them.
     """
     counter = await lake.counter()
     if counter is None:
         return None
     loaded = await ledger.shown(connection, counter.lake)
-    later = await lake.ingested(after=loaded.last)
-    if loaded.within_extraction or not later or not all(later.values()):
-        return loaded.snapshot_time
-    newest = await lake.manifest(max(later))
-    assert newest is not None
-    return newest.snapshot_time
+    newest = await lake.newest_manifest()
+    proves = newest is not None and newest.empty and newest.previous <= loaded.last < newest.run
+    return newest.snapshot_time if newest and proves and not loaded.within_extraction else loaded.snapshot_time
 
 
 async def tell(settings: LoadSettings, lake: Lake) -> None:

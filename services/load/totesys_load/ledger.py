@@ -48,18 +48,21 @@ class Shown:
     snapshot_time: datetime | None
 
 
+async def runs_between(connection: Connection, lake: UUID, after: int, upto: int, limit: int) -> list[int]:
+    """The first runs of this lake after `after` and up to `upto` that are in the warehouse, in order."""
+    query = f"SELECT run FROM {ETL}.run WHERE lake = $1 AND run > $2 AND run <= $3 ORDER BY run LIMIT $4"
+    return [row["run"] for row in await connection.fetch(query, lake, after, upto, limit)]
+
+
 async def shown(connection: Connection, lake: UUID) -> Shown:
     """What the warehouse shows of a lake; nothing in one that load has not prepared yet."""
     if await connection.fetchval("SELECT to_regclass($1) IS NULL", f"{ETL}.run"):
         return Shown(0, False, None)
-    query = (
-        f"SELECT coalesce(max(run), 0) AS last, max(snapshot_time) FILTER (WHERE complete) AS snapshot_time, "
-        f"NOT coalesce(bool_or(complete) FILTER (WHERE run = (SELECT max(run) FROM {ETL}.run WHERE lake = $1)), true) "
-        f"AS within_extraction FROM {ETL}.run WHERE lake = $1"
-    )
-    row = await connection.fetchrow(query, lake)
-    assert row is not None
-    return Shown(**dict(row))
+    query = f"SELECT run, complete FROM {ETL}.run WHERE lake = $1 ORDER BY run DESC LIMIT 1"
+    last = await connection.fetchrow(query, lake)
+    query = f"SELECT max(snapshot_time) FROM {ETL}.run WHERE lake = $1 AND complete"
+    moment: datetime | None = await connection.fetchval(query, lake)
+    return Shown(last["run"], not last["complete"], moment) if last else Shown(0, False, None)
 
 
 async def is_overtaken(connection: Connection, manifest: ProcessedManifest) -> bool:
@@ -67,6 +70,12 @@ async def is_overtaken(connection: Connection, manifest: ProcessedManifest) -> b
     # No run has a lower number than its extraction, and runs are what the index knows.
     query = f"SELECT EXISTS (SELECT FROM {ETL}.run WHERE lake = $1 AND run > $2 AND extraction > $2)"
     return bool(await connection.fetchval(query, manifest.lake, manifest.extraction))
+
+
+async def was_overtaken(connection: Connection, manifest: ProcessedManifest) -> bool:
+    """Whether a newer extraction came into the warehouse before this run, so that it was passed over."""
+    query = f"SELECT EXISTS (SELECT FROM {ETL}.run WHERE lake = $1 AND run > $2 AND run < $3 AND extraction > $2)"
+    return bool(await connection.fetchval(query, manifest.lake, manifest.extraction, manifest.run))
 
 
 async def record_run(connection: Connection, manifest: ProcessedManifest) -> None:
@@ -92,8 +101,8 @@ async def record_run(connection: Connection, manifest: ProcessedManifest) -> Non
 async def record_tables(connection: Connection, manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable]) -> None:
     """Note what the run wrote, in place of what was noted before."""
     await connection.executemany(
-        f"INSERT INTO {ETL}.run_table AS t (lake, run, table_name, rows_read, rows_written, rows_quarantined, "
-        "first_record_id, last_record_id, rows_deleted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+        f"INSERT INTO {ETL}.run_table (lake, run, table_name, rows_read, rows_written, rows_quarantined, "
+        "first_record_id, last_record_id, rows_deleted, keys_noted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true) "
         "ON CONFLICT (lake, run, table_name) DO UPDATE SET rows_read = excluded.rows_read, "
         "rows_written = excluded.rows_written, rows_quarantined = excluded.rows_quarantined, "
         "first_record_id = excluded.first_record_id, last_record_id = excluded.last_record_id",
@@ -139,10 +148,12 @@ async def last_record_id(connection: Connection, fact: str) -> int:
 
 
 async def written_by_other_extractions(connection: Connection, manifest: ProcessedManifest, table: str) -> bool:
-    """Whether any run of another extraction wrote to the table."""
+    """Whether any run of another extraction wrote to the table, which is the newest of its lake."""
+    # Runs between those of an extraction are of earlier ones, and were passed over.
+    written = f"SELECT FROM {ETL}.run_table WHERE table_name = $1 AND rows_written > 0"
     query = (
-        f"SELECT EXISTS (SELECT FROM {ETL}.run_table JOIN {ETL}.run USING (lake, run) "
-        "WHERE table_name = $1 AND run_table.rows_written > 0 AND (lake, extraction) <> ($2, $3))"
+        f"SELECT EXISTS ({written} AND lake = $2 AND run < $3) "
+        f"OR EXISTS ({written} AND lake < $2) OR EXISTS ({written} AND lake > $2)"
     )
     return bool(await connection.fetchval(query, table, manifest.lake, manifest.extraction))
 
@@ -151,7 +162,7 @@ async def first_record_id(connection: Connection, manifest: ProcessedManifest, t
     """The least record id that the manifest's extraction wrote of a fact; None if it wrote none."""
     query = (
         f"SELECT min(first_record_id) FROM {ETL}.run_table JOIN {ETL}.run USING (lake, run) "
-        "WHERE table_name = $1 AND lake = $2 AND extraction = $3"
+        "WHERE table_name = $1 AND lake = $2 AND run >= $3 AND extraction = $3"
     )
     found: int | None = await connection.fetchval(query, table, manifest.lake, manifest.extraction)
     return found

@@ -1,5 +1,7 @@
 """All SQL that brings rows into the warehouse."""
 
+from dataclasses import dataclass
+
 from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
@@ -40,8 +42,20 @@ async def analyze_incoming(connection: Connection) -> None:
     await connection.execute(f"ANALYZE pg_temp.{INCOMING}")
 
 
-async def upsert_dimension(connection: Connection, schema: str, table: Dimension) -> int:
-    """Bring the incoming rows into a dimension; how many rows were written.
+@dataclass(frozen=True)
+class Upserted:
+    """How many rows of a dimension got other values, and how many are new."""
+
+    updated: int
+    inserted: int
+
+    @property
+    def written(self) -> int:
+        return self.updated + self.inserted
+
+
+async def upsert_dimension(connection: Connection, schema: str, table: Dimension) -> Upserted:
+    """Bring the incoming rows into a dimension.
 
     Two statements, because ON CONFLICT writes a lock to every row that it meets, also where nothing differs.
     """
@@ -59,7 +73,7 @@ async def upsert_dimension(connection: Connection, schema: str, table: Dimension
         f"INSERT INTO {target} ({columns}) SELECT {columns} FROM pg_temp.{INCOMING} AS i "
         f"WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE t.{key} = i.{key}) ORDER BY {key}"
     )
-    return count(updated) + count(inserted)
+    return Upserted(count(updated), count(inserted))
 
 
 async def append_versions(connection: Connection, schema: str, fact: Fact) -> int:

@@ -44,6 +44,21 @@ ALTER TABLE {ETL}.run ADD COLUMN IF NOT EXISTS high_water_mark jsonb, ADD COLUMN
 COMMENT ON TABLE {ETL}.run IS 'The runs in the warehouse; source, position and high_water_mark say which snapshot';
 """
 
+# Which run brought each dimension's keys last, so that an earlier one that is done again writes over none of them; and
+# what keeps a look at the ledger from going through all runs.
+_LAST_KEYS = f"""
+CREATE TABLE IF NOT EXISTS {ETL}.dimension_key (
+    table_name text, first_key bigint NOT NULL, last_key bigint, lake uuid NOT NULL, run bigint NOT NULL,
+    PRIMARY KEY (table_name, last_key), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
+ALTER TABLE {ETL}.run_table ADD COLUMN IF NOT EXISTS keys_noted boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS run_shown ON {ETL}.run (lake, snapshot_time) WHERE complete;
+CREATE INDEX IF NOT EXISTS run_newest ON {ETL}.run (snapshot_time) WHERE complete;
+CREATE INDEX IF NOT EXISTS run_table_runs ON {ETL}.run_table (table_name, lake, run);
+CREATE INDEX IF NOT EXISTS run_table_record_ids ON {ETL}.run_table (table_name, last_record_id, first_record_id);
+CREATE INDEX IF NOT EXISTS run_table_not_noted ON {ETL}.run_table (table_name, lake, run) WHERE NOT keys_noted;
+COMMENT ON TABLE {ETL}.dimension_key IS 'The run that brought a dimension''s keys last, from first_key to last_key';
+"""
+
 _RECORD = f"""
 CREATE SCHEMA IF NOT EXISTS {ETL};
 CREATE TABLE IF NOT EXISTS {ETL}.migration (
@@ -51,7 +66,7 @@ CREATE TABLE IF NOT EXISTS {ETL}.migration (
 COMMENT ON TABLE {ETL}.migration IS 'The steps that made this schema what it is';
 """
 
-MIGRATIONS = (_FIRST, _HIGH_WATER_MARK)
+MIGRATIONS = (_FIRST, _HIGH_WATER_MARK, _LAST_KEYS)
 LEDGER = "".join(MIGRATIONS)
 
 

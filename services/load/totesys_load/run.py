@@ -5,11 +5,10 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-from totesys.errors import WarehouseMismatch
 from totesys.lake.keys import quarantine_key
 from totesys.lake.lake import Lake
 from totesys.lake.prefetch import prefetched
@@ -19,9 +18,10 @@ from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.sql import qualified
 from totesys.table import KEY_RANGES, Dimension, Fact, Table, WarehouseTable
-from totesys_load import deletions, ledger, merge, orphans
+from totesys_load import deletions, dimension_keys, ledger, merge, orphans
 from totesys_load.acceptance import Accepted
 from totesys_load.copy import TEMPORARY, copy_rows, read_parquet
+from totesys_load.key_ranges import BroughtKeys
 from totesys_load.orphans import Orphan
 from totesys_load.quarantine import ReferencedKeys, orphans_parquet
 from totesys_load.unseen import Unseen
@@ -29,6 +29,12 @@ from totesys_load.unseen import Unseen
 log = logger("totesys.load.run")
 
 W = TypeVar("W", bound=WarehouseTable)
+
+
+class Seen(Protocol):
+    """Whatever looks at the rows of a run on their way."""
+
+    def add(self, rows: pa.Table) -> None: ...
 
 
 class RunLoad:
@@ -53,7 +59,6 @@ class RunLoad:
         self._connection = connection
         self._manifest = manifest
         self._unseen = Unseen(connection, schema, manifest, filling)
-        self._again = False
         self._accepted = accepted
         self._parts: AsyncGenerator[pa.Table, None]
 
@@ -74,19 +79,6 @@ class RunLoad:
         await ledger.record_run(self._connection, self._manifest)
         return {}
 
-    async def apply_dimensions(self) -> dict[str, LoadedTable]:
-        """Bring the run's dimension rows in again; what was done, by table."""
-        self._again = True
-        async with self._reading(*self._model.dimensions):
-            return await self._upsert_dimensions()
-
-    async def replace_facts(self) -> dict[str, LoadedTable]:
-        """Write the run's facts again, in the place of what it wrote. Raises WarehouseMismatch if they do not fit."""
-        async with self._reading(*self._model.facts):
-            loaded = {fact.name: await self._replace(fact, built) for fact, built in self._in_run(self._model.facts)}
-        await ledger.record_tables(self._connection, self._manifest, loaded)
-        return loaded
-
     async def _upsert_dimensions(self) -> dict[str, LoadedTable]:
         dimensions = self._in_run(self._model.dimensions)
         return {dimension.name: await self._upsert(dimension, built) for dimension, built in dimensions}
@@ -96,16 +88,18 @@ class RunLoad:
 
     async def _upsert(self, dimension: Dimension, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
+        brought = BroughtKeys(dimension.key)
         unseen = await self._unseen.of_dimension(dimension, built)
         if unseen and self._accepted.straight(dimension):
-            await self._copy(self._schema, dimension.name, dimension, built)
+            await self._copy(self._schema, dimension.name, built, brought)
             written = built.rows
         else:
-            await self._copy_incoming(dimension, built)
+            await self._copy_incoming(dimension, built, brought)
             await self._take_back(dimension)
-            written = await merge.upsert_dimension(self._connection, self._schema, dimension)
+            written = (await merge.upsert_dimension(self._connection, self._schema, dimension)).written
             await merge.drop_incoming(self._connection)
-        return LoadedTable(rows=built.rows, written=written, seconds=_since(started))
+        await dimension_keys.note(self._connection, dimension.name, self._manifest, brought.ranges)
+        return LoadedTable(rows=built.rows, written=written, seconds=since(started))
 
     async def _append(self, fact: Fact, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
@@ -132,42 +126,18 @@ class RunLoad:
             quarantined=len(taken),
             first_record_id=before + 1,
             last_record_id=max(before, last),
-            seconds=_since(started),
+            seconds=since(started),
         )
 
     async def _append_versions(self, fact: Fact, built: BuiltTable, referenced: ReferencedKeys) -> int:
         if await self._unseen.of_fact(fact, built):
-            await self._copy(self._schema, fact.name, fact, built, referenced)
+            await self._copy(self._schema, fact.name, built, referenced)
             return built.rows
         await self._copy_incoming(fact, built, referenced)
         await self._take_back(fact)
         written = await merge.append_versions(self._connection, self._schema, fact)
         await merge.drop_incoming(self._connection)
         return written
-
-    async def _replace(self, fact: Fact, built: BuiltTable) -> LoadedTable:
-        started = time.monotonic()
-        place = await ledger.record_range(self._connection, self._manifest.lake, self._manifest.run, fact.name)
-        referenced = ReferencedKeys(self._model, fact)
-        await self._copy_incoming(fact, built, referenced)
-        written = await merge.leave_out_known(self._connection, self._schema, fact, place.first)
-        if written > place.size:
-            raise WarehouseMismatch(
-                f"Run {self._manifest.run} now has {written} new versions of {fact.name} and had {place.size}: "
-                "they do not fit between those of the runs around it. Make a new warehouse with `totesys rebuild`."
-            )
-        await merge.delete_versions(self._connection, self._schema, fact, place.first, place.last)
-        await merge.number_incoming(self._connection, fact, merge.numbers_from(place.first))
-        await orphans.forget(self._connection, fact, self._manifest)
-        taken = await self._insert_incoming(fact, referenced)
-        return LoadedTable(
-            rows=built.rows,
-            written=written - len(taken),
-            quarantined=len(taken),
-            first_record_id=place.first,
-            last_record_id=place.last,
-            seconds=_since(started),
-        )
 
     async def _insert_incoming(self, fact: Fact, referenced: ReferencedKeys) -> Sequence[Orphan]:
         """Insert the numbered rows, without the orphans, which a foreign key would refuse; the orphans."""
@@ -198,8 +168,6 @@ class RunLoad:
                 log.info("orphans placed", run=self._manifest.run, table=name, rows=placed)
 
     async def _take_back(self, table: WarehouseTable) -> None:
-        if self._again:
-            return
         if returned := await deletions.take_back(self._connection, table, self._manifest):
             log.info("deleted rows are back", run=self._manifest.run, table=table.name, rows=returned)
 
@@ -214,23 +182,18 @@ class RunLoad:
                 await copy_rows(self._connection, TEMPORARY, deletions.PRESENT, await self._read(KEY_RANGES, part))
             deleted = await deletions.take_absent(self._connection, self._schema, table, self._manifest)
             before = loaded.get(table.name, LoadedTable(rows=0, written=0, seconds=0))
-            seconds = round(before.seconds + _since(started), 6)
+            seconds = round(before.seconds + since(started), 6)
             loaded[table.name] = before.model_copy(update={"deleted": deleted, "seconds": seconds})
 
-    async def _copy_incoming(
-        self, table: WarehouseTable, built: BuiltTable, referenced: ReferencedKeys | None = None
-    ) -> None:
+    async def _copy_incoming(self, table: WarehouseTable, built: BuiltTable, seen: Seen) -> None:
         await merge.make_incoming(self._connection, self._schema, table)
-        await self._copy(TEMPORARY, merge.INCOMING, table, built, referenced)
+        await self._copy(TEMPORARY, merge.INCOMING, built, seen)
         await merge.analyze_incoming(self._connection)
 
-    async def _copy(
-        self, schema: str, name: str, table: WarehouseTable, built: BuiltTable, referenced: ReferencedKeys | None = None
-    ) -> None:
+    async def _copy(self, schema: str, name: str, built: BuiltTable, seen: Seen) -> None:
         for _ in built.parts:
             rows = await anext(self._parts)
-            if referenced is not None:
-                referenced.add(rows)
+            seen.add(rows)
             await copy_rows(self._connection, schema, name, rows)
 
     @asynccontextmanager
@@ -245,5 +208,5 @@ class RunLoad:
         return await asyncio.to_thread(read_parquet, body, table, self._lake.processed.where(part.key))
 
 
-def _since(started: float) -> float:
+def since(started: float) -> float:
     return round(time.monotonic() - started, 6)

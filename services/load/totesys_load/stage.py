@@ -1,25 +1,29 @@
 """Load: what happens on a wake-up."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
-from totesys.errors import BadMessage
+from totesys.errors import CorruptObject, TerminalError
 from totesys.events import LoadWakeup, RunsWakeup
+from totesys.lake.keys import MANIFEST, record_key
 from totesys.lake.lake import Lake
 from totesys.lake.records import LoadedTable, LoadRecord, ProcessedManifest
 from totesys.logs import logger, metrics
-from totesys.postgres import Connection, connect
+from totesys.postgres import Connection, connect, database_errors
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
+from totesys.service.replay import Replay, Work
 from totesys_load import ledger
 from totesys_load.acceptance import Accepted
 from totesys_load.freshness import tell_again_and_again
+from totesys_load.later_keys import note_later
 from totesys_load.run import RunLoad
+from totesys_load.run_again import LaterKeysUnknown, RunAgain
 from totesys_load.settings import LoadSettings
 from totesys_load.verification import verify_and_record
 from totesys_load.warehouse import WHAT, prepare
@@ -28,6 +32,8 @@ log = logger("totesys.load")
 
 # A run's rows are looked up by their keys, on pages that are in memory or on solid state: not worth a scan of all.
 _PLANNER = {"random_page_cost": "1.1", "work_mem": "32MB"}
+# Runs whose numbers are read at once, of those that are loaded again.
+RUNS_AT_ONCE = 1000
 _HEAD = {"lake", "run", "previous", "extraction", "complete", "snapshot_time"}
 
 
@@ -72,7 +78,7 @@ class Load:
         async with self._connected() as connection:
             await self._prepare(connection)
             if wakeup.again:
-                await self._again(connection, lake, *wakeup.again)
+                await self._replay(connection, lake, wakeup)
             await self._load_undone(connection, lake)
 
     async def _prepare(self, connection: Connection) -> None:
@@ -101,7 +107,7 @@ class Load:
             # Another replica may have been faster while this one waited for the lock.
             if await ledger.last_run(connection, manifest.lake) >= manifest.run:
                 return
-            run = self._run(connection, manifest, self._filling)
+            run = self._run(RunLoad, connection, manifest, self._filling)
             overtaken = await ledger.is_overtaken(connection, manifest)
             loaded = await (run.pass_over() if overtaken else run.apply())
         if overtaken:
@@ -109,36 +115,66 @@ class Load:
             log.warning("run passed over", run=manifest.run, reason="a newer extraction is in the warehouse")
         await self._done(manifest, loaded, time.monotonic() - started)
 
-    async def _again(self, connection: Connection, lake: UUID, first: int, last: int) -> None:
-        """Load runs again, in one transaction: their facts into their places, then all dimensions up to now."""
+    async def _replay(self, connection: Connection, lake: UUID, wakeup: RunsWakeup) -> None:
+        """Load again those of the runs that are in the warehouse when this begins; meanwhile new ones come first."""
         newest = await ledger.last_run(connection, lake)
-        runs = [run for run in await self.lake.processed_runs(after=first - 1) if run <= newest]
-        if not [run for run in runs if run <= last]:
-            raise BadMessage(f"The warehouse has no run from {first} to {last} that could be loaded again.")
-        manifests = [await self._manifest(run) for run in runs]
-        async with self.lake.failures_recorded(runs[0], self.name), self._locked(connection):
-            loaded = [await self._load_again(connection, one, facts=one.run <= last) for one in manifests]
-        for manifest, tables in zip(manifests, loaded, strict=True):
-            if manifest.run <= last:
-                before = await self.lake.load_record(manifest.run)
-                done = {"tables": tables, "finished_at": datetime.now(UTC)}
-                record = before.model_copy(update=done) if before else _record(manifest, tables, 0)
-                await self.lake.put_load_record(record)
-                log.info("run loaded again", run=manifest.run, written={name: t.written for name, t in tables.items()})
+        failed = False
 
-    async def _load_again(
-        self, connection: Connection, manifest: ProcessedManifest, *, facts: bool
-    ) -> dict[str, LoadedTable]:
-        one = self._run(connection, manifest, {})
-        return {**await one.apply_dimensions(), **(await one.replace_facts() if facts else {})}
+        async def runs(after: int, upto: int) -> AsyncGenerator[int, None]:
+            while some := await ledger.runs_between(connection, lake, after, min(upto, newest), RUNS_AT_ONCE):
+                for run in some:
+                    yield run
+                after = some[-1]
 
-    def _run(self, connection: Connection, manifest: ProcessedManifest, filling: dict[str, int]) -> RunLoad:
+        async def pending() -> None:
+            nonlocal failed
+            if failed:
+                return
+            try:
+                await self._load_undone(connection, lake)
+            except TerminalError as error:
+                # It is recorded, and said when the replay is done, which may be what mends it.
+                failed = True
+                log.warning("new runs wait", error=str(error), until="the replay is done")
+
+        await Replay(self.lake, self.name, wakeup).do(Work(runs, partial(self._load_again, connection), pending))
+
+    async def _load_again(self, connection: Connection, run: int) -> None:
+        async with self.lake.failures_recorded(run, self.name):
+            manifest = await self._manifest(run)
+            with database_errors(WHAT, self._dsn):
+                tables = await self._applied_again(connection, manifest)
+            before = await self.lake.load_record(run)
+            done = {"tables": tables, "finished_at": datetime.now(UTC)}
+            await self.lake.put_load_record(before.model_copy(update=done) if before else _record(manifest, tables, 0))
+        log.info("run loaded again", run=run, written={name: table.written for name, table in tables.items()})
+
+    async def _applied_again(self, connection: Connection, manifest: ProcessedManifest) -> Mapping[str, LoadedTable]:
+        while True:
+            try:
+                async with self._locked(connection):
+                    if await ledger.was_overtaken(connection, manifest):
+                        return {}
+                    return await self._run(RunAgain, connection, manifest, {}).apply()
+            except LaterKeysUnknown as unknown:
+                dimension = unknown.dimension
+            log.info("keys of later runs are noted", table=dimension.name, after=manifest.run)
+            some = 1
+            while some:
+                async with self._locked(connection):
+                    some = await note_later(connection, self.lake, dimension, manifest)
+
+    def _run(
+        self, kind: type[RunLoad], connection: Connection, manifest: ProcessedManifest, filling: dict[str, int]
+    ) -> RunLoad:
         schema = self.settings.warehouse_schema
-        return RunLoad(self.model, schema, self.lake, connection, manifest, filling, self._accepted)
+        return kind(self.model, schema, self.lake, connection, manifest, filling, self._accepted)
 
     async def _manifest(self, run: int) -> ProcessedManifest:
         manifest = await self.lake.processed_manifest(run)
-        assert manifest is not None
+        if manifest is None:
+            where = self.lake.processed.where(record_key(run, MANIFEST))
+            raise CorruptObject(f"{where} is missing. Restore it, or trigger transform for its run again.")
         return manifest
 
     async def _done(self, manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable], seconds: float) -> None:

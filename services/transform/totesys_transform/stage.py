@@ -3,13 +3,15 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from totesys.errors import BadMessage, TerminalError
+from totesys.errors import TerminalError
 from totesys.events import DO_UNDONE, RunsWakeup
 from totesys.lake.lake import Lake
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
+from totesys.service.replay import Replay, Work
 from totesys_transform.run import RunTransform
 from totesys_transform.settings import TransformSettings
 
@@ -25,8 +27,8 @@ class Transform:
     name: str = "transform"
     database: str | None = None
     unprompted: RunsWakeup | None = DO_UNDONE
-    # Every run up to this one is done, which a restart finds out again.
-    _done: int = 0
+    # Every run up to this one is done, which a restart finds out again: what load has done, this stage had.
+    _done: int | None = None
 
     @property
     def background(self) -> Mapping[str, Task]:
@@ -40,27 +42,29 @@ class Transform:
         """Transform the runs that the wake-up names again, then all that are undone.
 
         A run that cannot be transformed does not keep the others waiting: its error is raised after them. What ingest
-        commits meanwhile has events of its own.
+        commits meanwhile has events of its own, and while runs are done again it is not kept waiting for them.
         """
+        failures: dict[int, TerminalError] = {}
+        pending = partial(self._transform_undone, failures)
         if wakeup.again:
-            await self._again(*wakeup.again)
-        failures: list[TerminalError] = []
+            again = partial(self._transform, again=True)
+            await Replay(self.lake, self.name, wakeup).do(Work(self.lake.runs_with_parts, again, pending))
+        await pending()
+        for failure in failures.values():
+            raise failure
+
+    async def _transform_undone(self, failures: dict[int, TerminalError]) -> None:
         for run in await self._undone():
+            if run in failures:
+                continue
             try:
                 await self._transform(run, again=False)
             except TerminalError as error:
-                failures.append(error)
-        for failure in failures:
-            raise failure
-
-    async def _again(self, first: int, last: int) -> None:
-        runs = [run for run, empty in (await self.lake.ingested(after=first - 1)).items() if run <= last and not empty]
-        if not runs:
-            raise BadMessage(f"Ingest has committed no run with parts from {first} to {last}.")
-        for run in runs:
-            await self._transform(run, again=True)
+                failures[run] = error
 
     async def _undone(self) -> list[int]:
+        if self._done is None:
+            self._done = await self.lake.newest_loaded()
         ingested = await self.lake.ingested(after=self._done)
         processed = set(await self.lake.processed_runs(after=self._done))
         undone = [run for run, empty in ingested.items() if not empty and run not in processed]

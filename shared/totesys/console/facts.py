@@ -1,7 +1,7 @@
 """What a page is made of, gathered from the lake, the queues and this service at one moment."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from totesys.console.history import History, Recent
 from totesys.console.patience import in_time
 from totesys.console.queues import QueueState, all_queues
-from totesys.console.records import Records
+from totesys.console.records import Listed, Records
 from totesys.errors import TotesysError
 from totesys.lake.lake import Lake
+from totesys.lake.looking_back import intervals_back
 from totesys.lake.records import VerificationRecord
 from totesys.service.running import Running
 from totesys.service.runs import RunDetail, describe
@@ -105,17 +106,26 @@ class Memory:
             recent = await self.history.recent(lake, self.records, last, now)
             first_undone = recent.undone[0].run if recent.undone else last + 1
             at_work = max(PAGE, min(MOST_AT_WORK, last - first_undone + 1))
-            newest = await self.runs(lake, last - at_work, last)
+            newest = await self.runs(lake, last, at_work)
             upper = min(last, before - 1) if before else last
-            shown = newest[:PAGE] if upper == last else await self.runs(lake, upper - PAGE, upper)
+            shown = newest[:PAGE] if upper == last else await self.runs(lake, upper, PAGE)
         return LakeFacts(last, shown, newest, recent)
 
-    async def runs(self, lake: Lake, after: int, upto: int) -> tuple[RunDetail, ...]:
-        """The runs from after `after` to `upto`, newest first."""
-        if upto < 1:
-            return ()
-        listed = await self.records.listed(lake, max(0, after), upto)
-        found = await asyncio.gather(*(self.records.run(lake, one) for one in reversed(listed)))
+    async def runs(self, lake: Lake, upto: int, most: int) -> tuple[RunDetail, ...]:
+        """The newest runs up to `upto`, newest first."""
+        listed: list[Listed] = []
+        for first, last in intervals_back(upto, most):
+            listed += reversed(await self.records.listed(lake, first, last))
+            if len(listed) >= most:
+                break
+        return await self._described(lake, listed[:most])
+
+    async def run(self, lake: Lake, run: int) -> RunDetail | None:
+        """The run of this number; None if ingest committed none."""
+        return next(iter(await self._described(lake, await self.records.listed(lake, run - 1, run))), None)
+
+    async def _described(self, lake: Lake, listed: Iterable[Listed]) -> tuple[RunDetail, ...]:
+        found = await asyncio.gather(*(self.records.run(lake, one) for one in listed))
         return tuple(describe(records) for records in found if records is not None)
 
 

@@ -71,13 +71,13 @@ class Console:
         try:
             async with in_time("The lake"):
                 counter = await lake.counter()
-                found = await self._memory.runs(lake, run - 1, run)
+                found = await self._memory.run(lake, run)
         except TotesysError as error:
             return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-        if not found:
+        if found is None:
             return self._refuse(HTTPStatus.NOT_FOUND, f"Ingest has committed no run {run}.")
         last = counter.last if counter else run
-        return html("run.html", page=run_page(self._service, found[0], last, datetime.now(UTC)))
+        return html("run.html", page=run_page(self._service, found, last, datetime.now(UTC)))
 
     async def question(self, request: Request, name: str) -> Response:
         """What a button would do, with the form that does it."""

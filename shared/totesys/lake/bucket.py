@@ -174,9 +174,9 @@ class Bucket:
             raise
         return found["Metadata"].get(_WRITER) == ours[_WRITER]
 
-    async def keys(self, prefix: str, after: str = "") -> AsyncIterator[str]:
-        """The keys that start with `prefix` and come after `after`, in order."""
-        async for key, _ in self.entries(prefix, after):
+    async def keys(self, prefix: str, after: str = "", at_once: int = 1000) -> AsyncIterator[str]:
+        """The keys that start with `prefix` and come after `after`, in order, asked for as `entries` does."""
+        async for key, _ in self.entries(prefix, after, at_once):
             yield key
 
     async def entries(self, prefix: str, after: str = "", at_once: int = 1000) -> AsyncIterator[tuple[str, str]]:

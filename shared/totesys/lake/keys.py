@@ -10,6 +10,7 @@ LOAD = "load.json"
 
 RUNS = "runs/"
 VERIFICATIONS = "verifications/"
+REPLAYS = "replays/"
 QUARANTINE = "quarantine/"
 KEYS = "keys/"
 
@@ -46,14 +47,19 @@ def verification_key(moment: datetime) -> str:
     return f"{VERIFICATIONS}{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
 
 
+def replay_key(stage: str, name: str) -> str:
+    """The key of what a stage says of a replay: `replays/load/c0ffee.json`."""
+    return f"{REPLAYS}{stage}/{name}.json"
+
+
 def failure_name(stage: str) -> str:
     """The name of the record of a stage's last failure on a run."""
     return f"{stage}.failed.json"
 
 
-def after_run(run: int) -> str:
-    """The key after which the records of later runs come."""
-    return f"{RUNS}{run_folder(run)}0"
+def after_run(run: int, prefix: str = RUNS) -> str:
+    """The key below `prefix` after which the records, or parts, of later runs come."""
+    return f"{prefix}{run_folder(run)}0"
 
 
 def parse_record_key(key: str) -> tuple[int, str] | None:

@@ -1,10 +1,9 @@
 """The lake as the services see it: run numbers, records, and what is still to do."""
 
-from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -15,12 +14,14 @@ from totesys.errors import CorruptObject, LakeUnavailable, TotesysError
 from totesys.lake import keys
 from totesys.lake.aws import CLIENT_CONFIG
 from totesys.lake.bucket import Bucket, UnchangedBucket
+from totesys.lake.looking_back import intervals_back
 from totesys.lake.records import (
     Failure,
     LoadRecord,
     Manifest,
     ProcessedManifest,
     Record,
+    ReplayRecord,
     RunCounter,
     VerificationRecord,
     parse_record,
@@ -31,7 +32,7 @@ log = logger("totesys.lake")
 
 R = TypeVar("R", bound=Record)
 
-# How many run numbers back one listing looks for the newest record.
+# How many run numbers back the first listing looks for the newest record.
 LOOK_BACK = 100
 
 # No manifest, no run: ingest then starts where the last run that is left ended. It has to stand still meanwhile, for a
@@ -89,40 +90,61 @@ class Lake:
 
     async def _check_new(self) -> None:
         # Counting from 1 again would write over the parts of earlier runs.
-        runs = await self.ingested()
-        if runs and await self.counter() is None:
-            raise CorruptObject(
-                f"{self.ingest.where(keys.RUN_NUMBER)} is missing, but the lake has runs up to {max(runs)}. "
-                "Restore it: its lake is in every manifest, its last number must be the highest of any run."
-            )
+        async for _ in self.ingest.keys(keys.RUNS, at_once=1):
+            runs = await self.ingested()
+            if runs and await self.counter() is None:
+                raise CorruptObject(
+                    f"{self.ingest.where(keys.RUN_NUMBER)} is missing, but the lake has runs up to {max(runs)}. "
+                    "Restore it: its lake is in every manifest, its last number must be the highest of any run."
+                )
+            return
 
     async def newest_manifest(self) -> Manifest | None:
         """The record of the last run that ingest committed, empty or not."""
-        counter = await self.counter()
-        upper = counter.last if counter else 0
-        while upper > 0:
-            lower = max(0, upper - LOOK_BACK)
-            runs = await self.ingested(after=lower)
-            if runs:
-                return await self.manifest(max(runs))
-            upper = lower
-        return None
+        newest = await self.newest_ingested(await self.last_number())
+        return await self.manifest(newest) if newest else None
 
-    async def ingested(self, after: int = 0) -> dict[int, bool]:
-        """The runs after `after` that ingest committed, in order, each with whether it is empty."""
+    async def last_number(self) -> int:
+        """The last run number given out; 0 in a lake that has had no run."""
+        counter = await self.counter()
+        return counter.last if counter else 0
+
+    async def newest_ingested(self, upper: int) -> int:
+        """The newest run up to `upper` that ingest committed, empty or not; 0 if there is none."""
+        for after, upto in intervals_back(upper, LOOK_BACK):
+            if runs := await self.ingested(after, upto):
+                return max(runs)
+        return 0
+
+    async def newest_loaded(self) -> int:
+        """The newest run that load has recorded; 0 if there is none. It keeps the order: all before are loaded."""
+        for after, upto in intervals_back(await self.last_number(), LOOK_BACK):
+            if runs := await self.loaded_runs(after, upto):
+                return runs[-1]
+        return 0
+
+    async def ingested(self, after: int = 0, upto: int | None = None) -> dict[int, bool]:
+        """The runs after `after`, up to `upto`, that ingest committed, in order, each with whether it is empty."""
         return {
             run: keys.MANIFEST not in names
-            for run, names in (await _records(self.ingest, after)).items()
+            async for run, names in _records(self.ingest, after, upto)
             if names & {keys.MANIFEST, keys.EMPTY}
         }
 
-    async def processed_runs(self, after: int = 0) -> list[int]:
-        """The runs after `after` that transform committed, in order."""
-        return [run for run, names in (await _records(self.processed, after)).items() if keys.MANIFEST in names]
+    async def runs_with_parts(self, after: int, upto: int) -> AsyncGenerator[int, None]:
+        """The runs after `after`, up to `upto`, of which ingest committed parts, in order."""
+        async with aclosing(_records(self.ingest, after, upto)) as records:
+            async for run, names in records:
+                if keys.MANIFEST in names:
+                    yield run
 
-    async def loaded_runs(self, after: int = 0) -> list[int]:
-        """The runs after `after` that load has recorded, in order."""
-        return [run for run, names in (await _records(self.processed, after)).items() if keys.LOAD in names]
+    async def processed_runs(self, after: int = 0, upto: int | None = None) -> list[int]:
+        """The runs after `after`, up to `upto`, that transform committed, in order."""
+        return [run async for run, names in _records(self.processed, after, upto) if keys.MANIFEST in names]
+
+    async def loaded_runs(self, after: int = 0, upto: int | None = None) -> list[int]:
+        """The runs after `after`, up to `upto`, that load has recorded, in order."""
+        return [run async for run, names in _records(self.processed, after, upto) if keys.LOAD in names]
 
     async def manifest(self, run: int) -> Manifest | None:
         """Ingest's record of a run; None if it committed none."""
@@ -166,9 +188,27 @@ class Lake:
 
     async def verifications(self, limit: int) -> list[VerificationRecord]:
         """What the last verifications found, newest first."""
-        known = [key async for key in self.processed.keys(keys.VERIFICATIONS)]
+        known = await self._newest_verifications(limit)
         found = [await _read(self.processed, VerificationRecord, key) for key in reversed(known[-limit:])]
         return [record for record in found if record is not None]
+
+    async def _newest_verifications(self, limit: int) -> list[str]:
+        """The keys of at least so many, if there are: of the last day, of the last two, four, and so on."""
+        async for first in self.processed.keys(keys.VERIFICATIONS, at_once=1):
+            for power in range(15):
+                after = keys.verification_key(datetime.now(UTC) - timedelta(days=2**power))
+                known = [key async for key in self.processed.keys(keys.VERIFICATIONS, after)]
+                if len(known) >= limit or after < first:
+                    return known
+        return []
+
+    async def replay(self, stage: str, name: str) -> ReplayRecord | None:
+        """How far a stage is with a replay; None if it has not begun."""
+        return await _read(self.processed, ReplayRecord, keys.replay_key(stage, name))
+
+    async def put_replay(self, stage: str, name: str, record: ReplayRecord) -> None:
+        """Say how far a stage is with a replay."""
+        await self.processed.put(keys.replay_key(stage, name), _json(record))
 
     async def failure(self, run: int, stage: str) -> Failure | None:
         """The last failure of a stage on a run."""
@@ -187,14 +227,7 @@ class Lake:
             raise
 
     async def _record_failure(self, run: int, stage: str, error: TotesysError) -> None:
-        failure = Failure(
-            run=run,
-            stage=stage,
-            title=error.title,
-            detail=str(error),
-            transient=error.transient,
-            failed_at=datetime.now(UTC),
-        )
+        failure = failure_of(run, stage, error)
         try:
             await self.processed.put(keys.record_key(run, keys.failure_name(stage)), _json(failure))
         except TotesysError as unwritten:
@@ -214,17 +247,40 @@ async def open_lake(
         yield Lake(kind(s3, ingest_bucket, INGEST_REMEDY), kind(s3, processed_bucket, PROCESSED_REMEDY))
 
 
+def failure_of(run: int, stage: str, error: TotesysError) -> Failure:
+    """An error of a stage at a run, as a record."""
+    return Failure(
+        run=run,
+        stage=stage,
+        title=error.title,
+        detail=str(error),
+        transient=error.transient,
+        failed_at=datetime.now(UTC),
+    )
+
+
 async def _read(bucket: Bucket, kind: type[R], key: str) -> R | None:
     body = await bucket.get(key)
     return None if body is None else parse_record(kind, bucket.where(key), body)
 
 
-async def _records(bucket: Bucket, after: int) -> dict[int, set[str]]:
-    found: dict[int, set[str]] = defaultdict(set)
+async def _records(bucket: Bucket, after: int, upto: int | None) -> AsyncGenerator[tuple[int, set[str]], None]:
+    """The runs after `after`, up to `upto`, in order, each with the names of its records."""
+    current, names = 0, set[str]()
     async for key in bucket.keys(keys.RUNS, keys.after_run(after)):
-        if parsed := keys.parse_record_key(key):
-            found[parsed[0]].add(parsed[1])
-    return found
+        parsed = keys.parse_record_key(key)
+        if parsed is None:
+            continue
+        run, name = parsed
+        if run != current:
+            if names:
+                yield current, names
+            current, names = run, set()
+        if upto is not None and run > upto:
+            break
+        names.add(name)
+    if names:
+        yield current, names
 
 
 def _json(record: Record) -> bytes:

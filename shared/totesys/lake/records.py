@@ -188,6 +188,21 @@ class Failure(Record):
     failed_at: datetime
 
 
+class ReplayRecord(Record):
+    """How far a stage is with the runs `first` to `last`, which it was asked to do again.
+
+    All of them up to run `done` are done, `runs` so far. `failure` is why it did not go on, if it did not.
+    """
+
+    version: Literal[1] = 1
+    first: int
+    last: int
+    done: int
+    runs: int = 0
+    finished: bool = False
+    failure: Failure | None = None
+
+
 class WrongRow(Record):
     """A row that is not as it should be: its key, what is wrong with it, and the columns that differ."""
 

@@ -148,7 +148,7 @@ def _add_runs(app: FastAPI) -> None:
 
     @app.get("/quarantine", tags=["runs"], responses=documented(422, 503))
     async def quarantine(request: Request, limit: Limit = 20, before: Before = NO_RUN_YET) -> list[QuarantinedRows]:
-        """How many rows are in quarantine, by run and table, of the runs that `/runs` gives for the same query."""
+        """How many rows are in quarantine, by run and table, of the newest runs below `before` that have any."""
         return await list_quarantined(running(request).stage.lake, limit, before)
 
 

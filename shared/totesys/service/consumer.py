@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
@@ -148,14 +149,14 @@ class Consumer(Generic[W]):
             await delivery.give_back()
             return
         async with self._signs_of_life():
-            error = await delivery.handle(self._work)
+            error = await delivery.handle(partial(self._work, message.id))
         self._in_doubt = isinstance(error, TransientError)
         self._last_failure = str(error) if error else self._last_failure
 
-    async def _work(self, body: str) -> None:
+    async def _work(self, message_id: str, body: str) -> None:
         wakeup = parse_message(body, self._wakeup)
         if wakeup is not None:
-            await self._stage.work(wakeup)
+            await self._stage.work(wakeup.of_message(message_id))
             self._all_done()
 
     async def _pass(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -9,6 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from totesys.lake.lake import Lake
+from totesys.lake.looking_back import intervals_back
+from totesys.lake.quarantine import quarantined_runs
 from totesys.lake.records import (
     BuiltTable,
     ExtractedTable,
@@ -117,15 +120,41 @@ async def run_detail(lake: Lake, run: int) -> RunDetail | None:
 
 
 async def list_runs(lake: Lake, limit: int, before: int | None) -> list[RunState]:
-    """The newest runs below `before`, newest first, of at most `limit` numbers; a number without a run is left out."""
-    return [RunState.model_validate(detail.model_dump()) for detail in await _newest(lake, limit, before)]
+    """The newest runs below `before`, newest first, at most `limit`: fewer only where there are no more."""
+    runs: list[int] = []
+    for after, upto in intervals_back(await _upper(lake, before), limit):
+        runs += sorted(await lake.ingested(after, upto), reverse=True)
+        if len(runs) >= limit:
+            break
+    details = await asyncio.gather(*(run_detail(lake, run) for run in runs[:limit]))
+    return [RunState.model_validate(detail.model_dump()) for detail in details if detail]
 
 
 async def list_quarantined(lake: Lake, limit: int, before: int | None) -> list[QuarantinedRows]:
-    """What is in quarantine of the runs that `list_runs` gives, by run and table."""
+    """What the newest runs below `before` have in quarantine, by run and table, of at most `limit` runs that do."""
+    found: list[QuarantinedRows] = []
+    runs = 0
+    async with aclosing(quarantined_runs(lake, await _upper(lake, before) + 1)) as numbers:
+        async for number in numbers:
+            rows = await _quarantined_of(lake, number)
+            found += rows
+            runs += bool(rows)
+            if runs == limit:
+                break
+    return found
+
+
+async def _upper(lake: Lake, before: int | None) -> int:
+    last = await lake.last_number()
+    return min(before - 1, last) if before else last
+
+
+async def _quarantined_of(lake: Lake, run: int) -> list[QuarantinedRows]:
+    detail = await run_detail(lake, run)
+    if detail is None:
+        return []
     return [
-        QuarantinedRows(run=detail.run, table=table, rows=rows)
-        for detail in await _newest(lake, limit, before)
+        QuarantinedRows(run=run, table=table, rows=rows)
         for table in sorted({*detail.quarantine, *detail.loaded})
         if (rows := _quarantined(detail, table))
     ]
@@ -134,15 +163,6 @@ async def list_quarantined(lake: Lake, limit: int, before: int | None) -> list[Q
 def _quarantined(detail: RunDetail, table: str) -> int:
     by_transform, by_load = detail.quarantine.get(table), detail.loaded.get(table)
     return (by_transform.rows if by_transform else 0) + (by_load.quarantined if by_load else 0)
-
-
-async def _newest(lake: Lake, limit: int, before: int | None) -> list[RunDetail]:
-    counter = await lake.counter()
-    upper = min(before - 1 if before else 99_999_999, counter.last if counter else 0)
-    lower = max(0, upper - limit)
-    runs = [run for run in await lake.ingested(after=lower) if run <= upper]
-    details = await asyncio.gather(*(run_detail(lake, run) for run in reversed(runs)))
-    return [detail for detail in details if detail]
 
 
 def _ingest_state(manifest: Manifest) -> StageState:

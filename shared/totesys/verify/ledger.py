@@ -14,7 +14,9 @@ _IS_THERE = "SELECT count(*) = 3 FROM pg_tables WHERE schemaname = $1 AND tablen
 _NEWEST = f"""
 SELECT run, snapshot_time, source, xmin_after, to_jsonb(newest) ->> 'high_water_mark' AS high_water_mark,
        to_jsonb(newest) ->> 'position' AS position
-FROM {RUN} AS newest WHERE complete ORDER BY run DESC LIMIT 1"""
+FROM {RUN} AS newest
+WHERE complete AND lake = (SELECT lake FROM {RUN} WHERE complete ORDER BY snapshot_time DESC LIMIT 1)
+ORDER BY run DESC LIMIT 1"""
 _SOURCE = f"SELECT {SOURCE_ID} AS id, {LSN} AS lsn, pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax"
 
 

@@ -49,7 +49,12 @@ async def rows(
 
 async def run_of(connection: Connection, lake: UUID, fact: str, record_id: int) -> list[Applied]:
     """The run of the lake that wrote a version: one, or none if another lake's did or nobody knows."""
-    return await _runs(connection, lake, fact, "$3 BETWEEN first_record_id AND last_record_id", record_id, limit=1)
+    # The ranges of a fact are apart from each other: the first that does not end before the version.
+    range_ = (
+        f"(lake, run) = (SELECT lake, run FROM {ETL}.run_table WHERE table_name = $2 AND last_record_id >= $3 "
+        "ORDER BY last_record_id, first_record_id LIMIT 1) AND first_record_id <= $3"
+    )
+    return await _runs(connection, lake, fact, range_, record_id, limit=1)
 
 
 async def runs_with(connection: Connection, lake: UUID, table: str, limit: int) -> list[Applied]:

@@ -1,4 +1,4 @@
-"""Whether a stage has done a run again since a moment, by the lake's records alone: no two clocks are compared."""
+"""Whether a stage has done a run since a moment, by the lake's records alone: no two clocks are compared."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,11 +20,6 @@ class Watch:
     run: int
     _finished_at: datetime | None
     _failure: Failure | None
-
-    @classmethod
-    async def begin(cls, lake: Lake, stage: str, run: int) -> "Watch":
-        """Watch from now on."""
-        return cls(lake, stage, run, await _finished_at(lake, stage, run), await lake.failure(run, stage))
 
     @classmethod
     def new(cls, lake: Lake, stage: str, run: int) -> "Watch":
