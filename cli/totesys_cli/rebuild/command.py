@@ -88,8 +88,8 @@ def _settings(place: Place, target: Target) -> LoadSettings:
         ingest_bucket=place.bucket("ingest"),
         processed_bucket=place.bucket("processed"),
         # Nobody wakes this load, and it listens nowhere.
-        queue_url="",
-        dlq_url="",
+        queue_url="unused",
+        dlq_url="unused",
         host="127.0.0.1",
         warehouse_dsn=SecretStr(target.dsn),
         warehouse_schema=target.schema,
