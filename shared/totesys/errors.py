@@ -13,6 +13,7 @@
         ├── SchemaDrift             the source is not what the model declares
         ├── WarehouseMismatch       the warehouse is not what the model declares
         ├── CorruptObject           an object of the lake is not what its manifest says
+        ├── NewerRecord             an object of the lake has a shape that only a newer release reads
         ├── BadRequest              somebody asks for what cannot be
         └── BadMessage              a message that no service sends
 
@@ -98,6 +99,12 @@ class CorruptObject(TerminalError):
     """An object of the lake is not what its manifest says."""
 
     title = "Corrupt object"
+
+
+class NewerRecord(TerminalError):
+    """An object of the lake has a shape that only a newer release reads."""
+
+    title = "Newer record"
 
 
 class BadRequest(TerminalError):

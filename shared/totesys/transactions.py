@@ -54,7 +54,8 @@ _LOST = "transactions that the last run saw are not in the source's history"
 
 
 class _Recorded(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # As any record of the lake: a field that is not known is one that can be done without.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class HighWaterMark(_Recorded):

@@ -23,14 +23,17 @@ from totesys.lake.records import (
     Record,
     ReplayRecord,
     RunCounter,
+    RunRecord,
     VerificationRecord,
     parse_record,
+    to_json,
 )
 from totesys.logs import logger
 
 log = logger("totesys.lake")
 
 R = TypeVar("R", bound=Record)
+Q = TypeVar("Q", bound=RunRecord)
 
 # How many run numbers back the first listing looks for the newest record.
 LOOK_BACK = 100
@@ -79,11 +82,11 @@ class Lake:
         if found is None:
             await self._check_new()
             claimed = RunCounter(lake=uuid4(), last=1)
-            won = await self.ingest.put_new(keys.RUN_NUMBER, _json(claimed))
+            won = await self.ingest.put_new(keys.RUN_NUMBER, to_json(claimed))
         else:
             before = parse_record(RunCounter, keys.RUN_NUMBER, found[0])
             claimed = RunCounter(lake=before.lake, last=before.last + 1)
-            won = await self.ingest.put_instead(keys.RUN_NUMBER, _json(claimed), found[1])
+            won = await self.ingest.put_instead(keys.RUN_NUMBER, to_json(claimed), found[1])
         if not won:
             raise _RunNumberTaken(f"{self.ingest.where(keys.RUN_NUMBER)} is changed by others all the time.")
         return claimed
@@ -149,17 +152,17 @@ class Lake:
     async def manifest(self, run: int) -> Manifest | None:
         """Ingest's record of a run; None if it committed none."""
         for name in (keys.MANIFEST, keys.EMPTY):
-            if found := await _read(self.ingest, Manifest, keys.record_key(run, name)):
+            if found := await _read_of_run(self.ingest, Manifest, run, name):
                 return found
         return None
 
     async def processed_manifest(self, run: int) -> ProcessedManifest | None:
         """Transform's record of a run; None if it committed none."""
-        return await _read(self.processed, ProcessedManifest, keys.record_key(run, keys.MANIFEST))
+        return await _read_of_run(self.processed, ProcessedManifest, run, keys.MANIFEST)
 
     async def load_record(self, run: int) -> LoadRecord | None:
         """Load's record of a run; None if there is none."""
-        return await _read(self.processed, LoadRecord, keys.record_key(run, keys.LOAD))
+        return await _read_of_run(self.processed, LoadRecord, run, keys.LOAD)
 
     async def commit(self, manifest: Manifest) -> None:
         """Make a run visible, and by the event of this put wake transform; an empty run wakes nobody.
@@ -167,24 +170,24 @@ class Lake:
         Raises CorruptObject if the run has another record already.
         """
         key = keys.record_key(manifest.run, keys.EMPTY if manifest.empty else keys.MANIFEST)
-        if not await self.ingest.put_new(key, _json(manifest)):
+        if not await self.ingest.put_new(key, to_json(manifest)):
             raise CorruptObject(f"{self.ingest.where(key)} is there already, so run {manifest.run} has two writers.")
 
     async def commit_processed(self, manifest: ProcessedManifest, *, again: bool = False) -> None:
         """Make a run's Parquet visible and wake load. The first put wins, unless done `again`."""
         key = keys.record_key(manifest.run, keys.MANIFEST)
         if again:
-            await self.processed.put(key, _json(manifest))
+            await self.processed.put(key, to_json(manifest))
         else:
-            await self.processed.put_new(key, _json(manifest))
+            await self.processed.put_new(key, to_json(manifest))
 
     async def put_load_record(self, record: LoadRecord) -> None:
         """Say what load did with a run."""
-        await self.processed.put(keys.record_key(record.run, keys.LOAD), _json(record))
+        await self.processed.put(keys.record_key(record.run, keys.LOAD), to_json(record))
 
     async def put_verification(self, record: VerificationRecord) -> None:
         """Say what a verification found."""
-        await self.processed.put(keys.verification_key(record.started_at), _json(record))
+        await self.processed.put(keys.verification_key(record.started_at), to_json(record))
 
     async def verifications(self, limit: int) -> list[VerificationRecord]:
         """What the last verifications found, newest first."""
@@ -208,7 +211,7 @@ class Lake:
 
     async def put_replay(self, stage: str, name: str, record: ReplayRecord) -> None:
         """Say how far a stage is with a replay."""
-        await self.processed.put(keys.replay_key(stage, name), _json(record))
+        await self.processed.put(keys.replay_key(stage, name), to_json(record))
 
     async def failure(self, run: int, stage: str) -> Failure | None:
         """The last failure of a stage on a run."""
@@ -229,7 +232,7 @@ class Lake:
     async def _record_failure(self, run: int, stage: str, error: TotesysError) -> None:
         failure = failure_of(run, stage, error)
         try:
-            await self.processed.put(keys.record_key(run, keys.failure_name(stage)), _json(failure))
+            await self.processed.put(keys.record_key(run, keys.failure_name(stage)), to_json(failure))
         except TotesysError as unwritten:
             log.warning("failure not recorded", run=run, stage=stage, failure=str(error), error=str(unwritten))
 
@@ -259,6 +262,15 @@ def failure_of(run: int, stage: str, error: TotesysError) -> Failure:
     )
 
 
+async def _read_of_run(bucket: Bucket, kind: type[Q], run: int, name: str) -> Q | None:
+    """A run's record. Raises CorruptObject for one of another run: it was copied or renamed."""
+    key = keys.record_key(run, name)
+    record = await _read(bucket, kind, key)
+    if record is not None and record.run != run:
+        raise CorruptObject(f"{bucket.where(key)} is the record of run {record.run}. Restore that of run {run}.")
+    return record
+
+
 async def _read(bucket: Bucket, kind: type[R], key: str) -> R | None:
     body = await bucket.get(key)
     return None if body is None else parse_record(kind, bucket.where(key), body)
@@ -281,7 +293,3 @@ async def _records(bucket: Bucket, after: int, upto: int | None) -> AsyncGenerat
         names.add(name)
     if names:
         yield current, names
-
-
-def _json(record: Record) -> bytes:
-    return record.model_dump_json(indent=2).encode()

@@ -1,23 +1,30 @@
 """What the lake says of a run: typed, versioned JSON."""
 
+import json
 from datetime import datetime
 from typing import Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from totesys.errors import CorruptObject
+from totesys.errors import CorruptObject, NewerRecord
 from totesys.table import Capture
 from totesys.transactions import HighWaterMark, OpenTransaction, Position
+from totesys.version import VERSION
 
 # The column of a quarantine part that says why each row is there: a list of text.
 REASONS = "reasons"
 
 
-class Record(BaseModel):
-    """A JSON object of the lake. A field that this release does not know makes it unreadable, not half read."""
+# Of the shape of all records: the second number changes with a field that the release before can do without, the first
+# with one that it cannot.
+SCHEMA_VERSION = "1.2"
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Record(BaseModel):
+    """A JSON object of the lake. A field that this release does not know is one that it can do without."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class RunCounter(Record):
@@ -245,12 +252,37 @@ class VerificationRecord(Record):
     tables: dict[str, VerifiedTable]
 
 
+class _Head(Record):
+    """What every record says of itself. Those of the first releases have only the first number of their version."""
+
+    version: int = 1
+    schema_version: str = Field(default="1.0", pattern=r"^[0-9]{1,9}\.[0-9]{1,9}$")
+    release: str = ""
+
+    @property
+    def major(self) -> int:
+        return max(self.version, int(self.schema_version.partition(".")[0]))
+
+
 R = TypeVar("R", bound=Record)
 
 
+def to_json(record: Record) -> bytes:
+    """A record as it is written, with the version of its shape and the release that writes it."""
+    head = {"schema_version": SCHEMA_VERSION, "release": VERSION}
+    return json.dumps(head | record.model_dump(mode="json"), indent=2).encode()
+
+
 def parse_record(kind: type[R], key: str, body: bytes) -> R:
-    """The record at `key`. Raises CorruptObject for one that is broken or of another release's version."""
+    """The record at `key`. Raises CorruptObject for one that is broken, NewerRecord for one of a newer shape."""
     try:
+        head = _Head.model_validate_json(body)
+        if head.major > int(SCHEMA_VERSION.partition(".")[0]):
+            newer = f"release {head.release}" if head.release else "a newer release"
+            raise NewerRecord(
+                f"{key} was written by {newer}, in a shape that release {VERSION} does not read. "
+                f"Run {newer}{' or a later one' if head.release else ''}."
+            )
         return kind.model_validate_json(body)
     except ValidationError as error:
         fault = error.errors()[0]
