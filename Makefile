@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-pooler test-postgres test-compose faults lint template docs pages docs-check hooks version bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-pooler test-postgres test-compose faults lint template docs pages docs-check hooks version release bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,15 @@ version: $(UV) ## the version of pyproject.toml for every package; NEW=0.2.0 cha
 	@version=$(or $(NEW),$$($(UV) version --short)) && for package in $$($(UV) workspace list); do \
 		$(UV) version --quiet --frozen --package "$$package" "$$version" || exit; done
 	@$(UV) lock --quiet
+
+release: $(UV) ## tag HEAD as the version of pyproject.toml, which the changelog must have with a date
+	@version=$$($(UV) version --short) && \
+		{ git diff --quiet HEAD || { echo "Commit what has changed first." >&2; exit 1; }; } && \
+		{ grep -q "^## $$version - [0-9]" CHANGELOG.md \
+			|| { echo "CHANGELOG.md has no section '## $$version - DATE'. Replace Unreleased with the date." >&2; exit 1; }; } && \
+		{ test -d "tests/releases/$$version" \
+			|| { echo "Record the release: uv run python -m tests.record_release tests/releases/$$version" >&2; exit 1; }; } && \
+		git tag --annotate "v$$version" --message "totesys $$version" && echo "Tagged v$$version. Push it: git push origin v$$version"
 
 bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|default|full
 	@$(UV) sync --locked --quiet --group bench
