@@ -1,14 +1,12 @@
 """A DSN can ask for TLS up to verify-full; what cannot be verified is refused with what to mend."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import trustme
 
+from tests.authority import Authority, make_authority
 from tests.command import Command
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
@@ -20,27 +18,6 @@ from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 
 pytestmark = pytest.mark.postgres
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority, and the file that its certificate is in."""
-
-    authority: trustme.CA
-    file: str
-
-    def server(self, host: str) -> ssl.SSLContext:
-        """TLS for a server that this authority calls `host`."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.authority.issue_cert(host).configure_cert(context)
-        return context
-
-
-def make_authority(folder: Path, name: str) -> Authority:
-    authority = trustme.CA()
-    file = folder / f"{name}.pem"
-    authority.cert_pem.write_to_path(str(file))
-    return Authority(authority, str(file))
 
 
 @pytest.fixture
