@@ -83,10 +83,12 @@ async def _open(what: str, dsn: str, session: dict[str, str]) -> Connection:
             return await _connect(what, target, session, await login(secret, refused=known))
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         # While a password is being changed, the server and whoever logs in do not agree. That passes.
-        held, wrong = (f"the login that the secret {secret} holds", "secret") if secret else ("the login", "DSN")
+        held, mend = "the login", "Correct the DSN or grant the right"
+        if secret:
+            held, mend = f"the login that the secret {secret} holds", "Correct the secret or the role's password"
         raise LoginRefused(
             f"{what} at {target.place} refuses {held}: {plain(error)}. "
-            f"Correct the {wrong} or the role; a password that is just being changed is waited for."
+            f"A password that is just being changed is waited for. {mend}."
         ) from None
 
 
