@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-pooler test-postgres test-compose faults lint template docs pages docs-check hooks version release bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-pooler test-postgres test-compose faults lint template docs pages rds-bundle docs-check hooks version release bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ pages:
 	@$(RUN) totesys dictionary --output $(PAGES)/warehouse.md
 	@$(RUN) totesys settings --output $(PAGES)/settings.md
 	@$(RUN) python -m totesys_infra.cost_page $(PAGES)/cost.md
+
+rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet
+	@curl -fsS https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem -o shared/totesys/rds-global-bundle.pem
 
 # Without setup: the commit hook calls it, and a commit changes nothing in .venv.
 docs-check: ## whether the pages that `make docs` makes are current

@@ -24,8 +24,10 @@ Answer: TypeAlias = asyncpg.PostgresError | asyncpg.PostgresWarning
 DRIVER_ERRORS = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 ALL_ERRORS = (asyncpg.PostgresError, asyncpg.PostgresWarning, *DRIVER_ERRORS)
 # Whose messages may hold a row's values: data exceptions (the driver's own are of parameters that it cannot send), and
-# what somebody's functions and triggers raise.
-_TELL_VALUES = {"22", "38", "39", "P0"}
+# what somebody's functions, triggers and foreign servers raise.
+_TELL_VALUES = {"22", "38", "39", "HV", "P0"}
+# Where a server says that somebody's function has raised it, which gives an error whatever state and words it likes.
+_RAISED_IN = ("pl_exec", "plpy_", "plperl", "pltcl")
 
 
 def as_ours(what: str, where: str, error: Exception) -> TotesysError:
@@ -41,7 +43,8 @@ def as_ours(what: str, where: str, error: Exception) -> TotesysError:
 
 def plain(error: Answer) -> str:
     """What the server says, without DETAIL and HINT, which may hold a row's values."""
-    if error.sqlstate[:2] not in _TELL_VALUES:
+    raised = (error.server_source_filename or "").startswith(_RAISED_IN)
+    if error.sqlstate[:2] not in _TELL_VALUES and not (raised and meaning_of(error.sqlstate) is not Meaning.OUTAGE):
         return str(error.args[0]) if error.args else condition(error)
     return f"{condition(error)}{_of(error)} (its own log says more)"
 

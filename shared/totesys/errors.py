@@ -3,12 +3,13 @@
     TotesysError
     ├── TransientError          the same work may succeed later: it is tried again, with back-off
     │   ├── DatabaseUnavailable     a Postgres does not answer, broke off, or cannot serve now
+    │   │   └── LoginRefused            a password or a role is wrong, perhaps while it is being changed
     │   └── LakeUnavailable         S3 or SQS does not answer, or broke off
     ├── UnexpectedDatabaseError nobody foresaw what a Postgres reports: it is tried some times, then dead-lettered
     └── TerminalError           trying again changes nothing: a person has to mend something
         ├── ModelError              the declarations contradict each other
         ├── SettingsError           a setting is missing or cannot be used
-        ├── AccessDenied            a password, a role or a right is wrong
+        ├── AccessDenied            a right is wrong
         ├── DataRefused             a Postgres does not take, or does not give, a value
         ├── SchemaDrift             the source is not what the model declares
         ├── WarehouseMismatch       the warehouse is not what the model declares
@@ -43,6 +44,10 @@ class DatabaseUnavailable(TransientError):
     title = "Database unavailable"
 
 
+class LoginRefused(DatabaseUnavailable):
+    """A Postgres server lets a role not in: its password is wrong, or is just being changed."""
+
+
 class LakeUnavailable(TransientError):
     """S3 or SQS does not answer, or broke off."""
 
@@ -72,7 +77,7 @@ class SettingsError(TerminalError):
 
 
 class AccessDenied(TerminalError):
-    """A password, a role or a right is wrong."""
+    """A right is wrong."""
 
     title = "Access denied"
 

@@ -4,9 +4,12 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any, TextIO
 
 import structlog
+
+from totesys.discreet import write_traceback
 
 NAMESPACE = "totesys"
 
@@ -40,8 +43,9 @@ def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
+                _without_futures,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                structlog.processors.ExceptionRenderer(_traceback),
                 _InNamespace(namespace),
                 structlog.processors.JSONRenderer(default=str),
             ],
@@ -50,6 +54,19 @@ def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("totesys").setLevel(logging.INFO)
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _traceback(exc_info: structlog.typing.ExcInfo) -> str:
+    with StringIO() as out:
+        write_traceback(out, exc_info)
+        return out.getvalue()
+
+
+def _without_futures(_log: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """What asyncio says of a task that nobody waits for, without the task: it shows the words of its error."""
+    if event["_record"].name == "asyncio":
+        event["event"] = str(event["event"]).partition("\n")[0]
+    return event
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
+from totesys.dsn.parameters import REGION
 from totesys.dsn.target import Host, Target
+from totesys.iam import token
 from totesys.pooler import FOREIGN_STATEMENTS, SharedSession, check_kept, is_pooled
 from totesys.session import at_start, statement
 from totesys.tls import tls_arguments, tls_fault
@@ -23,7 +25,7 @@ _keep_sessions: set[tuple[Host, str, str]] = set()
 
 @dataclass(frozen=True)
 class Opening:
-    """How a connection is to be opened. Without `password`, the DSN has one for each host."""
+    """How a connection is to be opened. Without `password`, the DSN says what lets the user in at each host."""
 
     target: Target
     user: str
@@ -82,7 +84,7 @@ class Opening:
             host=host.address,
             port=host.port,
             user=self.user,
-            password=self.target.password(host) if self.password is None else self.password,
+            password=await self._password(host),
             database=self.target.database,
             server_settings=settings,
             target_session_attrs=attribute,
@@ -90,6 +92,13 @@ class Opening:
             command_timeout=self.command_timeout,
             connection_class=Watched,
         )
+
+    async def _password(self, host: Host) -> str:
+        if self.password is not None:
+            return self.password
+        if self.target.uses_iam:
+            return await token(host, self.user, self.target.values.get(REGION))
+        return self.target.password(host)
 
     async def _prepare(self, connection: Watched, host: Host) -> None:
         """Make the settings. A pooler gets them once it is known to keep them: others would have them, too."""

@@ -10,7 +10,7 @@ from totesys.database_errors import ALL_ERRORS, DRIVER_ERRORS, as_ours, plain
 from totesys.dsn.errors import DsnError
 from totesys.dsn.parameters import SECRET
 from totesys.dsn.target import Target, resolve
-from totesys.errors import DatabaseUnavailable, SettingsError
+from totesys.errors import LoginRefused, SettingsError
 from totesys.opening import Opening
 from totesys.pooler import SharedSession
 from totesys.secrets import Login, login
@@ -73,21 +73,23 @@ async def _open(what: str, dsn: str, session: dict[str, str]) -> Connection:
     with _usable(what, dsn):
         target = resolve(dsn)
     secret = target.values.get(SECRET)
-    if secret is None:
-        return await _connect(what, target, session)
-    known = await login(secret)
     try:
-        return await _connect(what, target, session, known)
-    except asyncpg.InvalidAuthorizationSpecificationError:
-        known = await login(secret, refused=known)
-    try:
-        return await _connect(what, target, session, known)
+        if secret is None:
+            return await _connect(what, target, session)
+        known = await login(secret)
+        try:
+            return await _connect(what, target, session, known)
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            return await _connect(what, target, session, await login(secret, refused=known))
     except asyncpg.InvalidAuthorizationSpecificationError as error:
-        # For some seconds of a rotation, the secret and the server do not agree.
-        raise DatabaseUnavailable(
-            f"{what} at {target.place} refuses the login that the secret {secret} holds: {plain(error)}. "
-            "If it goes on for longer than a rotation takes, mend the secret or the role's password."
-        ) from error
+        # While a password is being changed, the server and whoever logs in do not agree. That passes.
+        held, mend = "the login", "Correct the DSN or grant the right"
+        if secret:
+            held, mend = f"the login that the secret {secret} holds", "Correct the secret or the role's password"
+        raise LoginRefused(
+            f"{what} at {target.place} refuses {held}: {plain(error)}. "
+            f"A password that is just being changed is waited for. {mend}."
+        ) from None
 
 
 async def _connect(what: str, target: Target, session: dict[str, str], role: Login | None = None) -> Connection:

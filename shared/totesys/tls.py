@@ -1,6 +1,5 @@
 """TLS to a database: what a DSN asks for, and what of it cannot be had."""
 
-import os
 import ssl
 import stat
 import warnings
@@ -12,8 +11,9 @@ from urllib.parse import urlencode
 from totesys.dsn.errors import DsnError
 from totesys.dsn.target import Host, Target
 
-# Where the images have the certificates of RDS, whose authorities no system trusts by itself.
-RDS_BUNDLE = Path(os.environ.get("TOTESYS_RDS_BUNDLE", "/etc/ssl/certs/rds-global-bundle.pem"))
+# The authorities of RDS's certificates, which no system trusts by itself: docs/connecting.md says where they are from.
+RDS_BUNDLE = Path(__file__).with_name("rds-global-bundle.pem")
+_RDS_HOSTS = (".rds.amazonaws.com", ".rds.amazonaws.com.cn")
 # What of libpq's TLS parameters names a file.
 _FILES = ("sslrootcert", "sslcrl", "sslcert", "sslkey")
 _SYSTEM = "system"
@@ -107,7 +107,7 @@ def _context(target: Target, host: Host, mode: str) -> _Context:
     context.set_alpn_protocols([_ALPN])
     if fault := _unreadable_file(values):
         raise DsnError(f"{fault}. Put the file there, or correct the DSN")
-    if _trust(context, values, mode):
+    if _trust(context, values, host, mode):
         _revoke(context, values)
     else:
         context.verify_mode = ssl.CERT_NONE
@@ -133,7 +133,7 @@ def _version(values: Mapping[str, str], name: str) -> ssl.TLSVersion | None:
     return _VERSIONS.get(values.get(name, "").lower())
 
 
-def _trust(context: ssl.SSLContext, values: Mapping[str, str], mode: str) -> bool:
+def _trust(context: ssl.SSLContext, values: Mapping[str, str], host: Host, mode: str) -> bool:
     """Load whom to trust; whether there is anybody, so that the server is to be verified."""
     named, own = values.get("sslrootcert"), _of_user("root.crt")
     if named and named != _SYSTEM:
@@ -142,7 +142,7 @@ def _trust(context: ssl.SSLContext, values: Mapping[str, str], mode: str) -> boo
         context.load_verify_locations(cafile=own)
     elif mode == "verify-full":
         context.load_default_certs()
-        if RDS_BUNDLE.exists():
+        if host.name.lower().rstrip(".").endswith(_RDS_HOSTS):
             context.load_verify_locations(cafile=RDS_BUNDLE)
     elif mode in _VERIFYING:
         raise DsnError(f"sslmode={mode} needs sslrootcert, the file of the authority. Name it, or ask for verify-full")

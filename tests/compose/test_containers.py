@@ -77,3 +77,16 @@ def test_an_image_holds_no_package_of_another_service_and_no_tool(stack: Stack, 
     assert not held & {f"totesys-{other}" for other in {*SERVICES, "cli", "infra"} - {service}}
     compilers, _, _ = stack.compose.exec_in_container(["sh", "-c", "command -v gcc cc clang make uv; true"], service)
     assert not compilers
+
+
+@pytest.mark.parametrize("service", ["ingest", "load"])
+def test_an_image_trusts_the_systems_authorities_and_those_of_rds(stack: Stack, service: str) -> None:
+    count = (
+        "import ssl; from totesys.tls import RDS_BUNDLE; system, rds = ssl.create_default_context(), "
+        "ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); rds.load_verify_locations(RDS_BUNDLE); "
+        "print(len(system.get_ca_certs()), len(rds.get_ca_certs()))"
+    )
+    out, _, _ = stack.compose.exec_in_container(["python", "-c", count], service)
+    system, rds = map(int, out.split())
+    assert system > 100
+    assert rds > 80

@@ -173,7 +173,7 @@ def test_a_container_is_told_all_that_its_service_needs_and_nothing_that_it_does
 def test_the_dsn_of_a_warehouse_of_our_own_names_its_secret_and_holds_no_password(template: Template) -> None:
     (dsn,) = (v["Value"] for v in container(template, "load")["Environment"] if v["Name"] == "TOTESYS_WAREHOUSE_DSN")
     first, _, _, _, last, secret = dsn["Fn::Join"][1]
-    assert (first, last) == ("postgresql://", "/warehouse?sslmode=require&secret=")
+    assert (first, last) == ("postgresql://", "/warehouse?sslmode=verify-full&secret=")
     assert "MasterUserSecret" in secret["Fn::ImportValue"]
     assert secret in [s["Resource"] for s in role(template, "load", "TaskRoleArn")]
 

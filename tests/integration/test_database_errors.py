@@ -189,3 +189,23 @@ async def test_what_nobody_foresaw_is_tried_some_times_and_then_buried(database:
         f"UnexpectedDatabaseError: The warehouse at {place(dsn)} reports what was not foreseen: syntax error at end of "
         "input (SQLSTATE 42601). Report this defect. (tried 5 times)"
     )
+
+
+LANGUAGES = {"a check of one's own": "check_violation", "a state of one's own": "TT001", "a class of another": "42P01"}
+
+
+@pytest.mark.parametrize("state", LANGUAGES.values(), ids=LANGUAGES)
+async def test_what_a_function_raises_is_not_told_whatever_state_it_gives(
+    database: Callable[[], str], state: str
+) -> None:
+    raising = f"RAISE EXCEPTION 'no such person: %', NEW.name USING ERRCODE = '{state}'"
+    dsn = database()
+    await execute(
+        dsn,
+        "CREATE TABLE person (name text)",
+        f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {raising}; END$$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON person FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    error = await said(dsn, f"INSERT INTO person VALUES ('{SECRET}')")
+    assert SECRET not in "".join(traceback.format_exception(error))
+    assert "its own log says more" in str(error)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from uuid import uuid4
 
 import boto3
@@ -9,15 +10,17 @@ import httpx
 import pytest
 from mypy_boto3_secretsmanager import SecretsManagerClient
 
+from tests.command import as_role
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library, verified
 from totesys.errors import SettingsError
 from totesys.events import DO_UNDONE, ExtractWakeup
-from totesys.postgres import connect
+from totesys.postgres import connect, place
 from totesys.sql import ident, literal
 from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
 
 BEFORE, AFTER = "Xyzzy-1", "Plugh-2"
@@ -83,6 +86,47 @@ async def test_load_goes_on_after_its_password_was_rotated(
         assert (await client.get("/health/ready")).status_code == 200
         printed = (await load.last_words()).decode()
         assert await verified(source, naming(warehouse, secret), MODEL)
+    assert BEFORE not in printed
+    assert AFTER not in printed
+
+
+@pytest.mark.parametrize("way", ["of a DSN", "in a password file"])
+async def test_a_refused_login_is_waited_for_and_uses_up_no_message(
+    data_plane: DataPlane,
+    emulator: Emulator,
+    postgres: ReachablePostgres,
+    role: str,
+    database: Callable[[], str],
+    tmp_path: Path,
+    way: str,
+) -> None:
+    source = await make_library(database())
+    await execute(source, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {ident(role)}")
+    file = tmp_path / "passwords"
+    file.touch(0o600)
+    file.write_text(f"*:*:*:*:{BEFORE}")
+    in_dsn, in_file = as_role(source, role, BEFORE), f"postgresql://{role}@{source.rpartition('@')[2]}"
+    dsn = in_dsn if way == "of a DSN" else in_file
+    settings = environment("ingest", data_plane, source_dsn=dsn) | LIBRARY
+    settings["PGPASSFILE"] = str(file)
+    async with running("ingest", settings) as ingest, httpx.AsyncClient(base_url=ingest.url) as client:
+        await client.post("/trigger")
+        await ingest.event("message done")
+        await execute(postgres.dsn(), f"ALTER ROLE {ident(role)} PASSWORD {literal(AFTER)}")
+        for _ in range(6):
+            await client.post("/trigger")
+        waiting = await ingest.event("waiting for dependencies")
+        assert waiting["dependencies"]["source"].startswith(f"The source at {place(source)} refuses the login: ")
+        if way == "of a DSN":
+            await execute(postgres.dsn(), f"ALTER ROLE {ident(role)} PASSWORD {literal(BEFORE)}")
+        else:
+            file.write_text(f"*:*:*:*:{AFTER}")
+        await ingest.event("all dependencies answer")
+        for _ in range(6):
+            assert (await ingest.event("message done"))["receives"] <= 2
+        printed = (await ingest.last_words()).decode()
+    dead = emulator.sqs.get_queue_attributes(QueueUrl=data_plane.ingest_dlq_url, AttributeNames=["All"])["Attributes"]
+    assert dead["ApproximateNumberOfMessages"] == dead["ApproximateNumberOfMessagesNotVisible"] == "0"
     assert BEFORE not in printed
     assert AFTER not in printed
 

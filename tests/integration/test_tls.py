@@ -1,14 +1,15 @@
 """A DSN can ask for TLS up to verify-full; what cannot be verified is refused with what to mend."""
 
 import asyncio
-import ssl
+import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import trustme
+from cryptography import x509
 
+from tests.authority import Authority, make_authority
 from tests.command import Command
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
@@ -17,30 +18,10 @@ from tests.proxy import Proxy, in_front_of
 from tests.sources import make_library, value, verified
 from totesys.errors import SettingsError
 from totesys.postgres import connect
+from totesys.tls import RDS_BUNDLE
 from totesys_cli.local.data_plane import DataPlane
 
 pytestmark = pytest.mark.postgres
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority, and the file that its certificate is in."""
-
-    authority: trustme.CA
-    file: str
-
-    def server(self, host: str) -> ssl.SSLContext:
-        """TLS for a server that this authority calls `host`."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.authority.issue_cert(host).configure_cert(context)
-        return context
-
-
-def make_authority(folder: Path, name: str) -> Authority:
-    authority = trustme.CA()
-    file = folder / f"{name}.pem"
-    authority.cert_pem.write_to_path(str(file))
-    return Authority(authority, str(file))
 
 
 @pytest.fixture
@@ -114,6 +95,66 @@ async def test_a_certificate_of_another_host_is_refused_by_verify_full_alone(
     said = await refused(source.address("localhost", sslmode="verify-full", sslrootcert=authority.file))
     assert "localhost" in said
     assert "the host as the certificate does" in said
+
+
+@pytest.mark.parametrize("asked", [{"sslmode": "verify-full"}, {"sslrootcert": "system"}])
+async def test_without_a_file_the_systems_authorities_are_trusted(
+    source: Proxy, authority: Authority, asked: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = await refused(source.address(**asked))
+    assert "certificate that does not verify" in said
+    # What OpenSSL takes for the system's.
+    monkeypatch.setenv("SSL_CERT_FILE", authority.file)
+    assert await value(source.address(**asked), "SELECT count(*) FROM book") == 3
+    assert "the host as the certificate does" in await refused(source.address("localhost", **asked))
+
+
+async def test_a_host_of_rds_is_verified_by_the_authorities_of_rds(
+    database: Callable[[], str], authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("totesys.tls.RDS_BUNDLE", authority.file)
+    names = {"shop.abc.eu-west-2.rds.amazonaws.com": True, "shop.abc.rds.amazonaws.com.evil.example": False}
+    for name, trusted in names.items():
+        async with in_front_of(database(), authority.server(name)) as proxy:
+            dsn = proxy.address(name, hostaddr="127.0.0.1", sslmode="verify-full")
+            if trusted:
+                assert await value(dsn, "SELECT 1") == 1
+            else:
+                assert "certificate that does not verify" in await refused(dsn)
+
+
+def test_the_bundle_holds_the_authorities_of_rds_and_nobody_else() -> None:
+    pems = RDS_BUNDLE.read_bytes().split(b"-----BEGIN")[1:]
+    held = [x509.load_pem_x509_certificate(b"-----BEGIN" + pem) for pem in pems]
+    names = [str(one.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value) for one in held]
+    assert all(re.fullmatch(r"Amazon RDS [a-z0-9-]+ Root CA (RSA2048|RSA4096|ECC384) G1", name) for name in names)
+    assert {"eu-west-2", "eu-west-1", "us-east-1"} <= {name.split()[2] for name in names}
+    for one in held:
+        one.verify_directly_issued_by(one)
+        # One that has nearly ended is replaced by make rds-bundle.
+        assert one.not_valid_after_utc > datetime.now(UTC) + timedelta(days=366)
+
+
+async def test_verify_ca_without_an_authority_is_refused(
+    source: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "sslmode=verify-ca needs sslrootcert" in await refused(source.address(sslmode="verify-ca"))
+
+
+async def test_a_key_that_others_may_read_is_refused(source: Proxy, authority: Authority, tmp_path: Path) -> None:
+    own = authority.authority.issue_cert("client@example.org")
+    certificate, key = tmp_path / "own.pem", tmp_path / "own.key"
+    own.cert_chain_pems[0].write_to_path(str(certificate))
+    own.private_key_pem.write_to_path(str(key))
+    dsn = source.address(sslmode="require", sslcert=str(certificate), sslkey=str(key))
+    key.chmod(0o644)
+    assert "others than its owner may read the key" in await refused(dsn)
+    key.chmod(0o600)
+    assert await value(dsn, "SELECT 1") == 1
+    assert "but not its key" in await refused(source.address(sslmode="require", sslcert=str(certificate)))
 
 
 async def test_a_server_without_tls_is_refused_where_it_is_asked_for(

@@ -57,7 +57,7 @@ class WarehouseStack(cdk.Stack):
     def dsn(self) -> str:
         """Its DSN, which holds no password but says where it is."""
         host, port = self.instance.db_instance_endpoint_address, self.instance.db_instance_endpoint_port
-        return f"postgresql://{host}:{port}/{DATABASE}?sslmode=require&secret={self.secret_arn}"
+        return f"postgresql://{host}:{port}/{DATABASE}?sslmode=verify-full&secret={self.secret_arn}"
 
     def _log_groups(self, environment: Environment) -> list[logs.LogGroup]:
         # Made before RDS makes them, which would keep what is in them for ever.

@@ -13,6 +13,7 @@ from typing import TypeVar
 import polars as pl
 import pyarrow as pa
 
+from totesys.discreet import words
 from totesys.errors import CorruptObject
 from totesys.frames import key_type
 from totesys.lake.keys import part_key, quarantine_key, ranges_key
@@ -136,7 +137,9 @@ class RunTransform:
         try:
             return await asyncio.to_thread(read, body, source)
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-            raise CorruptObject(f"{self._lake.ingest.where(part.key)} is no CSV of {source.name}: {error}.") from error
+            raise CorruptObject(
+                f"{self._lake.ingest.where(part.key)} is no CSV of {source.name}: {words(error)}."
+            ) from error
 
     async def _rows(self, source: Table, part: Part, body: bytes) -> Rows:
         rows = await self._read(source, part, body, read_csv)

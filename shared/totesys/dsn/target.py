@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from totesys.dsn.errors import FORM, DsnError
-from totesys.dsn.parameters import ENVIRONMENT, IAM, check, number
+from totesys.dsn.parameters import ENVIRONMENT, IAM, SECRET, check, number
 from totesys.dsn.passwords import password_in
 from totesys.dsn.services import service
 from totesys.dsn.syntax import parse
@@ -89,6 +89,8 @@ def resolve(dsn: str) -> Target:
     database = values.get("dbname") or user
     # A password with a / in it ends there, and what comes after it looks like another part.
     shown = "@" not in "".join(values.get(name, "") for name in ("host", "hostaddr", "port", "dbname"))
+    if values.get(IAM) == "true" and SECRET in values:
+        raise DsnError("iam=true and secret are two ways to log in. Choose one")
     hosts = _hosts(values)
     if values.get("requirepeer") and any(host.is_socket for host in hosts):
         raise DsnError("requirepeer is not supported: the driver does not ask who runs the server. Leave it out")

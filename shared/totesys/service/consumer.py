@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
 
+from totesys.discreet import words
 from totesys.errors import LakeUnavailable, TerminalError, TotesysError, TransientError, to_trace
 from totesys.events import Wakeup, parse_message
 from totesys.logs import logger
@@ -113,7 +114,7 @@ class Consumer(Generic[W]):
                 await self._turn()
             except Exception as error:
                 trace = to_trace(error)
-                log.warning("queue failed", error=str(error), kind=type(error).__name__, exc_info=trace)
+                log.warning("queue failed", error=words(error), kind=type(error).__name__, exc_info=trace)
                 self._in_doubt = True
                 await self._pause(PAUSE.total_seconds())
             finally:
@@ -151,7 +152,7 @@ class Consumer(Generic[W]):
         async with self._signs_of_life():
             error = await delivery.handle(partial(self._work, message.id))
         self._in_doubt = isinstance(error, TransientError)
-        self._last_failure = str(error) if error else self._last_failure
+        self._last_failure = words(error) if error else self._last_failure
 
     async def _work(self, message_id: str, body: str) -> None:
         wakeup = parse_message(body, self._wakeup)
@@ -168,13 +169,13 @@ class Consumer(Generic[W]):
                 await self._stage.work(self._stage.unprompted)
         except Exception as error:  # noqa: BLE001 - as in a delivery
             self._failures += 1
-            self._last_failure = str(error)
+            self._last_failure = words(error)
             self._in_doubt = isinstance(error, TransientError)
             again = self._settings.resync if isinstance(error, TerminalError) else back_off(self._failures, jitter())
             self._pass_after(again)
             trace = to_trace(error)
             level = log.warning if isinstance(error, TransientError) else log.error
-            fields = {"error": str(error), "kind": type(error).__name__}
+            fields = {"error": words(error), "kind": type(error).__name__}
             level("pass failed", **fields, next="again", after_seconds=round(again.total_seconds(), 1), exc_info=trace)
         else:
             self._all_done()

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from structlog.contextvars import bound_contextvars
 
+from totesys.discreet import words
 from totesys.errors import TotesysError, TransientError, to_trace
 from totesys.logs import logger
 from totesys.service.background import Background
@@ -54,7 +55,7 @@ class Delivery:
 
     async def _failed(self, error: Exception) -> None:
         decision = after_failure(error, self.message.receives, self.max_receives, jitter())
-        fields = {"error": str(error), "kind": type(error).__name__}
+        fields = {"error": words(error), "kind": type(error).__name__}
         trace = to_trace(error)
         if isinstance(decision, DeadLetter):
             log.error("message failed", **fields, next="dead-letter queue", exc_info=trace)

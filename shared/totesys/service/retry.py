@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+from totesys.discreet import words
 from totesys.errors import TerminalError
 
 FIRST_DELAY = timedelta(seconds=1)
@@ -30,7 +31,7 @@ def after_failure(error: Exception, receives: int, max_receives: int, jitter: fl
 
     An error that is not ours may be a passing one: only a TerminalError is buried at once.
     """
-    reason = f"{type(error).__name__}: {error}"
+    reason = f"{type(error).__name__}: {words(error)}"
     if isinstance(error, TerminalError):
         return DeadLetter(reason)
     if receives >= max_receives:
