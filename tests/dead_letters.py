@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from tests.command import Command, Ended
 from totesys.service.queue import open_queue
@@ -53,9 +57,11 @@ class Plane:
 
     def messages(self, stage: str, kind: str = "dlq") -> list[dict[str, Any]]:
         """All that a queue holds, hidden ones too, seen without receiving it."""
-        page = httpx.get(
-            f"{self.plane.endpoint_url}/_ministack/sqs/messages", params={"QueueUrl": self.url(stage, kind)}
-        )
+        where = f"{self.plane.endpoint_url}/_ministack/sqs/messages?" + urlencode({"QueueUrl": self.url(stage, kind)})
+        asked = AWSRequest("GET", where)
+        key = self.plane.credentials
+        SigV4Auth(Credentials(key.access_key, key.secret_key), "sqs", self.plane.region).add_auth(asked)
+        page = httpx.get(where, headers=dict(asked.headers))
         accounts = page.json()["messages"].values()
         return [m for regions in accounts for queues in regions.values() for found in queues.values() for m in found]
 

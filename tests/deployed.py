@@ -61,7 +61,9 @@ class Place:
             for kind in ("queue", "dlq")
         }
         buckets = {f"{one}_bucket": out[f"{one.title()}Bucket"] for one in ("ingest", "processed", "code")}
-        return DataPlane(endpoint_url=emulator.endpoint_url, region=REGION, **buckets, **urls)
+        return DataPlane(
+            endpoint_url=emulator.endpoint_url, credentials=emulator.credentials, region=REGION, **buckets, **urls
+        )
 
     def contents(self, purpose: Purpose) -> list[str]:
         """The keys in a bucket."""

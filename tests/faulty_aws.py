@@ -14,7 +14,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from random import Random
 from xml.sax.saxutils import escape
@@ -184,9 +184,12 @@ class FaultyAws:
 
     def in_front_of(self, plane: DataPlane) -> DataPlane:
         """The same data plane, reached through this proxy."""
-        return DataPlane(
-            **{name: value.replace(plane.endpoint_url, self.endpoint_url) for name, value in vars(plane).items()}
-        )
+        urls = {
+            name: value.replace(plane.endpoint_url, self.endpoint_url)
+            for name, value in vars(plane).items()
+            if name.endswith("_url")
+        }
+        return replace(plane, **urls)
 
     async def until_broken(self, name: str) -> None:
         """Wait until a fault has met a request for the operation."""

@@ -1,5 +1,6 @@
 """Where a data plane is, and what of it a command opens."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -8,7 +9,10 @@ from typing import TypedDict
 from totesys.lake.lake import Lake, open_lake
 from totesys.service.queue import Queue, find_queue
 from totesys_cli.aws import aws_errors
-from totesys_cli.local.data_plane import ACCESS_KEY, REGION
+from totesys_cli.local.credentials import Credentials, find
+from totesys_cli.local.data_plane import REGION
+
+_SAID_BY = frozenset(("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"))
 
 
 class ClientOptions(TypedDict, total=False):
@@ -31,12 +35,16 @@ class Place:
         """What a client of the place is told."""
         if self.endpoint is None:
             return {}
-        return {
-            "endpoint_url": self.endpoint,
-            "region_name": REGION,
-            "aws_access_key_id": ACCESS_KEY,
-            "aws_secret_access_key": ACCESS_KEY,
-        }
+        options: ClientOptions = {"endpoint_url": self.endpoint, "region_name": REGION}
+        credentials = find(self.endpoint)
+        # Of a stack that somebody else has started, AWS's own settings say them; where they don't, it says that it
+        # knows nobody, if it is there at all.
+        if credentials is None and not _SAID_BY.intersection(os.environ):
+            credentials = Credentials()
+        if credentials is not None:
+            options["aws_access_key_id"] = credentials.access_key
+            options["aws_secret_access_key"] = credentials.secret_key
+        return options
 
     def bucket(self, kind: str) -> str:
         """The name of the bucket `ingest` or `processed`."""

@@ -6,17 +6,17 @@ import boto3
 from botocore.config import Config
 
 from bench.counting_proxy import counting_proxy
-from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane
+from totesys_cli.local.data_plane import REGION, DataPlane
 from totesys_cli.local.emulator import Emulator
 
 KEY, BODY = "a b/ü", b"\x00body\xff"
 
 
-def put_and_get(endpoint: str, bucket: str) -> bytes:
-    session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
-    s3 = session.client("s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"}))
-    s3.put_object(Bucket=bucket, Key=KEY, Body=BODY)
-    found: bytes = s3.get_object(Bucket=bucket, Key=KEY)["Body"].read()
+def put_and_get(plane: DataPlane) -> bytes:
+    session = boto3.Session(plane.credentials.access_key, plane.credentials.secret_key, region_name=REGION)
+    s3 = session.client("s3", endpoint_url=plane.endpoint_url, config=Config(s3={"addressing_style": "path"}))
+    s3.put_object(Bucket=plane.code_bucket, Key=KEY, Body=BODY)
+    found: bytes = s3.get_object(Bucket=plane.code_bucket, Key=KEY)["Body"].read()
     return found
 
 
@@ -24,7 +24,7 @@ async def test_requests_pass_unchanged_and_are_counted(emulator: Emulator, data_
     async with counting_proxy(emulator.endpoint_url) as proxy:
         plane = proxy.in_front_of(data_plane)
         assert plane.load_queue_url == data_plane.load_queue_url.replace(emulator.endpoint_url, proxy.url)
-        assert await asyncio.to_thread(put_and_get, plane.endpoint_url, plane.code_bucket) == BODY
+        assert await asyncio.to_thread(put_and_get, plane) == BODY
         assert proxy.counts == {"S3 PutObject": 1, "S3 GetObject": 1}
     direct = emulator.s3.get_object(Bucket=data_plane.code_bucket, Key=KEY)
     assert direct["Body"].read() == BODY

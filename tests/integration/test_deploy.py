@@ -15,8 +15,9 @@ from botocore.exceptions import ClientError
 from tests.deployed import ACCOUNT, Place
 from tests.processes import LIBRARY, Service, environment, running
 from tests.sources import execute, make_library
-from totesys_cli.local.data_plane import ACCESS_KEY, REGION
+from totesys_cli.local.data_plane import REGION
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.places import SERVICES
 from totesys_infra.deploy import bundle, images, release
 from totesys_infra.deploy.aws import Aws
 from totesys_infra.deploy.checks import check_all
@@ -36,6 +37,14 @@ PATIENT = Patience(longest=60, between=0.05)
 IMPATIENT = Patience(longest=0.2, between=0.05)
 
 _numbers = count(1)
+DEPLOYED = (*SERVICES, "sts", "ecr", "ecs", "codebuild", "logs", "secretsmanager", "iam", "sns", "ssm", "rds")
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """An emulator of all that a deployment calls."""
+    with Emulator.start(services=DEPLOYED) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +52,7 @@ def aws(emulator: Emulator) -> Iterator[Aws]:
     """The emulator, as the deployment sees AWS."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", emulator.endpoint_url)
-        made = Aws(REGION, boto3.Session(ACCESS_KEY, ACCESS_KEY))
+        made = Aws(REGION, boto3.Session(emulator.credentials.access_key, emulator.credentials.secret_key))
         yield made
         made.close()
 

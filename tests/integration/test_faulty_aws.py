@@ -6,14 +6,14 @@ from botocore.exceptions import ClientError
 
 from tests.faulty_aws import Fault, FaultyAws, faulty_aws, refused
 from totesys.lake.aws import error_code
-from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane
+from totesys_cli.local.data_plane import REGION, DataPlane
 from totesys_cli.local.emulator import Emulator
 
 KEY, BODY = "a b/ü", b"\x00body\xff"
 PUT = "S3 PutObject"
 
 
-async def puts(aws: FaultyAws, bucket: str, count: int) -> list[str]:
+async def puts(aws: FaultyAws, plane: DataPlane, count: int) -> list[str]:
     """How each of so many puts, one after another, was refused; nothing where it was not."""
     config = AioConfig(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
     refusals: list[str] = []
@@ -21,13 +21,13 @@ async def puts(aws: FaultyAws, bucket: str, count: int) -> list[str]:
         "s3",
         endpoint_url=aws.endpoint_url,
         region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=ACCESS_KEY,
+        aws_access_key_id=plane.credentials.access_key,
+        aws_secret_access_key=plane.credentials.secret_key,
         config=config,
     ) as client:
         for _ in range(count):
             try:
-                await client.put_object(Bucket=bucket, Key=KEY, Body=BODY)
+                await client.put_object(Bucket=plane.code_bucket, Key=KEY, Body=BODY)
                 refusals.append("")
             except ClientError as error:
                 refusals.append(error_code(error))
@@ -37,7 +37,7 @@ async def puts(aws: FaultyAws, bucket: str, count: int) -> list[str]:
 async def test_without_faults_requests_pass_unchanged(
     aws: FaultyAws, emulator: Emulator, data_plane: DataPlane
 ) -> None:
-    assert await puts(aws, data_plane.code_bucket, 1) == [""]
+    assert await puts(aws, data_plane, 1) == [""]
     assert emulator.s3.get_object(Bucket=data_plane.code_bucket, Key=KEY)["Body"].read() == BODY
     assert (aws.seen, aws.broken) == ({PUT: 1}, {})
     queue = aws.in_front_of(data_plane).load_queue_url
@@ -45,14 +45,13 @@ async def test_without_faults_requests_pass_unchanged(
 
 
 async def test_what_goes_wrong_can_be_changed_while_it_runs(aws: FaultyAws, data_plane: DataPlane) -> None:
-    bucket = data_plane.code_bucket
     slow_down = refused("SlowDown", 503)
     aws.inject(Fault("SQS *", slow_down), Fault("S3 Put*", slow_down, times=2))
-    assert await puts(aws, bucket, 4) == ["SlowDown", "SlowDown", "", ""]
+    assert await puts(aws, data_plane, 4) == ["SlowDown", "SlowDown", "", ""]
     aws.inject(Fault("*", slow_down))
-    assert await puts(aws, bucket, 1) == ["SlowDown"]
+    assert await puts(aws, data_plane, 1) == ["SlowDown"]
     aws.inject()
-    assert await puts(aws, bucket, 1) == [""]
+    assert await puts(aws, data_plane, 1) == [""]
     assert aws.broken == {PUT: 3}
 
 
@@ -62,5 +61,5 @@ async def test_the_same_seed_breaks_the_same_requests(emulator: Emulator, data_p
         async with faulty_aws(
             emulator.endpoint_url, Fault(PUT, refused("SlowDown", 503), chance=0.5), seed=seed
         ) as aws:
-            outcomes.append(await puts(aws, data_plane.code_bucket, 20))
+            outcomes.append(await puts(aws, data_plane, 20))
     assert outcomes[0] == outcomes[1] != outcomes[2]

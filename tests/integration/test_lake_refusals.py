@@ -14,7 +14,7 @@ from totesys.errors import AccessDenied, CorruptObject, LakeUnavailable, Setting
 from totesys.lake.aws import CLIENT_CONFIG, lake_errors, message_is_lost
 from totesys.lake.lake import Lake
 from totesys.lake.records import Part
-from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane
+from totesys_cli.local.data_plane import REGION, DataPlane
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -52,13 +52,13 @@ async def test_every_refusal_is_an_error_of_ours(aws: FaultyAws, faulty_lake: La
 
 
 @asynccontextmanager
-async def queue_client(aws: FaultyAws) -> "AsyncIterator[SQSClient]":
+async def queue_client(aws: FaultyAws, plane: DataPlane) -> "AsyncIterator[SQSClient]":
     async with get_session().create_client(
         "sqs",
         endpoint_url=aws.endpoint_url,
         region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=ACCESS_KEY,
+        aws_access_key_id=plane.credentials.access_key,
+        aws_secret_access_key=plane.credentials.secret_key,
         config=CLIENT_CONFIG,
     ) as client:
         yield client
@@ -77,7 +77,7 @@ async def test_a_message_that_is_no_longer_ours_is_told_from_other_refusals(
         refused("OverLimit", 403): False,
         refused("AccessDenied", 403): False,
     }
-    async with queue_client(aws) as client:
+    async with queue_client(aws, data_plane) as client:
         for refusal, lost in refusals.items():
             aws.inject(Fault("SQS ChangeMessageVisibility", refusal))
             with pytest.raises(ClientError) as raised:
@@ -91,7 +91,7 @@ async def test_a_message_that_is_no_longer_ours_is_told_from_other_refusals(
 
 async def test_a_queue_that_is_not_there_is_a_wrong_setting(aws: FaultyAws, data_plane: DataPlane) -> None:
     url = f"{aws.in_front_of(data_plane).load_queue_url}-gone"
-    async with queue_client(aws) as client:
+    async with queue_client(aws, data_plane) as client:
         with pytest.raises(SettingsError, match="-gone does not exist"), lake_errors(url):
             await client.receive_message(QueueUrl=url)
 

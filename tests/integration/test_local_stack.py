@@ -270,8 +270,8 @@ def schedule_of(emulator: Emulator, name: str) -> tuple[str, str]:
             "events",
             endpoint_url=emulator.endpoint_url,
             region_name="eu-west-2",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=emulator.credentials.access_key,
+            aws_secret_access_key=emulator.credentials.secret_key,
         )
     ) as events:
         (target,) = events.list_targets_by_rule(Rule=f"{name}-tick")["Targets"]

@@ -12,7 +12,8 @@ from totesys.postgres import database_errors
 from totesys_cli.company import make_source, make_warehouse
 from totesys_cli.durations import schedule_expression
 from totesys_cli.errors import BadInput
-from totesys_cli.local.data_plane import ACCESS_KEY, REGION, make_data_plane
+from totesys_cli.local.credentials import Credentials
+from totesys_cli.local.data_plane import REGION, make_data_plane
 from totesys_cli.progress import LINE_SECONDS, progress
 from totesys_cli.roles import Role
 from totesys_cli.simulate import simulation_of
@@ -36,13 +37,19 @@ def deploy(console: Console, endpoint: str, name: str, every: timedelta, *, json
     schedule = schedule_expression(every)
     if schedule is None:
         raise BadInput("The emulator's schedule knows whole minutes only: 1m, 5m, 1h.")
-    session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+    session = boto3.Session(region_name=REGION)
+    found = session.get_credentials()
+    if found is None:
+        raise BadInput("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to those of the emulator.")
+    credentials = Credentials(found.access_key, found.secret_key)
     config = Config(connect_timeout=5, read_timeout=30, s3={"addressing_style": "path"})
     cloudformation = session.client("cloudformation", endpoint_url=endpoint, config=config)
     s3 = session.client("s3", endpoint_url=endpoint, config=config)
-    plane = make_data_plane(cloudformation, s3, endpoint, data_plane_template(), name, schedule)
+    plane = make_data_plane(cloudformation, s3, endpoint, credentials, data_plane_template(), name, schedule)
     if json:
-        console.print_json(json_module.dumps(asdict(plane)))
+        described = asdict(plane)
+        del described["credentials"]
+        console.print_json(json_module.dumps(described))
         return
     console.print(
         f"The data plane {name} is there: buckets {plane.ingest_bucket}, {plane.processed_bucket} and "

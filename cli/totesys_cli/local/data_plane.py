@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from totesys_cli.local.credentials import Credentials
 from totesys_cli.local.errors import LocalStackError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REGION = "eu-west-2"
-ACCESS_KEY = "test"
 
 _SECONDS = 30.0
 _POLL_SECONDS = 0.005
@@ -28,6 +28,7 @@ class DataPlane:
     """Where the buckets and queues are."""
 
     endpoint_url: str
+    credentials: Credentials
     region: str
     ingest_bucket: str
     processed_bucket: str
@@ -45,8 +46,7 @@ class DataPlane:
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+            **self.credentials.environment(),
         }
 
 
@@ -54,6 +54,7 @@ def make_data_plane(
     cloudformation: "CloudFormationClient",
     s3: "S3Client",
     endpoint_url: str,
+    credentials: Credentials,
     template: str,
     name: str,
     schedule: str | None,
@@ -67,6 +68,7 @@ def make_data_plane(
     outputs = _apply(cloudformation, s3, template, name, schedule)
     return DataPlane(
         endpoint_url=endpoint_url,
+        credentials=credentials,
         region=REGION,
         ingest_bucket=outputs["IngestBucket"],
         processed_bucket=outputs["ProcessedBucket"],

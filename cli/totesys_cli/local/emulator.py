@@ -1,4 +1,4 @@
-"""AWS on this machine: S3, SQS, EventBridge and CloudFormation from ministack."""
+"""AWS on this machine: S3, SQS, EventBridge and CloudFormation from ministack, for whoever has its credentials."""
 
 import http.client
 import json
@@ -7,6 +7,7 @@ import secrets
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
@@ -14,9 +15,10 @@ from typing import IO, TYPE_CHECKING, Self
 import boto3
 from botocore.config import Config
 
-from totesys_cli.local.data_plane import ACCESS_KEY, REGION, DataPlane, make_data_plane
+from totesys_cli.local.credentials import Credentials, keep
+from totesys_cli.local.data_plane import REGION, DataPlane, make_data_plane
 from totesys_cli.local.errors import LocalStackError
-from totesys_cli.local.places import LOOPBACK, lock_folder, start_on_port
+from totesys_cli.local.places import LOOPBACK, SERVICES, lock_folder, start_on_port
 from totesys_cli.local.process import Guarded
 
 if TYPE_CHECKING:
@@ -35,47 +37,49 @@ _ANSWER_SECONDS = 1.0
 class Emulator:
     """A running emulator that listens on loopback, and ends with this process at the latest."""
 
-    def __init__(self, process: Guarded, port: int, scratch: Path) -> None:
+    def __init__(self, process: Guarded, port: int, scratch: Path, credentials: Credentials) -> None:
         self._process = process
+        self.credentials = credentials
         self.port = port
         self.scratch = scratch
-        self._session = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=REGION)
+        self._session = boto3.Session(credentials.access_key, credentials.secret_key, region_name=REGION)
         self._config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1})
 
     @classmethod
-    def start(cls, state: Path | None = None, *, port: int | None = None) -> Self:
+    def start(cls, state: Path | None = None, *, port: int | None = None, services: Sequence[str] = SERVICES) -> Self:
         """Start an emulator and wait until it answers.
 
         S3's objects are kept in the folder `state`, each from the moment that its put is answered; queues,
         messages and everything else are gone with the emulator, and `apply` makes them anew. Without
-        `state` nothing is kept. `port` is a loopback port; without one a free one is taken. Raises
-        `LocalStackError` if it can't start.
+        `state` nothing is kept. `port` is a loopback port; without one a free one is taken. Only `services` are served,
+        to whoever has the stack's `credentials`. Raises `LocalStackError` if it can't start.
         """
-        return start_on_port(lambda chosen: cls._start_on(chosen, state), port, _NAME)
+        return start_on_port(lambda chosen: cls._start_on(chosen, state, services), port, _NAME)
 
     @classmethod
-    def _start_on(cls, port: int, state: Path | None) -> Self:
+    def _start_on(cls, port: int, state: Path | None, services: Sequence[str]) -> Self:
         lock = [] if state is None else [lock_folder(state.absolute(), _NAME)]
         try:
             if state is not None:
                 _make_folder(_objects(state))
+            token, credentials = secrets.token_hex(8), Credentials()
+            kept = keep(credentials, port)
             scratch = Path(tempfile.mkdtemp(prefix="totesys-emulator-"))
-            token = secrets.token_hex(8)
             log_file = scratch / "log"
             with log_file.open("wb") as output, log_file.open("rb") as log:
                 process = Guarded.start(
-                    [sys.executable, "-I", "-m", "ministack"],
-                    env=_environment(port, scratch, state, token),
+                    [sys.executable, "-I", "-m", "totesys_cli.local.emulated"],
+                    env=_environment(port, scratch, state, token, services) | credentials.environment(),
                     stdout=output,
                     stderr=output,
                     grace=_STOP_SECONDS,
                     cwd=scratch,
-                    remove=[scratch],
+                    remove=[scratch, kept],
                     keep_open=lock,
                 )
                 try:
                     _wait_until_ready(process, port, token, log)
-                    return cls(process, port, scratch)
+                    return cls(process, port, scratch, credentials)
                 except BaseException:
                     process.stop()
                     raise
@@ -114,7 +118,9 @@ class Emulator:
         `schedule` is how often the emulator wakes ingest, such as `rate(5 minutes)` (a minute at the
         least); None: never. Objects that are in the buckets stay. Raises `LocalStackError` if it fails.
         """
-        return make_data_plane(self.cloudformation, self.s3, self.endpoint_url, template, name, schedule)
+        return make_data_plane(
+            self.cloudformation, self.s3, self.endpoint_url, self.credentials, template, name, schedule
+        )
 
     def stop(self) -> None:
         """Stop the emulator. Raises `LocalStackError` if it does not end."""
@@ -145,7 +151,7 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _environment(port: int, scratch: Path, state: Path | None, token: str) -> dict[str, str]:
+def _environment(port: int, scratch: Path, state: Path | None, token: str, services: Sequence[str]) -> dict[str, str]:
     """All that the emulator sees: variables of the caller could point it at other state or at real AWS."""
     variables = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -153,6 +159,7 @@ def _environment(port: int, scratch: Path, state: Path | None, token: str) -> di
         "TMPDIR": str(scratch),
         "BIND_HOST": LOOPBACK,
         "GATEWAY_PORT": str(port),
+        "SERVICES": ",".join(services),
         # What queue URLs begin with; as a name, it could mean IPv6, where nothing listens.
         "MINISTACK_HOST": LOOPBACK,
         "MINISTACK_REGION": REGION,

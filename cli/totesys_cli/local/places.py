@@ -11,6 +11,8 @@ from typing import TypeVar
 from totesys_cli.local.errors import LocalStackError
 
 LOOPBACK = "127.0.0.1"
+# What the data plane's template and its users call of AWS.
+SERVICES = ("s3", "sqs", "events", "scheduler", "cloudformation")
 LOCK_SECONDS = 15.0
 
 _ATTEMPTS = 5
