@@ -78,7 +78,7 @@ async def _checked(side: str, dsn: str, functions: Sequence[str], wanted: int, o
     async def connections(connection: Connection) -> Finding:
         row = await connection.fetchrow(_LIMIT)
         assert row is not None
-        return judge.connections(side, *row, wanted)
+        return judge.connections(side, row[0], row[1], wanted)
 
     checks: dict[str, Check] = {
         f"{side} version": version,
