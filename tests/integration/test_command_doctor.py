@@ -54,7 +54,7 @@ class Patient:
         return {check: f"{one.sentence} {one.remedy}" for check, one in found if one.level == Level.FAIL}
 
 
-CHECKS = 33
+CHECKS = 35
 # A test's data plane has no schedule.
 OFF = {f"schedule {NAME}-{rule}" for rule in ("tick", "sweep", "verify")}
 
@@ -131,6 +131,16 @@ async def test_a_right_that_is_missing_is_told_with_its_grant(patient: Patient) 
     assert failures.keys() == {"warehouse tables", "source functions"}
     assert "Grant CREATE on the database" in failures["warehouse tables"]
     assert f"GRANT EXECUTE ON FUNCTION pg_try_advisory_lock(bigint) TO {READER}" in failures["source functions"]
+
+
+async def test_a_role_that_may_have_few_connections_is_told_how_many_are_wanted(patient: Patient) -> None:
+    await execute(patient.source, f"ALTER ROLE {READER} CONNECTION LIMIT 1")
+    complaints = patient.complaints()
+    await execute(patient.source, f"ALTER ROLE {READER} CONNECTION LIMIT -1")
+    (finding,) = complaints.values()
+    assert finding.level == Level.WARN
+    assert finding.sentence == f"{READER} may have 1 connections at once on the source, 4 are wanted: it is slower."
+    assert f"ALTER ROLE {READER} CONNECTION LIMIT 4" in finding.remedy
 
 
 def test_a_data_plane_that_is_not_as_the_template_says_is_told_part_by_part(patient: Patient) -> None:

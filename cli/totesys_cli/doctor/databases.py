@@ -1,6 +1,6 @@
 """Checks of the two databases: connection, version, clock, functions, tables, rights."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from totesys.errors import TotesysError
@@ -8,9 +8,10 @@ from totesys.postgres import Connection, connect, place
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys_cli.doctor import judge
-from totesys_cli.doctor.finding import Finding, failed, ok, unknown
+from totesys_cli.doctor.finding import Finding, Level, failed, ok, unknown
 from totesys_cli.preflight import prepare_and_take_back
 from totesys_ingest.history import read_open_transaction, read_standing
+from totesys_ingest.settings import IngestSettings
 from totesys_ingest.source import open_source
 
 Check = Callable[[Connection], Awaitable[Finding]]
@@ -30,13 +31,21 @@ SOURCE_FUNCTIONS = (
 )
 WAREHOUSE_FUNCTIONS = ("pg_advisory_xact_lock(bigint)",)
 
+# At once: those of an extraction, or of load and its freshness; and one to ask whether the database answers.
+SOURCE_CONNECTIONS = int(IngestSettings.model_fields["connections"].default) + 2
+WAREHOUSE_CONNECTIONS = 3
+
+_LIMIT = """
+    SELECT quote_ident(rolname),
+           CASE WHEN NOT rolsuper THEN least(nullif(rolconnlimit, -1), nullif(datconnlimit, -1)) END
+    FROM pg_roles, pg_database WHERE rolname = session_user AND datname = current_database()"""
 _BARRED = "SELECT name FROM unnest($1::text[]) AS name WHERE NOT has_function_privilege(name, 'EXECUTE')"
 
 
 async def check_source(model: Model, dsn: str, schema: str) -> list[Finding]:
     """The source, as ingest needs it."""
 
-    async def tables(_: Connection) -> Finding:
+    async def tables() -> Finding:
         async with open_source(dsn, schema) as source:
             comparison = await source.inspect(model.sources)
             role = await source.connection.fetchval("SELECT quote_ident(current_user)")
@@ -46,8 +55,16 @@ async def check_source(model: Model, dsn: str, schema: str) -> list[Finding]:
         standing = await read_standing(connection)
         return judge.open_transaction(await read_open_transaction(connection, standing, None), standing.time)
 
-    own = {"source transactions": open_transaction, "source tables": tables}
-    return await _checked("source", dsn, SOURCE_FUNCTIONS, own)
+    found = await _checked(
+        "source", dsn, SOURCE_FUNCTIONS, SOURCE_CONNECTIONS, {"source transactions": open_transaction}
+    )
+    if found[0].level == Level.FAIL:
+        return [*found, *unknown(["source tables"], "the source cannot be asked")]
+    # One connection after the other: the role may have no more than one.
+    try:
+        return [*found, await tables()]
+    except TotesysError as error:
+        return [*found, failed("source tables", error)]
 
 
 async def check_warehouse(model: Model, dsn: str, schema: str) -> list[Finding]:
@@ -57,10 +74,10 @@ async def check_warehouse(model: Model, dsn: str, schema: str) -> list[Finding]:
         await prepare_and_take_back(connection, model, dsn, schema)
         return ok("warehouse tables", "Its tables are as declared, or can be created.")
 
-    return await _checked("warehouse", dsn, WAREHOUSE_FUNCTIONS, {"warehouse tables": tables})
+    return await _checked("warehouse", dsn, WAREHOUSE_FUNCTIONS, WAREHOUSE_CONNECTIONS, {"warehouse tables": tables})
 
 
-async def _checked(side: str, dsn: str, functions: Sequence[str], own: Mapping[str, Check]) -> list[Finding]:
+async def _checked(side: str, dsn: str, functions: Sequence[str], wanted: int, own: dict[str, Check]) -> list[Finding]:
     async def version(connection: Connection) -> Finding:
         number = await connection.fetchval("SELECT current_setting('server_version_num')::int")
         return judge.postgres_version(side, number)
@@ -77,10 +94,16 @@ async def _checked(side: str, dsn: str, functions: Sequence[str], own: Mapping[s
         barred = await connection.fetch(_BARRED, list(functions))
         return judge.functions(side, role, [row["name"] for row in barred])
 
+    async def connections(connection: Connection) -> Finding:
+        row = await connection.fetchrow(_LIMIT)
+        assert row is not None
+        return judge.connections(side, row[0], row[1], wanted)
+
     checks: dict[str, Check] = {
         f"{side} version": version,
         f"{side} clock": clock,
         f"{side} functions": rights,
+        f"{side} connections": connections,
         **own,
     }
     try:

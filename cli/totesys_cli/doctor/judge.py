@@ -63,6 +63,15 @@ def open_transaction(found: OpenTransaction | None, at: datetime) -> Finding:
     return warn(check, sentence, "Ask who holds it to end it: docs/runbook.md, “Open transaction”.")
 
 
+def connections(side: str, role: str, limit: int | None, wanted: int) -> Finding:
+    """Whether a role may have as many connections as are wanted; without `limit`, it may have any number."""
+    check = f"{side} connections"
+    if limit is None or limit >= wanted:
+        return ok(check, f"{role} may have the {wanted} connections that are wanted.")
+    sentence = f"{role} may have {limit} connections at once on the {side}, {wanted} are wanted: it is slower."
+    return warn(check, sentence, f"ALTER ROLE {role} CONNECTION LIMIT {wanted}, or that of the database.")
+
+
 def contract(tables: int, found: Comparison, schema: str, role: str) -> Finding:
     """Whether the source's tables are the declared ones, and may be read; `schema` and `role` are SQL names."""
     check = "source tables"
