@@ -11,7 +11,9 @@ from totesys_cli import show
 from totesys_cli.company import make_source
 from totesys_cli.databases import Databases
 from totesys_cli.errors import StageFailed
+from totesys_cli.local.places import LOOPBACK
 from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.reachable import SUPERUSER
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.roles import Role
 from totesys_cli.run import address_lines, extract_once
@@ -21,6 +23,7 @@ from totesys_cli.story import Story
 from totesys_cli.verify.command import verified
 
 MODEL = "totesys.model"
+_DATABASES = ("totesys", "warehouse")
 # Short enough to watch, long enough for several ticks and a transaction that spans some of them.
 FIRST_ROUND_SECONDS = 12.0
 ROUND_SECONDS = 60.0
@@ -40,8 +43,7 @@ async def run_demo(console: Console, *, once: bool, seed: int, rate: float, json
     with story.waiting("starting two databases"):
         server = await asyncio.to_thread(lambda: PostgresServer.start(durable=False))
     with server:
-        owner = server.create_database("totesys")
-        warehouse = server.create_database("warehouse")
+        owner, warehouse = (server.create_database(name) for name in _DATABASES)
         source = await _make_source(story, owner, seed)
         databases = Databases(source, warehouse, MODEL)
         free: dict[str, int] = dict.fromkeys(STAGES, 0)
@@ -51,7 +53,7 @@ async def run_demo(console: Console, *, once: bool, seed: int, rate: float, json
                 story.run(run)
             seconds = FIRST_ROUND_SECONDS
             while True:
-                _show_inside(story, pipeline, owner, warehouse)
+                _show_inside(story, pipeline, server)
                 seed += 1
                 await _round(story, pipeline, owner, databases, _Writing(rate, seconds, seed))
                 if once:
@@ -93,10 +95,16 @@ async def _round(story: Story, pipeline: Pipeline, owner: str, databases: Databa
         raise StageFailed("The warehouse is not what the source says.")
 
 
-def _show_inside(story: Story, pipeline: Pipeline, owner: str, warehouse: str) -> None:
+def _show_inside(story: Story, pipeline: Pipeline, server: PostgresServer) -> None:
     story.chapter("look inside while it runs; Ctrl-C ends it")
     services = pipeline.services.addresses
-    lines = [f"  source    psql {owner}", f"  warehouse psql {warehouse}", *address_lines(pipeline)]
-    story.fact(
-        "look inside", "\n".join(lines), source=owner, warehouse=warehouse, lake=pipeline.lake, services=dict(services)
-    )
+    # A password that is printed is in a log, and one that is given to psql in its command line.
+    passfile = str(server.passfile())
+    source, warehouse = (f"postgresql://{SUPERUSER}@{LOOPBACK}:{server.port}/{name}" for name in _DATABASES)
+    lines = [
+        f"  source    PGPASSFILE={passfile} psql {source}",
+        f"  warehouse PGPASSFILE={passfile} psql {warehouse}",
+        *address_lines(pipeline),
+    ]
+    told = {"source": source, "warehouse": warehouse, "passfile": passfile, "lake": pipeline.lake}
+    story.fact("look inside", "\n".join(lines), **told, services=dict(services))

@@ -1,6 +1,7 @@
 """The command `totesys`."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 
 from totesys.errors import TotesysError
+from totesys.settings import SECRETS_DIR
 from totesys.version import VERSION, describe, find_revision
 from totesys_cli.compare.app import compare
 from totesys_cli.databases import Databases
@@ -18,6 +20,7 @@ from totesys_cli.durations import parse_period
 from totesys_cli.errors import FAILED, WRONG_CALL, StageFailed
 from totesys_cli.local.app import local
 from totesys_cli.local.errors import LocalStackError
+from totesys_cli.local.secrets import read_secrets
 from totesys_cli.options import (
     DEFAULT_MODEL,
     DEFAULT_PLANE,
@@ -197,6 +200,8 @@ def _write(page: str, output: Path | None) -> None:
 def main() -> None:
     """Run the command; an error is one sentence, without a traceback."""
     try:
+        if folder := os.environ.get(SECRETS_DIR):
+            os.environ.update(read_secrets(folder, os.environ))
         app()
     except StageFailed as error:
         _end(error, FAILED)

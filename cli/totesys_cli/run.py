@@ -16,6 +16,7 @@ from totesys_cli.databases import Databases
 from totesys_cli.durations import schedule_expression
 from totesys_cli.errors import BadInput
 from totesys_cli.local.places import require_free
+from totesys_cli.local.private import open_private
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.preflight import check_source, check_warehouse
 from totesys_cli.services import STAGES, Event
@@ -128,6 +129,6 @@ def _open(log: Path | None, stack: ExitStack) -> IO[str] | None:
     if log is None:
         return None
     try:
-        return stack.enter_context(log.open("a", encoding="utf-8"))
+        return stack.enter_context(open_private(log, "a"))
     except OSError as error:
         raise BadInput(f"The log file {log} can't be written: {error.strerror}. Name another file.") from error

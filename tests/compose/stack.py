@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from testcontainers.compose import DockerCompose
 
 PROJECT = Path(__file__).parents[2]
 SERVICES = ("ingest", "transform", "load")
 DATABASES = {"source": "totesys", "warehouse": "warehouse"}
-PORTS = {"source": 5432, "warehouse": 5432, "aws": 4566, **dict.fromkeys(SERVICES, 8080)}
+PORTS = {"source": 5432, "warehouse": 5432, **dict.fromkeys(SERVICES, 8080)}
 TOKEN = "a token of the tests"
+PASSWORD = "a%/password:@of the tests"
 # Ports that are free, so that a stack of the same machine's user goes on.
 _FREE_PORTS = {f"TOTESYS_{service.upper()}_PORT{'S' if service in SERVICES else ''}": "0" for service in PORTS}
 
@@ -29,6 +31,7 @@ class Stack:
         settings = {
             "COMPOSE_PROJECT_NAME": name,
             "TOTESYS_TRIGGER_TOKEN": TOKEN,
+            "POSTGRES_PASSWORD": PASSWORD,
             # The same for every stack, so that what is built once is built.
             "TOTESYS_VERSION": "test",
             "TOTESYS_REVISION": "a-revision",
@@ -64,7 +67,7 @@ class Stack:
 
     def dsn(self, database: str) -> str:
         """The source or the warehouse, for its owner."""
-        return f"postgresql://postgres:postgres@{self.address(database)}/{DATABASES[database]}"
+        return f"postgresql://postgres:{quote(PASSWORD, safe='')}@{self.address(database)}/{DATABASES[database]}"
 
     def logs(self, service: str) -> list[str]:
         """The log lines of all containers of a service."""

@@ -11,7 +11,7 @@ from totesys_cli.doctor.finding import Finding, failed, ok
 
 PREFIX = "TOTESYS_"
 # Read where nothing declares it: the folder of secrets, and what compose reads.
-ELSEWHERE = ("SECRETS_DIR", "SIMULATOR_RATE", "SOURCE_PORT", "WAREHOUSE_PORT", "AWS_PORT", "INGEST_PORTS",
+ELSEWHERE = ("SECRETS_DIR", "SIMULATOR_RATE", "SOURCE_PORT", "WAREHOUSE_PORT", "INGEST_PORTS",
              "TRANSFORM_PORTS", "LOAD_PORTS", "VERSION", "REVISION", "EXTRACT")  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """`totesys local`: its commands and their options."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,21 @@ def local_data_plane(
     from totesys_cli.local.command import deploy
 
     deploy(Console(), endpoint, name, parse_period(every), json=json)
+
+
+@local.command("secrets")
+def local_secrets(
+    folder: Annotated[Path, typer.Argument(help="where each container's own folder is made")],
+    owner_password: Annotated[str, typer.Option(envvar="POSTGRES_PASSWORD", help="of both databases' owner")] = "",
+    reader_password: Annotated[str, typer.Option(envvar="TOTESYS_READER_PASSWORD", help="of ingest's role")] = "",
+    loader_password: Annotated[str, typer.Option(envvar="TOTESYS_LOADER_PASSWORD", help="of load's role")] = "",
+    trigger_token: Annotated[str, typer.Option(envvar="TOTESYS_TRIGGER_TOKEN", help="of POST /trigger")] = "",
+) -> None:
+    """Write a composed stack's secrets: as set, else as they are, else made up; print their files' names alone."""
+    from totesys_cli.local.secrets import Chosen, write_secrets
+
+    for file in write_secrets(folder, Chosen(owner_password, reader_password, loader_password, trigger_token)):
+        print(file)
 
 
 @local.command("databases")

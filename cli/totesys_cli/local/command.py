@@ -14,13 +14,11 @@ from totesys_cli.durations import schedule_expression
 from totesys_cli.errors import BadInput
 from totesys_cli.local.credentials import Credentials
 from totesys_cli.local.data_plane import REGION, make_data_plane
+from totesys_cli.local.secrets import LOADER, READER
 from totesys_cli.progress import LINE_SECONDS, progress
 from totesys_cli.roles import Role
 from totesys_cli.simulate import simulation_of
 from totesys_infra import data_plane_template
-
-READER = "etl_reader"
-LOADER = "etl_loader"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from totesys_cli.local.errors import LocalStackError
+from totesys_cli.local.private import write_private
 
 _FILE = "credentials.json"
 
@@ -36,10 +37,7 @@ def keep(credentials: Credentials, port: int) -> Path:
         folder.mkdir(mode=0o700)
     if not _is_ours(folder):
         raise LocalStackError(f"{folder} is not this user's alone: remove it, or set XDG_RUNTIME_DIR.")
-    file = folder / _FILE
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
-        json.dump([credentials.access_key, credentials.secret_key], output)
+    write_private(folder / _FILE, json.dumps([credentials.access_key, credentials.secret_key]))
     return folder
 
 

@@ -143,7 +143,9 @@ def _objects(state: Path) -> Path:
 def _make_folder(folder: Path) -> None:
     # The emulator would go on without it, and keep nothing.
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        # Of a release that made it for everybody, or below a folder that is there for more than this.
+        folder.chmod(0o700)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise LocalStackError(

@@ -13,6 +13,7 @@ from typing import IO, Self
 from totesys_cli.local.binaries import Account, find_binaries, server_account
 from totesys_cli.local.errors import LocalStackError
 from totesys_cli.local.places import LOOPBACK, lock_folder, start_on_port
+from totesys_cli.local.private import open_private, write_private
 from totesys_cli.local.process import Guarded
 from totesys_cli.local.reachable import SUPERUSER, ReachablePostgres
 
@@ -57,18 +58,14 @@ class _Home:
     def password(self) -> str:
         """The superuser's password, made up the first time."""
         if not self.password_file.exists():
-            # Whole and the server's own before it has its name: who is killed in between leaves nothing that counts.
-            draft = self.password_file.with_suffix(".new")
-            draft.unlink(missing_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(24))
-            self._give_away(draft)
-            draft.rename(self.password_file)
+            # Whole before it has its name: who is killed in between leaves nothing that counts.
+            write_private(self.password_file, secrets.token_urlsafe(24))
+        self._give_away(self.password_file)
         return self.password_file.read_text()
 
     def prepare(self) -> None:
         """Make the folder, the server's own and nobody else's, and remove a half-made data folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         self._give_away(self.folder)
         if self.account is not None and not self.account.can_use(self.folder):
@@ -115,12 +112,12 @@ class PostgresServer(ReachablePostgres):
             home.prepare()
             home.password()
             stale = _state_lines(home)
-            with home.log.open("wb") as output, home.log.open("rb") as log:
+            with open_private(home.log, "w") as output, home.log.open("rb") as log:
                 process = Guarded.start(
                     *_commands(binaries, home, port, durable),
                     env=_environment(),
-                    stdout=output,
-                    stderr=output,
+                    stdout=output.fileno(),
+                    stderr=output.fileno(),
                     # "Fast" shutdown: sessions are ended, not waited for.
                     signal="INT",
                     grace=_STOP_SECONDS,
@@ -147,6 +144,12 @@ class PostgresServer(ReachablePostgres):
     def pid(self) -> int:
         """The server's process id."""
         return int(_state_lines(self._home)[0])
+
+    def passfile(self) -> Path:
+        """A file that gives `psql` the superuser's password, as PGPASSFILE: everybody sees a command line."""
+        file = self.folder / "pgpass"
+        write_private(file, f"{LOOPBACK}:{self.port}:*:{SUPERUSER}:{self._home.password()}\n")
+        return file
 
     @property
     def folder(self) -> Path:

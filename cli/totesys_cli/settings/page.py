@@ -22,7 +22,7 @@ INTRODUCTION = f"""# Settings
 Every variable that services and command read, with its type, what holds without it, and what it means. This page is
 made of the declarations by `make docs`.
 
-- A service reads the environment first, then files: `{SECRETS_DIR}` names the folder where Docker, ECS or
+- Services and command read the environment first, then files: `{SECRETS_DIR}` names the folder where Docker, ECS or
   Kubernetes mount secrets, and a file `totesys_source_dsn` in it is `TOTESYS_SOURCE_DSN`. Where a setting is missing or
   wrong, the service ends with 2 and one log line that names each fault.
 - A **period** is a number of seconds (`90`), one with its unit (`90 s`, `5m`, `1h`), or ISO 8601 (`PT90S`); an option
