@@ -77,7 +77,9 @@ async def check_warehouse(model: Model, dsn: str, schema: str) -> list[Finding]:
     return await _checked("warehouse", dsn, WAREHOUSE_FUNCTIONS, WAREHOUSE_CONNECTIONS, {"warehouse tables": tables})
 
 
-async def _checked(side: str, dsn: str, functions: Sequence[str], wanted: int, own: dict[str, Check]) -> list[Finding]:
+async def _checked(
+    side: str, dsn: str, functions: Sequence[str], wanted: int, own: Mapping[str, Check]
+) -> list[Finding]:
     async def version(connection: Connection) -> Finding:
         number = await connection.fetchval("SELECT current_setting('server_version_num')::int")
         return judge.postgres_version(side, number)
