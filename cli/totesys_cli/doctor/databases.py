@@ -1,6 +1,6 @@
 """Checks of the two databases: connection, version, clock, functions, tables, rights."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from totesys.errors import TotesysError
