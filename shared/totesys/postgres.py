@@ -31,7 +31,7 @@ def place(dsn: str) -> str:
     """Where a DSN leads, without its password: `host:port/database`, or `its DSN` where that cannot be told."""
     try:
         return resolve(dsn).place
-    except DsnError:
+    except (DsnError, OSError):
         return "its DSN"
 
 
@@ -128,6 +128,9 @@ def _usable(what: str, where: str) -> Iterator[None]:
         if fault := tls_fault(error):
             raise SettingsError(f"{what} at {where} {fault}") from error
         raise
+    except ValueError:
+        # Python's own words might quote a part of it.
+        raise SettingsError(f"The DSN of {what.lower()} cannot be read: its host is none that can be.") from None
 
 
 async def _close(connection: Connection) -> None:

@@ -1,5 +1,6 @@
 """TLS to a database: what a DSN asks for, and what of it cannot be had."""
 
+import os
 import ssl
 import stat
 import warnings
@@ -67,7 +68,7 @@ def tls_arguments(target: Target, host: Host) -> TlsArguments:
     if mode in _OPPORTUNISTIC:
         there = {name: values[name] for name in _OF_THE_DRIVER if values.get(name)}
         for name in ("sslcert", "sslkey"):
-            if name in there and not Path(there[name]).exists():
+            if name in there and not os.path.exists(there[name]):  # noqa: PTH110 - raises nothing
                 del there[name]
         said = urlencode({"sslmode": mode, **there, **_versions_of_the_driver(values)})
         return TlsArguments(dsn=f"postgresql://?{said}", ssl=None, direct_tls=False)
@@ -114,7 +115,10 @@ def _context(target: Target, host: Host, mode: str) -> _Context:
     if values.get("sslcertmode") != "disable":
         _show_certificate(context, values)
     if file := values.get("sslkeylogfile"):
-        context.keylog_filename = file
+        try:
+            context.keylog_filename = file
+        except OSError as error:
+            raise DsnError(f"sslkeylogfile names {file}, which cannot be written: {error.strerror}") from None
     return context
 
 

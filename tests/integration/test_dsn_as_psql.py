@@ -260,6 +260,8 @@ async def place(postgres: ReachablePostgres, tmp_path_factory: pytest.TempPathFa
 
 async def ask(dsn: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Answer:
     """What we are answered."""
+    for variable in filter(None, ENVIRONMENT.values()):
+        monkeypatch.delenv(variable, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     try:

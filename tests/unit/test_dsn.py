@@ -1,9 +1,11 @@
 """A DSN that leads nowhere is named by its place, never with its password."""
 
+from pathlib import Path
+
 import pytest
 
-from totesys.dsn.parameters import ENVIRONMENT
-from totesys.errors import DatabaseUnavailable, SettingsError
+from totesys.dsn.parameters import ENVIRONMENT, KNOWN
+from totesys.errors import DatabaseUnavailable, SettingsError, TotesysError
 from totesys.postgres import connect, place
 
 # Each with a word of its own of what is wrong.
@@ -101,6 +103,48 @@ async def test_a_parameter_that_cannot_be_is_named_and_not_shown(name: str) -> N
         said = await refused(dsn.replace("&", " ") if "//" not in dsn else dsn)
         assert word in said
         assert "secret" not in said
+
+
+NASTY = [
+    "",
+    " ",
+    "x",
+    "é",
+    "\udcff",
+    "\n",
+    "'",
+    "\\",
+    "/nowhere/x",
+    "/root/x" * 40,
+    "x" * 5000,
+    "a..b",
+    ".x",
+    "-1",
+    "9" * 30,
+]
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN - {"secret", "iam", "password"}))
+async def test_whatever_a_parameter_is_the_error_is_ours_and_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    # Some are names of files, and OpenSSL makes one to log keys.
+    monkeypatch.chdir(tmp_path)
+    right = "host=127.0.0.1 port=1 user=u dbname=d password=hidden"
+    for value in NASTY:
+        quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+        dsns = [f"{right} {name}='{quoted}'", f"{right} sslmode=require {name}='{quoted}'"]
+        for dsn in dsns:
+            with pytest.raises(TotesysError) as raised:
+                async with connect("The source", dsn):
+                    raise AssertionError
+            assert "hidden" not in f"{raised.value} {place(dsn)}"
+        if variable := ENVIRONMENT.get(name):
+            monkeypatch.setenv(variable, value)
+            with pytest.raises(TotesysError):
+                async with connect("The source", "postgresql://127.0.0.1:1"):
+                    raise AssertionError
+            monkeypatch.delenv(variable)
 
 
 async def test_a_parameter_of_the_environment_is_called_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def _files(file: str | None) -> list[Path]:
     named = os.environ.get("PGSYSCONFDIR")
     system = [Path(folder) / _SYSTEM for folder in ([named] if named else _SYSTEM_FOLDERS)]
     if file is not None:
-        if not Path(file).is_file():
+        if not os.path.isfile(file):  # noqa: PTH113 - raises nothing
             raise DsnError(f"the service file {file} is not there")
         return [Path(file), *system]
     return [Path("~", _USERS).expanduser(), *system]
@@ -35,7 +35,7 @@ def _files(file: str | None) -> list[Path]:
 def _section(path: Path, name: str) -> dict[str, str] | None:
     try:
         lines = path.read_bytes().decode().split("\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise DsnError(

@@ -110,6 +110,9 @@ def _values(dsn: str) -> dict[str, str]:
     if "sslmode" not in values and environment.get("PGREQUIRESSL", "").startswith("1"):
         values["sslmode"], named["sslmode"] = "require", "PGREQUIRESSL"
     for one, value in values.items():
+        # Bytes that are no text come as such characters from the environment.
+        if not value.isprintable() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise DsnError(f"{named[one]} is not UTF-8")
         check(one, value, named[one])
     return values
 
@@ -152,7 +155,7 @@ def _port(text: str) -> int:
 
 def _socket_folder(port: str) -> str:
     """Where Postgres's socket is; which of the usual places, that depends on who built it."""
-    there = (folder for folder in _SOCKET_FOLDERS if (Path(folder) / f".s.PGSQL.{port or PORT}").exists())
+    there = (folder for folder in _SOCKET_FOLDERS if os.path.exists(f"{folder}/.s.PGSQL.{port or PORT}"))  # noqa: PTH110 - raises nothing
     return next(there, _SOCKET_FOLDERS[-1])
 
 
