@@ -49,6 +49,7 @@ _S3_WRITES = {
     r"PUT .*/runs/[^/]+/empty\.json": "put empty record",
     r"PUT .*/runs/[^/]+/load\.json": "put load record",
     r"PUT .*/runs/[^/]+/\w+\.failed\.json": "put failure record",
+    r"PUT .*/replays/\w+/[^/]+\.json": "put replay record",
     r"PUT .*/quarantine/.*": "put quarantine part",
     r"PUT .*/part-\d+\.(csv|parquet)": "put part",
 }

@@ -38,6 +38,8 @@ LEDGER = """## The ledger
   versions, `first_record_id` to `last_record_id`.
 - **`etl.deletion`** has the ids that were no more in the source, of each `table_name`: from `deleted_at` to
   `returned_at`.
+- **`etl.dimension_key`** has the run that brought a dimension's keys last, from `first_key` to `last_key`: numbers, the
+  days of dates since 1970, or digests of other keys.
 - **`etl.orphan`** has the versions that wait for a row of a dimension, with the `reasons`.
 
 Runs are counted for each lake: `lake` and `run` together are a run's key."""

@@ -30,6 +30,9 @@ log = logger("totesys.load.run")
 
 W = TypeVar("W", bound=WarehouseTable)
 
+# The Parquet of a run that is read at once: it is small as rows, too.
+SMALL_BYTES = 256 * 1024
+
 
 class Seen(Protocol):
     """Whatever looks at the rows of a run on their way."""
@@ -198,9 +201,11 @@ class RunLoad:
 
     @asynccontextmanager
     async def _reading(self, *tables: WarehouseTable) -> AsyncIterator[None]:
-        """Read the tables' parts, in their order, the next one while the last one is written."""
-        parts = [partial(self._read, table, part) for table, built in self._in_run(tables) for part in built.parts]
-        async with aclosing(prefetched(parts)) as self._parts:
+        """Read the tables' parts, in their order, the next one while the last one is written; small ones at once."""
+        parts = [(table, part) for table, built in self._in_run(tables) for part in built.parts]
+        ahead = len(parts) if sum(part.bytes for _, part in parts) <= SMALL_BYTES else 1
+        reads = [partial(self._read, table, part) for table, part in parts]
+        async with aclosing(prefetched(reads, ahead)) as self._parts:
             yield
 
     async def _read(self, table: Table, part: Part) -> pa.Table:

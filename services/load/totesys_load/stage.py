@@ -1,5 +1,6 @@
 """Load: what happens on a wake-up."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -141,10 +142,9 @@ class Load:
 
     async def _load_again(self, connection: Connection, run: int) -> None:
         async with self.lake.failures_recorded(run, self.name):
-            manifest = await self._manifest(run)
+            manifest, before = await asyncio.gather(self._manifest(run), self.lake.load_record(run))
             with database_errors(WHAT, self._dsn):
                 tables = await self._applied_again(connection, manifest)
-            before = await self.lake.load_record(run)
             done = {"tables": tables, "finished_at": datetime.now(UTC)}
             await self.lake.put_load_record(before.model_copy(update=done) if before else _record(manifest, tables, 0))
         log.info("run loaded again", run=run, written={name: table.written for name, table in tables.items()})
