@@ -5,11 +5,12 @@ import sys
 import time
 from dataclasses import dataclass
 from io import StringIO
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
 
-from totesys.discreet import write_traceback
+from totesys.discreet import words, write_traceback
 
 NAMESPACE = "totesys"
 
@@ -54,6 +55,12 @@ def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("totesys").setLevel(logging.INFO)
     structlog.contextvars.bind_contextvars(service=service)
+    sys.excepthook = _log_crash
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """What ends a process is a line, too: Python would print the words of whatever error."""
+    logger("totesys").critical("service crashed", error=words(error), kind=kind.__name__, exc_info=(kind, error, at))
 
 
 def _traceback(exc_info: structlog.typing.ExcInfo) -> str:

@@ -1,7 +1,7 @@
 """A password in a secret of Secrets Manager, which is changed while load runs."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,9 +21,17 @@ from totesys.postgres import connect, place
 from totesys.sql import ident, literal
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.places import SERVICES
 from totesys_cli.local.reachable import ReachablePostgres
 
 BEFORE, AFTER = "Xyzzy-1", "Plugh-2"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """An emulator that serves Secrets Manager, too; local stacks' own do not."""
+    with Emulator.start(services=(*SERVICES, "secretsmanager")) as running:
+        yield running
 
 
 @pytest.fixture

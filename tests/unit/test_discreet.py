@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +23,15 @@ from totesys.logs import configure_logs, logger
 from totesys.service.retry import DeadLetter, after_failure
 
 SECRET = "Ada Lovelace"
+
+
+CRASH = """
+from totesys.logs import configure_logs
+import asyncpg
+configure_logs("load")
+name = "".join(("Love", "lace"))
+raise asyncpg.exceptions._base.DataError(name)
+"""
 
 
 class Person(BaseModel):
@@ -93,7 +104,9 @@ DEPTHS = [lambda fail: fail(), chained, while_handling, grouped]
 def _logs_left_as_they_were() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    hook = sys.excepthook
     yield
+    sys.excepthook = hook
     structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()
     root.handlers[:] = handlers
@@ -116,6 +129,13 @@ def test_no_traceback_shows_a_value(
     for line in (ours, theirs):
         assert SECRET not in str(line)
         assert fail.__name__ in line["exception"]
+
+
+def test_what_ends_a_process_shows_no_value() -> None:
+    ended = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, timeout=60)
+    (line,) = map(json.loads, ended.stdout.splitlines())
+    assert (ended.returncode, ended.stderr, line["event"], line["kind"]) == (1, "", "service crashed", "DataError")
+    assert "Lovelace" not in ended.stdout
 
 
 @pytest.mark.parametrize("fail", QUOTING)

@@ -17,7 +17,9 @@ from totesys.logs import configure_logs, logger, metrics
 def _logs_left_as_they_were() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("totesys")
     handlers, levels = list(root.handlers), (root.level, ours.level)
+    hook = sys.excepthook
     yield
+    sys.excepthook = hook
     structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()
     root.handlers[:] = handlers

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from totesys.discreet import words
 from totesys.errors import to_trace
 from totesys.logs import logger
 
@@ -64,4 +65,4 @@ class Background:
     def _died(self, name: str, error: BaseException | None, trace: Exception | None) -> None:
         kind = type(error).__name__ if error else "no error"
         self._faults[name] = f"the background task {name!r} has ended ({kind}); the service's log says more"
-        log.error("background task ended", task=name, error=str(error or ""), kind=kind, exc_info=trace)
+        log.error("background task ended", task=name, error=words(error) if error else "", kind=kind, exc_info=trace)
