@@ -1,6 +1,5 @@
 """Where a data plane is, and what of it a command opens."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,10 +8,8 @@ from typing import TypedDict
 from totesys.lake.lake import Lake, open_lake
 from totesys.service.queue import Queue, find_queue
 from totesys_cli.aws import aws_errors
-from totesys_cli.local.credentials import Credentials, find
+from totesys_cli.local.credentials import known
 from totesys_cli.local.data_plane import REGION
-
-_SAID_BY = frozenset(("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"))
 
 
 class ClientOptions(TypedDict, total=False):
@@ -36,12 +33,7 @@ class Place:
         if self.endpoint is None:
             return {}
         options: ClientOptions = {"endpoint_url": self.endpoint, "region_name": REGION}
-        credentials = find(self.endpoint)
-        # Of a stack that somebody else has started, AWS's own settings say them; where they don't, it says that it
-        # knows nobody, if it is there at all.
-        if credentials is None and not _SAID_BY.intersection(os.environ):
-            credentials = Credentials()
-        if credentials is not None:
+        if credentials := known(self.endpoint):
             options["aws_access_key_id"] = credentials.access_key
             options["aws_secret_access_key"] = credentials.secret_key
         return options

@@ -19,6 +19,11 @@ from totesys_cli.stages import STAGES as STAGES
 START_SECONDS = 60.0
 # A service ends its run at hand first; on one machine nobody waits longer than this.
 GRACE_SECONDS = 20.0
+_DATABASES = {
+    "ingest": {"TOTESYS_SOURCE_DSN"},
+    "transform": set[str](),
+    "load": {"TOTESYS_SOURCE_DSN", "TOTESYS_WAREHOUSE_DSN"},
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,8 @@ async def run_services(
     processes: list[Guarded] = []
     try:
         for stage in STAGES:
-            settings = {**os.environ, **plane.environment(), **_settings(plane, stage), **environment}
+            given = {**os.environ, **plane.environment(), **_settings(plane, stage), **environment}
+            settings = {name: value for name, value in given.items() if _is_for(stage, name)}
             settings["TOTESYS_PORT"] = str(ports[stage])
             process = Guarded.start(
                 service_command(stage),
@@ -77,6 +83,13 @@ async def run_services(
             process.request_stop()
         for process in processes:
             await asyncio.to_thread(process.stop)
+
+
+def _is_for(stage: str, variable: str) -> bool:
+    """Whether a service may see a variable: those of a database are for those that use it."""
+    if variable.startswith("TOTESYS_") and variable.endswith(("_DSN", "_PASSWORD", "_SECRETS_DIR")):
+        return variable in _DATABASES[stage]
+    return stage != "transform" or not variable.startswith(("PG", "POSTGRES_"))
 
 
 def _settings(plane: DataPlane, stage: str) -> dict[str, str]:

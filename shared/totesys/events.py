@@ -45,7 +45,8 @@ class ExtractWakeup(Wakeup):
 
     mode: Literal["changes", "full", "sweep", "repair"] = "changes"
     keys: dict[str, tuple[Key, ...]] = Field(default={}, max_length=100)
-    trigger: str = Field(default="manual", max_length=100)
+    # It goes into logs, manifests, the ledger and the console: one line that anybody can read.
+    trigger: str = Field(default="manual", min_length=1, max_length=100, pattern=r"^[ -~]+$")
 
 
 class RunsWakeup(Wakeup):

@@ -13,6 +13,10 @@ import structlog
 from totesys.discreet import words, write_traceback
 
 NAMESPACE = "totesys"
+# Warnings and errors of one kind, in so many seconds.
+WINDOW_SECONDS = 10.0
+MOST_OF_OURS, MOST_OF_OTHERS = 30, 5
+_MOST_KINDS = 1000
 
 
 class _Lines(logging.StreamHandler[TextIO]):
@@ -21,6 +25,56 @@ class _Lines(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - it overrides logging's, which has this name
         if not isinstance(sys.exception(), BrokenPipeError):
             super().handleError(record)
+
+
+@dataclass
+class _Window:
+    """What of one kind has been logged since a moment."""
+
+    begun: float
+    logged: int = 0
+    left_out: int = 0
+
+
+class _AtMost(logging.Filter):
+    """Leaves out lines of the same kind beyond a number in WINDOW_SECONDS; the next one says how many.
+
+    Whoever can cause a line can cause a flood of them, which hides the others and costs money. A kind is a logger, a
+    level and an event, or how a text begins. What says that work is done, and what has metrics, is never left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._windows: dict[tuple[str, int, str], _Window] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        own = record.msg if isinstance(record.msg, dict) else None
+        ours = record.name.startswith("totesys")
+        if (own is not None and "_aws" in own) or (ours and record.levelno < logging.WARNING):
+            return True
+        text = str(own["event"]) if own is not None and "event" in own else str(record.msg)
+        kind = record.name, record.levelno, text.partition("\n")[0][:80]
+        now = time.monotonic()
+        window = self._windows.get(kind)
+        if window is None or now - window.begun >= WINDOW_SECONDS:
+            left_out = window.left_out if window else 0
+            if len(self._windows) >= _MOST_KINDS:
+                self._windows.clear()
+            window = self._windows[kind] = _Window(now)
+            if left_out:
+                _say(record, own, left_out)
+        window.logged += 1
+        if window.logged <= (MOST_OF_OURS if ours else MOST_OF_OTHERS):
+            return True
+        window.left_out += 1
+        return False
+
+
+def _say(record: logging.LogRecord, own: dict[str, Any] | None, left_out: int) -> None:
+    if own is not None:
+        record.msg = {**own, "left_out": left_out}
+    else:
+        record.msg, record.args = f"{record.getMessage()} ({left_out} lines of this kind were left out)", ()
 
 
 def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
@@ -52,6 +106,7 @@ def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
             ],
         )
     )
+    handler.addFilter(_AtMost())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("totesys").setLevel(logging.INFO)
     structlog.contextvars.bind_contextvars(service=service)

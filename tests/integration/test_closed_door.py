@@ -160,6 +160,17 @@ def test_each_stack_has_credentials_of_its_own_that_only_its_user_can_read(emula
     assert find(other.endpoint_url) is None
 
 
+def seen_by(totesys: Command, service: str) -> str:
+    """The environment of a service's process."""
+    for pid in totesys.processes():
+        process = Path(f"/proc/{pid}")
+        arguments = (process / "cmdline").read_text().split("\0")
+        # Not its guard, whose argument is the whole call.
+        if service in arguments:
+            return (process / "environ").read_text(errors="replace")
+    raise AssertionError(f"no {service} runs")
+
+
 @pytest.mark.parametrize("command", ["run", "demo"])
 async def test_neither_run_nor_demo_serves_a_neighbour(
     command: str, postgres: ReachablePostgres, tmp_path: Path
@@ -175,6 +186,8 @@ async def test_neither_run_nor_demo_serves_a_neighbour(
             made = curl(endpoint, "/2015-03-31/functions", json.dumps(FUNCTION), key, service)
             called = curl(endpoint, f"/2015-03-31/functions/{FUNCTION['FunctionName']}/invocations", "{}", key, service)
             assert (made.status, called.status) == (403, 403)
+        assert "postgresql://" in seen_by(totesys, "totesys_load")
+        assert "postgresql://" not in seen_by(totesys, "totesys_transform")
         for key in (None, Credentials("test", "test")):
             assert curl(endpoint, "/totesys-ingest", None, key, "s3").status == 403
         assert curl(endpoint, "/totesys-ingest", None, stacks_own, "s3").status == 200

@@ -51,12 +51,25 @@ async def test_the_databases_are_made_once_and_the_roles_may_do_their_part(
     assert totesys("verify", "--source", reader, "--warehouse", loader).code == 0
 
 
-async def test_a_new_password_counts_from_the_next_call_on(totesys: Command, databases: tuple[str, str]) -> None:
-    source, _ = databases
+@pytest.mark.parametrize("role", ["reader", "loader"])
+async def test_the_password_of_a_role_that_is_there_stays_unless_it_is_to_be_reset(
+    totesys: Command, databases: tuple[str, str], role: str
+) -> None:
+    source, warehouse = databases
     assert totesys("local", "databases").code == 0
-    totesys.settings["TOTESYS_READER_PASSWORD"] = "new"
-    assert totesys("local", "databases").code == 0
-    assert len(await rows(as_role(source, "etl_reader", "new"), "SELECT * FROM department")) == 8
+    variable = f"TOTESYS_{role.upper()}_PASSWORD"
+    before = totesys.settings[variable]
+    totesys.settings[variable] = "new"
+    refused = totesys("local", "databases")
+    assert refused.code == 2
+    assert f"has a role etl_{role} with another password" in refused.words
+    assert "--reset-passwords" in refused.words
+    at = source if role == "reader" else warehouse
+    assert await rows(as_role(at, f"etl_{role}", before), "SELECT 1")
+    assert totesys("local", "databases", "--reset-passwords").code == 0
+    assert await rows(as_role(at, f"etl_{role}", "new"), "SELECT 1")
+    totesys.settings[variable] = before
+    assert totesys("local", "databases", "--reset-passwords").code == 0
 
 
 async def test_a_call_that_is_killed_while_it_fills_the_source_leaves_nothing_of_it(

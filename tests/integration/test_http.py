@@ -1,7 +1,7 @@
 """Whatever a client sends, a service answers it with a problem document that tells nothing of its inside."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -160,3 +160,24 @@ async def test_a_service_answers_to_its_own_name_and_those_that_it_is_told(clien
         named = {"Host": host, "Origin": f"https://{host}"}
         assert (await client.post("/trigger", headers=named)).status_code == 202
         assert (await client.get("/health", headers={"Host": host})).status_code == 200
+
+
+async def until_it_says(words: str, ask: Callable[[], Awaitable[httpx.Response]]) -> str:
+    """The page, once it has the words: who looks at dead letters has them for a second."""
+    for _ in range(60):
+        if words in (page := (await ask()).text):
+            return page
+        await asyncio.sleep(1.1)
+    raise AssertionError(page)
+
+
+async def test_what_a_dead_letter_says_is_shown_to_who_has_the_token_alone(client: httpx.AsyncClient) -> None:
+    own = {"Origin": str(client.base_url).rstrip("/"), "Authorization": ""}
+    await client.post("/trigger", json={"run": 4242})
+    page, asked, reason = "/console/actions/redrive", {"stage": "transform", "sure": "no"}, "committed no run"
+    assert "4242}" not in await until_it_says(reason, lambda: client.get(page, params=asked))
+    for wrong in ({}, {"token": ""}, {"token": "guessed"}):
+        refused = await client.post(page, data=asked | wrong, headers=own)
+        assert (refused.status_code, "4242}" in refused.text) == (401, False)
+    right = asked | {"token": TOKEN}
+    assert "4242}" in await until_it_says(reason, lambda: client.post(page, data=right, headers=own))

@@ -77,3 +77,18 @@ def test_no_text_raises_anything_but_bad_message(body: str, kind: type[Wakeup]) 
         str(error).encode()
     else:
         assert found is None or isinstance(found, kind)
+
+
+@pytest.mark.parametrize(
+    "trigger", ["", "x" * 101, "two\nlines", "\x1b[2J", "\x00", "\u202egnp.exe", "naïve", "\t", "a\x7f"]
+)
+def test_a_trigger_is_one_line_that_anybody_can_read(trigger: str) -> None:
+    with pytest.raises(BadMessage, match="trigger"):
+        parse_message(json.dumps({"trigger": trigger}), ExtractWakeup)
+
+
+@pytest.mark.parametrize("trigger", ["manual", "command 0e8d7c6a-1", "x" * 100, "by hand: <Ann & Bob>"])
+def test_any_other_is_kept_as_it_is(trigger: str) -> None:
+    wakeup = parse_message(json.dumps({"trigger": trigger}), ExtractWakeup)
+    assert wakeup is not None
+    assert wakeup.trigger == trigger

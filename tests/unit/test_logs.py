@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from subprocess import PIPE, Popen
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from totesys.logs import configure_logs, logger, metrics
+from totesys.logs import MOST_OF_OTHERS, MOST_OF_OURS, configure_logs, logger, metrics
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +92,36 @@ def test_a_service_whose_reader_has_gone_says_nothing_of_it() -> None:
     process.stdout = None
     _, errors = process.communicate(b"\n")
     assert b"Logging error" not in errors
+
+
+def test_a_flood_of_one_kind_is_some_lines_and_hides_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("test")
+    for number in range(1_000):
+        logging.getLogger("asyncio").error(f"socket.accept() out of system resource\nsocket: {number}")
+        logger("totesys.test").warning("knocked", number=number)
+        logger("totesys.test").info("done", number=number)
+        logger("totesys.test").warning("counted", **metrics({"stage": "x"}, Rows=(number, "Count")))
+    logging.getLogger("asyncio").error("another kind")
+    said = Counter(json.loads(line)["event"].partition("\n")[0] for line in capsys.readouterr().out.splitlines())
+    assert said == {
+        "socket.accept() out of system resource": MOST_OF_OTHERS,
+        "knocked": MOST_OF_OURS,
+        "done": 1_000,
+        "counted": 1_000,
+        "another kind": 1,
+    }
+
+
+def test_what_was_left_out_is_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    configure_logs("test")
+    for _ in range(MOST_OF_OURS + 7):
+        logger("totesys.test").warning("knocked")
+    for _ in range(MOST_OF_OTHERS + 3):
+        logging.getLogger("asyncio").error("%s", "full")
+    capsys.readouterr()
+    monkeypatch.setattr("totesys.logs.WINDOW_SECONDS", 0.0)
+    logger("totesys.test").warning("knocked")
+    logging.getLogger("asyncio").error("%s", "full")
+    ours, other = map(json.loads, capsys.readouterr().out.splitlines())
+    assert ours["left_out"] == 7
+    assert other["event"] == "full (3 lines of this kind were left out)"

@@ -53,11 +53,15 @@ def local_databases(
     scale: Annotated[
         float, typer.Option(envvar="TOTESYS_SCALE", help="times 48,066 rows are generated", min=0.001, max=10_000)
     ] = 1.0,
+    reset_passwords: Annotated[
+        bool, typer.Option("--reset-passwords", help="of roles that are there with other passwords")
+    ] = False,
     json: AsJson = False,
     model: ModelName = DEFAULT_MODEL,
 ) -> None:
     """As the owner of both: fill the source where it is empty, have the roles of ingest and load."""
-    from totesys_cli.local.command import Past, make_databases
+    from totesys_cli.databases import Databases
+    from totesys_cli.local.command import Passwords, Past, make_databases
 
-    past = Past(model, seed, scale)
-    asyncio.run(make_databases(Console(), source, warehouse, reader_password, loader_password, past, json=json))
+    passwords = Passwords(reader_password, loader_password, reset=reset_passwords)
+    asyncio.run(make_databases(Console(), Databases(source, warehouse, model), passwords, Past(seed, scale), json=json))

@@ -13,6 +13,7 @@ from totesys_cli.local.errors import LocalStackError
 from totesys_cli.local.private import write_private
 
 _FILE = "credentials.json"
+_SAID_BY = frozenset(("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"))
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ def find(endpoint: str) -> Credentials | None:
         return Credentials(*json.loads((folder / _FILE).read_text())) if _is_ours(folder) else None
     except (OSError, ValueError, TypeError):
         return None
+
+
+def known(endpoint: str) -> Credentials | None:
+    """Those to use for the emulator at this address; None where AWS's own settings say them.
+
+    Where nobody says any they are nobody's: whatever is there, if anything is, says that it doesn't know them.
+    """
+    return find(endpoint) or (None if _SAID_BY.intersection(os.environ) else Credentials())
 
 
 def _folder(port: int) -> Path:

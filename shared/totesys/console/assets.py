@@ -25,7 +25,7 @@ def _asset(name: str) -> Asset:
     return Asset(f"{stem}-{sha256(body).hexdigest()[:12]}.{suffix}", body, _KINDS[suffix])
 
 
-ASSETS = {name: _asset(name) for name in ("console.css", "console.js", "icon.svg")}
+ASSETS = {name: _asset(name) for name in ("console.css", "console.js", "docs.js", "icon.svg")}
 _BY_HASHED_NAME = {asset.name: asset for asset in ASSETS.values()}
 
 

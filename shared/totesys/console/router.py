@@ -36,6 +36,7 @@ def make_console(service: str, token: SecretStr | None) -> APIRouter:
     console = Console(service, token)
     router = APIRouter(include_in_schema=False)
     router.add_api_route("/", console.home, methods=["GET"])
+    router.add_api_route("/docs", console.docs, methods=["GET"])
     router.add_api_route("/console/runs/{run}", console.run, methods=["GET"])
     router.add_api_route("/console/actions/{name}", console.question, methods=["GET"])
     router.add_api_route("/console/actions/{name}", console.act, methods=["POST"])
@@ -65,6 +66,10 @@ class Console:
             asks=self._token is not None,
         )
 
+    async def docs(self) -> Response:
+        """What the service answers to, as its OpenAPI document says."""
+        return html("docs.html", service=self._service)
+
     async def run(self, request: Request, run: Annotated[RunNumber, Path()]) -> Response:
         """What each stage did with a run, table by table."""
         lake = running(request).stage.lake
@@ -87,7 +92,7 @@ class Console:
         # It hides dead letters from others while it shows them.
         if fault := site_fault(request.headers):
             return self._refuse(HTTPStatus.FORBIDDEN, fault)
-        return await self._ask(request, action, dict(request.query_params))
+        return await self._ask(request, action, dict(request.query_params), entitled=not self._token)
 
     async def act(self, request: Request, name: str) -> Response:
         """Do what a button says, and go back to the page."""
@@ -100,13 +105,15 @@ class Console:
         if fault := token_fault(form.get("token", ""), self._token):
             return await self._ask(request, action, form, HTTPStatus.UNAUTHORIZED, token_fault=fault)
         if action.changes and form.get("sure") != "yes":
-            return await self._ask(request, action, form)
+            return await self._ask(request, action, form, entitled=True)
         try:
             await self._do(request, action, form)
         except BadRequest as error:
-            return await self._ask(request, action, form, HTTPStatus.UNPROCESSABLE_ENTITY, fault=str(error))
+            status = HTTPStatus.UNPROCESSABLE_ENTITY
+            return await self._ask(request, action, form, status, fault=str(error), entitled=True)
         except TotesysError as error:
-            return await self._ask(request, action, form, HTTPStatus.SERVICE_UNAVAILABLE, fault=str(error))
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            return await self._ask(request, action, form, status, fault=str(error), entitled=True)
         return RedirectResponse(f"/?done={action.name}", HTTPStatus.SEE_OTHER)
 
     async def _do(self, request: Request, action: Action, form: Form) -> None:
@@ -136,7 +143,9 @@ class Console:
         *,
         fault: str = "",
         token_fault: str = "",
+        entitled: bool = False,
     ) -> Response:
+        """The question; what dead letters say is for who is `entitled` to it, by the token where one is set."""
         letters = []
         if action.message is None and not token_fault:
             try:
@@ -153,6 +162,7 @@ class Console:
             form=form,
             stage=form.get("stage", action.stages[0]),
             letters=letters,
+            entitled=entitled,
             asks=self._token is not None,
             fault=fault,
             token_fault=token_fault,

@@ -64,6 +64,9 @@ def make_app(
     `router` are routes that only this service has; they show rows, so the trigger's token guards them too.
     """
     app = FastAPIOffline(
+        # The console has a page for it, under a policy of its own; from here are the files alone.
+        docs_url=None,
+        redoc_url=None,
         title=f"totesys {name}",
         version=VERSION,
         lifespan=lifespan,

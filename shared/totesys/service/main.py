@@ -21,6 +21,7 @@ from totesys.logs import configure_logs, logger
 from totesys.schema import load_model
 from totesys.service.app import make_app
 from totesys.service.background import Background
+from totesys.service.connections import BACKLOG, limited
 from totesys.service.consumer import Consumer
 from totesys.service.queue import open_queue
 from totesys.service.running import Running
@@ -62,7 +63,16 @@ def run_service(
     # What is imported lives as long as the process: the collector need not look at it again and again.
     gc.freeze()
     log.info("service listening", host=read.host, port=listener.getsockname()[1])
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5), app)
+    config = uvicorn.Config(
+        app,
+        # Also where another parser is installed, which has another protocol.
+        http=limited(),
+        backlog=BACKLOG,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config, app)
     asyncio.run(server.serve(sockets=[listener]))
     log.info("service stopped")
     if not server.started:
@@ -120,7 +130,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(128)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise SettingsError(
