@@ -40,7 +40,8 @@ WITH facts AS (
 SELECT fact, current_rows, versions,
        (SELECT count(*) FROM {ETL}.deletion WHERE table_name = fact AND returned_run IS NULL) AS deleted,
        (SELECT count(*) FROM {ETL}.orphan WHERE table_name = fact) AS waiting,
-       (SELECT coalesce(sum(rows_quarantined), 0)::bigint FROM {ETL}.run_table WHERE table_name = fact) AS set_apart
+       (SELECT coalesce(sum(rows_quarantined), 0)::bigint FROM {ETL}.run_table
+        WHERE table_name = fact AND rows_quarantined > 0) AS set_apart
 FROM facts""",
     )
     return Chapter("Freshness and quality", (FRESHNESS, rows))

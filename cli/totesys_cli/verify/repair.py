@@ -26,6 +26,8 @@ from totesys_cli.verify.command import verified
 
 # A key has at most 20 characters, a message at most 256 KB.
 KEYS_IN_A_MESSAGE = 5000
+# Among so many the runs that were asked for are looked for, again and again.
+NEWEST_RUNS = 1000
 
 _until_true = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(0.5))
 
@@ -123,7 +125,8 @@ def _send(place: Place, wakeups: Iterable[ExtractWakeup]) -> None:
 
 async def _until_loaded(warehouse: str, triggers: Sequence[str]) -> None:
     """Wait until the ledger has a complete run of each trigger."""
-    query = f"SELECT count(DISTINCT trigger) = $2 FROM {ETL}.run WHERE complete AND trigger = ANY ($1::text[])"
+    newest = f"SELECT trigger, complete FROM {ETL}.run ORDER BY snapshot_time DESC, run DESC LIMIT {NEWEST_RUNS}"
+    query = f"SELECT count(DISTINCT trigger) = $2 FROM ({newest}) AS r WHERE complete AND trigger = ANY ($1::text[])"
     async with connect("The warehouse", warehouse) as connection:
         await _until_true(connection.fetchval, query, triggers, len(triggers))
 

@@ -51,10 +51,10 @@ CREATE TABLE IF NOT EXISTS {ETL}.dimension_key (
     table_name text, first_key bigint NOT NULL, last_key bigint, lake uuid NOT NULL, run bigint NOT NULL,
     PRIMARY KEY (table_name, last_key), FOREIGN KEY (lake, run) REFERENCES {ETL}.run ON DELETE CASCADE);
 ALTER TABLE {ETL}.run_table ADD COLUMN IF NOT EXISTS keys_noted boolean NOT NULL DEFAULT false;
-CREATE INDEX IF NOT EXISTS run_shown ON {ETL}.run (lake, snapshot_time) WHERE complete;
-CREATE INDEX IF NOT EXISTS run_newest ON {ETL}.run (snapshot_time) WHERE complete;
+CREATE INDEX IF NOT EXISTS run_snapshots ON {ETL}.run (snapshot_time, run);
 CREATE INDEX IF NOT EXISTS run_table_runs ON {ETL}.run_table (table_name, lake, run);
 CREATE INDEX IF NOT EXISTS run_table_record_ids ON {ETL}.run_table (table_name, last_record_id, first_record_id);
+CREATE INDEX IF NOT EXISTS run_table_quarantined ON {ETL}.run_table (table_name) WHERE rows_quarantined > 0;
 CREATE INDEX IF NOT EXISTS run_table_not_noted ON {ETL}.run_table (table_name, lake, run) WHERE NOT keys_noted;
 COMMENT ON TABLE {ETL}.dimension_key IS 'The run that brought a dimension''s keys last, from first_key to last_key';
 """

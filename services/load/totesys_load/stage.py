@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeAlias
 from uuid import UUID
 
 from totesys.errors import CorruptObject, TerminalError
@@ -35,6 +36,7 @@ log = logger("totesys.load")
 _PLANNER = {"random_page_cost": "1.1", "work_mem": "32MB"}
 # Runs whose numbers are read at once, of those that are loaded again.
 RUNS_AT_ONCE = 1000
+Pending: TypeAlias = Callable[[], Awaitable[None]]
 _HEAD = {"lake", "run", "previous", "extraction", "complete", "snapshot_time"}
 
 
@@ -138,18 +140,21 @@ class Load:
                 failed = True
                 log.warning("new runs wait", error=str(error), until="the replay is done")
 
-        await Replay(self.lake, self.name, wakeup).do(Work(runs, partial(self._load_again, connection), pending))
+        again = partial(self._load_again, connection, pending)
+        await Replay(self.lake, self.name, wakeup).do(Work(runs, again, pending))
 
-    async def _load_again(self, connection: Connection, run: int) -> None:
+    async def _load_again(self, connection: Connection, pending: Pending, run: int) -> None:
         async with self.lake.failures_recorded(run, self.name):
             manifest, before = await asyncio.gather(self._manifest(run), self.lake.load_record(run))
             with database_errors(WHAT, self._dsn):
-                tables = await self._applied_again(connection, manifest)
+                tables = await self._applied_again(connection, manifest, pending)
             done = {"tables": tables, "finished_at": datetime.now(UTC)}
             await self.lake.put_load_record(before.model_copy(update=done) if before else _record(manifest, tables, 0))
         log.info("run loaded again", run=run, written={name: table.written for name, table in tables.items()})
 
-    async def _applied_again(self, connection: Connection, manifest: ProcessedManifest) -> Mapping[str, LoadedTable]:
+    async def _applied_again(
+        self, connection: Connection, manifest: ProcessedManifest, pending: Pending
+    ) -> Mapping[str, LoadedTable]:
         while True:
             try:
                 async with self._locked(connection):
@@ -163,6 +168,7 @@ class Load:
             while some:
                 async with self._locked(connection):
                     some = await note_later(connection, self.lake, dimension, manifest)
+                await pending()
 
     def _run(
         self, kind: type[RunLoad], connection: Connection, manifest: ProcessedManifest, filling: dict[str, int]

@@ -63,6 +63,8 @@ async def written_by_runs(warehouse: Side, table: str) -> bool:
 
 async def is_built_today(warehouse: Side, source: Side, table: str) -> bool:
     """Whether the newest run that brought the table has its snapshot of this day, by the source's clock."""
-    query = f"SELECT max(snapshot_time)::date FROM {RUN_TABLE} JOIN {RUN} USING (lake, run) WHERE table_name = $1"
+    brought = f"SELECT FROM {RUN_TABLE} AS t WHERE (t.lake, t.run, t.table_name) = (r.lake, r.run, $1)"
+    newest = "ORDER BY snapshot_time DESC, run DESC LIMIT 1"
+    query = f"SELECT snapshot_time::date FROM {RUN} AS r WHERE EXISTS ({brought}) {newest}"
     built = await warehouse.value(query, table)
     return built is None or built == await source.value("SELECT now()::date")
