@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from totesys.errors import AccessDenied
+from totesys.errors import LoginRefused
 from totesys.postgres import Connection, connect
 from totesys.sql import ident, literal
 from totesys_cli.errors import BadInput
@@ -27,7 +27,7 @@ async def require_password(what: str, owner: str, role: Role) -> None:
     try:
         async with connect(what, parts._replace(netloc=login).geturl()):
             pass
-    except AccessDenied as error:
+    except LoginRefused as error:
         raise BadInput(
             f"{what} has a role {role.name} with another password, which stays. Give that password, or call this again "
             "with --reset-passwords."
