@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from starlette.datastructures import Headers
@@ -11,6 +12,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KIB = 1024
+# Of a body that is too large so many times the limit is read, for so long, before it is refused.
+_DISCARDED, _DISCARD_SECONDS = 16, 1.0
 
 
 class BodyLimit:
@@ -53,6 +56,7 @@ class BodyLimit:
         more = True
         while more or size > self._most:
             if size > self._most:
+                await self._discard(receive, more)
                 raise _refusal(413, f"A body has at most {self._most // KIB} KiB.")
             message = await receive()
             if message["type"] != "http.request":
@@ -61,6 +65,16 @@ class BodyLimit:
             more = message.get("more_body", False)
             size = max(size, len(body))
         return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+    async def _discard(self, receive: Receive, more: bool) -> None:
+        """Read some of what is too much: a connection that is closed while bytes come may lose the answer."""
+        taken = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                while more and taken <= _DISCARDED * self._most:
+                    message = await receive()
+                    taken += len(message.get("body", b""))
+                    more = message.get("more_body", False)
 
 
 def _refusal(status: int, detail: str) -> HTTPException:
