@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.examples import alone
 from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.replica import LONGEST_WAIT, POLL
 from tests.faults.wires import Moment, When
@@ -20,7 +21,7 @@ from totesys.lake.records import LoadRecord, ReplayRecord
 RUNS = 40
 # As many are asked for at once, beside those of the schedule.
 BESIDE_TICKS = 4
-MOMENTS = [Moment(When.BEFORE, "commit"), Moment(When.AFTER, "put load record")]
+MOMENTS = [Moment(When.AFTER, "put load record"), *alone(Moment(When.BEFORE, "commit"))]
 
 
 @pytest.fixture(scope="module")

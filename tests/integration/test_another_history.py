@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 from structlog.testing import capture_logs
 
+from tests.examples import long
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.servers import Server, caught_up, cut_off, server_folder
@@ -81,7 +82,7 @@ async def test_a_restart_needs_nothing_but_what_changed(primary: Server, library
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["runs have seen what is lost", "nothing is lost but transactions"])
-@pytest.mark.parametrize("further", [0, 1, 3])
+@pytest.mark.parametrize("further", [1, *long(0, 3)])
 async def test_a_disk_that_went_back_is_found_however_far_the_source_has_come_since(
     primary: Server, library: Pipeline, seen: bool, further: int
 ) -> None:

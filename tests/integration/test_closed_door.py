@@ -16,6 +16,7 @@ from botocore.credentials import Credentials as Key
 from botocore.exceptions import ClientError
 
 from tests.command import Command, Companies, line_with
+from tests.examples import long
 from tests.exploits import FUNCTION, curl, function_code
 from totesys_cli.local.credentials import Credentials, find
 from totesys_cli.local.data_plane import REGION, DataPlane
@@ -171,7 +172,7 @@ def seen_by(totesys: Command, service: str) -> str:
     raise AssertionError(f"no {service} runs")
 
 
-@pytest.mark.parametrize("command", ["run", "demo"])
+@pytest.mark.parametrize("command", ["run", *long("demo")])
 async def test_neither_run_nor_demo_serves_a_neighbour(
     command: str, postgres: ReachablePostgres, tmp_path: Path
 ) -> None:

@@ -149,7 +149,7 @@ async def changes(reader: Connection) -> dict[tuple[str, int], int]:
     return {(row[0], row[1]): row[2] for row in await reader.fetch(CHANGES)}
 
 
-@pytest.fixture(params=rounds(3, 12))
+@pytest.fixture(params=rounds(1, 12))
 async def history(
     request: pytest.FixtureRequest, seed: str, database: Callable[[], str], data_plane: DataPlane
 ) -> AsyncIterator[History]:
