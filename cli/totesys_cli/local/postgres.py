@@ -93,20 +93,28 @@ class PostgresServer(ReachablePostgres):
         self._home = home
 
     @classmethod
-    def start(cls, folder: Path | None = None, *, port: int | None = None, durable: bool = True) -> Self:
+    def start(
+        cls,
+        folder: Path | None = None,
+        *,
+        port: int | None = None,
+        durable: bool = True,
+        temporary_in: Path | None = None,
+    ) -> Self:
         """Start a server and wait until it answers.
 
         Its data is in `folder`, which is made if it is not there and stays; without one the data is
-        temporary. `port` is a loopback port; without one a free one is taken. Not `durable` is faster and
+        temporary, in a folder of its own below `temporary_in` (default: that of temporary files). `port`
+        is a loopback port; without one a free one is taken. Not `durable` is faster and
         loses data when the machine (not the server) crashes. Raises `LocalStackError` if it can't start.
         """
-        return start_on_port(lambda chosen: cls._start_on(chosen, folder, durable), port, _NAME)
+        return start_on_port(lambda chosen: cls._start_on(chosen, folder, durable, temporary_in), port, _NAME)
 
     @classmethod
-    def _start_on(cls, port: int, folder: Path | None, durable: bool) -> Self:
+    def _start_on(cls, port: int, folder: Path | None, durable: bool, temporary_in: Path | None) -> Self:
         account = server_account()
         binaries = find_binaries(account)
-        home = _home(folder, account)
+        home = _home(folder, account, temporary_in)
         lock = [] if home.temporary else [lock_folder(home.folder, _NAME)]
         try:
             home.prepare()
@@ -163,11 +171,11 @@ class PostgresServer(ReachablePostgres):
         self.stop()
 
 
-def _home(folder: Path | None, account: Account | None) -> _Home:
+def _home(folder: Path | None, account: Account | None, temporary_in: Path | None) -> _Home:
     if folder is not None:
         return _Home(folder.absolute(), account, temporary=False)
     # Another account can't be expected to be able to enter a TMPDIR of this one.
-    parent = tempfile.gettempdir() if account is None else "/tmp"  # noqa: S108
+    parent = temporary_in or (tempfile.gettempdir() if account is None else "/tmp")  # noqa: S108
     return _Home(Path(tempfile.mkdtemp(prefix="totesys-postgres-", dir=parent)), account, temporary=True)
 
 
