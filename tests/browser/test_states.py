@@ -119,7 +119,7 @@ async def test_dead_letters_are_shown_with_their_reason_and_go_back(observe: Obs
         await expect(visit.page.locator("#news")).to_contain_text("1 dead letter of transform.")
         assert await visit.violations() == ""
         await visit.page.get_by_role("button", name="Send back to transform").click()
-        assert "BadMessage: Ingest has committed no run" in await visit.text("table")
+        assert "BadMessage: There is no run 4711 for transform to replay." in await visit.text("table")
         assert '{"run":4711}' in await visit.text("table")
         assert await visit.violations() == ""
         await visit.picture("console-dead-letters", height=500)

@@ -155,7 +155,7 @@ async def test_a_dead_letter_whose_cause_is_mended_goes_back_and_is_done(
         await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.", timeout=LONG)
         before = await lake.processed_manifest(1)
         await page.get_by_role("link", name="See why, and send back to transform").click()
-        await expect(page.get_by_role("table")).to_contain_text("Ingest has committed no run")
+        await expect(page.get_by_role("table")).to_contain_text("There is no run 1 for transform to replay.")
         await expect(page.get_by_role("button", name="Send back")).to_be_visible()
         await press(page, "Send back", "The dead letters have gone back to their service.")
         async with asyncio.timeout(LONG / 1000):

@@ -18,7 +18,7 @@ from totesys.lake import keys
 from totesys.lake.records import LoadRecord, ReplayRecord
 
 # A replay of so many takes longer than it goes on without a note of how far it is.
-RUNS = 40
+RUNS = 24
 # As many are asked for at once, beside those of the schedule.
 BESIDE_TICKS = 4
 MOMENTS = [Moment(When.AFTER, "put load record"), *alone(Moment(When.BEFORE, "commit"))]

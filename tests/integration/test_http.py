@@ -174,7 +174,7 @@ async def until_it_says(words: str, ask: Callable[[], Awaitable[httpx.Response]]
 async def test_what_a_dead_letter_says_is_shown_to_who_has_the_token_alone(client: httpx.AsyncClient) -> None:
     own = {"Origin": str(client.base_url).rstrip("/"), "Authorization": ""}
     await client.post("/trigger", json={"run": 4242})
-    page, asked, reason = "/console/actions/redrive", {"stage": "transform", "sure": "no"}, "no run from 4242"
+    page, asked, reason = "/console/actions/redrive", {"stage": "transform", "sure": "no"}, "no run 4242"
     assert "4242}" not in await until_it_says(reason, lambda: client.get(page, params=asked))
     for wrong in ({}, {"token": ""}, {"token": "guessed"}):
         refused = await client.post(page, data=asked | wrong, headers=own)

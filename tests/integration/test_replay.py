@@ -104,9 +104,9 @@ async def test_an_old_run_whose_rows_later_runs_brought_too_writes_none_of_them(
 
 
 async def test_runs_that_the_warehouse_has_not_are_refused(loaded: Pipeline) -> None:
-    with pytest.raises(BadMessage, match="no run from 7 to 9 that load has done"):
+    with pytest.raises(BadMessage, match="no runs from 7 to 9 for load to replay"):
         await loaded.load.work(RunsWakeup(from_run=7, to_run=9))
-    with pytest.raises(BadMessage, match="no run from 7 to 9 that transform"):
+    with pytest.raises(BadMessage, match="no runs from 7 to 9 for transform to replay"):
         await loaded.transform.work(RunsWakeup(from_run=7, to_run=9))
 
 

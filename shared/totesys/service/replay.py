@@ -60,8 +60,9 @@ class Replay:
                         logged = now
                 await self._one(work, run)
         if not self._record.runs:
-            span = f"from {self._record.first} to {self._record.last}"
-            raise BadMessage(f"There is no run {span} that {self._stage} has done and could do again.")
+            first, last = self._record.first, self._record.last
+            named = f"is no run {first}" if first == last else f"are no runs from {first} to {last}"
+            raise BadMessage(f"There {named} for {self._stage} to replay.")
         await self._note(finished=True)
 
     async def _is_finished(self) -> bool:
