@@ -39,7 +39,8 @@ def secrets(data_plane: DataPlane, monkeypatch: pytest.MonkeyPatch) -> SecretsMa
     """Secrets Manager, where the test's own process looks for secrets, too."""
     for name, value in data_plane.environment().items():
         monkeypatch.setenv(name, value)
-    return boto3.client("secretsmanager")
+    # A session of its own: the default one keeps the credentials of whoever asked first.
+    return boto3.Session().client("secretsmanager")
 
 
 @pytest.fixture
