@@ -175,7 +175,7 @@ def _home(folder: Path | None, account: Account | None, temporary_in: Path | Non
     if folder is not None:
         return _Home(folder.absolute(), account, temporary=False)
     # Another account can't be expected to be able to enter a TMPDIR of this one.
-    parent = temporary_in or (tempfile.gettempdir() if account is None else "/tmp")  # noqa: S108
+    parent = temporary_in or (tempfile.gettempdir() if account is None else "/tmp")  # noqa: S108 - mkdtemp is private
     return _Home(Path(tempfile.mkdtemp(prefix="totesys-postgres-", dir=parent)), account, temporary=True)
 
 
