@@ -40,7 +40,7 @@ FROM generate_series($1::bigint, $2::bigint - 1) AS id"""
 # Postgres tells the age of a row's 32-bit transaction id only within half of that circle.
 HALF_CIRCLE = 2**31
 
-# Three ticks: whoever holds a transaction open for longer has perhaps forgotten it.
+# Three ticks. A transaction that is open for longer may have been forgotten.
 LONG_OPEN = timedelta(minutes=15)
 
 # Each page of the log begins with a header of up to 40 bytes. The end of the last record may be told as the end of one
@@ -119,7 +119,7 @@ class Position(_Recorded):
 
     @property
     def reached(self) -> int:
-        """The position in the log that whoever has replayed everything up to `lsn` has reached at the least."""
+        """The least position in the log of a server that has replayed everything up to `lsn`."""
         return self.lsn - self.lsn % _WAL_PAGE if self.lsn % _WAL_PAGE <= _WAL_HEADER else self.lsn
 
 

@@ -67,8 +67,9 @@ def connections(side: str, role: str, limit: int | None, wanted: int) -> Finding
     """Whether a role may have as many connections as are wanted; without `limit`, it may have any number."""
     check = f"{side} connections"
     if limit is None or limit >= wanted:
-        return ok(check, f"{role} may have the {wanted} connections that are wanted.")
-    sentence = f"{role} may have {limit} connections at once on the {side}, {wanted} are wanted: it is slower."
+        return ok(check, f"{role} may have the {wanted} connections that are needed.")
+    what = f"{role} may have {limit} connections at once on the {side}, {wanted} are needed"
+    sentence = f"{what}. Work that finds none free fails and is tried again."
     return warn(check, sentence, f"ALTER ROLE {role} CONNECTION LIMIT {wanted}, or that of the database.")
 
 

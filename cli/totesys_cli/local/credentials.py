@@ -31,7 +31,7 @@ class Credentials:
 def keep(credentials: Credentials, port: int) -> Path:
     """Write them where `find` looks for the emulator at this loopback port; the folder, this user's alone.
 
-    Whoever stops the emulator removes it. Raises `LocalStackError` if another user has a folder of that name.
+    It is removed when the emulator stops. Raises `LocalStackError` if another user has a folder of that name.
     """
     folder = _folder(port)
     with contextlib.suppress(FileExistsError):

@@ -1,4 +1,4 @@
-"""AWS on this machine: S3, SQS, EventBridge and CloudFormation from ministack, for whoever has its credentials."""
+"""AWS on this machine: S3, SQS, EventBridge and CloudFormation from ministack, for clients with its credentials."""
 
 import http.client
 import json
@@ -52,7 +52,7 @@ class Emulator:
         S3's objects are kept in the folder `state`, each from the moment that its put is answered; queues,
         messages and everything else are gone with the emulator, and `apply` makes them anew. Without
         `state` nothing is kept. `port` is a loopback port; without one a free one is taken. Only `services` are served,
-        to whoever has the stack's `credentials`. Raises `LocalStackError` if it can't start.
+        to clients with the stack's `credentials`. Raises `LocalStackError` if it can't start.
         """
         return start_on_port(lambda chosen: cls._start_on(chosen, state, services), port, _NAME)
 

@@ -1,7 +1,7 @@
-"""What stands before the emulator: it lets in whoever shows this stack's credentials, for the services it needs.
+"""What stands before the emulator: it admits requests signed with this stack's credentials, for the services needed.
 
 The emulator itself answers anybody who reaches its port, a web page's script too, with every service of AWS: with
-Lambda, whoever asks runs code as the user who started it. So each request, before the emulator sees it, has to be
+Lambda, any caller can run code as the user who started it. So each request, before the emulator sees it, has to be
 signed with a secret that is made up for each stack, for one of a few services; and none may come from a browser.
 """
 

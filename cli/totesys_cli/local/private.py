@@ -18,7 +18,7 @@ def write_private(file: Path, text: str) -> None:
 
 def open_private(file: Path, mode: Literal["w", "a"]) -> TextIOWrapper:
     """Open a file of text to be written; one that is there already becomes this user's alone, if it is this user's."""
-    opened = open(file, mode, encoding="utf-8", opener=_only_for_the_owner)  # noqa: SIM115
+    opened = open(file, mode, encoding="utf-8", opener=_only_for_the_owner)  # noqa: SIM115 - the caller closes it
     status = os.fstat(opened.fileno())
     if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
         os.fchmod(opened.fileno(), 0o600)
