@@ -3,8 +3,8 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -162,6 +162,16 @@ def server_folder() -> Iterator[Path]:
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
+
+
+@asynccontextmanager
+async def own_server(**settings: str) -> AsyncIterator[Server]:
+    """A server with these settings, which ends with the block."""
+    with server_folder() as folder:
+        server = Server(folder / "source")
+        await server.configure(**settings)
+        yield server
+        server.stop()
 
 
 def _run(program: str, *arguments: str) -> None:

@@ -10,7 +10,9 @@ from tests.pipeline import Pipeline
 from tests.sources import execute
 from totesys.errors import SchemaDrift
 from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.postgres import connect
 from totesys.verify import verify
+from totesys_cli.source_database import create_source
 from totesys_load.stage import Load
 
 KEYS = 8
@@ -31,6 +33,14 @@ SETUP = (
     "INSERT INTO shop SELECT n, 'shop', 1 + n % 2, now() FROM generate_series(1, 4) AS n",
     "INSERT INTO ticket SELECT n, 'paper', now() FROM generate_series(1, 4) AS n",
 )
+
+
+async def make_open_shops(dsn: str) -> str:
+    """A few shops and tickets, in a source that takes what it should not, in the empty database `dsn`; the same DSN."""
+    async with connect("The source", dsn) as connection:
+        await create_source(connection, MODEL)
+    await execute(dsn, *SETUP)
+    return dsn
 
 
 class History:

@@ -14,14 +14,13 @@ from tests.expectation import Found
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.servers import Kept, Server, caught_up, cut_off, server_folder
-from tests.shops_history import SETUP, History
+from tests.shops_history import History, make_open_shops
 from tests.sources import execute, rows
 from totesys.errors import DatabaseUnavailable
 from totesys.events import ExtractWakeup
 from totesys.postgres import connect
 from totesys.verify import verify
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.source_database import create_source
 
 STEPS = 6
 _numbers = count(1)
@@ -161,10 +160,7 @@ async def history(
     with server_folder() as folder:
         server = Server(folder / "server-0")
         await server.configure(max_prepared_transactions="50")
-        source_dsn = server.create_database("shops")
-        async with connect("The source", source_dsn) as connection:
-            await create_source(connection, MODEL)
-        await execute(source_dsn, *SETUP)
+        source_dsn = await make_open_shops(server.create_database("shops"))
         async with Pipeline(MODEL, data_plane, source_dsn, database()) as pipeline:
             history = Accidents(Random(f"{seed}-{request.param}"), pipeline, server, "shops")
             yield history

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
-from tests.servers import Server, server_folder
+from tests.servers import Server, own_server
 from tests.sources import execute, make_library, rows, verified
 from totesys.lake.records import Manifest
 from totesys.postgres import Connection, connect
@@ -31,11 +31,8 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[Server]:
-    with server_folder() as folder:
-        server = Server(folder / "source")
-        await server.configure(max_prepared_transactions="5")
+    async with own_server(max_prepared_transactions="5") as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

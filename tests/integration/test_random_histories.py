@@ -8,11 +8,9 @@ import pytest
 from tests.examples import rounds
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
-from tests.shops_history import SETUP, History
-from tests.sources import execute, value
-from totesys.postgres import connect
+from tests.shops_history import History, make_open_shops
+from tests.sources import value
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.source_database import create_source
 
 pytestmark = pytest.mark.postgres
 
@@ -24,10 +22,7 @@ async def history(
     request: pytest.FixtureRequest, seed: str, database: Callable[[], str], data_plane: DataPlane
 ) -> AsyncIterator[History]:
     """A few shops and tickets, in a source that takes what it should not."""
-    source_dsn = database()
-    async with connect("The source", source_dsn) as connection:
-        await create_source(connection, MODEL)
-    await execute(source_dsn, *SETUP)
+    source_dsn = await make_open_shops(database())
     async with Pipeline(MODEL, data_plane, source_dsn, database()) as pipeline:
         yield History(Random(f"{seed}-{request.param}"), pipeline)
 

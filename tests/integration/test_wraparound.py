@@ -6,7 +6,7 @@ import pytest
 
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
-from tests.servers import Server, server_folder
+from tests.servers import Server, own_server
 from tests.sources import execute, make_library, rows, verified
 from totesys_cli.local.data_plane import DataPlane
 
@@ -23,11 +23,8 @@ TRANSACTIONS = [
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[Server]:
-    with server_folder() as folder:
-        server = Server(folder / "source")
-        await server.configure(autovacuum="off")
+    async with own_server(autovacuum="off") as server:
         yield server
-        server.stop()
 
 
 async def test_a_tick_brings_what_changed_and_verification_finds_damage_after_any_number_of_transactions(

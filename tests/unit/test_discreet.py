@@ -6,7 +6,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -14,7 +14,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pytest
-import structlog
 from pydantic import BaseModel, ValidationError
 
 from totesys.discreet import words
@@ -100,17 +99,7 @@ def grouped(fail: Callable[[], None]) -> None:
 DEPTHS = [lambda fail: fail(), chained, while_handling, grouped]
 
 
-@pytest.fixture(autouse=True)
-def _logs_left_as_they_were() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    hook = sys.excepthook
-    yield
-    sys.excepthook = hook
-    structlog.contextvars.clear_contextvars()
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("logs_left_as_they_were")
 
 
 @pytest.mark.parametrize("fail", QUOTING)

@@ -4,28 +4,14 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
-import structlog
 
 from totesys.logs import MOST_OF_OTHERS, MOST_OF_OURS, configure_logs, logger, metrics
 
-
-@pytest.fixture(autouse=True)
-def _logs_left_as_they_were() -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("totesys")
-    handlers, levels = list(root.handlers), (root.level, ours.level)
-    hook = sys.excepthook
-    yield
-    sys.excepthook = hook
-    structlog.contextvars.clear_contextvars()
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
+pytestmark = pytest.mark.usefixtures("logs_left_as_they_were")
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
