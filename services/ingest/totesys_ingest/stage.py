@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
+from totesys.concurrent import both
 from totesys.errors import BadMessage, DatabaseUnavailable, TransientError
 from totesys.events import ExtractWakeup
 from totesys.lake.lake import Lake
@@ -129,8 +130,8 @@ class Ingest:
             OldestTransactionSeconds=(self._open_seconds(sight), "Seconds"),
         )
         say("extraction started", everything=start.mark is None, reason=start.reason, **figures)
-        counter, tables, position = await asyncio.gather(
-            self.lake.claim_run_number(), self._tables(source, start, wakeup.keys), self._position(last, sight)
+        (counter, position), tables = await both(
+            both(self.lake.claim_run_number(), self._position(last, sight)), self._tables(source, start, wakeup.keys)
         )
         pages, page_bytes = await source.pages(self.model.sources)
         extraction = Extraction(wakeup.trigger, start, sight, position, self.model.declared, wakeup.keys)
