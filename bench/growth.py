@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from totesys.model import MODEL
-from totesys.model.simulation import ROWS, fill
 from totesys.postgres import Connection, connect
 from totesys.schema import sorted_by_references
 from totesys.sql import column_list, ident
 from totesys.table import Capture, Column, SourceTable
 from totesys_cli.source_database import create_source
+from totesys_simulation import ROWS, fill
 
 # The tables that grow with the orders, each after those that it refers to. Each order has one row in the last.
-GROWING = tuple(table for table in sorted_by_references(MODEL.sources) if table.capture is Capture.CHANGES)
+GROWING = tuple(table for table in sorted_by_references(MODEL.sources) if table.capture is Capture.INCREMENTAL)
 SEED = 1
 GENERATED_ORDERS = 500_000
 # For the sorts and the indexes of the growth alone.

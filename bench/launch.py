@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bench import processes
+from totesys.log_events import LogEvent
 from totesys_cli.databases import Databases
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.process import Guarded
 
 LONGEST_SECONDS = 60.0
 # A service's log line for each point that it reaches, in order.
-POINTS = ("service listening", "service started", "message done")
+POINTS = (LogEvent.SERVICE_LISTENING, LogEvent.SERVICE_STARTED, LogEvent.MESSAGE_PROCESSED)
 
 
 async def launch(stages: Sequence[str], plane: DataPlane, databases: Databases) -> dict[str, dict[str, float]]:

@@ -21,7 +21,7 @@ import pyarrow.parquet
 from pydantic import SecretStr
 
 from tests.sources import execute, make_company
-from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake import keys
 from totesys.lake.lake import Lake, open_lake
 from totesys.lake.records import Manifest, ProcessedManifest
@@ -73,8 +73,8 @@ class Stand:
         await make_company(self.source)
         for statements in ((), CHANGES):
             await execute(self.source, *statements)
-            await self.ingest.work(ExtractWakeup())
-            await self.transform.work(DO_UNDONE)
+            await self.ingest.work(ExtractTrigger())
+            await self.transform.work(RECONCILE)
 
     async def fill(self, first: int, last: int) -> None:
         """Runs like the second one; two of three are empty."""
@@ -117,7 +117,7 @@ class Stand:
         async with connect("The warehouse", self.warehouse) as connection:
             watching = asyncio.create_task(_watch(connection))
             started = time.monotonic()
-            await self.load.work(RunsWakeup(from_run=first, to_run=last, replay=str(uuid4())))
+            await self.load.work(RunsTrigger(from_run=first, to_run=last, replay=str(uuid4())))
             seconds = time.monotonic() - started
             watching.cancel()
             held, locks = await watching
@@ -170,7 +170,7 @@ async def measure(sizes: list[int]) -> None:
         for size in sizes:
             await stand.fill(last + 1, size)
             started = time.monotonic()
-            await stand.load.work(DO_UNDONE)
+            await stand.load.work(RECONCILE)
             loaded = (size - last) / 3 / (time.monotonic() - started)
             print(f"{size:,} runs, a third with changes; the new ones loaded at {loaded:.1f} a second", flush=True)
             last = size

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import processes
+from totesys.log_events import LogEvent
 from totesys_cli.databases import Databases
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.services import STAGES, Event
@@ -39,7 +40,7 @@ class Log:
     def require_no_failure(self) -> None:
         """Raise NotMeasurable if a message has failed, even if it was done when tried again."""
         for _, event in self.arrived:
-            if event.name == "message failed":
+            if event.name == LogEvent.MESSAGE_FAILED:
                 raise NotMeasurable(f"{event.service} failed meanwhile: {event.fields['error']}")
 
     def extraction(self, started: float) -> Extraction:
@@ -53,9 +54,9 @@ def read_extraction(arrived: Iterable[tuple[float, Event]], started: float) -> E
     loaded: dict[int, float] = {}
     ended: tuple[float, tuple[int, ...]] | None = None
     for moment, event in arrived:
-        if event.service == "load" and event.name == "run successful":
+        if event.service == "load" and event.name == LogEvent.RUN_COMPLETED:
             loaded[event.fields["run"]] = moment
-        elif event.name == "extraction successful":
+        elif event.name == LogEvent.EXTRACTION_COMPLETED:
             ended = moment, tuple(event.fields["runs"])
     if ended is None:
         raise NotMeasurable("Ingest logged no extraction.")

@@ -9,7 +9,7 @@ from totesys.sql import column_list, ident
 from totesys.table import Fact, WarehouseTable
 
 Values = tuple[object, ...]
-# The rows of each warehouse table by key, as its oracle gives them.
+# The rows of each warehouse table by key, as its reference query gives them.
 Sight = dict[str, dict[object, Values]]
 
 
@@ -78,7 +78,7 @@ def _histories(states: list[tuple[Values, bool]]) -> set[Values]:
 
 
 def _ordered(table: WarehouseTable) -> str:
-    return f"SELECT {column_list(table.column_names)} FROM ({table.oracle}) AS expected"
+    return f"SELECT {column_list(table.column_names)} FROM ({table.reference_query}) AS expected"
 
 
 def _versions(fact: Fact) -> str:

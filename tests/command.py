@@ -16,12 +16,12 @@ import asyncpg
 
 from tests.preloaded import cli_command
 from totesys.model import MODEL
-from totesys.model.simulation import fill
 from totesys.postgres import connect
 from totesys.schema import sorted_by_references
 from totesys.sql import ident, literal
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.source_database import create_source
+from totesys_simulation import fill
 
 # The company's real extract, where it is at hand; else one of the same size is generated.
 EXTRACT = Path(os.environ.get("TOTESYS_EXTRACT") or Path(__file__).parents[2] / "shared" / "totesys")

@@ -40,7 +40,7 @@ class Expectation:
     absences: dict[tuple[str, int], list[Absence]] = field(default_factory=lambda: defaultdict(list))
 
     async def look(self, source_dsn: str) -> Sight:
-        """Every row that the oracles give of the source, those that cannot become warehouse rows too."""
+        """Every row that the reference queries give of the source, those that cannot become warehouse rows too."""
         async with (
             connect("The source", source_dsn) as connection,
             connection.transaction(isolation="repeatable_read"),
@@ -122,7 +122,7 @@ class Expectation:
 
 
 def _oracle(table: WarehouseTable) -> str:
-    return f"SELECT {column_list(table.column_names)} FROM ({table.oracle}) AS expected"
+    return f"SELECT {column_list(table.column_names)} FROM ({table.reference_query}) AS expected"
 
 
 def _possible(table: WarehouseTable, sight: Sight) -> Rows:

@@ -43,10 +43,10 @@ def _column(model: Model, table: WarehouseTable, column: Column) -> str:
 
 
 async def fill_from(source: Connection, warehouse: Connection, model: Model, *, facts: bool = True) -> None:
-    """Rows that another tool loaded: what the oracles of the tables with sources say of the source now."""
+    """Rows that another tool loaded: what the reference queries of the tables with sources say of the source now."""
     for table in (*model.dimensions, *(model.facts if facts else ())):
         if table.sources:
-            rows = await source.fetch(f"SELECT {column_list(table.column_names)} FROM ({table.oracle}) AS o")
+            rows = await source.fetch(f"SELECT {column_list(table.column_names)} FROM ({table.reference_query}) AS o")
             places = ", ".join(f"${place + 1}" for place in range(len(table.columns)))
             await warehouse.executemany(
                 f"INSERT INTO {qualified(SCHEMA, table.name)} ({column_list(table.column_names)}) VALUES ({places})",

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
-from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake.lake import Lake, open_lake
 from totesys.schema import Model
 from totesys_cli.local.data_plane import DataPlane
@@ -69,10 +69,10 @@ class Pipeline:
 
     async def tick(self, mode: Literal["changes", "full", "sweep"] = "changes") -> None:
         """One extraction, and all that follows from it."""
-        await self.ingest.work(ExtractWakeup(mode=mode))
+        await self.ingest.work(ExtractTrigger(mode=mode))
         await self.catch_up()
 
-    async def catch_up(self, again: RunsWakeup = DO_UNDONE) -> None:
+    async def catch_up(self, again: RunsTrigger = RECONCILE) -> None:
         """Let transform and load do what is undone, or what `again` names and what is undone."""
         await self.transform.work(again)
         await self.load.work(again)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.preloaded import service_command
+from totesys.log_events import LogEvent
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.process import Guarded
 
@@ -93,9 +94,9 @@ async def running(stage: str, variables: Mapping[str, str]) -> AsyncIterator[Ser
     )
     service = Service(process)
     try:
-        listening = await service.event("service listening")
+        listening = await service.event(LogEvent.SERVICE_LISTENING)
         service.url = f"http://{listening['host']}:{listening['port']}"
-        await service.event("service started")
+        await service.event(LogEvent.SERVICE_STARTED)
         yield service
     finally:
         await service.stop()

@@ -9,7 +9,7 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute
 from totesys.errors import SchemaDrift
-from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.postgres import connect
 from totesys.verify import verify
 from totesys_cli.source_database import create_source
@@ -82,7 +82,7 @@ class History:
         }
         return self.random.choices(list(kinds), list(kinds.values()))[0]
 
-    async def extract(self, wakeup: ExtractWakeup) -> None:
+    async def extract(self, wakeup: ExtractTrigger) -> None:
         sight = await self.expected.look(self.pipeline.source_dsn)
         await self.pipeline.ingest.work(wakeup)
         newest = await self.pipeline.lake.newest_manifest()
@@ -91,17 +91,17 @@ class History:
         await self.pipeline.catch_up()
 
     async def tick(self) -> None:
-        await self.extract(ExtractWakeup())
+        await self.extract(ExtractTrigger())
 
     async def sweep(self) -> None:
-        await self.extract(ExtractWakeup(mode="sweep"))
+        await self.extract(ExtractTrigger(mode="sweep"))
 
     async def full(self) -> None:
-        await self.extract(ExtractWakeup(mode="full"))
+        await self.extract(ExtractTrigger(mode="full"))
 
     async def repair(self) -> None:
         keys = tuple(self.random.sample(range(1, KEYS + 1), 3))
-        await self.extract(ExtractWakeup(mode="repair", keys={"sale": keys, "ticket": keys, "shop": ()}))
+        await self.extract(ExtractTrigger(mode="repair", keys={"sale": keys, "ticket": keys, "shop": ()}))
 
     async def drift(self) -> None:
         """The source is not as declared: nothing moves, and what changed meanwhile comes once it is mended."""
@@ -109,7 +109,7 @@ class History:
         await execute(self.pipeline.source_dsn, broken)
         before = await self.pipeline.lake.newest_manifest()
         with pytest.raises(SchemaDrift):
-            await self.pipeline.ingest.work(ExtractWakeup())
+            await self.pipeline.ingest.work(ExtractTrigger())
         assert await self.pipeline.lake.newest_manifest() == before
         await execute(self.pipeline.source_dsn, mended)
 
@@ -117,7 +117,7 @@ class History:
         """Runs are done again, by load alone or by transform too."""
         runs = [row[0] for row in await self.pipeline.rows("SELECT run FROM etl.run")]
         first, last = sorted(self.random.choices(runs, k=2))
-        again = RunsWakeup(from_run=first, to_run=last)
+        again = RunsTrigger(from_run=first, to_run=last)
         if self.random.random() < 0.5:
             await self.pipeline.transform.work(again)
         await self.pipeline.load.work(again)
@@ -132,5 +132,5 @@ class History:
         settings = self.pipeline.load.settings.model_copy(
             update={"warehouse_dsn": type(self.pipeline.load.settings.warehouse_dsn)(warehouse_dsn)}
         )
-        await Load(settings, self.pipeline.lake, MODEL).work(DO_UNDONE)
+        await Load(settings, self.pipeline.lake, MODEL).work(RECONCILE)
         await Found(warehouse_dsn, MODEL).check(self.expected)

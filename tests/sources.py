@@ -8,12 +8,12 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixe
 from tests.models.library import MODEL as LIBRARY
 from tests.models.shops import MODEL as SHOPS
 from totesys.model import MODEL as COMPANY
-from totesys.model.simulation import fill
 from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys.verify import equal, verify
 from totesys_cli.source_database import create_source
+from totesys_simulation import fill
 
 LONGEST_WAIT = 120.0
 
@@ -78,5 +78,5 @@ async def make_company(dsn: str, *, seed: int = 20261122, scale: float = 0.005) 
 
 
 async def verified(source: str, warehouse: str, model: Model) -> bool:
-    """Whether the warehouse equals what the oracles say of the source."""
+    """Whether the warehouse equals what the reference queries say of the source."""
     return equal(await verify(source, warehouse, model))

@@ -46,7 +46,7 @@ class Writers:
         session = self._sessions[0]
         await self._begin(session)
         for table in self._tables:
-            for _ in range(rows if table.capture is Capture.CHANGES else 3):
+            for _ in range(rows if table.capture is Capture.INCREMENTAL else 3):
                 await self._insert(session, table)
         await self._end(session, "COMMIT")
 
@@ -98,7 +98,9 @@ class Writers:
             await session.connection.execute("RELEASE part")
 
     async def _change(self, session: Session) -> None:
-        table = self._random.choices(self._tables, [4 if t.capture is Capture.CHANGES else 1 for t in self._tables])[0]
+        table = self._random.choices(
+            self._tables, [4 if t.capture is Capture.INCREMENTAL else 1 for t in self._tables]
+        )[0]
         if self._random.random() < 0.15:
             await self._insert(session, table)
         else:

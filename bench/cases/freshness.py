@@ -10,7 +10,8 @@ from bench.measurement import Case
 from bench.stand import require_equal
 from bench.system import NotMeasurable, System, run_system
 from bench.trial import Trial
-from totesys.model.simulation import Counts, simulate
+from totesys.log_events import LogEvent
+from totesys_simulation import Counts, simulate
 
 TICK_SECONDS = 5.0
 SEED = 2
@@ -110,7 +111,9 @@ async def _cuts(system: System) -> list[Cut]:
     loaded = {
         event.fields["run"]: datetime.fromisoformat(event.fields["timestamp"])
         for _, event in system.log.arrived
-        if event.service == "load" and event.name == "run successful"
+        if event.service == "load" and event.name == LogEvent.RUN_COMPLETED
     }
-    extractions = [event.fields["runs"] for _, event in system.log.arrived if event.name == "extraction successful"]
+    extractions = [
+        event.fields["runs"] for _, event in system.log.arrived if event.name == LogEvent.EXTRACTION_COMPLETED
+    ]
     return [Cut((await system.pipeline.run(runs[-1])).snapshot_time, loaded[runs[-1]]) for runs in extractions if runs]

@@ -14,7 +14,8 @@ from bench.measurement import Case
 from bench.stand import require_equal
 from bench.system import POSTGRES, NotMeasurable, run_system
 from bench.trial import Trial
-from totesys.events import ExtractWakeup, RunsWakeup
+from totesys.events import ExtractTrigger, RunsTrigger
+from totesys.log_events import LogEvent
 from totesys_cli.databases import Databases
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
@@ -24,7 +25,7 @@ from totesys_infra import data_plane_template
 TICK_SECONDS = 5.0
 SILENT_SECONDS = 3.0
 # As the schedule sends it.
-TICK = ExtractWakeup(trigger="schedule").model_dump_json()
+TICK = ExtractTrigger(trigger="schedule").model_dump_json()
 TICKS_AN_HOUR = 12
 QUIET_MINUTE, IDLE_TICK = "a quiet minute", "an idle tick"
 HOUR = f"an hour (60 quiet minutes and {TICKS_AN_HOUR} idle ticks)"
@@ -71,7 +72,7 @@ async def _wake(emulator: Emulator, plane: DataPlane) -> None:
     """Have a message wait for each service: what it does at its start without one is logged as nobody's."""
     await _tick(emulator, plane)
     for queue in (plane.transform_queue_url, plane.load_queue_url):
-        await asyncio.to_thread(emulator.sqs.send_message, QueueUrl=queue, MessageBody=RunsWakeup().model_dump_json())
+        await asyncio.to_thread(emulator.sqs.send_message, QueueUrl=queue, MessageBody=RunsTrigger().model_dump_json())
 
 
 async def _tick(emulator: Emulator, plane: DataPlane) -> None:
@@ -174,7 +175,7 @@ def _require_empty_extractions(services: Services, ticks: int) -> None:
     empty = 0
     while not services.events.empty():
         event = services.events.get_nowait()
-        empty += event.name == "extraction successful" and event.fields["empty"]
+        empty += event.name == LogEvent.EXTRACTION_COMPLETED and event.fields["empty"]
     if empty != ticks:
         raise NotMeasurable(f"{empty} of {ticks} ticks were done and found nothing.")
 

@@ -10,7 +10,7 @@ from totesys_load.migrations import LEDGER
 SCHEMA = "warehouse"
 
 TABLES: tuple[WarehouseTable, ...] = tuple(
-    table for table in MODEL.tables if any(MODEL.source(name).capture is Capture.CHANGES for name in table.sources)
+    table for table in MODEL.tables if any(MODEL.source(name).capture is Capture.INCREMENTAL for name in table.sources)
 )
 
 # What is not a source column of the same name. `time` is enough: the timestamps have milliseconds.
@@ -41,7 +41,7 @@ def source_of(table: WarehouseTable) -> SourceTable:
 def select(table: WarehouseTable, schema: str) -> str:
     """The leanest SQL that makes the table's rows from its source table, or a copy of it, in `schema`.
 
-    Unlike the model's oracle it trusts every date to be one.
+    Unlike the model's reference query it trusts every date to be one.
     """
     source = source_of(table)
     columns = ", ".join(_expression(column, source) for column in table.columns)

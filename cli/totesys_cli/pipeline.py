@@ -10,6 +10,7 @@ from typing import IO
 
 import httpx
 
+from totesys.log_events import LogEvent
 from totesys.service.runs import RunDetail
 from totesys_cli.databases import Databases
 from totesys_cli.errors import StageFailed
@@ -85,15 +86,15 @@ class Pipeline:
             raise StageFailed(self._ended)
 
     def _take(self, event: Event) -> None:
-        if event.name == "message done":
+        if event.name == LogEvent.MESSAGE_PROCESSED:
             self._done.append(event.fields["message_id"])
-        elif event.name == "run successful":
+        elif event.name == LogEvent.RUN_COMPLETED:
             self._runs.add(event.fields["run"])
-        elif event.name == "another extraction is at work":
+        elif event.name == LogEvent.EXTRACTION_DEFERRED:
             self._busy = not event.fields["waits"]
-        elif event.name == "message failed" and event.fields["next"] == "dead-letter queue":
+        elif event.name == LogEvent.MESSAGE_FAILED and event.fields["next"] == "dead-letter queue":
             self._given_up = f"{event.service} failed: {event.fields['error']}"
-        elif event.name == "waiting for dependencies" and event.fields["seconds"] > OUTAGE_SECONDS:
+        elif event.name == LogEvent.DEPENDENCIES_UNAVAILABLE and event.fields["waited_s"] > OUTAGE_SECONDS:
             self._given_up = f"{event.service} cannot go on: {' '.join(event.fields['dependencies'].values())}"
         elif event.name == "process ended":
             self._ended = f"{event.service} has ended; its log says why"

@@ -9,6 +9,7 @@ from typing import IO
 
 from rich.console import Console
 
+from totesys.log_events import LogEvent
 from totesys.schema import load_model
 from totesys.service.runs import RunDetail
 from totesys_cli import show
@@ -58,7 +59,7 @@ async def run_once(databases: Databases, options: RunOptions, console: Console, 
             if text := show.line(event):
                 status.update(text)
                 # Without a terminal nothing else says how far it is.
-                if event.name != "run successful" or not status.console.is_terminal:
+                if event.name != LogEvent.RUN_COMPLETED or not status.console.is_terminal:
                     status.console.print(text, soft_wrap=True)
 
         async with run_pipeline(

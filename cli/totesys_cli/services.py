@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from totesys.log_events import LogEvent
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.errors import LocalStackError
 from totesys_cli.local.process import Guarded
@@ -133,11 +134,11 @@ async def _wait_until_started(services: Services) -> None:
         async with asyncio.timeout(START_SECONDS):
             while waiting:
                 event = await services.events.get()
-                if event.name == "service listening":
+                if event.name == LogEvent.SERVICE_LISTENING:
                     services.addresses[event.service] = f"http://{event.fields['host']}:{event.fields['port']}"
-                elif event.name == "service started":
+                elif event.name == LogEvent.SERVICE_STARTED:
                     waiting.discard(event.service)
-                elif event.name in {"service not started", "process ended"}:
+                elif event.name in {LogEvent.SERVICE_START_FAILED, "process ended"}:
                     reason = event.fields.get("error", "it ended while it started; see its log")
                     raise LocalStackError(f"{event.service} does not start: {reason}")
     except TimeoutError:

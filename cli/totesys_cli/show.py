@@ -6,6 +6,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
+from totesys.log_events import LogEvent
 from totesys.service.runs import RunDetail, RunState
 from totesys_cli.services import Event
 
@@ -59,26 +60,26 @@ def show_run(console: Console, run: RunDetail) -> None:
 def line(event: Event) -> str | None:
     """One line for a log line of a service that a person wants to see; None for the others."""
     fields = event.fields
-    if event.name == "run successful":
+    if event.name == LogEvent.RUN_COMPLETED:
         rows = sum(fields.get("written", fields["rows"]).values())
-        fresh = f", {fields['freshness']:.1f} s after its snapshot" if "freshness" in fields else ""
+        fresh = f", {fields['latency_s']:.1f} s after its snapshot" if "latency_s" in fields else ""
         what = "nothing had changed" if event.service == "ingest" and not fields["rows"] else f"{rows:,} rows"
-        return f"run {fields['run']:>4}  {event.service:<9} {what}, {fields['seconds']:.2f} s{fresh}"
-    if event.name == "waiting for dependencies":
+        return f"run {fields['run']:>4}  {event.service:<9} {what}, {fields['duration_s']:.2f} s{fresh}"
+    if event.name == LogEvent.DEPENDENCIES_UNAVAILABLE:
         faults = " ".join(fields["dependencies"].values())
-        return f"[yellow]{event.service} waits[/yellow], asks again in {fields['after_seconds']} s: {_plain(faults)}"
-    if event.name in {"message failed", "pass failed"}:
-        again = f"tried again in {fields['after_seconds']} s" if "after_seconds" in fields else "given up"
+        return f"[yellow]{event.service} waits[/yellow], asks again in {fields['retry_s']} s: {_plain(faults)}"
+    if event.name in {LogEvent.MESSAGE_FAILED, "pass failed"}:
+        again = f"tried again in {fields['retry_s']} s" if "retry_s" in fields else "given up"
         return f"[red]{event.service} failed[/red], {again}: {_plain(fields['error'])}"
-    if event.name == "another extraction is at work":
+    if event.name == LogEvent.EXTRACTION_DEFERRED:
         return "another extraction of this source is at work"
-    if event.name == "extraction started" and fields.get("level") == "warning":
+    if event.name == LogEvent.EXTRACTION_STARTED and fields.get("level") == "warning":
         return f"[yellow]everything is extracted:[/yellow] {_plain(fields['reason'])}"
-    if event.name == "source differs":
+    if event.name == LogEvent.SCHEMA_DRIFT_FOUND:
         return (
             f"[yellow]the source differs[/yellow], {_plain(fields['next'])}: {_plain(', '.join(fields['differences']))}"
         )
-    if event.name == "rows quarantined":
+    if event.name == LogEvent.ROWS_QUARANTINED:
         shown = {name: value for name, value in fields.items() if name in {"run", "rows"}}
         return f"[yellow]{event.name}[/yellow] {_plain(str(shown))}"
     return None

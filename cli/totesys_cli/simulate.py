@@ -17,10 +17,10 @@ from totesys_cli.show import Written, counted, written
 
 def simulation_of(model: str) -> ModuleType:
     """The module that makes and changes the model's data. Raises BadInput if the model has none."""
-    try:
-        return import_module(f"{model}.simulation")
-    except ModuleNotFoundError as error:
-        raise BadInput(f"Model {model} has no module {model}.simulation, so nothing can be simulated.") from error
+    module = load_model(model).simulation
+    if module is None:
+        raise BadInput(f"Model {model} names no simulation, so its data cannot be generated.")
+    return import_module(module)
 
 
 async def run_simulation(

@@ -30,7 +30,7 @@ CREDITS = 20
 class Alarm:
     """Rings if `statistic` over `period` seconds is beyond the threshold in so many of the last periods, one by one.
 
-    `section` of the runbook says more than `meaning` and `remedy` do.
+    `section` of the runbook says more than `description` and `remedy` do.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Alarm:
     metric: Metric
     statistic: Statistic
     threshold: float
-    meaning: str
+    description: str
     remedy: str
     comparison: Comparison = "GreaterThanThreshold"
     period: int = 5 * MINUTE
@@ -99,11 +99,11 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
         Alarm(
             "contract-breaches",
             "contract-breaches",
-            ours(names, "ingest", "ContractBreaches", "Count"),
+            ours(names, "ingest", "BreakingChanges", "Count"),
             "Maximum",
             0,
             "The source's tables are not the declared ones, so nothing is extracted.",
-            "The log of ingest has each difference (contract broken); docs/drift.md says what mends it.",
+            "The log of ingest has each difference (contract_broken); docs/drift.md says what mends it.",
         ),
         Alarm(
             "open-transaction",
@@ -112,7 +112,7 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
             "Maximum",
             OPEN_SECONDS,
             "A transaction of the source has been open for more than an hour. Its changes arrive only when it ends.",
-            f"totesys status --name {names.name} and ingest's log (transaction open) name its holder, who can end it.",
+            f"totesys status --name {names.name} and ingest's log (long_transaction_found) name its holder.",
             periods=2,
         ),
         Alarm(
@@ -127,7 +127,7 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
         Alarm(
             "orphans",
             "quarantine",
-            ours(names, "load", "RowsOrphaned", "Count"),
+            ours(names, "load", "RowsUnresolved", "Count"),
             "Sum",
             0,
             "Facts refer to rows of dimensions that the warehouse does not have.",

@@ -21,7 +21,7 @@ _TYPES = {
     Kind.BOOLEAN: "boolean",
     Kind.TEXT: TEXT,
     Kind.DATE: "date",
-    Kind.MOMENT: "timestamp",
+    Kind.TIMESTAMP: "timestamp",
 }
 
 
@@ -96,9 +96,9 @@ def _tables_of(model: Model, table: WarehouseTable) -> Iterator[CatalogTable]:
     prefix = _prefix(part_key(model.lake_schema(table), table.name, 0, 0, "parquet"))
     columns = tuple(_columns(table.columns))
     rows = "every version" if isinstance(table, Fact) else "as each run brought it"
-    meaning = f"{table.meaning}; {rows}"
-    yield CatalogTable(table.name, f"{meaning}; name the runs", prefix, columns, by_run=True)
-    yield CatalogTable(f"{table.name}_all", f"{meaning}; the run is in $path", prefix, columns)
+    description = f"{table.description}; {rows}"
+    yield CatalogTable(table.name, f"{description}; name the runs", prefix, columns, by_run=True)
+    yield CatalogTable(f"{table.name}_all", f"{description}; the run is in $path", prefix, columns)
     if table.sources:
         yield CatalogTable(
             f"{table.name}_quarantine",
@@ -116,7 +116,7 @@ def _columns(columns: Iterable[Column]) -> Iterator[CatalogColumn]:
     for column in columns:
         of_type = hive_type(column.type)
         if of_type is not None:
-            yield CatalogColumn(column.name, of_type, column.meaning)
+            yield CatalogColumn(column.name, of_type, column.description)
 
 
 def _quarantined(model: Model, table: WarehouseTable) -> Iterator[CatalogColumn]:

@@ -141,8 +141,8 @@ def _rows(names: Names) -> tuple[tuple[Metric, str], ...]:
 def _apart(names: Names) -> tuple[tuple[Metric, str], ...]:
     return (
         (ours(names, "transform", "RowsQuarantined", "Count"), "quarantined"),
-        (ours(names, "load", "RowsOrphaned", "Count"), "orphans"),
-        (ours(names, "ingest", "ContractBreaches", "Count"), "contract breaches"),
+        (ours(names, "load", "RowsUnresolved", "Count"), "orphans"),
+        (ours(names, "ingest", "BreakingChanges", "Count"), "contract breaches"),
     )
 
 

@@ -13,7 +13,7 @@ class Event:
     name: str
     section: str
     pattern: Mapping[str, object] = field(hash=False)
-    meaning: str
+    description: str
     remedy: str
 
 

@@ -13,7 +13,7 @@ _SIMPLE = {
     Kind.DATE: pa.date32(),
     # Milliseconds: what the source keeps, and what every Parquet reader understands.
     Kind.TIME: pa.time32("ms"),
-    Kind.MOMENT: pa.timestamp("ms"),
+    Kind.TIMESTAMP: pa.timestamp("ms"),
 }
 
 

@@ -25,7 +25,7 @@ def _number(value: object) -> object:
 Key = Annotated[int, Field(ge=-(10**18), le=10**18), BeforeValidator(_number)]
 
 
-class Wakeup(BaseModel):
+class Trigger(BaseModel):
     """A message's content. Without any field it says: do what is undone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,7 +35,7 @@ class Wakeup(BaseModel):
         return self
 
 
-class ExtractWakeup(Wakeup):
+class ExtractTrigger(Trigger):
     """Asks ingest for an extraction.
 
     `changes` takes the rows that changed. `full` takes every row. `sweep` takes what changed, and of every table the
@@ -49,7 +49,7 @@ class ExtractWakeup(Wakeup):
     trigger: str = Field(default="manual", min_length=1, max_length=100, pattern=r"^[ -~]+$")
 
 
-class RunsWakeup(Wakeup):
+class RunsTrigger(Trigger):
     """Asks transform or load for what is undone; with numbers, to do those runs again even if they are done.
 
     `replay` names that work: asked for under the same name again, it goes on where it was. Without a name the message's
@@ -62,7 +62,7 @@ class RunsWakeup(Wakeup):
     replay: ReplayName | None = None
 
     @model_validator(mode="after")
-    def _one_way_to_name_runs(self) -> "RunsWakeup":
+    def _one_way_to_name_runs(self) -> "RunsTrigger":
         if self.run is not None and (self.from_run is not None or self.to_run is not None):
             raise ValueError("give either run, or from_run and to_run")
         if (self.from_run is None) != (self.to_run is None):
@@ -85,16 +85,16 @@ class RunsWakeup(Wakeup):
         return self.model_copy(update={"replay": message_id}) if unnamed else self
 
 
-class LoadWakeup(RunsWakeup):
-    """Asks load for what any `RunsWakeup` does, and with `verify` to compare the warehouse with the source after it."""
+class LoadTrigger(RunsTrigger):
+    """Asks load for what any `RunsTrigger` does, then with `verify` to compare the warehouse with the source."""
 
     verify: bool = False
 
 
 # What an S3 event says, too.
-DO_UNDONE = RunsWakeup()
+RECONCILE = RunsTrigger()
 
-W = TypeVar("W", bound=Wakeup)
+W = TypeVar("W", bound=Trigger)
 
 
 def parse_message(body: str, kind: type[W]) -> W | None:

@@ -12,7 +12,7 @@ _SIMPLE: dict[Kind, pl.DataType] = {
     Kind.TEXT: pl.String(),
     Kind.DATE: pl.Date(),
     Kind.TIME: pl.Time(),
-    Kind.MOMENT: pl.Datetime("ms"),
+    Kind.TIMESTAMP: pl.Datetime("ms"),
 }
 
 

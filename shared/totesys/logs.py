@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import structlog
 
 from totesys.discreet import words, write_traceback
+from totesys.log_events import LogEvent
 
 NAMESPACE = "totesys"
 # Warnings and errors of one kind, in so many seconds.
@@ -115,7 +116,9 @@ def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
 
 def _log_crash(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
     """What ends a process is a line, too: Python would print the words of whatever error."""
-    logger("totesys").critical("service crashed", error=words(error), kind=kind.__name__, exc_info=(kind, error, at))
+    logger("totesys").critical(
+        LogEvent.SERVICE_CRASHED, error=words(error), kind=kind.__name__, exc_info=(kind, error, at)
+    )
 
 
 def _traceback(exc_info: structlog.typing.ExcInfo) -> str:

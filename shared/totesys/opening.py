@@ -10,10 +10,10 @@ from asyncpg.connect_utils import SessionAttribute
 from totesys.dsn.parameters import REGION
 from totesys.dsn.target import Host, Target
 from totesys.iam import token
+from totesys.keepalive import Keepalive, KeepaliveConnection
 from totesys.pooler import FOREIGN_STATEMENTS, SharedSession, check_kept, is_pooled
 from totesys.session import at_start, statement
 from totesys.tls import tls_arguments, tls_fault
-from totesys.watched import Keepalive, Watched
 
 CONNECT_SECONDS = 10.0
 # What the system takes for keepalives.
@@ -33,7 +33,7 @@ class Opening:
     session: Mapping[str, str]
     command_timeout: float
 
-    async def connection(self) -> Watched:
+    async def connection(self) -> KeepaliveConnection:
         """A connection to the first host that answers and is what the DSN asks for, with the settings of `session`.
 
         Raises DsnError, SharedSession, OSError and the driver's errors.
@@ -48,7 +48,7 @@ class Opening:
             raise
         return connection
 
-    async def _first(self) -> tuple[Watched, Host]:
+    async def _first(self) -> tuple[KeepaliveConnection, Host]:
         wanted = self.target.values.get("target_session_attrs", "any")
         hosts = list(self.target.hosts)
         if self.target.values.get("load_balance_hosts") == "random":
@@ -65,7 +65,7 @@ class Opening:
         assert last is not None
         raise last
 
-    async def _to(self, host: Host, attribute: SessionAttribute = SessionAttribute.any) -> Watched:
+    async def _to(self, host: Host, attribute: SessionAttribute = SessionAttribute.any) -> KeepaliveConnection:
         options = self.target.values.get("options")
         asked = {"options": options} if options else {}
         if host not in _take_no_settings:
@@ -78,7 +78,9 @@ class Opening:
         name = {"application_name": self.session["application_name"]}
         return await self._connected(host, attribute, name | asked)
 
-    async def _connected(self, host: Host, attribute: SessionAttribute, settings: dict[str, str]) -> Watched:
+    async def _connected(
+        self, host: Host, attribute: SessionAttribute, settings: dict[str, str]
+    ) -> KeepaliveConnection:
         return await asyncpg.connect(
             **tls_arguments(self.target, host),
             host=host.address,
@@ -90,7 +92,7 @@ class Opening:
             target_session_attrs=attribute,
             timeout=_connect_seconds(self.target),
             command_timeout=self.command_timeout,
-            connection_class=Watched,
+            connection_class=KeepaliveConnection,
         )
 
     async def _password(self, host: Host) -> str:
@@ -100,7 +102,7 @@ class Opening:
             return await token(host, self.user, self.target.values.get(REGION))
         return self.target.password(host)
 
-    async def _prepare(self, connection: Watched, host: Host) -> None:
+    async def _prepare(self, connection: KeepaliveConnection, host: Host) -> None:
         """Make the settings. A pooler gets them once it is known to keep them: others would have them, too."""
         if is_pooled(connection, await self._set(connection, only_for=connection.get_server_pid())):
             pooled = (host, self.target.database, self.user)
@@ -109,7 +111,7 @@ class Opening:
                 _keep_sessions.add(pooled)
             await self._set(connection)
 
-    async def _set(self, connection: Watched, only_for: int | None = None) -> int:
+    async def _set(self, connection: KeepaliveConnection, only_for: int | None = None) -> int:
         """Make the settings; the process that serves the connection."""
         made = statement(self.session, self.target.values.get("client_encoding"), only_for)
         try:

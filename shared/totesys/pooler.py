@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 
-from totesys.watched import Watched
+from totesys.keepalive import KeepaliveConnection
 
 # How long a second session is waited for. A pooler with none left keeps those it has given: others would share ours.
 _SECONDS = 5.0
@@ -20,12 +20,12 @@ class SharedSession(Exception):
     """A pooler gives a connection another session for each transaction."""
 
 
-def is_pooled(connection: Watched, process: int) -> bool:
+def is_pooled(connection: KeepaliveConnection, process: int) -> bool:
     """Whether a pooler is between, given the process that serves: it has told the client another one, of its own."""
     return connection.get_server_pid() != process
 
 
-async def check_kept(connection: Watched, another: Callable[[], Awaitable[Watched]]) -> None:
+async def check_kept(connection: KeepaliveConnection, another: Callable[[], Awaitable[KeepaliveConnection]]) -> None:
     """Raises SharedSession if the pooler lends the session of `connection` to `another`."""
     try:
         second = await another()
@@ -40,7 +40,7 @@ async def check_kept(connection: Watched, another: Callable[[], Awaitable[Watche
         second.terminate()
 
 
-async def _share(first: Watched, second: Watched) -> bool:
+async def _share(first: KeepaliveConnection, second: KeepaliveConnection) -> bool:
     try:
         for _ in range(_ROUNDS):
             own = await process_of(first)
@@ -60,6 +60,6 @@ async def _share(first: Watched, second: Watched) -> bool:
     return False
 
 
-async def process_of(connection: Watched) -> int:
+async def process_of(connection: KeepaliveConnection) -> int:
     """The server's process that serves a connection now."""
     return int(await connection.fetchval("SELECT pg_catalog.pg_backend_pid()", timeout=_SECONDS))

@@ -18,7 +18,7 @@ ROW_BYTES = 64 * 1024 * 1024
 _TESTS = {
     Kind.DATE: f"{{value}} BETWEEN date '{FIRST_DAY}' AND date '{LAST_DAY}'",
     Kind.TIME: "{value} < time '24:00'",
-    Kind.MOMENT: f"{{value}} >= timestamp '{FIRST_DAY}' AND {{value}} < timestamp '{LAST_DAY}' + interval '1 day'",
+    Kind.TIMESTAMP: f"{{value}} >= timestamp '{FIRST_DAY}' AND {{value}} < timestamp '{LAST_DAY}' + interval '1 day'",
     Kind.DECIMAL: "{value} <> 'NaN'::numeric",
 }
 

@@ -20,12 +20,15 @@ T = TypeVar("T", bound=Table)
 class Model:
     """The source tables and the warehouse tables of one company.
 
+    `simulation` names the module that generates its data, for demos and tests; no service imports it.
+
     Raises ModelError if a declaration names what is not there, or cannot be kept up to date.
     """
 
     name: str
     sources: tuple[SourceTable, ...]
     tables: tuple[WarehouseTable, ...]
+    simulation: str | None = None
 
     def __post_init__(self) -> None:
         for problem in _problems(self):
@@ -111,7 +114,7 @@ class Model:
 
         def place(source: SourceTable) -> tuple[bool, int]:
             first = min((order[table.name] for table in self.built_from({source.name})), default=0)
-            return source.capture is Capture.CHANGES, first
+            return source.capture is Capture.INCREMENTAL, first
 
         return tuple(sorted(self.sources, key=place))
 
@@ -165,7 +168,7 @@ def _problems_of(model: Model, table: WarehouseTable) -> Iterable[str]:
         yield f"{table.name} is built from {sorted(unknown)}, which are no source tables"
         return
     captures = [model.source(name).capture for name in table.sources]
-    if Capture.CHANGES in captures and len(captures) > 1:
+    if Capture.INCREMENTAL in captures and len(captures) > 1:
         yield (
             f"{table.name} joins a table captured as changes, so that a change of the other side "
             "would not reach rows that are already loaded"
@@ -179,5 +182,5 @@ def _problems_of(model: Model, table: WarehouseTable) -> Iterable[str]:
     if isinstance(table, Fact) and not table.column(table.key).type.is_integer:
         yield f"{table.name} is a fact whose key {table.key} is no integer, by which deletions could be told"
     made = table.build if table.sources else getattr(table, "build_from_references", None)
-    if made is None or not table.oracle:
-        yield f"{table.name} has no function that builds it, or no oracle"
+    if made is None or not table.reference_query:
+        yield f"{table.name} has no function that builds it, or no reference query"

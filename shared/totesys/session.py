@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from totesys.keepalive import SERVER_SETTINGS
 from totesys.sql import literal
-from totesys.watched import SERVER_SETTINGS
 
 # Nothing may depend on how a server, a database or a role is set up. A connection's own settings win over theirs.
 SESSION = {

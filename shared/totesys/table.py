@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 class Capture(StrEnum):
     """How ingest takes a source table into a run."""
 
-    SNAPSHOT = "snapshot"  # whole, when any of its rows changed
-    CHANGES = "changes"  # the rows that changed
+    FULL_REFRESH = "snapshot"  # whole, when any of its rows changed
+    INCREMENTAL = "changes"  # the rows that changed
 
 
 @dataclass(frozen=True)
 class Column:
     """A column. `references` names the table whose key it holds.
 
-    `meaning` and `source` tell analysts of a warehouse column: what it says, and the source columns that it is made
+    `description` and `source` tell analysts of a warehouse column: what it says, and the source columns that it is made
     of, as `table.column` with commas between, where it has not the name of one. `unique`, `default` and `on_delete`
     only make a source database.
     """
@@ -34,7 +34,7 @@ class Column:
     type: ColumnType
     nullable: bool = False
     references: str | None = None
-    meaning: str = ""
+    description: str = ""
     source: str = ""
     unique: bool = False
     default: str | None = None
@@ -70,7 +70,7 @@ class SourceTable(Table):
     the table.
     """
 
-    capture: Capture = Capture.SNAPSHOT
+    capture: Capture = Capture.FULL_REFRESH
     unenforced_key: bool = False
 
 
@@ -87,17 +87,17 @@ BuildFromReferences: TypeAlias = "Callable[[pl.Series, date], pl.LazyFrame]"
 
 @dataclass(frozen=True)
 class WarehouseTable(Table):
-    """A table of the warehouse; `meaning` says what one row of it is.
+    """A table of the warehouse; `description` says what one row of it is.
 
-    `oracle` is SQL over the source, written apart from `build`, that gives the declared columns as they should
+    `reference_query` is SQL over the source, written apart from `build`, that gives the declared columns as they should
     now be. Verification compares the two. A row in which it gives NULL for a required column is one that
     cannot become a warehouse row.
     """
 
     sources: tuple[str, ...] = ()
     build: Build | None = None
-    oracle: str = ""
-    meaning: str = ""
+    reference_query: str = ""
+    description: str = ""
 
     @property
     def stored_columns(self) -> tuple[Column, ...]:
@@ -110,7 +110,7 @@ class Dimension(WarehouseTable):
     """A table that facts refer to: one row a key, the newest. NULL in a required text becomes `Unknown`.
 
     A dimension without sources is made of the keys that facts refer to, by `build_from_references`; its
-    oracle finds them as column `key` of a relation `referenced`.
+    reference query finds them as column `key` of a relation `referenced`.
     """
 
     build_from_references: BuildFromReferences | None = None
@@ -134,10 +134,10 @@ class Fact(WarehouseTable):
         return f"{self.name}_as_of"
 
     @property
-    def record_id_column(self) -> Column:
-        meaning = f"Number of this version; a later version of the same {self.key} has a greater one"
-        return Column(self.record_id, BIGINT, meaning=meaning)
+    def version_id_column(self) -> Column:
+        description = f"Number of this version; a later version of the same {self.key} has a greater one"
+        return Column(self.record_id, BIGINT, description=description)
 
     @property
     def stored_columns(self) -> tuple[Column, ...]:
-        return (self.record_id_column, *self.columns)
+        return (self.version_id_column, *self.columns)

@@ -13,7 +13,7 @@ class Kind(StrEnum):
     TEXT = "text"
     DATE = "date"
     TIME = "time"  # of day, in milliseconds
-    MOMENT = "moment"  # without a zone, in milliseconds
+    TIMESTAMP = "timestamp"  # without a zone, in milliseconds
     DECIMAL = "decimal"
 
 
@@ -40,7 +40,7 @@ BOOLEAN = ColumnType("boolean", Kind.BOOLEAN)
 TEXT = ColumnType("text", Kind.TEXT)
 DATE = ColumnType("date", Kind.DATE)
 TIME = ColumnType("time(3) without time zone", Kind.TIME)
-TIMESTAMP = ColumnType("timestamp(3) without time zone", Kind.MOMENT)
+TIMESTAMP = ColumnType("timestamp(3) without time zone", Kind.TIMESTAMP)
 
 
 def varchar(length: int) -> ColumnType:

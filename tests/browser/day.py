@@ -97,7 +97,9 @@ class Day:
     def _extracted(self, rows: int) -> dict[str, ExtractedTable]:
         split = {"sales_order": rows - rows // 3, "purchase_order": rows // 3}
         return {
-            name: ExtractedTable(columns=("id",), parts=(_part(name, some, 96),), seconds=0.02, mode=Capture.CHANGES)
+            name: ExtractedTable(
+                columns=("id",), parts=(_part(name, some, 96),), seconds=0.02, mode=Capture.INCREMENTAL
+            )
             for name, some in split.items()
         }
 

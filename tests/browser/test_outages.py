@@ -13,6 +13,7 @@ from tests.processes import LIBRARY, environment, running
 from tests.proxy import in_front_of
 from tests.sources import execute
 from totesys.lake.lake import Lake
+from totesys.log_events import LogEvent
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 
@@ -121,7 +122,7 @@ async def test_load_says_that_it_waits_for_the_warehouse_and_when_it_does_no_mor
         warehouse.silent.set()
         settings = environment("load", data_plane, warehouse_dsn=warehouse.address())
         async with running("load", settings | LIBRARY) as service, look() as visit:
-            await service.event("waiting for dependencies")
+            await service.event(LogEvent.DEPENDENCIES_UNAVAILABLE)
             await visit.open(service.url)
             assert "waits for the warehouse" in await visit.text("#stages .blocked")
             wrong = visit.page.locator("#wrong")

@@ -11,15 +11,16 @@ import httpx
 
 from tests.compose.stack import TOKEN, Stack
 from tests.compose.truth import eventually
+from totesys.log_events import LogEvent
 from totesys.model import MODEL
-from totesys.model.simulation import simulate
 from totesys.sql import ident
+from totesys_simulation import simulate
 
 # What a service logs when the one before it has given it a run to do.
 BEGINS = {
-    "ingest": ("ingest", "extraction started"),
-    "transform": ("ingest", "run successful"),
-    "load": ("transform", "run successful"),
+    "ingest": ("ingest", LogEvent.EXTRACTION_STARTED),
+    "transform": ("ingest", LogEvent.RUN_COMPLETED),
+    "load": ("transform", LogEvent.RUN_COMPLETED),
 }
 CHANGES_A_SECOND = 300.0
 SECONDS_OF_CHANGES = 2.0
@@ -35,7 +36,7 @@ class AtWork:
 
     def has_ended(self) -> bool:
         """Whether it has logged a run's end since."""
-        return len(self.stack.events(self.service, "run successful")) > self.ended
+        return len(self.stack.events(self.service, LogEvent.RUN_COMPLETED)) > self.ended
 
 
 @asynccontextmanager
@@ -56,7 +57,7 @@ async def held_in_a_load(stack: Stack, random: Random) -> AsyncIterator[None]:
 async def at_work(stack: Stack, service: str, random: Random) -> AtWork:
     """Change the source, ask for an extraction of everything, and wait until `service` has begun with it."""
     await simulate(stack.dsn("source"), rate=CHANGES_A_SECOND, seconds=SECONDS_OF_CHANGES, seed=random.randrange(2**31))
-    begun, ended = len(stack.events(*BEGINS[service])), len(stack.events(service, "run successful"))
+    begun, ended = len(stack.events(*BEGINS[service])), len(stack.events(service, LogEvent.RUN_COMPLETED))
     async with httpx.AsyncClient() as http:
         asked = await http.post(
             f"http://{stack.address('ingest')}/trigger",

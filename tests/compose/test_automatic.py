@@ -6,6 +6,7 @@ import pytest
 from tests.compose.stack import SERVICES, TOKEN, Stack
 from tests.compose.truth import eventually, until_verified
 from tests.sources import execute, value
+from totesys.log_events import LogEvent
 
 SECONDS_UNAIDED = 120.0
 AUTHORISED = {"Authorization": f"Bearer {TOKEN}"}
@@ -36,6 +37,9 @@ async def test_a_trigger_over_http_wakes_its_service(stack: Stack, service: str)
     assert queued.status_code == 202
 
     async def done() -> bool:
-        return any(line["message_id"] == queued.json()["message_id"] for line in stack.events(service, "message done"))
+        return any(
+            line["message_id"] == queued.json()["message_id"]
+            for line in stack.events(service, LogEvent.MESSAGE_PROCESSED)
+        )
 
     await eventually(done)

@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.compose.stack import SERVICES, Stack, run
 from tests.compose.truth import eventually, until_verified
 from tests.sources import value
+from totesys.log_events import LogEvent
 
 # Times the company's 15,836 orders.
 SCALE = 63.2
@@ -22,7 +23,7 @@ async def test_a_first_load_of_a_million_orders_fits_into_the_memory_of_small_ta
         assert await value(large.dsn("source"), orders) > 1_000_000
 
         async def complete() -> bool:
-            return any(line["complete"] for line in large.events("load", "run successful"))
+            return any(line["complete"] for line in large.events("load", LogEvent.RUN_COMPLETED))
 
         await eventually(complete, seconds=600)
         await until_verified(large)

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import polars as pl
 
 from totesys.model import MODEL as COMPANY
-from totesys.model.simulation import fill
 from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.sql import ident, literal
 from totesys.table import Capture, Column, Fact, SourceTable
 from totesys.types import BIGINT, TEXT
 from totesys_cli.source_database import create_source
+from totesys_simulation import fill
 
 AUDIT = SourceTable(
     "audit",
     key="audit_id",
-    capture=Capture.CHANGES,
+    capture=Capture.INCREMENTAL,
     columns=(
         Column("audit_id", BIGINT),
         Column("transaction_id", BIGINT),
@@ -43,7 +43,7 @@ FACT_AUDIT = Fact(
     columns=(Column("audit_id", BIGINT), Column("transaction_id", BIGINT)),
     sources=(AUDIT.name,),
     build=build_fact_audit,
-    oracle="SELECT audit_id, transaction_id FROM audit",
+    reference_query="SELECT audit_id, transaction_id FROM audit",
 )
 MODEL = Model("audited", sources=(*COMPANY.sources, AUDIT), tables=(*COMPANY.tables, FACT_AUDIT))
 
@@ -98,9 +98,9 @@ async def versions(connection: Connection, fact: Fact) -> list[Version]:
     required = " AND ".join(f"o.{ident(column.name)} IS NOT NULL" for column in fact.columns if not column.nullable)
     columns = ", ".join(f"o.{ident(column.name)}::{column.type.postgres}" for column in fact.columns)
     rows = await connection.fetch(
-        # The oracle reads the table by its name: here that is one row out of the log.
+        # The reference query reads the table by its name: here that is one row out of the log.
         f"SELECT a.audit_id, {required}, {columns} FROM audit AS a CROSS JOIN LATERAL (WITH {ident(table)} AS (SELECT "
-        f"(jsonb_populate_record(NULL::public.{ident(table)}, a.image::jsonb)).*) SELECT * FROM ({fact.oracle}) AS x) "
-        f"AS o WHERE a.table_name = {literal(table)} ORDER BY a.audit_id"
+        f"(jsonb_populate_record(NULL::public.{ident(table)}, a.image::jsonb)).*) "
+        f"SELECT * FROM ({fact.reference_query}) AS x) AS o WHERE a.table_name = {literal(table)} ORDER BY a.audit_id"
     )
     return [Version(row[0], row[1], tuple(row)[2:]) for row in rows]

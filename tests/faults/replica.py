@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.faults.wires import Cut, Moment, aws_wire, postgres_wire
 from tests.preloaded import service_command
+from totesys.log_events import LogEvent
 from totesys_cli.local.process import Guarded
 
 LONGEST_WAIT = 200.0
@@ -52,7 +53,7 @@ class Replica:
             self._process = await asyncio.to_thread(
                 lambda: Guarded.start(service_command(self.stage), env=self._settings, stdout=output, grace=GRACE)
             )
-        await self.event("service started")
+        await self.event(LogEvent.SERVICE_STARTED)
 
     async def stop(self) -> int:
         """SIGTERM; the exit code."""

@@ -15,6 +15,7 @@ from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.wires import Moment, When
 from tests.faults.world import World
 from tests.sources import execute
+from totesys.log_events import LogEvent
 from totesys.postgres import connect
 from totesys.sql import ident
 from totesys_cli.local.postgres import PostgresServer
@@ -86,7 +87,7 @@ async def test_a_full_disk_is_waited_for(world: World, outcome_of: OutcomeOf, ro
                 f"CREATE TRIGGER full_disk BEFORE INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION no_space()"
             )
             await execute(world.warehouse, trigger)
-            await world.replica("load").event("message failed", next="again", kind="DatabaseUnavailable")
+            await world.replica("load").event(LogEvent.MESSAGE_FAILED, next="again", kind="DatabaseUnavailable")
             await execute(world.warehouse, f"DROP TRIGGER full_disk ON {table}")
             outcome.recoveries.append(await world.recovery())
             outcome.rounds += 1
@@ -125,6 +126,6 @@ async def test_a_lock_that_others_hold_is_waited_for(
         for _ in range(rounds):
             async with other.transaction():
                 await other.execute(take)
-                await world.replica("load").event("message failed", next="again", kind="DatabaseUnavailable")
+                await world.replica("load").event(LogEvent.MESSAGE_FAILED, next="again", kind="DatabaseUnavailable")
             outcome.recoveries.append(await world.recovery())
             outcome.rounds += 1

@@ -9,6 +9,7 @@ from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.world import World
 from totesys.lake.keys import MANIFEST, RUNS, parse_record_key
 from totesys.lake.records import ProcessedManifest
+from totesys.log_events import LogEvent
 
 NAME = "poison"
 
@@ -33,7 +34,7 @@ async def test_a_run_that_cannot_be_loaded_is_a_dead_letter_and_comes_back_when_
             part = _damage(world, damaged)
             started = time.monotonic()
             await load.start()
-            failed = await load.event("message failed", next="dead-letter queue")
+            failed = await load.event(LogEvent.MESSAGE_FAILED, next="dead-letter queue")
             outcome.recoveries.append(time.monotonic() - started)
             assert failed["kind"] == "CorruptObject"
             before = await world.loaded()
@@ -44,7 +45,7 @@ async def test_a_run_that_cannot_be_loaded_is_a_dead_letter_and_comes_back_when_
             await _next_run(world)
             assert await world.loaded() == before
             await world.send(world.plane.transform_queue_url, f'{{"run": {damaged}}}')
-            await load.event("run successful", run=damaged)
+            await load.event(LogEvent.RUN_COMPLETED, run=damaged)
             assert "went back" in await dlq("redrive", "load")
             outcome.rounds += 1
         assert "no dead letters" in await dlq("list")

@@ -13,7 +13,7 @@ from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.replica import LONGEST_WAIT, POLL
 from tests.faults.wires import Moment, When
 from tests.faults.world import World
-from totesys.events import RunsWakeup
+from totesys.events import RunsTrigger
 from totesys.lake import keys
 from totesys.lake.records import LoadRecord, ReplayRecord
 
@@ -56,7 +56,7 @@ async def _kill(world: World, moment: Moment) -> float:
     """
     runs = sorted(await world.loaded())
     name = str(uuid4())
-    wakeup = RunsWakeup(from_run=runs[0], to_run=runs[-1], replay=name)
+    wakeup = RunsTrigger(from_run=runs[0], to_run=runs[-1], replay=name)
     replica = world.replica("load")
     await world.send(world.plane.load_queue_url, wakeup.model_dump_json(exclude_none=True))
     begun = await _progress(world, name, runs=1)

@@ -13,6 +13,7 @@ from tests.faults.audited import MODEL
 from tests.faults.conftest import OutcomeOf, Worlds
 from tests.servers import Server
 from tests.sources import execute, verified
+from totesys.log_events import LogEvent
 from totesys.postgres import connect
 
 PASS = "DO $$ BEGIN FOR i IN 1..500 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
@@ -55,7 +56,7 @@ async def test_a_standby_in_the_place_of_its_primary_goes_on(
             await world.until_loaded(2)
             await asyncio.to_thread(standby.take_port_of, server)
             if lags:
-                await world.replica("ingest").event("message failed", next="again", kind="DatabaseUnavailable")
+                await world.replica("ingest").event(LogEvent.MESSAGE_FAILED, next="again", kind="DatabaseUnavailable")
             await execute(standby.dsn(), "SELECT pg_promote()")
             outcome.recoveries.append(await world.recovery())
             server.folder, server.running = standby.folder, standby.running

@@ -8,8 +8,8 @@ from random import Random
 import asyncpg
 
 from totesys.errors import TotesysError
-from totesys.model.simulation import simulate
 from totesys.postgres import Connection, connect
+from totesys_simulation import simulate
 
 RATE = 30.0
 PAUSE = 0.2

@@ -44,7 +44,7 @@ def test_every_alarm_and_event_says_what_to_do_and_leads_into_the_runbook(templa
     said = [one["Properties"]["AlarmDescription"] for one in of_type(template, "AWS::CloudWatch::Alarm").values()]
     said += [one["Properties"]["Description"] for one in of_type(template, "AWS::Events::Rule").values()]
     for text, one in zip(said, TOLD, strict=True):
-        assert text == f"{one.meaning} {one.remedy} {base}{one.section}"
+        assert text == f"{one.description} {one.remedy} {base}{one.section}"
         # CloudWatch takes 1,024 characters, EventBridge 512.
         assert len(text) <= 512
 

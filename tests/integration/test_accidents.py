@@ -17,7 +17,7 @@ from tests.servers import Kept, Server, caught_up, cut_off, server_folder
 from tests.shops_history import History, make_open_shops
 from tests.sources import execute, rows
 from totesys.errors import DatabaseUnavailable
-from totesys.events import ExtractWakeup
+from totesys.events import ExtractTrigger
 from totesys.postgres import connect
 from totesys.verify import verify
 from totesys_cli.local.data_plane import DataPlane
@@ -126,7 +126,7 @@ class Accidents(History):
         await self.tick()
         self._read_from(standby)
         with pytest.raises(DatabaseUnavailable, match="shows less"):
-            await self.pipeline.ingest.work(ExtractWakeup(mode="sweep"))
+            await self.pipeline.ingest.work(ExtractTrigger(mode="sweep"))
         await execute(standby.dsn(), "SELECT pg_wal_replay_resume()")
         await caught_up(standby, self.server)
         for _ in range(self.random.randint(1, 2)):

@@ -13,6 +13,7 @@ from tests.infra.environments import environment as an_environment
 from tests.infra.environments import own_warehouse
 from tests.processes import LIBRARY, Service, environment, running
 from tests.sources import execute, make_library
+from totesys.log_events import LogEvent
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_infra.alarms import Alarm, alarms
@@ -89,13 +90,13 @@ async def printed(source: str, warehouse: str, plane: DataPlane, emulator: Emula
             await asyncio.to_thread(emulator.sqs.send_message, QueueUrl=url, MessageBody=body)
 
         await send("ingest", "{}")
-        await services["load"].event("run successful", run=1)
+        await services["load"].event(LogEvent.RUN_COMPLETED, run=1)
         await services["load"].event("freshness")
         await send("load", '{"verify": true}')
         await services["load"].event("verification successful")
         for service in SERVICES:
             await send(service, "rubbish")
-            await services[service].event("message failed", next="dead-letter queue")
+            await services[service].event(LogEvent.MESSAGE_FAILED, next="dead-letter queue")
         return [line for one in services.values() for line in (await one.last_words()).splitlines()]
 
 

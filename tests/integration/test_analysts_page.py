@@ -9,10 +9,10 @@ import pytest
 
 from tests.pipeline import Pipeline
 from totesys.model import MODEL
-from totesys.model.simulation import fill
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
+from totesys_simulation import fill
 
 pytestmark = pytest.mark.postgres
 

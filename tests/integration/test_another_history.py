@@ -15,6 +15,7 @@ from tests.sources import execute, make_library, rows, verified
 from totesys.errors import DatabaseUnavailable
 from totesys.lake.bucket import Bucket
 from totesys.lake.records import Part, RunCounter
+from totesys.log_events import LogEvent
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 
@@ -52,7 +53,7 @@ async def started(pipeline: Pipeline) -> tuple[bool, str]:
     """Whether a tick extracts everything, and why."""
     with capture_logs() as logs:
         await pipeline.tick()
-    (found,) = [log for log in logs if log["event"] == "extraction started"]
+    (found,) = [log for log in logs if log["event"] == LogEvent.EXTRACTION_STARTED]
     return found["everything"], found["reason"]
 
 

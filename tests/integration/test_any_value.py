@@ -29,14 +29,14 @@ HELD = {
     Kind.INT32: tuple(map(str, KEYS)),
     Kind.BOOLEAN: ("true", "false"),
     Kind.DECIMAL: ("0", "0.01", "-0.01", "99999999.99", "-99999999.99"),
-    Kind.MOMENT: (
+    Kind.TIMESTAMP: (
         *("0001-01-01 00:00:00", "9999-12-31 23:59:59.999", "1969-12-31 23:59:59.999", "2024-02-29 24:00:00"),
         *("2016-12-31 23:59:60", "1970-01-01 00:00:00", "1582-10-10 12:00:00"),
     ),
 }
 NOT_HELD = {
     Kind.DECIMAL: {"NaN": "number"},
-    Kind.MOMENT: dict.fromkeys(
+    Kind.TIMESTAMP: dict.fromkeys(
         (
             *("infinity", "-infinity", "0001-12-31 23:59:59.999 BC", "4713-01-01 00:00:00 BC"),
             *("10000-01-01 00:00:00", "294276-12-31 23:59:59.999"),

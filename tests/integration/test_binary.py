@@ -39,7 +39,7 @@ def values(declared: ColumnType) -> st.SearchStrategy[Any]:
         Kind.TEXT: st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=10),
         Kind.DATE: st.dates(),
         Kind.TIME: st.times().map(_to_milliseconds),
-        Kind.MOMENT: st.datetimes().map(_to_milliseconds),
+        Kind.TIMESTAMP: st.datetimes().map(_to_milliseconds),
         Kind.DECIMAL: st.integers(1 - 10**whole, 10**whole - 1).map(lambda unscaled: _decimal(unscaled, after)),
     }[declared.kind]
 

@@ -13,7 +13,7 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library
-from totesys.events import RunsWakeup
+from totesys.events import RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
@@ -131,6 +131,6 @@ async def test_what_a_run_left_behind_that_was_done_again_is_no_longer_in_quaran
 ) -> None:
     await execute(pipeline.source_dsn, "INSERT INTO book VALUES (99, 'Emma', NULL, 'NOVEL')")
     await pipeline.tick()
-    await pipeline.catch_up(RunsWakeup(run=2))
+    await pipeline.catch_up(RunsTrigger(run=2))
     assert [key async for key in pipeline.lake.processed.keys("quarantine/lending/fact_loan/run=00000002/")]
     assert [row["run"] for row in quarantine.rows("show", "fact_loan")] == [1]

@@ -14,7 +14,7 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY
 from tests.sources import execute, value
-from totesys.events import RunsWakeup
+from totesys.events import RunsTrigger
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
@@ -84,7 +84,7 @@ async def rebuild(
             await pipeline.tick()
             await execute(source, *day(random, number))
         await pipeline.tick()
-        await pipeline.catch_up(RunsWakeup(from_run=20, to_run=22))
+        await pipeline.catch_up(RunsTrigger(from_run=20, to_run=22))
         command = Command(tmp_path_factory.mktemp("rebuild"))
         command.settings = {"TOTESYS_MODEL": "tests.models.shops"}
         yield Rebuild(pipeline, command, ("--name", NAME, "--endpoint", plane.endpoint_url))

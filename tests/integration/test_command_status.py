@@ -13,7 +13,7 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library
-from totesys.events import DO_UNDONE, ExtractWakeup
+from totesys.events import RECONCILE, ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
@@ -83,10 +83,10 @@ async def test_the_status_shows_freshness_what_waits_and_what_failed(stand: Stan
         ("load", 1, 0),
     ]
     await execute(source, "UPDATE loan SET fee = 7", "UPDATE loan SET lent_at = 'infinity' WHERE loan_id = 2")
-    await pipeline.ingest.work(ExtractWakeup())
-    await pipeline.transform.work(DO_UNDONE)
+    await pipeline.ingest.work(ExtractTrigger())
+    await pipeline.transform.work(RECONCILE)
     await execute(source, "UPDATE loan SET fee = 8 WHERE loan_id = 1")
-    await pipeline.ingest.work(ExtractWakeup())
+    await pipeline.ingest.work(ExtractTrigger())
     stand.emulator.sqs.send_message(QueueUrl=stand.plane.load_dlq_url, MessageBody="[red]")
     status = stand.json("status")
     assert status["run"] == 2

@@ -11,7 +11,7 @@ import pytest
 from tests.faulty_aws import Fault, FaultyAws, refused, silent
 from tests.until import until
 from totesys.errors import DatabaseUnavailable
-from totesys.events import RunsWakeup
+from totesys.events import RunsTrigger
 from totesys.lake.lake import Lake
 from totesys.service.background import Background, Task
 from totesys.service.consumer import Consumer
@@ -27,13 +27,13 @@ class Diary:
 
     lake: Lake
     then: Callable[[], Awaitable[None]]
-    unprompted: RunsWakeup | None = None
+    unprompted: RunsTrigger | None = None
     name: str = "diary"
     database: str | None = None
     begun: int = 0
     ended: int = 0
 
-    async def work(self, wakeup: RunsWakeup) -> None:
+    async def work(self, wakeup: RunsTrigger) -> None:
         self.begun += 1
         await self.then()
         self.ended += 1
@@ -49,7 +49,7 @@ class Diary:
 @asynccontextmanager
 async def consuming(
     plane: DataPlane, stage: Diary, **settings: object
-) -> AsyncIterator[tuple[Queue, Consumer[RunsWakeup]]]:
+) -> AsyncIterator[tuple[Queue, Consumer[RunsTrigger]]]:
     """A consumer of the transform queue at work; with `long_poll` a second, and these settings."""
     given = {
         "ingest_bucket": plane.ingest_bucket,
@@ -66,7 +66,7 @@ async def consuming(
                 patch.setenv(name, value)
             opened = open_queue(plane.transform_queue_url, plane.transform_dlq_url)
             queue = await stack.enter_async_context(opened)
-        consumer = Consumer(queue, stage, RunsWakeup, read, Background())
+        consumer = Consumer(queue, stage, RunsTrigger, read, Background())
         consumer.start()
         stack.push_async_callback(consumer.stop, read.shutdown_grace)
         yield queue, consumer
@@ -112,7 +112,7 @@ async def test_what_fails_again_and_again_is_a_dead_letter_with_its_reason(
 async def test_a_stage_works_unprompted_at_the_start_and_when_no_message_comes(
     faulty_lake: Lake, data_plane: DataPlane
 ) -> None:
-    stage = Diary(faulty_lake, nothing, unprompted=RunsWakeup())
+    stage = Diary(faulty_lake, nothing, unprompted=RunsTrigger())
     async with consuming(data_plane, stage, resync="PT0.1S"):
         await until(lambda: stage.ended >= 3)
 
@@ -124,7 +124,7 @@ async def test_a_pass_that_fails_is_tried_again_and_is_nobodys_dead_letter(
         if stage.begun == 1:
             raise ZeroDivisionError
 
-    stage = Diary(faulty_lake, fail_once, unprompted=RunsWakeup())
+    stage = Diary(faulty_lake, fail_once, unprompted=RunsTrigger())
     async with consuming(data_plane, stage):
         await until(lambda: stage.ended)
     assert "Messages" not in emulator.sqs.receive_message(QueueUrl=data_plane.transform_dlq_url)

@@ -10,7 +10,7 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, verified
 from totesys.errors import CorruptObject
-from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake.bucket import Bucket
 from totesys.lake.keys import EMPTY, MANIFEST, parse_record_key, record_key
 from totesys_cli.local.data_plane import DataPlane
@@ -47,7 +47,7 @@ async def lend(pipeline: Pipeline, loan: int) -> None:
         f"INSERT INTO loan VALUES ({loan}, 1, 'Eve', '2026-02-01', 1, false)",
         f"UPDATE loan SET fee = {loan} WHERE loan_id = 1",
     )
-    await pipeline.ingest.work(ExtractWakeup())
+    await pipeline.ingest.work(ExtractTrigger())
 
 
 async def assert_right(pipeline: Pipeline) -> None:
@@ -60,14 +60,14 @@ async def test_a_corrupt_part_of_ingest_is_got_over_without_its_run(library: Pip
     await library.tick()
     await lend(library, 8)
     await lend(library, 9)
-    await library.ingest.work(ExtractWakeup())
+    await library.ingest.work(ExtractTrigger())
     assert await library.lake.ingested() == {1: False, 2: False, 3: False, 4: True}
     await damage(library.lake.ingest, 2)
     with pytest.raises(CorruptObject, match=STOP_AND_DELETE):
         await library.catch_up()
     # A later run may be in the processed bucket already, where somebody asked for it.
     with suppress(CorruptObject):
-        await library.transform.work(RunsWakeup(run=3))
+        await library.transform.work(RunsTrigger(run=3))
     assert await library.lake.processed_runs() == [1, 3]
     await delete_from(library, 2)
     if restarted:
@@ -89,13 +89,13 @@ async def test_a_corrupt_part_of_a_series_is_got_over_by_a_new_one(
         source, "INSERT INTO loan SELECT n, 1, 'Eve', '2026-02-01', 1, false FROM generate_series(3, 900) AS n"
     )
     async with Pipeline(MODEL, data_plane, source, database(), **small) as pipeline:
-        await pipeline.ingest.work(ExtractWakeup())
+        await pipeline.ingest.work(ExtractTrigger())
         last = max(await pipeline.lake.ingested())
         assert last > 3
         await damage(pipeline.lake.ingest, 3)
         with pytest.raises(CorruptObject, match=STOP_AND_DELETE):
-            await pipeline.transform.work(DO_UNDONE)
-        await pipeline.load.work(DO_UNDONE)
+            await pipeline.transform.work(RECONCILE)
+        await pipeline.load.work(RECONCILE)
         await delete_from(pipeline, 3)
         await pipeline.tick()
         assert min(await pipeline.lake.ingested(after=2)) == last + 1
@@ -112,7 +112,7 @@ async def test_a_corrupt_part_of_a_run_that_is_loaded_is_got_over_too(library: P
     # Nothing needs it but to do the run again.
     await library.tick()
     with pytest.raises(CorruptObject, match=STOP_AND_DELETE):
-        await library.transform.work(RunsWakeup(run=2))
+        await library.transform.work(RunsTrigger(run=2))
     await delete_from(library, 2)
     await library.tick()
     await lend(library, 10)
@@ -123,11 +123,11 @@ async def test_a_corrupt_part_of_a_run_that_is_loaded_is_got_over_too(library: P
 async def test_a_corrupt_part_of_transform_is_made_again(library: Pipeline) -> None:
     await library.tick()
     await lend(library, 8)
-    await library.transform.work(DO_UNDONE)
+    await library.transform.work(RECONCILE)
     await damage(library.lake.processed, 2)
     with pytest.raises(CorruptObject, match="Restore it, or trigger transform for its run again"):
-        await library.load.work(DO_UNDONE)
-    await library.transform.work(RunsWakeup(run=2))
-    await library.load.work(DO_UNDONE)
+        await library.load.work(RECONCILE)
+    await library.transform.work(RunsTrigger(run=2))
+    await library.load.work(RECONCILE)
     await assert_right(library)
     assert await library.lake.processed.get(record_key(2, MANIFEST))

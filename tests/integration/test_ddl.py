@@ -96,9 +96,9 @@ async def test_the_database_says_what_each_table_and_column_means(warehouse: Con
         "WHERE relkind = 'r' AND relnamespace = $1::text::regnamespace",
         SCHEMA,
     )
-    meanings = {(t.name, place): c.meaning for t in MODEL.tables for place, c in enumerate(t.stored_columns, 1)}
-    assert {(row["name"], row["place"]): row["description"] for row in comments} == meanings | {
-        (table.name, 0): table.meaning for table in MODEL.tables
+    descriptions = {(t.name, place): c.description for t in MODEL.tables for place, c in enumerate(t.stored_columns, 1)}
+    assert {(row["name"], row["place"]): row["description"] for row in comments} == descriptions | {
+        (table.name, 0): table.description for table in MODEL.tables
     }
 
 
@@ -124,7 +124,7 @@ async def test_a_column_that_the_model_gains_is_added_and_shown_or_named_where_l
     warehouse: Connection,
 ) -> None:
     fact = MODEL.facts[0]
-    gained = replace(fact, columns=(*fact.columns, Column("remark", TEXT, meaning="What was said")))
+    gained = replace(fact, columns=(*fact.columns, Column("remark", TEXT, description="What was said")))
     grown = replace(MODEL, tables=tuple(gained if table is fact else table for table in MODEL.tables))
     await prepared(warehouse, MODEL)
     catalog = await read_catalog(warehouse, ddl.names(grown, SCHEMA))
@@ -138,8 +138,8 @@ async def test_a_column_that_the_model_gains_is_added_and_shown_or_named_where_l
     for relation in (f"{SCHEMA}.{fact.name}", f"{SCHEMA}.{fact.current}", f"{fact.star}.{fact.current}"):
         await warehouse.fetch(f"SELECT remark FROM {relation}")
     await warehouse.fetch(f"SELECT remark FROM {fact.star}.{fact.as_of}(now())")
-    meaning = (
+    description = (
         "SELECT col_description($1::text::regclass, attnum) FROM pg_attribute WHERE attrelid = $1::text::regclass "
     )
-    said = await warehouse.fetchval(meaning + "AND attname = 'remark'", f"{SCHEMA}.{fact.name}")
+    said = await warehouse.fetchval(description + "AND attname = 'remark'", f"{SCHEMA}.{fact.name}")
     assert said == "What was said"

@@ -11,7 +11,7 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, rows, value
 from totesys.errors import BadMessage
-from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 
 pytestmark = pytest.mark.postgres
@@ -112,7 +112,7 @@ async def test_a_repair_brings_the_rows_that_it_names_and_sweeps(pipeline: Pipel
         "VALUES (77, 1, 1, 1, now())",
         "UPDATE warehouse.dim_shop SET shop_name = 'wrong' WHERE shop_id = 1",
     )
-    await pipeline.ingest.work(ExtractWakeup(mode="repair", keys={"sale": (1, 2), "shop": ()}))
+    await pipeline.ingest.work(ExtractTrigger(mode="repair", keys={"sale": (1, 2), "shop": ()}))
     await pipeline.catch_up()
     assert await rows(pipeline.warehouse_dsn, CURRENT) == [(1, 10), (2, 20), (3, 30), (4, 40)]
     assert await value(pipeline.warehouse_dsn, "SELECT shop_name FROM warehouse.dim_shop WHERE shop_id = 1") == "Corner"
@@ -120,7 +120,7 @@ async def test_a_repair_brings_the_rows_that_it_names_and_sweeps(pipeline: Pipel
     assert manifest is not None
     assert {name: table.rows for name, table in manifest.tables.items()} == {"sale": 2, "shop": 2, "region": 1}
     with pytest.raises(BadMessage, match="The source has no declared table nothing"):
-        await pipeline.ingest.work(ExtractWakeup(mode="repair", keys={"nothing": (1,)}))
+        await pipeline.ingest.work(ExtractTrigger(mode="repair", keys={"nothing": (1,)}))
 
 
 async def test_loading_runs_again_changes_no_deletion(pipeline: Pipeline) -> None:
@@ -131,8 +131,8 @@ async def test_loading_runs_again_changes_no_deletion(pipeline: Pipeline) -> Non
     )
     await sweep(pipeline)
     before = [await rows(pipeline.warehouse_dsn, query) for query in (CURRENT, ALL, DELETED)]
-    await pipeline.catch_up(RunsWakeup(from_run=1, to_run=3))
-    await pipeline.load.work(RunsWakeup(run=2))
+    await pipeline.catch_up(RunsTrigger(from_run=1, to_run=3))
+    await pipeline.load.work(RunsTrigger(run=2))
     assert [await rows(pipeline.warehouse_dsn, query) for query in (CURRENT, ALL, DELETED)] == before
 
 
@@ -143,7 +143,7 @@ async def test_ranges_say_exactly_which_keys_there_are(pipeline: Pipeline, seed:
     keys = {random.choice([random.randint(-40, 40), random.choice([-(2**31), 2**31 - 1])]) for _ in range(50)}
     places = ", ".join(f"({key}, 'paper', now())" for key in keys)
     await execute(pipeline.source_dsn, "DELETE FROM sale", "DELETE FROM ticket", f"INSERT INTO ticket VALUES {places}")
-    await pipeline.ingest.work(ExtractWakeup(mode="sweep"))
+    await pipeline.ingest.work(ExtractTrigger(mode="sweep"))
     manifest = await pipeline.lake.manifest(2)
     assert manifest is not None
     (part,) = manifest.keys["ticket"].parts
@@ -152,7 +152,7 @@ async def test_ranges_say_exactly_which_keys_there_are(pipeline: Pipeline, seed:
     ranges = [tuple(map(int, line.split(","))) for line in lines[1:]]
     assert {key for first, last in ranges for key in range(first, last + 1)} == keys
     assert all(one[1] + 1 < other[0] for one, other in pairwise(ranges)), "none touches the next"
-    await pipeline.transform.work(DO_UNDONE)
-    await pipeline.load.work(DO_UNDONE)
+    await pipeline.transform.work(RECONCILE)
+    await pipeline.load.work(RECONCILE)
     gone = {row[1] for row in await rows(pipeline.warehouse_dsn, DELETED) if row[0] == "dim_ticket"}
     assert gone == {1, 2, 3, 4, 5} - keys

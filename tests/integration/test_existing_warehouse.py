@@ -10,7 +10,7 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, value, verified
 from totesys.errors import WarehouseMismatch
-from totesys.events import RunsWakeup
+from totesys.events import RunsTrigger
 from totesys.model import MODEL as COMPANY
 from totesys.postgres import connect
 from totesys.schema import Model
@@ -71,7 +71,7 @@ async def test_rows_of_another_tool_are_the_earlier_versions(library: Pipeline) 
     versions = "SELECT loan_record_id, loan_id, fee::float FROM warehouse.fact_loan ORDER BY 1"
     assert await rows(library.warehouse_dsn, versions) == [(1, 1, 9), (2, 2, 1.25), (3, 1, 0.5)]
     await library.tick("full")
-    await library.load.work(RunsWakeup(from_run=1, to_run=2))
+    await library.load.work(RunsTrigger(from_run=1, to_run=2))
     assert await rows(library.warehouse_dsn, versions) == [(1, 1, 9), (2, 2, 1.25), (3, 1, 0.5)]
     needed = "SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%fact_loan USING btree (loan_id, loan_record_id)'"
     assert await value(library.warehouse_dsn, needed) == 1
@@ -91,7 +91,7 @@ async def test_the_companys_warehouse_of_another_tool_becomes_equal_to_the_sourc
         assert await verified(source, pipeline.warehouse_dsn, COMPANY)
         counts = "SELECT count(*), max(sales_record_id) FROM warehouse.fact_sales_order"
         before = await rows(pipeline.warehouse_dsn, counts)
-        await pipeline.load.work(RunsWakeup(from_run=1, to_run=2))
+        await pipeline.load.work(RunsTrigger(from_run=1, to_run=2))
         assert await rows(pipeline.warehouse_dsn, counts) == before
         assert await verified(source, pipeline.warehouse_dsn, COMPANY)
 
@@ -103,7 +103,7 @@ async def test_orphans_are_set_apart_where_references_are_enforced(shop: Pipelin
     assert [row["sale_id"] for row in await shop.quarantine("fact_sale")] == ["4"]
     await sell(shop, (6, 99))
     await sell(shop, (7, 1))
-    await shop.load.work(RunsWakeup(from_run=1, to_run=3))
+    await shop.load.work(RunsTrigger(from_run=1, to_run=3))
     assert await rows(shop.warehouse_dsn, SALES) == [*before, (7, 7, 7)]
 
 

@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute
-from totesys.events import DO_UNDONE, ExtractWakeup
+from totesys.events import RECONCILE, ExtractTrigger
+from totesys.log_events import LogEvent
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
@@ -35,7 +36,7 @@ async def newest_snapshot(pipeline: Pipeline) -> datetime:
 
 async def test_nothing_is_shown_before_the_first_run_is_loaded(library: Pipeline) -> None:
     assert await moment_shown(library) is None
-    await library.ingest.work(ExtractWakeup())
+    await library.ingest.work(ExtractTrigger())
     assert await moment_shown(library) is None
     await library.catch_up()
     assert await moment_shown(library) == await newest_snapshot(library)
@@ -44,7 +45,7 @@ async def test_nothing_is_shown_before_the_first_run_is_loaded(library: Pipeline
 async def test_a_tick_that_finds_nothing_changed_makes_the_warehouse_fresh(library: Pipeline) -> None:
     await library.tick()
     first = await newest_snapshot(library)
-    await library.ingest.work(ExtractWakeup())
+    await library.ingest.work(ExtractTrigger())
     assert await newest_snapshot(library) > first
     assert await moment_shown(library) == await newest_snapshot(library)
 
@@ -53,12 +54,12 @@ async def test_what_is_not_loaded_yet_makes_it_no_fresher_nor_does_a_tick_after_
     await library.tick()
     first = await newest_snapshot(library)
     await execute(library.source_dsn, "UPDATE loan SET fee = 4")
-    await library.ingest.work(ExtractWakeup())
-    await library.ingest.work(ExtractWakeup())
+    await library.ingest.work(ExtractTrigger())
+    await library.ingest.work(ExtractTrigger())
     assert await moment_shown(library) == first
-    await library.transform.work(DO_UNDONE)
+    await library.transform.work(RECONCILE)
     assert await moment_shown(library) == first
-    await library.load.work(DO_UNDONE)
+    await library.load.work(RECONCILE)
     assert await moment_shown(library) == await newest_snapshot(library)
 
 
@@ -69,8 +70,8 @@ async def test_a_part_of_a_snapshot_makes_it_no_fresher(library: Pipeline) -> No
     run = (await library.lake.claim_run_number()).last
     slice_of_it = {"run": run, "extraction": run, "previous": first.run, "complete": False, "xmin_after": None}
     await library.lake.commit(first.model_copy(update={**slice_of_it, "snapshot_time": datetime.now().astimezone()}))
-    await library.transform.work(DO_UNDONE)
-    await library.load.work(DO_UNDONE)
+    await library.transform.work(RECONCILE)
+    await library.load.work(RECONCILE)
     assert await moment_shown(library) == first.snapshot_time
 
 
@@ -78,7 +79,7 @@ async def test_it_is_told_with_the_metric_and_silence_has_a_reason(library: Pipe
     await library.tick()
     with capture_logs() as logs:
         await tell(library.load.settings, library.lake)
-    (said,) = (log for log in logs if log["event"] == "freshness")
+    (said,) = (log for log in logs if log["event"] == LogEvent.FRESHNESS_MEASURED)
     assert said["Freshness"] == pytest.approx(
         (datetime.now().astimezone() - said["snapshot_time"]).total_seconds(), abs=5
     )
@@ -94,7 +95,7 @@ async def test_a_service_that_can_no_longer_tell_it_is_not_healthy_and_says_why(
         await load.event("freshness")
         assert (await client.get("/health")).status_code == 200
         await execute(library.warehouse_dsn, UNREADABLE)
-        ended = await load.event("background task ended", task="freshness", level="error")
+        ended = await load.event(LogEvent.BACKGROUND_TASK_ENDED, task="freshness", level="error")
         assert ended["kind"] == "TypeError"
         assert "Traceback" in ended["exception"]
         answer = await client.get("/health")
@@ -112,7 +113,7 @@ async def test_an_outage_is_no_end_of_telling_it(
         await load.event("freshness")
         closed = f"ALTER DATABASE {library.warehouse_dsn.rpartition('/')[2]} ALLOW_CONNECTIONS"
         await execute(postgres.dsn(), f"{closed} false")
-        await load.event("freshness unknown")
+        await load.event(LogEvent.FRESHNESS_CHECK_FAILED)
         await execute(postgres.dsn(), f"{closed} true")
         await load.event("freshness")
         assert (await client.get("/health")).status_code == 200

@@ -10,8 +10,9 @@ from tests.models.library import BOOK, DIM_BOOK, FACT_LOAN, LOAN, MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, rows, verified
 from totesys.errors import CorruptObject
-from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake.keys import EMPTY, record_key
+from totesys.log_events import LogEvent
 from totesys.schema import Model
 from totesys.table import Column, Dimension, Fact
 from totesys.types import BOOLEAN, DATE, INTEGER, TEXT
@@ -26,10 +27,10 @@ def build_dim_reader(loan: pl.LazyFrame) -> pl.LazyFrame:
 DIM_READER = Dimension(
     "dim_reader",
     key="loan_id",
-    columns=(Column("loan_id", LOAN.column("loan_id").type), Column("reader", TEXT, meaning="Who reads")),
+    columns=(Column("loan_id", LOAN.column("loan_id").type), Column("reader", TEXT, description="Who reads")),
     sources=(LOAN.name,),
     build=build_dim_reader,
-    oracle="SELECT loan_id, reader FROM loan",
+    reference_query="SELECT loan_id, reader FROM loan",
 )
 
 
@@ -45,7 +46,7 @@ FACT_SHELVING = Fact(
     columns=(Column("book_id", INTEGER, references="dim_book"), Column("shelf", TEXT, nullable=True)),
     sources=(BOOK.name,),
     build=build_fact_shelving,
-    oracle="SELECT book_id, shelf FROM book",
+    reference_query="SELECT book_id, shelf FROM book",
 )
 
 
@@ -57,7 +58,7 @@ SHELVED_BOOK = replace(
     DIM_BOOK,
     columns=(*DIM_BOOK.columns, Column("shelved", BOOLEAN)),
     build=build_dim_book,
-    oracle="SELECT book_id, title, shelf, genre::text AS genre, shelf IS NOT NULL AS shelved FROM book",
+    reference_query="SELECT book_id, title, shelf, genre::text AS genre, shelf IS NOT NULL AS shelved FROM book",
 )
 
 
@@ -67,9 +68,9 @@ def build_fact_loan(loan: pl.LazyFrame) -> pl.LazyFrame:
 
 YEARLY_LOAN = replace(
     FACT_LOAN,
-    columns=(*FACT_LOAN.columns, Column("lent_in", INTEGER, meaning="The year")),
+    columns=(*FACT_LOAN.columns, Column("lent_in", INTEGER, description="The year")),
     build=build_fact_loan,
-    oracle=(
+    reference_query=(
         "SELECT loan_id, book_id, reader, lent_at::date AS lent_on, fee, returned, "
         "extract(year FROM lent_at)::int AS lent_in FROM loan"
     ),
@@ -80,7 +81,7 @@ DUE_LOAN_OF_SOURCE = replace(LOAN, columns=(*LOAN.columns, DUE))
 DUE_LOAN = replace(
     FACT_LOAN,
     columns=(*FACT_LOAN.columns, DUE),
-    oracle="SELECT loan_id, book_id, reader, lent_at::date AS lent_on, fee, returned, due FROM loan",
+    reference_query="SELECT loan_id, book_id, reader, lent_at::date AS lent_on, fee, returned, due FROM loan",
 )
 
 # What the model is then, and how the warning names what is new.
@@ -103,7 +104,7 @@ async def told(pipeline: Pipeline) -> list[tuple[str, bool, str]]:
     """What ingest says of its start in a tick: level, whether it takes everything, and why."""
     with capture_logs() as logs:
         await pipeline.tick()
-    started = [log for log in logs if log["event"] == "extraction started"]
+    started = [log for log in logs if log["event"] == LogEvent.EXTRACTION_STARTED]
     return [(log["log_level"], log["everything"], log["reason"]) for log in started]
 
 
@@ -131,10 +132,10 @@ async def test_what_the_model_gains_is_filled_by_the_next_tick(case: str, settle
 async def test_while_a_release_is_deployed_what_each_service_writes_is_read_by_the_next(settled: Pipeline) -> None:
     load = settled.load
     await execute(settled.source_dsn, "UPDATE loan SET fee = 7 WHERE loan_id = 1")
-    await settled.ingest.work(ExtractWakeup())
+    await settled.ingest.work(ExtractTrigger())
     release(settled, replace(MODEL, tables=GROWN["a column of a fact"][0]))
-    await settled.transform.work(DO_UNDONE)
-    await load.work(DO_UNDONE)
+    await settled.transform.work(RECONCILE)
+    await load.work(RECONCILE)
     fees = await settled.rows("SELECT fee::int FROM warehouse.fact_loan_current WHERE loan_id = 1")
     assert [row["fee"] for row in fees] == [7]
     assert await told(settled) == [("warning", True, "the model declares fact_loan.lent_in since the last run")]
@@ -143,15 +144,15 @@ async def test_while_a_release_is_deployed_what_each_service_writes_is_read_by_t
 
 async def test_what_an_earlier_ingest_extracts_without_a_new_source_column_stops_nothing(settled: Pipeline) -> None:
     await execute(settled.source_dsn, "ALTER TABLE loan ADD due date DEFAULT '2026-12-01'", "UPDATE loan SET fee = 7")
-    await settled.ingest.work(ExtractWakeup())
+    await settled.ingest.work(ExtractTrigger())
     release(settled, replace(MODEL, sources=(DUE_LOAN_OF_SOURCE, BOOK), tables=(DUE_LOAN, DIM_BOOK)))
     with capture_logs() as logs:
         await settled.catch_up()
-    assert [(log["table"], log["lacking"]) for log in logs if log["event"] == "table left out"] == [
+    assert [(log["table"], log["lacking"]) for log in logs if log["event"] == LogEvent.TABLE_SKIPPED] == [
         ("fact_loan", ["loan.due"])
     ]
     with pytest.raises(CorruptObject, match="is no CSV of loan"):
-        await settled.transform.work(RunsWakeup(run=1))
+        await settled.transform.work(RunsTrigger(run=1))
     reason = "loan may show other values in rows that nobody has written"
     assert await told(settled) == [("warning", True, reason)]
     assert await equal(settled)
@@ -197,6 +198,6 @@ async def test_a_facts_new_column_is_in_new_versions_and_a_replay_brings_it_into
         )
     before = "lending.fact_loan_as_of((SELECT snapshot_time FROM etl.run WHERE run = 1))"
     assert await rows(settled.warehouse_dsn, f"SELECT loan_record_id, lent_in FROM {before}") == [(1, None), (2, None)]
-    await settled.catch_up(RunsWakeup(from_run=1, to_run=3))
+    await settled.catch_up(RunsTrigger(from_run=1, to_run=3))
     assert await rows(settled.warehouse_dsn, YEARS) == [(1, 1, 2026), (2, 2, 2026)]
     assert await equal(settled)

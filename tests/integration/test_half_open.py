@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from tests.processes import LIBRARY, Service, environment, running
 from tests.until import until
+from totesys.log_events import LogEvent
 from totesys.logs import MOST_OF_OURS, WINDOW_SECONDS
 from totesys.service.connections import Limits, limited
 from totesys_cli.local.data_plane import DataPlane
@@ -69,7 +70,7 @@ async def test_half_open_requests_keep_nobody_from_asking_for_health(service: Se
     lines = (await service.last_words()).splitlines()
     kinds = Counter((line["event"], line["level"]) for line in map(json.loads, lines))
     # Each flood may fall into two windows.
-    assert kinds["connection closed", "warning"] <= 4 * MOST_OF_OURS + WINDOW_SECONDS
+    assert kinds[LogEvent.HTTP_CONNECTION_CLOSED, "warning"] <= 4 * MOST_OF_OURS + WINDOW_SECONDS
     assert not any("socket.accept" in event for event, _ in kinds)
     assert len(lines) < 6 * MOST_OF_OURS
 

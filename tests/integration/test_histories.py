@@ -16,7 +16,7 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.writers import Writers
 from totesys.errors import LakeUnavailable
-from totesys.events import ExtractWakeup, RunsWakeup
+from totesys.events import ExtractTrigger, RunsTrigger
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
 from totesys.postgres import connect
@@ -89,12 +89,12 @@ class History:
 
     async def extract(self) -> None:
         sight = await self.audit.look()
-        await self._pipeline.ingest.work(ExtractWakeup())
+        await self._pipeline.ingest.work(ExtractTrigger())
         self._note(sight, complete=True)
 
     async def extract_everything(self) -> None:
         sight = await self.audit.look()
-        await self._pipeline.ingest.work(ExtractWakeup(mode="full"))
+        await self._pipeline.ingest.work(ExtractTrigger(mode="full"))
         self._note(sight, complete=True)
 
     async def extract_and_break_off(self) -> None:
@@ -103,7 +103,7 @@ class History:
         replica.ingest.lake = StoppingLake(lake.ingest, lake.processed, iter(range(self._random.randrange(4))))
         sight, before = await self.audit.look(), await lake.newest_manifest()
         with suppress(LakeUnavailable):
-            await replica.ingest.work(ExtractWakeup(mode=self._random.choice(["changes", "full"])))
+            await replica.ingest.work(ExtractTrigger(mode=self._random.choice(["changes", "full"])))
         after = await lake.newest_manifest()
         if after is not None and after != before:
             self._note(sight, complete=after.complete)
@@ -116,18 +116,18 @@ class History:
         """Two of every stage, at the same time."""
         sight, one, other = await self.audit.look(), self._pipeline, self._replica()
         await asyncio.gather(
-            one.ingest.work(ExtractWakeup()), other.catch_up(), one.catch_up(), other.ingest.work(ExtractWakeup())
+            one.ingest.work(ExtractTrigger()), other.catch_up(), one.catch_up(), other.ingest.work(ExtractTrigger())
         )
         self._note(sight, complete=True)
 
     async def transform(self) -> None:
-        await self._pipeline.transform.work(RunsWakeup())
+        await self._pipeline.transform.work(RunsTrigger())
 
     async def repeat(self) -> None:
         """Transform or load does runs again that are in the warehouse."""
         loaded = [row[0] for row in await self._pipeline.rows("SELECT run FROM etl.run")]
         first, last = sorted(self._random.choices(loaded, k=2))
-        again = RunsWakeup(from_run=first, to_run=last)
+        again = RunsTrigger(from_run=first, to_run=last)
         transform, load = self._pipeline.transform.work, self._pipeline.load.work
         for work in self._random.choice([[transform], [load], [transform, load]]):
             await work(again)
@@ -157,7 +157,7 @@ class History:
     async def rebuild(self, warehouse_dsn: str) -> None:
         """Of the lake alone a new warehouse becomes the same."""
         settings = self._pipeline.load.settings.model_copy(update={"warehouse_dsn": SecretStr(warehouse_dsn)})
-        await Load(settings, self._pipeline.lake, MODEL).work(RunsWakeup())
+        await Load(settings, self._pipeline.lake, MODEL).work(RunsTrigger())
         await self.audit.check(warehouse_dsn)
 
     def _replica(self) -> Pipeline:

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from tests.models.library import LOAN, MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, verified
-from totesys.events import ExtractWakeup
+from totesys.events import ExtractTrigger
 from totesys.lake.records import Manifest
 from totesys.postgres import connect
 from totesys.sql import column_list
@@ -20,8 +20,8 @@ from totesys_ingest.source import LOCK
 
 pytestmark = pytest.mark.postgres
 
-CHANGES = ExtractWakeup()
-FULL = ExtractWakeup(mode="full")
+CHANGES = ExtractTrigger()
+FULL = ExtractTrigger(mode="full")
 LOANS = "SELECT loan_id, count(*) FROM warehouse.fact_loan GROUP BY 1 ORDER BY 1"
 # Where each row of every table is, which any write to it changes.
 PLACES = """

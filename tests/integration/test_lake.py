@@ -16,7 +16,7 @@ from tests.pipeline import Pipeline
 from tests.records import empty_manifest
 from tests.sources import verified
 from totesys.errors import CorruptObject
-from totesys.events import DO_UNDONE, ExtractWakeup
+from totesys.events import RECONCILE, ExtractTrigger
 from totesys.lake.keys import EMPTY, RUN_NUMBER, record_key
 from totesys.lake.lake import LOOK_BACK, Lake
 from totesys.lake.records import RunCounter
@@ -100,7 +100,7 @@ async def test_a_run_counter_that_cannot_be_read_gives_out_no_number(lake: Lake)
 
 
 async def test_a_part_that_is_missing_or_not_what_its_manifest_says_is_not_transformed(library: Pipeline) -> None:
-    await library.ingest.work(ExtractWakeup())
+    await library.ingest.work(ExtractTrigger())
     ingest = library.lake.ingest
     body = await ingest.get(CSV)
     assert body is not None
@@ -154,8 +154,8 @@ async def test_an_upload_that_is_given_up_leaves_nothing(lake: Lake) -> None:
 
 
 async def test_what_is_undone_is_known_without_any_message(library: Pipeline) -> None:
-    await library.ingest.work(ExtractWakeup())
-    await library.ingest.work(ExtractWakeup())
+    await library.ingest.work(ExtractTrigger())
+    await library.ingest.work(ExtractTrigger())
     assert await library.lake.ingested() == {1: False, 2: True}
-    await library.transform.work(DO_UNDONE)
+    await library.transform.work(RECONCILE)
     assert await library.lake.processed_runs() == [1]

@@ -14,6 +14,7 @@ from totesys.errors import AccessDenied, CorruptObject, LakeUnavailable, Setting
 from totesys.lake.aws import CLIENT_CONFIG, lake_errors, message_is_lost
 from totesys.lake.lake import Lake
 from totesys.lake.records import Part
+from totesys.log_events import LogEvent
 from totesys_cli.local.data_plane import REGION, DataPlane
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ async def test_an_error_is_raised_as_it_is_though_it_cannot_be_recorded(aws: Fau
         async with faulty_lake.failures_recorded(7, "load"):
             raise CorruptObject("broken")
     assert [(line["event"], line["log_level"], line["run"]) for line in logs] == [
-        ("failure not recorded", "warning", 7)
+        (LogEvent.FAILURE_RECORDING_FAILED, "warning", 7)
     ]
     aws.inject()
     assert await faulty_lake.failure(7, "load") is None

@@ -9,7 +9,7 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, verified
 from totesys.errors import CorruptObject, WarehouseMismatch
-from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake.keys import LOAD, MANIFEST, record_key
 from totesys.model import MODEL as COMPANY
 from totesys.postgres import connect
@@ -72,13 +72,13 @@ async def test_a_dimension_row_that_does_not_differ_is_not_written(library: Pipe
 
 
 async def test_a_run_waits_for_the_one_before_it(library: Pipeline) -> None:
-    await library.ingest.work(ExtractWakeup())
+    await library.ingest.work(ExtractTrigger())
     await change_fee(library, 1, 5)
-    await library.ingest.work(ExtractWakeup())
-    await library.transform.work(DO_UNDONE)
+    await library.ingest.work(ExtractTrigger())
+    await library.transform.work(RECONCILE)
     processed = library.lake.processed
     await processed.client.delete_object(Bucket=processed.name, Key=record_key(1, MANIFEST))
-    await library.load.work(DO_UNDONE)
+    await library.load.work(RECONCILE)
     assert await rows(library.warehouse_dsn, "SELECT run FROM etl.run") == []
     library.restart()
     await library.catch_up()
@@ -86,15 +86,15 @@ async def test_a_run_waits_for_the_one_before_it(library: Pipeline) -> None:
 
 
 async def test_replicas_that_load_at_once_double_nothing(library: Pipeline) -> None:
-    await library.ingest.work(ExtractWakeup())
+    await library.ingest.work(ExtractTrigger())
     await change_fee(library, 1, 5)
-    await library.ingest.work(ExtractWakeup())
-    await library.transform.work(DO_UNDONE)
+    await library.ingest.work(ExtractTrigger())
+    await library.transform.work(RECONCILE)
     replicas = [library.load]
     for _ in range(3):
         library.restart()
         replicas.append(library.load)
-    await asyncio.gather(*(replica.work(DO_UNDONE) for replica in replicas))
+    await asyncio.gather(*(replica.work(RECONCILE) for replica in replicas))
     assert await versions(library) == [(1, 1, "0.50"), (2, 2, "1.25"), (3, 1, "5.00")]
 
 
@@ -139,7 +139,7 @@ async def test_runs_loaded_again_come_to_the_same_places(library: Pipeline) -> N
         await library.tick()
     await library.tick("full")
     before, noted = await versions(library), await ledger(library)
-    for again in (*(RunsWakeup(run=run) for run in (1, 2, 3, 4)), RunsWakeup(from_run=1, to_run=4)):
+    for again in (*(RunsTrigger(run=run) for run in (1, 2, 3, 4)), RunsTrigger(from_run=1, to_run=4)):
         await library.catch_up(again)
         assert await versions(library) == before
         assert [row[5:] for row in await ledger(library)] == [row[5:] for row in noted]
@@ -157,14 +157,14 @@ async def test_a_row_that_refers_to_nothing_is_kept_apart_until_it_does(library:
     assert orphan["reasons"] == ["book_id is not in dim_book"]
     assert (orphan["loan_id"], orphan["reader"], orphan["fee"]) == ("9", "Eve", "3.00")
     assert (await ledger(library))[-1] == (1, "fact_loan", 3, 2, 1, 1, 3)
-    await library.catch_up(RunsWakeup(run=1))
+    await library.catch_up(RunsTrigger(run=1))
     await change_fee(library, 1, 5)
     await library.tick()
     await execute(library.source_dsn, "INSERT INTO book VALUES (99, 'Emma', NULL, 'NOVEL')")
     await library.tick()
     assert await versions(library) == [(1, 1, "0.50"), (2, 2, "1.25"), (3, 9, "3.00"), (4, 1, "5.00")]
     assert ("fact_loan", 3, 3, 0, 1, 3) in [row[1:] for row in await ledger(library) if row[0] == 1]
-    await library.catch_up(RunsWakeup(run=1))
+    await library.catch_up(RunsTrigger(run=1))
     assert await versions(library) == [(1, 1, "0.50"), (2, 2, "1.25"), (3, 9, "3.00"), (4, 1, "5.00")]
     assert await verified(library.source_dsn, library.warehouse_dsn, MODEL)
 
@@ -176,26 +176,26 @@ async def test_a_run_that_became_larger_than_its_place_is_refused_whole(library:
     before = await versions(library)
     await execute(library.warehouse_dsn, "UPDATE etl.run_table SET last_record_id = 1 WHERE run = 1")
     with pytest.raises(WarehouseMismatch, match="Run 1 now has 2 new versions of fact_loan and had 1: they do not fit"):
-        await library.catch_up(RunsWakeup(run=1))
+        await library.catch_up(RunsTrigger(run=1))
     assert await versions(library) == before
 
 
 async def test_a_part_that_is_not_what_its_manifest_says_loads_nothing_of_its_run(library: Pipeline) -> None:
-    await library.ingest.work(ExtractWakeup())
-    await library.transform.work(DO_UNDONE)
+    await library.ingest.work(ExtractTrigger())
+    await library.transform.work(RECONCILE)
     part = "lending/fact_loan/run=00000001/part-00000.parquet"
     body = await library.lake.processed.get(part)
     assert body is not None
     for broken in (body[:-1], b"", bytes([*body[:-1], body[-1] ^ 1])):
         await library.lake.processed.put(part, broken)
         with pytest.raises(CorruptObject, match=f"{part} is not what its manifest says"):
-            await library.load.work(DO_UNDONE)
+            await library.load.work(RECONCILE)
         assert await rows(library.warehouse_dsn, EVERYTHING) == [(0, 0, 0)]
     failure = await library.lake.failure(1, "load")
     assert failure is not None
     assert failure.title == "Corrupt object"
-    await library.transform.work(RunsWakeup(run=1))
-    await library.load.work(DO_UNDONE)
+    await library.transform.work(RunsTrigger(run=1))
+    await library.load.work(RECONCILE)
     assert await verified(library.source_dsn, library.warehouse_dsn, MODEL)
 
 
@@ -205,7 +205,7 @@ async def test_a_record_of_a_load_that_was_cut_off_is_written_at_the_next_wake_u
     assert written is not None
     processed = library.lake.processed
     await processed.client.delete_object(Bucket=processed.name, Key=record_key(1, LOAD))
-    await library.load.work(DO_UNDONE)
+    await library.load.work(RECONCILE)
     record = await library.lake.load_record(1)
     assert record is not None
     assert {name: t.model_copy(update={"seconds": 0}) for name, t in written.tables.items()} == {

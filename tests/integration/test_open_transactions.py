@@ -13,6 +13,7 @@ from tests.pipeline import Pipeline
 from tests.servers import Server, own_server
 from tests.sources import execute, make_library, rows, verified
 from totesys.lake.records import Manifest
+from totesys.log_events import LogEvent
 from totesys.postgres import Connection, connect
 from totesys_cli.doctor import judge
 from totesys_cli.doctor.databases import check_source
@@ -162,9 +163,9 @@ async def test_who_holds_the_oldest_one_is_told_with_its_age(library: Pipeline, 
     for _ in range(2):
         with capture_logs() as logs:
             await library.tick()
-        (started,) = [log for log in logs if log["event"] == "extraction started"]
+        (started,) = [log for log in logs if log["event"] == LogEvent.EXTRACTION_STARTED]
         ages.append(started["OldestTransactionSeconds"])
-    (warning,) = [log for log in logs if log["event"] == "transaction open"]
+    (warning,) = [log for log in logs if log["event"] == LogEvent.LONG_TRANSACTION_FOUND]
     assert warning["holder"].startswith(open_one)
     assert 0 <= ages[0] < ages[1]
     told = (await newest(library)).open_transaction

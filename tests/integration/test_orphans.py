@@ -8,7 +8,7 @@ from tests.examples import long
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, rows, verified
-from totesys.events import RunsWakeup
+from totesys.events import RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 
 pytestmark = pytest.mark.postgres
@@ -45,7 +45,7 @@ async def test_a_run_with_orphans_is_loaded_again_as_it_was(
     await sell(pipeline, (6, unknown, 6), (7, 1, 7))
     before = await rows(pipeline.warehouse_dsn, SALES)
     assert [sale for sale, _ in before] == [sale for sale in range(1, 8) if sale not in {*orphans, 6}]
-    for wakeup in (RunsWakeup(run=2), RunsWakeup(run=3), RunsWakeup(from_run=1, to_run=3), RunsWakeup(run=2)):
+    for wakeup in (RunsTrigger(run=2), RunsTrigger(run=3), RunsTrigger(from_run=1, to_run=3), RunsTrigger(run=2)):
         await pipeline.load.work(wakeup)
         assert await rows(pipeline.warehouse_dsn, SALES) == before
     await sell(pipeline, (8, 1, 8))
@@ -62,7 +62,7 @@ async def test_an_orphan_takes_its_place_by_itself_when_its_dimension_comes(pipe
     found = await rows(pipeline.warehouse_dsn, SALES)
     assert found == [(1, 10), (2, 20), (3, 3), (4, 4), (5, 5), (6, 6)]
     assert await rows(pipeline.warehouse_dsn, "SELECT sum(rows_quarantined)::int FROM etl.run_table") == [(0,)]
-    for wakeup in (RunsWakeup(from_run=2, to_run=3), RunsWakeup(from_run=1, to_run=4)):
+    for wakeup in (RunsTrigger(from_run=2, to_run=3), RunsTrigger(from_run=1, to_run=4)):
         await pipeline.load.work(wakeup)
         assert await rows(pipeline.warehouse_dsn, SALES) == found
 
@@ -78,7 +78,7 @@ async def test_a_row_that_comes_back_to_what_it_was_before_it_was_an_orphan_is_a
     await pipeline.tick()
     shops = "SELECT shop_id FROM warehouse.fact_sale WHERE sale_id = 2 ORDER BY sale_record_id"
     assert await rows(pipeline.warehouse_dsn, shops) == [(1,), (99,), (1,)]
-    await pipeline.load.work(RunsWakeup(from_run=1, to_run=4))
+    await pipeline.load.work(RunsTrigger(from_run=1, to_run=4))
     assert await rows(pipeline.warehouse_dsn, shops) == [(1,), (99,), (1,)]
     assert await verified(pipeline.source_dsn, pipeline.warehouse_dsn, MODEL)
 

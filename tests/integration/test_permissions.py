@@ -17,7 +17,8 @@ from tests.processes import LIBRARY, Service, environment, running
 from tests.sources import execute, make_library
 from tests.until import until
 from totesys.errors import LakeUnavailable
-from totesys.events import ExtractWakeup
+from totesys.events import ExtractTrigger
+from totesys.log_events import LogEvent
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
@@ -80,7 +81,7 @@ class Scenario:
     async def tick(self, **body: object) -> None:
         """An extraction, and all that follows from it."""
         await self.ask("ingest", "/trigger", **body)
-        await self.services["load"].event("run successful")
+        await self.services["load"].event(LogEvent.RUN_COMPLETED)
 
     def delete(self, bucket: str, prefix: str) -> None:
         for found in self.emulator.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
@@ -104,15 +105,15 @@ async def uploads(at: Scenario, patch: pytest.MonkeyPatch) -> None:
         for effect in (refused("InvalidPart", 400), refuse_keys):
             proxy.inject(Fault("S3 CompleteMultipartUpload", effect))
             with pytest.raises(LakeUnavailable):
-                await pipeline.ingest.work(ExtractWakeup(mode="full"))
+                await pipeline.ingest.work(ExtractTrigger(mode="full"))
         proxy.inject(Fault("S3 CompleteMultipartUpload", done_before))
-        await pipeline.ingest.work(ExtractWakeup(mode="full"))
+        await pipeline.ingest.work(ExtractTrigger(mode="full"))
     proxy.inject()
 
 
 async def runs(at: Scenario) -> None:
     """Runs of each kind, with rows that transform and load cannot take, and one without rows."""
-    await at.services["load"].event("run successful")
+    await at.services["load"].event(LogEvent.RUN_COMPLETED)
     await execute(at.source, "UPDATE loan SET lent_at = 'infinity' WHERE loan_id = 1")
     await at.tick(mode="full")
     await execute(

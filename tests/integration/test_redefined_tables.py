@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, rows, verified
+from totesys.log_events import LogEvent
 
 pytestmark = pytest.mark.postgres
 
@@ -47,13 +48,13 @@ async def test_other_values_in_rows_that_nobody_has_written_are_brought(case: st
     await execute(settled.source_dsn, *REDEFINED[case])
     with capture_logs() as logs:
         await settled.tick()
-    (said,) = [log for log in logs if log["event"] == "extraction started"]
+    (said,) = [log for log in logs if log["event"] == LogEvent.EXTRACTION_STARTED]
     assert (said["log_level"], said["everything"]) == ("warning", True)
     assert said["reason"].endswith(" may show other values in rows that nobody has written")
     assert await verified(settled.source_dsn, settled.warehouse_dsn, MODEL)
     with capture_logs() as logs:
         await settled.tick()
-    assert [log["everything"] for log in logs if log["event"] == "extraction started"] == [False]
+    assert [log["everything"] for log in logs if log["event"] == LogEvent.EXTRACTION_STARTED] == [False]
 
 
 async def test_rows_of_a_partition_that_was_a_table_of_its_own_are_brought(settled: Pipeline) -> None:
@@ -67,7 +68,7 @@ async def test_rows_of_a_partition_that_was_a_table_of_its_own_are_brought(settl
     await execute(settled.source_dsn, "ALTER TABLE loan ATTACH PARTITION new_loan FOR VALUES FROM (10) TO (20)")
     with capture_logs() as logs:
         await settled.tick()
-    assert [log["everything"] for log in logs if log["event"] == "extraction started"] == [True]
+    assert [log["everything"] for log in logs if log["event"] == LogEvent.EXTRACTION_STARTED] == [True]
     assert await verified(settled.source_dsn, settled.warehouse_dsn, MODEL)
     assert await rows(settled.warehouse_dsn, "SELECT reader FROM warehouse.fact_loan_current WHERE loan_id = 11") == [
         ("Eve",)
@@ -84,7 +85,7 @@ async def test_what_shows_no_other_value_costs_no_full_extraction(settled: Pipel
     )
     with capture_logs() as logs:
         await settled.tick()
-    assert [log["everything"] for log in logs if log["event"] == "extraction started"] == [False]
+    assert [log["everything"] for log in logs if log["event"] == LogEvent.EXTRACTION_STARTED] == [False]
 
 
 async def test_a_full_extraction_that_is_broken_off_is_begun_again(settled: Pipeline) -> None:

@@ -13,7 +13,7 @@ from tests.pipeline import Pipeline
 from tests.record_release import HISTORY
 from tests.sources import execute, make_library, rows, verified
 from totesys.errors import CorruptObject, NewerRecord
-from totesys.events import DO_UNDONE, RunsWakeup
+from totesys.events import RECONCILE, RunsTrigger
 from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_load.migrations import MIGRATIONS
@@ -57,7 +57,7 @@ async def contents(dsn: str) -> list[list[tuple[object, ...]]]:
 
 async def test_the_next_release_goes_on_with_lake_and_warehouse(left: Pipeline) -> None:
     before = await contents(left.warehouse_dsn)
-    await left.load.work(DO_UNDONE)
+    await left.load.work(RECONCILE)
     assert await contents(left.warehouse_dsn) == before
     await left.tick()
     # The source is another server: everything is extracted, and none of it is new.
@@ -68,8 +68,8 @@ async def test_the_next_release_goes_on_with_lake_and_warehouse(left: Pipeline) 
     assert await rows(left.warehouse_dsn, "SELECT count(*) FROM etl.migration") == [(len(MIGRATIONS),)]
 
 
-@pytest.mark.parametrize("again", [RunsWakeup(run=2), RunsWakeup(run=3), RunsWakeup(from_run=1, to_run=6)])
-async def test_runs_of_an_earlier_release_are_replayed_into_their_places(left: Pipeline, again: RunsWakeup) -> None:
+@pytest.mark.parametrize("again", [RunsTrigger(run=2), RunsTrigger(run=3), RunsTrigger(from_run=1, to_run=6)])
+async def test_runs_of_an_earlier_release_are_replayed_into_their_places(left: Pipeline, again: RunsTrigger) -> None:
     before = await contents(left.warehouse_dsn)
     await left.catch_up(again)
     assert await contents(left.warehouse_dsn) == before
@@ -80,7 +80,7 @@ async def test_a_warehouse_is_rebuilt_from_the_lake_of_an_earlier_release(
 ) -> None:
     rebuilt = database()
     settings = left.load.settings.model_copy(update={"warehouse_dsn": SecretStr(rebuilt)})
-    await Load(settings, left.lake, MODEL).work(DO_UNDONE)
+    await Load(settings, left.lake, MODEL).work(RECONCILE)
     assert await contents(rebuilt) == await contents(left.warehouse_dsn)
 
 
@@ -111,7 +111,7 @@ async def test_a_record_of_another_run_is_not_believed(left: Pipeline) -> None:
 
 
 async def test_a_ledger_of_a_newer_release_is_used_as_it_is(left: Pipeline) -> None:
-    await left.load.work(DO_UNDONE)
+    await left.load.work(RECONCILE)
     await execute(
         left.warehouse_dsn,
         "ALTER TABLE etl.run ADD COLUMN mood text",

@@ -9,10 +9,11 @@ from structlog.testing import capture_logs
 from tests.pipeline import Pipeline
 from tests.sources import execute, rows, value
 from totesys.errors import BadMessage, CorruptObject
-from totesys.events import DO_UNDONE, ExtractWakeup, RunsWakeup
+from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake.keys import MANIFEST, part_key, record_key
+from totesys.log_events import LogEvent
 
-ALL = RunsWakeup(from_run=1, to_run=99, replay="all")
+ALL = RunsTrigger(from_run=1, to_run=99, replay="all")
 TITLES = "SELECT book_id, title FROM warehouse.dim_book ORDER BY 1"
 
 
@@ -30,8 +31,8 @@ async def loaded(library: Pipeline) -> Pipeline:
 async def add_run(pipeline: Pipeline, fee: int = 77) -> None:
     """One that transform has done and load has not."""
     await execute(pipeline.source_dsn, f"UPDATE loan SET fee = {fee} WHERE loan_id = 2")
-    await pipeline.ingest.work(ExtractWakeup())
-    await pipeline.transform.work(DO_UNDONE)
+    await pipeline.ingest.work(ExtractTrigger())
+    await pipeline.transform.work(RECONCILE)
 
 
 def events(logs: Iterable[object], *names: str) -> list[tuple[str, int]]:
@@ -42,13 +43,13 @@ async def test_new_runs_come_before_those_that_are_done_again(loaded: Pipeline) 
     await add_run(loaded)
     with capture_logs() as logs:
         await loaded.load.work(ALL)
-    said = events(logs, "run successful", "run loaded again")
-    assert said == [("run successful", 6), *(("run loaded again", run) for run in range(1, 6))]
+    said = events(logs, LogEvent.RUN_COMPLETED, LogEvent.RUN_REPLAYED)
+    assert said == [(LogEvent.RUN_COMPLETED, 6), *((LogEvent.RUN_REPLAYED, run) for run in range(1, 6))]
     await execute(loaded.source_dsn, "UPDATE loan SET fee = 78 WHERE loan_id = 2")
-    await loaded.ingest.work(ExtractWakeup())
+    await loaded.ingest.work(ExtractTrigger())
     with capture_logs() as logs:
-        await loaded.transform.work(RunsWakeup(from_run=1, to_run=2))
-    assert [run for _, run in events(logs, "run successful")] == [7, 1, 2]
+        await loaded.transform.work(RunsTrigger(from_run=1, to_run=2))
+    assert [run for _, run in events(logs, LogEvent.RUN_COMPLETED)] == [7, 1, 2]
 
 
 async def test_a_new_run_that_fails_keeps_no_replay_from_going_on_and_is_told_in_the_end(loaded: Pipeline) -> None:
@@ -56,7 +57,7 @@ async def test_a_new_run_that_fails_keeps_no_replay_from_going_on_and_is_told_in
     await loaded.lake.processed.put(part_key("lending", "fact_loan", 6, 0, "parquet"), b"broken")
     with capture_logs() as logs, pytest.raises(CorruptObject, match="run=00000006"):
         await loaded.load.work(ALL)
-    assert [run for _, run in events(logs, "run loaded again")] == [1, 2, 3, 4, 5]
+    assert [run for _, run in events(logs, LogEvent.RUN_REPLAYED)] == [1, 2, 3, 4, 5]
 
 
 async def test_a_replay_that_failed_goes_on_at_the_run_that_failed(loaded: Pipeline) -> None:
@@ -73,7 +74,7 @@ async def test_a_replay_that_failed_goes_on_at_the_run_that_failed(loaded: Pipel
     for runs in ([3, 4, 5], []):
         with capture_logs() as logs:
             await loaded.load.work(ALL)
-        assert [run for _, run in events(logs, "run loaded again")] == runs
+        assert [run for _, run in events(logs, LogEvent.RUN_REPLAYED)] == runs
     said = await loaded.lake.replay("load", "all")
     assert said is not None
     assert (said.done, said.runs, said.finished, said.failure) == (5, 5, True, None)
@@ -99,19 +100,19 @@ async def test_an_old_run_whose_rows_later_runs_brought_too_writes_none_of_them(
     for statements in ((), ("DELETE FROM etl.dimension_key", "UPDATE etl.run_table SET keys_noted = false")):
         await execute(loaded.warehouse_dsn, *statements)
         for run in (1, 2, 3, 4, 5):
-            await loaded.load.work(RunsWakeup(run=run))
+            await loaded.load.work(RunsTrigger(run=run))
         assert await rows(loaded.warehouse_dsn, places) == before
 
 
 async def test_runs_that_the_warehouse_has_not_are_refused(loaded: Pipeline) -> None:
     with pytest.raises(BadMessage, match="no runs from 7 to 9 for load to replay"):
-        await loaded.load.work(RunsWakeup(from_run=7, to_run=9))
+        await loaded.load.work(RunsTrigger(from_run=7, to_run=9))
     with pytest.raises(BadMessage, match="no runs from 7 to 9 for transform to replay"):
-        await loaded.transform.work(RunsWakeup(from_run=7, to_run=9))
+        await loaded.transform.work(RunsTrigger(from_run=7, to_run=9))
 
 
 async def test_a_run_whose_manifest_is_missing_is_named(loaded: Pipeline) -> None:
     processed = loaded.lake.processed
     await processed.client.delete_object(Bucket=processed.name, Key=record_key(2, MANIFEST))
     with pytest.raises(CorruptObject, match=r"run=00000002/manifest.json is missing"):
-        await loaded.load.work(RunsWakeup(run=2))
+        await loaded.load.work(RunsTrigger(run=2))

@@ -14,7 +14,7 @@ from tests.examples import rounds
 from tests.models.shops import DIM_SHOP, DIM_TICKET, MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, rows, value
-from totesys.events import DO_UNDONE, RunsWakeup
+from totesys.events import RECONCILE, RunsTrigger
 from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys_cli.compare.checksums import content
@@ -103,7 +103,7 @@ class History:
         """Another release does some runs again; while load does, new runs may come."""
         self.releases += 1
         first, last = await self.some_runs()
-        wakeup = RunsWakeup(from_run=first, to_run=last)
+        wakeup = RunsTrigger(from_run=first, to_run=last)
         self.pipeline.transform.model = release(self.releases)
         if self.random.random() < 0.8:
             await self.pipeline.transform.work(wakeup)
@@ -112,7 +112,7 @@ class History:
 
     async def is_as_rebuilt(self, warehouse: str) -> None:
         settings = self.pipeline.load.settings.model_copy(update={"warehouse_dsn": SecretStr(warehouse)})
-        await Load(settings, self.pipeline.lake, MODEL).work(DO_UNDONE)
+        await Load(settings, self.pipeline.lake, MODEL).work(RECONCILE)
         ours, rebuilt = [
             await content("A warehouse", dsn, "warehouse", MODEL, lambda _: None)
             for dsn in (self.pipeline.warehouse_dsn, warehouse)

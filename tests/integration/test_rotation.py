@@ -16,7 +16,8 @@ from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library, verified
 from totesys.errors import SettingsError
-from totesys.events import DO_UNDONE, ExtractWakeup
+from totesys.events import RECONCILE, ExtractTrigger
+from totesys.log_events import LogEvent
 from totesys.postgres import connect, place
 from totesys.sql import ident, literal
 from totesys_cli.local.data_plane import DataPlane
@@ -78,9 +79,9 @@ async def test_load_goes_on_after_its_password_was_rotated(
         running("load", settings) as load,
         httpx.AsyncClient(base_url=load.url) as client,
     ):
-        await pipeline.ingest.work(ExtractWakeup())
-        await pipeline.transform.work(DO_UNDONE)
-        await load.event("run successful", run=1)
+        await pipeline.ingest.work(ExtractTrigger())
+        await pipeline.transform.work(RECONCILE)
+        await load.event(LogEvent.RUN_COMPLETED, run=1)
 
         await execute(postgres.dsn(), f"ALTER ROLE {ident(role)} PASSWORD {literal(AFTER)}")
         problem = (await client.get("/health/ready")).json()
@@ -89,9 +90,9 @@ async def test_load_goes_on_after_its_password_was_rotated(
 
         secrets.put_secret_value(SecretId=secret, SecretString=login(role, AFTER))
         await execute(source, "UPDATE loan SET fee = 9 WHERE loan_id = 1")
-        await pipeline.ingest.work(ExtractWakeup())
-        await pipeline.transform.work(DO_UNDONE)
-        await load.event("run successful", run=2)
+        await pipeline.ingest.work(ExtractTrigger())
+        await pipeline.transform.work(RECONCILE)
+        await load.event(LogEvent.RUN_COMPLETED, run=2)
         assert (await client.get("/health/ready")).status_code == 200
         printed = (await load.last_words()).decode()
         assert await verified(source, naming(warehouse, secret), MODEL)
@@ -120,19 +121,19 @@ async def test_a_refused_login_is_waited_for_and_uses_up_no_message(
     settings["PGPASSFILE"] = str(file)
     async with running("ingest", settings) as ingest, httpx.AsyncClient(base_url=ingest.url) as client:
         await client.post("/trigger")
-        await ingest.event("message done")
+        await ingest.event(LogEvent.MESSAGE_PROCESSED)
         await execute(postgres.dsn(), f"ALTER ROLE {ident(role)} PASSWORD {literal(AFTER)}")
         for _ in range(6):
             await client.post("/trigger")
-        waiting = await ingest.event("waiting for dependencies")
+        waiting = await ingest.event(LogEvent.DEPENDENCIES_UNAVAILABLE)
         assert waiting["dependencies"]["source"].startswith(f"The source at {place(source)} refuses the login: ")
         if way == "of a DSN":
             await execute(postgres.dsn(), f"ALTER ROLE {ident(role)} PASSWORD {literal(BEFORE)}")
         else:
             file.write_text(f"*:*:*:*:{AFTER}")
-        await ingest.event("all dependencies answer")
+        await ingest.event(LogEvent.DEPENDENCIES_RECOVERED)
         for _ in range(6):
-            assert (await ingest.event("message done"))["receives"] <= 2
+            assert (await ingest.event(LogEvent.MESSAGE_PROCESSED))["receives"] <= 2
         printed = (await ingest.last_words()).decode()
     dead = emulator.sqs.get_queue_attributes(QueueUrl=data_plane.ingest_dlq_url, AttributeNames=["All"])["Attributes"]
     assert dead["ApproximateNumberOfMessages"] == dead["ApproximateNumberOfMessagesNotVisible"] == "0"

@@ -5,9 +5,10 @@ from structlog.testing import capture_logs
 
 from tests.pipeline import Pipeline
 from tests.sources import execute
-from totesys.events import LoadWakeup
+from totesys.events import LoadTrigger
+from totesys.log_events import LogEvent
 
-VERIFY = LoadWakeup(verify=True)
+VERIFY = LoadTrigger(verify=True)
 
 
 async def verified(library: Pipeline, event: str) -> dict[str, object]:
@@ -25,7 +26,7 @@ def let_read_the_source(library: Pipeline) -> None:
 
 async def test_a_verification_leaves_a_record_and_a_metric(library: Pipeline) -> None:
     await library.tick()
-    assert (await verified(library, "not verified"))["next"] == "set it, or turn the schedule off"
+    assert (await verified(library, LogEvent.VERIFICATION_SKIPPED))["next"] == "set it, or turn the schedule off"
     assert await library.lake.verifications(10) == []
     let_read_the_source(library)
     line = await verified(library, "verification successful")

@@ -13,6 +13,7 @@ from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library
 from totesys.lake.keys import RUN_NUMBER
 from totesys.lake.records import RunCounter
+from totesys.log_events import LogEvent
 from totesys.postgres import place
 from totesys.sql import literal
 from totesys_cli.databases import Databases
@@ -87,7 +88,7 @@ async def test_a_service_that_fails_shows_no_secret(
         ready = await client.get("/health/ready")
         connects = failure == "not as declared"
         assert ready.status_code == (200 if connects else 503)
-        await service.event("message failed" if connects else "waiting for dependencies")
+        await service.event(LogEvent.MESSAGE_FAILED if connects else LogEvent.DEPENDENCIES_UNAVAILABLE)
         answers = [refused, accepted, ready, await client.get("/openapi.json"), await client.get("/runs")]
         printed = (await service.last_words()).decode()
     assert shown(printed) == []

@@ -7,7 +7,7 @@ import pytest
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, make_library, rows, verified
-from totesys.events import ExtractWakeup
+from totesys.events import ExtractTrigger
 from totesys.lake.keys import EMPTY, MANIFEST, record_key
 from totesys.lake.records import Manifest
 from totesys.model import MODEL as COMPANY
@@ -96,7 +96,7 @@ def last_run_of_references(model: Model, fact: Fact, runs: list[Manifest]) -> in
 
 @pytest.mark.parametrize("loaded", [False, True])
 async def test_an_extraction_that_was_cut_off_starts_over(library: Pipeline, loaded: bool) -> None:
-    await library.ingest.work(ExtractWakeup())
+    await library.ingest.work(ExtractTrigger())
     await cut_off(library, after=1)
     if loaded:
         await library.catch_up()
@@ -117,7 +117,7 @@ async def test_a_full_extraction_that_was_cut_off_keeps_the_baseline(library: Pi
     baseline = (await series(library))[-1].xmin_after
     done = len(await series(library))
     await execute(library.source_dsn, "UPDATE loan SET fee = 77 WHERE loan_id % 100 = 1")
-    await library.ingest.work(ExtractWakeup(mode="full"))
+    await library.ingest.work(ExtractTrigger(mode="full"))
     await cut_off(library, after=done + 1)
     await library.catch_up()
     await library.tick()
@@ -131,7 +131,7 @@ async def test_a_full_extraction_that_was_cut_off_keeps_the_baseline(library: Pi
 async def test_a_run_of_an_extraction_that_was_overtaken_is_passed_over(library: Pipeline) -> None:
     await library.tick()
     done = len(await series(library))
-    await library.ingest.work(ExtractWakeup(mode="full"))
+    await library.ingest.work(ExtractTrigger(mode="full"))
     _, late, *_ = (run for run in await series(library) if run.run > done)
     await cut_off(library, after=done + 1)
     await execute(library.source_dsn, "UPDATE loan SET fee = 77")

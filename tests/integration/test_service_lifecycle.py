@@ -11,7 +11,8 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, run_to_end, running
 from tests.sources import execute, make_library, until_there_is, verified
-from totesys.events import ExtractWakeup
+from totesys.events import ExtractTrigger
+from totesys.log_events import LogEvent
 from totesys.postgres import connect, place
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
@@ -24,7 +25,7 @@ def refused(stage: str, plane: DataPlane, **settings: str) -> str:
     code, lines = run_to_end(stage, environment(stage, plane, **settings))
     assert code == 2
     (line,) = lines
-    assert line["event"] == "service not started"
+    assert line["event"] == LogEvent.SERVICE_START_FAILED
     text: str = line["error"]
     return text
 
@@ -80,12 +81,12 @@ async def test_a_source_that_is_down_is_waited_for_and_uses_up_no_receive(
         assert f"source: The source at 127.0.0.1:{server.port}/library does not answer" in problem["detail"]
         await client.post("/trigger")
         for _ in range(2):
-            waiting = await ingest.event("waiting for dependencies", level="warning")
+            waiting = await ingest.event(LogEvent.DEPENDENCIES_UNAVAILABLE, level="warning")
             assert list(waiting["dependencies"]) == ["source"]
         with PostgresServer.start(folder, port=server.port, durable=False):
-            await ingest.event("all dependencies answer")
-            await ingest.event("extraction successful", runs=[1])
-            await ingest.event("message done", receives=1)
+            await ingest.event(LogEvent.DEPENDENCIES_RECOVERED)
+            await ingest.event(LogEvent.EXTRACTION_COMPLETED, runs=[1])
+            await ingest.event(LogEvent.MESSAGE_PROCESSED, receives=1)
             assert (await client.get("/health/ready")).status_code == 200
             emulator.s3.delete_bucket(Bucket=data_plane.processed_bucket)
             problem = (await client.get("/health/ready")).json()
@@ -103,7 +104,7 @@ async def test_a_database_that_takes_no_connections_is_waited_for_and_uses_up_no
     settings = environment("ingest", data_plane, source_dsn=source) | LIBRARY
     async with running("ingest", settings) as ingest, httpx.AsyncClient(base_url=ingest.url) as client:
         await client.post("/trigger")
-        waiting = await ingest.event("waiting for dependencies", level="warning")
+        waiting = await ingest.event(LogEvent.DEPENDENCIES_UNAVAILABLE, level="warning")
         assert waiting["dependencies"] == {
             "source": f"The source at {place(source)} cannot do it now: "
             f'database "{name}" is not currently accepting connections.'
@@ -111,9 +112,9 @@ async def test_a_database_that_takes_no_connections_is_waited_for_and_uses_up_no
         problem = (await client.get("/health/ready")).json()
         assert problem["dependencies"] == {"queue": "ok", "lake": "ok", "source": "database unavailable"}
         await execute(postgres.dsn(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        await ingest.event("all dependencies answer")
-        await ingest.event("extraction successful", runs=[1])
-        await ingest.event("message done", receives=1)
+        await ingest.event(LogEvent.DEPENDENCIES_RECOVERED)
+        await ingest.event(LogEvent.EXTRACTION_COMPLETED, runs=[1])
+        await ingest.event(LogEvent.MESSAGE_PROCESSED, receives=1)
         assert await ingest.stop() == 0
 
 
@@ -140,21 +141,21 @@ async def test_a_lost_event_is_made_up_for_at_start_and_at_the_next_wake_up(
     transform_settings = environment("transform", data_plane) | LIBRARY
     load_settings = environment("load", data_plane, warehouse_dsn=warehouse) | LIBRARY
     async with Pipeline(MODEL, data_plane, source, warehouse) as pipeline:
-        await pipeline.ingest.work(ExtractWakeup())
+        await pipeline.ingest.work(ExtractTrigger())
         async with running("transform", transform_settings) as transform:
-            await transform.event("run successful", run=1)
+            await transform.event(LogEvent.RUN_COMPLETED, run=1)
             await execute(source, "UPDATE loan SET fee = 9 WHERE loan_id = 1")
-            await pipeline.ingest.work(ExtractWakeup())
+            await pipeline.ingest.work(ExtractTrigger())
             await execute(source, "UPDATE loan SET fee = 8 WHERE loan_id = 1")
-            await pipeline.ingest.work(ExtractWakeup())
+            await pipeline.ingest.work(ExtractTrigger())
             async with running("load", load_settings) as load, httpx.AsyncClient() as client:
-                await load.event("run successful", run=1)
+                await load.event(LogEvent.RUN_COMPLETED, run=1)
                 await client.post(f"{transform.url}/trigger")
-                await transform.event("run successful", run=2)
-                await transform.event("run successful", run=3)
+                await transform.event(LogEvent.RUN_COMPLETED, run=2)
+                await transform.event(LogEvent.RUN_COMPLETED, run=3)
                 await client.post(f"{load.url}/trigger")
-                await load.event("run successful", run=2)
-                await load.event("run successful", run=3)
+                await load.event(LogEvent.RUN_COMPLETED, run=2)
+                await load.event(LogEvent.RUN_COMPLETED, run=3)
                 emulator.sqs.delete_queue(QueueUrl=data_plane.load_queue_url)
                 problem = (await client.get(f"{load.url}/health/ready")).json()
                 assert problem["dependencies"] == {"queue": "settings error", "lake": "ok", "warehouse": "ok"}

@@ -10,6 +10,7 @@ import pytest
 
 from tests.processes import LONGEST_WAIT
 from tests.sources import execute, make_company, value, verified
+from totesys.log_events import LogEvent
 from totesys.model import MODEL
 from totesys.sql import ident, qualified
 from totesys.table import Fact
@@ -64,7 +65,7 @@ class Company:
             while event := await self.services.events.get():
                 if event.service == stage and event.fields.get("message_id") == message_id:
                     assert event.fields.get("level") != "error", event
-                    if event.name == "message done":
+                    if event.name == LogEvent.MESSAGE_PROCESSED:
                         return
 
     async def dump(self) -> dict[str, list[str]]:
@@ -91,7 +92,7 @@ async def company(postgres: ReachablePostgres, emulator: Emulator) -> AsyncItera
     async with run_services(plane, settings, dict.fromkeys(STAGES, 0), None) as services:
         company = Company(services, plane, emulator, source, warehouse)
         await company.trigger("ingest")
-        await company.event("load", "run successful")
+        await company.event("load", LogEvent.RUN_COMPLETED)
         yield company
     for name in ("services_source", "services_warehouse"):
         postgres.drop_database(name)
@@ -182,7 +183,7 @@ async def test_a_trigger_that_says_nothing_possible_is_a_422_problem(company: Co
 async def test_rubbish_goes_to_the_dead_letter_queue_with_its_reason(company: Company, stage: str) -> None:
     queues = {name: getattr(company.plane, f"{stage}_{name}_url") for name in ("queue", "dlq")}
     company.emulator.sqs.send_message(QueueUrl=queues["queue"], MessageBody="rubbish")
-    await company.event(stage, "message failed", next="dead-letter queue")
+    await company.event(stage, LogEvent.MESSAGE_FAILED, next="dead-letter queue")
     (dead,) = company.emulator.sqs.receive_message(
         QueueUrl=queues["dlq"], WaitTimeSeconds=20, MessageAttributeNames=["All"]
     )["Messages"]
@@ -205,9 +206,9 @@ async def test_runs_done_again_leave_the_warehouse_as_it_was(company: Company) -
     ):
         await execute(company.source, change)
         await company.trigger("ingest")
-        await company.event("load", "run successful")
+        await company.event("load", LogEvent.RUN_COMPLETED)
     await company.trigger("ingest", mode="full")
-    newest = (await company.event("load", "run successful"))["run"]
+    newest = (await company.event("load", LogEvent.RUN_COMPLETED))["run"]
     before = await company.dump()
     for stage in ("transform", "load"):
         for run in (1, newest - 1, newest):
@@ -220,5 +221,5 @@ async def test_runs_done_again_leave_the_warehouse_as_it_was(company: Company) -
 async def test_doing_a_run_again_that_was_never_done_ends_in_the_dead_letter_queue(company: Company) -> None:
     for stage in ("transform", "load"):
         await company.request("POST", stage, "/trigger", json={"run": 4711})
-        failed = await company.event(stage, "message failed", next="dead-letter queue")
+        failed = await company.event(stage, LogEvent.MESSAGE_FAILED, next="dead-letter queue")
         assert "4711" in failed["error"]

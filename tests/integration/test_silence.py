@@ -9,8 +9,8 @@ import pytest
 from tests.proxy import Proxy, in_front_of
 from totesys import postgres
 from totesys.errors import DatabaseUnavailable
+from totesys.keepalive import SERVER_SETTINGS, SILENCE
 from totesys.postgres import Connection, connect
-from totesys.watched import SERVER_SETTINGS, SILENCE
 
 pytestmark = pytest.mark.postgres
 

@@ -10,14 +10,14 @@ import pytest
 from tests.sources import until_there_is
 from totesys.errors import DatabaseUnavailable
 from totesys.model import MODEL
-from totesys.model.simulation import ROWS, Counts, fill, simulate
-from totesys.model.simulation.decisions import Decisions, Keys, Update, Work
-from totesys.model.simulation.pace import Pace
-from totesys.model.simulation.worker import Worker
 from totesys.model.source import ADDRESS, PAYMENT
 from totesys.postgres import Connection, connect
 from totesys.sql import ident
 from totesys_cli.source_database import create_source
+from totesys_simulation import ROWS, Counts, fill, simulate
+from totesys_simulation.decisions import Decisions, Keys, Update, Work
+from totesys_simulation.pace import Pace
+from totesys_simulation.worker import Worker
 
 pytestmark = pytest.mark.postgres
 

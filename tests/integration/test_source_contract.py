@@ -12,7 +12,8 @@ from tests.models.library import BOOK, LOAN, MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, until_there_is, verified
 from totesys.errors import AccessDenied, SchemaDrift, TerminalError
-from totesys.events import ExtractWakeup
+from totesys.events import ExtractTrigger
+from totesys.log_events import LogEvent
 from totesys.postgres import connect, place
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
@@ -217,13 +218,13 @@ async def test_a_breach_stops_the_run_before_it_starts_and_heals_when_it_is_mend
     last = await pipeline.lake.newest_manifest()
     assert last is not None
     await execute(visited.owner, *breach.break_it, "UPDATE loan SET fee = 8 WHERE loan_id = 1")
-    for wakeup in (ExtractWakeup(), ExtractWakeup(mode="full")):
+    for wakeup in (ExtractTrigger(), ExtractTrigger(mode="full")):
         with capture_logs() as logs, pytest.raises(breach.error) as raised:
             await pipeline.ingest.work(wakeup)
         assert f": {'; '.join(breach.differences)}. Nothing was read. " in str(raised.value)
         assert place(pipeline.source_dsn) in str(raised.value)
         alerts = [log for log in logs if log["log_level"] == "error"]
-        assert [log["ContractBreaches"] for log in alerts] == [len(breach.differences)]
+        assert [log["BreakingChanges"] for log in alerts] == [len(breach.differences)]
     with pytest.raises(breach.error) as told:
         await check_source(MODEL, pipeline.source_dsn, "public")
     assert str(told.value) == str(raised.value)
@@ -231,7 +232,7 @@ async def test_a_breach_stops_the_run_before_it_starts_and_heals_when_it_is_mend
     await execute(visited.owner, *breach.mend_it)
     with capture_logs() as logs:
         await pipeline.tick()
-    assert [log["ContractBreaches"] for log in logs if "ContractBreaches" in log] == [0]
+    assert [log["BreakingChanges"] for log in logs if "BreakingChanges" in log] == [0]
     mended = await pipeline.lake.newest_manifest()
     assert mended is not None
     assert (mended.run, mended.xmin_before) == (last.run + 1, None if breach.new_column else last.xmin_after)
@@ -312,7 +313,7 @@ async def test_an_addition_is_worth_one_warning_and_its_rows_arrive(case: str, l
     with capture_logs() as logs:
         await library.tick()
         await library.tick()
-    warnings = [log for log in logs if log["event"] == "source differs"]
+    warnings = [log for log in logs if log["event"] == LogEvent.SCHEMA_DRIFT_FOUND]
     assert [(log["log_level"], log["differences"], log["next"]) for log in warnings] == [
         ("warning", [added.difference], added.next)
     ]
@@ -394,9 +395,9 @@ async def test_a_key_that_is_declared_as_unenforced_is_checked_in_each_snapshot(
         said = "key loan.loan_id is not unique: 1 2 times, 2 2 times"
         for mode in ("changes", "full"):
             with capture_logs() as logs, pytest.raises(SchemaDrift) as raised:
-                await pipeline.ingest.work(ExtractWakeup(mode=mode))
+                await pipeline.ingest.work(ExtractTrigger(mode=mode))
             assert f": {said}. Nothing was read." in str(raised.value)
-            assert [log["ContractBreaches"] for log in logs if log["log_level"] == "error"] == [1]
+            assert [log["BreakingChanges"] for log in logs if log["log_level"] == "error"] == [1]
         with pytest.raises(SchemaDrift) as told:
             await check_source(UNENFORCED, source, "public")
         assert str(told.value) == str(raised.value)

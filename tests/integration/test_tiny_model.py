@@ -12,6 +12,7 @@ from tests.models.library import DIM_BOOK, FACT_LOAN, MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, LONGEST_WAIT
 from tests.sources import execute, make_library, rows, value, verified
+from totesys.log_events import LogEvent
 from totesys.schema import Model
 from totesys.table import Column, SourceTable
 from totesys.types import INTEGER, TEXT
@@ -58,18 +59,18 @@ async def test_another_model_runs_on_the_same_services(
     library: Library, data_plane: DataPlane, emulator: Emulator
 ) -> None:
     await library.tick()
-    await library.event("load", "run successful")
+    await library.event("load", LogEvent.RUN_COMPLETED)
     assert await verified(library.source, library.warehouse, MODEL)
 
     await execute(library.source, "UPDATE loan SET returned = true WHERE loan_id = 2")
     await library.tick()
-    done = await library.event("load", "run successful")
+    done = await library.event("load", LogEvent.RUN_COMPLETED)
     assert done.fields["written"] == {"fact_loan": 1}
     assert await verified(library.source, library.warehouse, MODEL)
     assert await value(library.warehouse, "SELECT count(*) FROM lending.fact_loan WHERE loan_id = 2") == 2
 
     await library.tick()
-    assert (await library.event("ingest", "extraction successful")).fields["empty"] is True
+    assert (await library.event("ingest", LogEvent.EXTRACTION_COMPLETED)).fields["empty"] is True
     assert await value(library.warehouse, "SELECT count(*) FROM etl.run") == 2
 
     assert keys(emulator, data_plane.ingest_bucket) == [
@@ -103,7 +104,7 @@ async def test_a_table_that_is_joined_may_have_no_rows_yet(database: Callable[[]
         columns=(*DIM_BOOK.columns, Column("room_id", INTEGER, nullable=True)),
         sources=("book", "room"),
         build=build_with_room,
-        oracle="SELECT book_id, title, shelf, genre, room_id FROM book LEFT JOIN room ON letter = shelf",
+        reference_query="SELECT book_id, title, shelf, genre, room_id FROM book LEFT JOIN room ON letter = shelf",
     )
     model = Model("rooms", sources=(*MODEL.sources, room), tables=(FACT_LOAN, in_room))
     source = await make_library(database())

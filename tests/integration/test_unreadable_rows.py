@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, value
-from totesys.events import ExtractWakeup, RunsWakeup
+from totesys.events import ExtractTrigger, RunsTrigger
 from totesys.model import MODEL
 from totesys.representable import ROW_BYTES
 from totesys.verify import Verdict, Verification, verify
@@ -133,14 +133,14 @@ async def test_a_run_that_an_earlier_release_could_not_read_is_done_by_the_next(
         await execute(
             company.source_dsn, spoil.format(price), f"UPDATE staff SET last_updated = 'infinity', last_name = {price}"
         )
-        await company.ingest.work(ExtractWakeup())
+        await company.ingest.work(ExtractTrigger())
     assert await company.lake.processed_runs() == [1]
     company.restart()
     assert company.transform.unprompted is not None
     await company.transform.work(company.transform.unprompted)
     assert await company.lake.processed_runs() == [1, 2, 3]
     assert len(await company.quarantine("fact_sales_order")) == 1
-    await company.load.work(company.load.unprompted or RunsWakeup())
+    await company.load.work(company.load.unprompted or RunsTrigger())
     verification = await found(company)
     assert (verification.is_equal, verification.quarantined) == (True, 0)
 
@@ -159,8 +159,8 @@ async def test_a_sweep_a_repair_and_a_replay_leave_a_quarantined_row_where_it_is
     wanted = {"fact_sales_order": [(str(key), ("unit_price",)) for key in (-order, order)]}
     await company.tick("sweep")
     assert quarantined(await found(company)) == wanted
-    await company.ingest.work(ExtractWakeup(mode="repair", keys={"sales_order": (order, -order)}))
-    await company.catch_up(RunsWakeup(from_run=1, to_run=2))
+    await company.ingest.work(ExtractTrigger(mode="repair", keys={"sales_order": (order, -order)}))
+    await company.catch_up(RunsTrigger(from_run=1, to_run=2))
     verification = await found(company)
     assert verification.is_equal
     assert quarantined(verification) == wanted

@@ -11,6 +11,7 @@ from totesys.errors import AccessDenied, LakeUnavailable
 from totesys.lake.lake import Lake
 from totesys.lake.records import Part
 from totesys.lake.upload import Upload
+from totesys.log_events import LogEvent
 
 # The smallest that S3 takes.
 PIECE = 5 * 1024 * 1024
@@ -111,7 +112,7 @@ async def test_an_abort_that_fails_does_not_hide_why(aws: FaultyAws, faulty_lake
     aws.inject(Fault(COMPLETE, REFUSED), Fault(ABORT, refused("InvalidRequest", 400)))
     with capture_logs() as logs, pytest.raises(AccessDenied):
         await begun.finish(rows=1)
-    assert [(line["event"], line["key"]) for line in logs] == [("upload not aborted", KEY)]
+    assert [(line["event"], line["key"]) for line in logs] == [(LogEvent.UPLOAD_ABORT_FAILED, KEY)]
     await assert_nothing_is_left(aws, faulty_lake, uploads=1)
 
 

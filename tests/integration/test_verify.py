@@ -9,7 +9,6 @@ from rich.console import Console
 
 from totesys.errors import DatabaseUnavailable, SchemaDrift, WarehouseMismatch
 from totesys.model import MODEL
-from totesys.model.simulation import fill
 from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys.sql import column_list, ident, qualified
@@ -18,6 +17,7 @@ from totesys.types import TEXT
 from totesys.verify import Sample, TableComparison, UnequalRow, Verdict, Verification, equal, verify
 from totesys_cli.source_database import create_source
 from totesys_cli.verify.render import to_json, to_table
+from totesys_simulation import fill
 
 pytestmark = pytest.mark.postgres
 
@@ -44,7 +44,7 @@ COLUMN_OF_TYPE = {
 
 @pytest.fixture
 async def dsn(database: Callable[[], str]) -> str:
-    """A database that holds a source, and its warehouse made by the oracles."""
+    """A database that holds a source, and its warehouse made by the reference queries."""
     print(f"seed {SEED}")
     address = database()
     async with connect("The source", address) as connection:
@@ -62,7 +62,9 @@ async def create_table(connection: Connection, table: WarehouseTable) -> None:
     await connection.execute(f"CREATE TABLE {name} ({columns})")
     names = column_list(table.column_names)
     referenced = "" if table.sources else f"WITH referenced (key) AS ({references_to(table)})"
-    await connection.execute(f"INSERT INTO {name} ({names}) {referenced} SELECT {names} FROM ({table.oracle}) AS rows")
+    await connection.execute(
+        f"INSERT INTO {name} ({names}) {referenced} SELECT {names} FROM ({table.reference_query}) AS rows"
+    )
     if isinstance(table, Fact):
         number, key = ident(table.record_id), ident(table.key)
         await connection.execute(f"ALTER TABLE {name} ADD {number} bigserial")
@@ -257,7 +259,7 @@ async def test_a_key_that_is_no_integer_and_texts_of_every_kind_are_compared(dat
         columns=(Column("name", TEXT), Column("note", TEXT, nullable=True)),
         sources=("tag",),
         build=lambda frame: frame,
-        oracle="SELECT name, note FROM tag",
+        reference_query="SELECT name, note FROM tag",
     )
     tag = SourceTable("tag", key="name", columns=label.columns)
     texts = ["a", "B", "ä", "z", "q\"uo'te", "two\nlines", "", "\\N", "😀", "\ue000"]

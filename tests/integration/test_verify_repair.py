@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.examples import examples
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company
-from totesys.events import ExtractWakeup, parse_message
+from totesys.events import ExtractTrigger, parse_message
 from totesys.model import MODEL
 from totesys_cli.databases import Databases
 from totesys_cli.errors import StageFailed
@@ -67,14 +67,14 @@ async def test_what_is_wrong_is_repaired_by_the_run_that_is_asked_for(
     assert "The warehouse equals the source" in shown.getvalue()
 
 
-async def take_message(emulator: Emulator, plane: DataPlane) -> ExtractWakeup:
+async def take_message(emulator: Emulator, plane: DataPlane) -> ExtractTrigger:
     """The next message to ingest."""
     while True:
         answer = await asyncio.to_thread(
             emulator.sqs.receive_message, QueueUrl=plane.ingest_queue_url, WaitTimeSeconds=5
         )
         for message in answer.get("Messages", []):
-            wakeup = parse_message(message["Body"], ExtractWakeup)
+            wakeup = parse_message(message["Body"], ExtractTrigger)
             if wakeup:
                 return wakeup
 

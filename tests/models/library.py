@@ -20,7 +20,7 @@ BOOK = SourceTable(
 LOAN = SourceTable(
     "loan",
     key="loan_id",
-    capture=Capture.CHANGES,
+    capture=Capture.INCREMENTAL,
     columns=(
         Column("loan_id", BIGINT),
         Column("book_id", INTEGER, references="book"),
@@ -47,7 +47,7 @@ DIM_BOOK = Dimension(
     ),
     sources=(BOOK.name,),
     build=build_dim_book,
-    oracle="SELECT book_id, title, shelf, genre::text AS genre FROM book",
+    reference_query="SELECT book_id, title, shelf, genre::text AS genre FROM book",
 )
 
 
@@ -70,7 +70,7 @@ FACT_LOAN = Fact(
     ),
     sources=(LOAN.name,),
     build=build_fact_loan,
-    oracle="SELECT loan_id, book_id, reader, lent_at::date AS lent_on, fee, returned FROM loan",
+    reference_query="SELECT loan_id, book_id, reader, lent_at::date AS lent_on, fee, returned FROM loan",
 )
 
 MODEL = Model(name="library", sources=(LOAN, BOOK), tables=(FACT_LOAN, DIM_BOOK))

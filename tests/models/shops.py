@@ -24,13 +24,13 @@ SHOP = SourceTable(
 TICKET = SourceTable(
     "ticket",
     key="ticket_id",
-    capture=Capture.CHANGES,
+    capture=Capture.INCREMENTAL,
     columns=(Column("ticket_id", INTEGER), Column("label", TEXT), LAST_UPDATED),
 )
 SALE = SourceTable(
     "sale",
     key="sale_id",
-    capture=Capture.CHANGES,
+    capture=Capture.INCREMENTAL,
     columns=(
         Column("sale_id", INTEGER),
         Column("shop_id", INTEGER, references="shop"),
@@ -43,7 +43,7 @@ SALE = SourceTable(
 REFUND = SourceTable(
     "refund",
     key="refund_id",
-    capture=Capture.CHANGES,
+    capture=Capture.INCREMENTAL,
     columns=(
         Column("refund_id", INTEGER),
         Column("ticket_id", INTEGER, references="ticket"),
@@ -67,7 +67,7 @@ DIM_SHOP = Dimension(
     columns=(Column("shop_id", INTEGER), Column("shop_name", TEXT), Column("region_name", TEXT)),
     sources=(SHOP.name, REGION.name),
     build=build_dim_shop,
-    oracle="""
+    reference_query="""
     SELECT shop_id, coalesce(shop_name, 'Unknown') AS shop_name, region_name FROM shop JOIN region USING (region_id)""",
 )
 DIM_TICKET = Dimension(
@@ -76,7 +76,7 @@ DIM_TICKET = Dimension(
     columns=(Column("ticket_id", INTEGER), Column("label", TEXT)),
     sources=(TICKET.name,),
     build=as_it_is,
-    oracle="SELECT ticket_id, label FROM ticket",
+    reference_query="SELECT ticket_id, label FROM ticket",
 )
 FACT_SALE = Fact(
     "fact_sale",
@@ -93,7 +93,7 @@ FACT_SALE = Fact(
     ),
     sources=(SALE.name,),
     build=as_it_is,
-    oracle="SELECT sale_id, shop_id, ticket_id, amount, note, last_updated FROM sale",
+    reference_query="SELECT sale_id, shop_id, ticket_id, amount, note, last_updated FROM sale",
 )
 # Without the time of the update: a row that was only touched is no new version.
 FACT_REFUND = Fact(
@@ -108,7 +108,7 @@ FACT_REFUND = Fact(
     ),
     sources=(REFUND.name,),
     build=as_it_is,
-    oracle="SELECT refund_id, ticket_id, amount FROM refund",
+    reference_query="SELECT refund_id, ticket_id, amount FROM refund",
 )
 
 MODEL = Model(

@@ -44,7 +44,7 @@ BOX = SourceTable("box", key="box_id", columns=(Column("box_id", BIGINT), *VALUE
 THING = SourceTable(
     "thing",
     key="thing_id",
-    capture=Capture.CHANGES,
+    capture=Capture.INCREMENTAL,
     columns=(Column("thing_id", BIGINT), Column("box_id", BIGINT, references="box"), *VALUES),
 )
 
@@ -59,7 +59,7 @@ DIM_BOX = Dimension(
     columns=(Column("box_id", BIGINT), *COPIED),
     sources=(BOX.name,),
     build=as_it_is,
-    oracle=f"SELECT box_id, {_oracle_columns} FROM box",
+    reference_query=f"SELECT box_id, {_oracle_columns} FROM box",
 )
 FACT_THING = Fact(
     "fact_thing",
@@ -69,7 +69,7 @@ FACT_THING = Fact(
     columns=(Column("thing_id", BIGINT), Column("box_id", BIGINT, references="dim_box"), *COPIED),
     sources=(THING.name,),
     build=as_it_is,
-    oracle=f"SELECT thing_id, box_id, {_oracle_columns} FROM thing",
+    reference_query=f"SELECT thing_id, box_id, {_oracle_columns} FROM thing",
 )
 
 MODEL = Model(name="values", sources=(BOX, THING), tables=(FACT_THING, DIM_BOX))

@@ -25,7 +25,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("totesys", "totesys_ingest", "totesys_transform", "totesys_load", "totesys_cli", "tests.models")
+PACKAGES = (
+    "totesys",
+    "totesys_console",
+    "totesys_simulation",
+    "totesys_ingest",
+    "totesys_transform",
+    "totesys_load",
+    "totesys_cli",
+    "tests.models",
+)
 MODULES = ("tests.faults.audited", "matplotlib.figure")
 _PR_SET_PDEATHSIG = 1
 _FILES = 3

@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from totesys.errors import DatabaseUnavailable
+from totesys.log_events import LogEvent
 from totesys.service.background import Background
 
 
@@ -45,7 +46,7 @@ async def test_a_task_that_ends_unbidden_is_a_fault_and_its_error_is_logged(
             await asyncio.sleep(0.01)
             assert background.fault == f"the background task 'sweeper' has ended ({kind}); the service's log says more"
     (said,) = logs
-    assert (said["log_level"], said["event"]) == ("error", "background task ended")
+    assert (said["log_level"], said["event"]) == ("error", LogEvent.BACKGROUND_TASK_ENDED)
     assert (said["task"], said["kind"], said["error"]) == ("sweeper", kind, error)
     assert isinstance(said["exc_info"], KeyError) == (kind == "KeyError")
     assert background.fault is not None, "nobody begins it again"

@@ -12,6 +12,7 @@ from bench.levels import levels
 from bench.measurement import Case
 from bench.sizes import SIZES
 from bench.system import Extraction, NotMeasurable, read_extraction
+from totesys.log_events import LogEvent
 from totesys.model.source import PAYMENT, TRANSACTION
 from totesys_cli.services import Event
 
@@ -57,20 +58,20 @@ def test_a_copied_row_refers_to_the_copies_of_what_grows_and_to_all_else_as_it_i
 
 
 def test_an_extraction_ends_when_its_last_run_is_loaded_whichever_line_comes_first() -> None:
-    done = 5.0, event("ingest", "extraction successful", runs=[7, 8])
-    loads = [(4.0, event("load", "run successful", run=7)), (6.0, event("load", "run successful", run=8))]
+    done = 5.0, event("ingest", LogEvent.EXTRACTION_COMPLETED, runs=[7, 8])
+    loads = [(4.0, event("load", LogEvent.RUN_COMPLETED, run=7)), (6.0, event("load", LogEvent.RUN_COMPLETED, run=8))]
     assert read_extraction([loads[0], done, loads[1]], 1.0) == Extraction(5.0, (7, 8))
     assert read_extraction([*loads, done], 1.0) == Extraction(5.0, (7, 8))
 
 
 def test_an_extraction_that_finds_nothing_ends_when_that_is_known() -> None:
-    assert read_extraction([(5.0, event("ingest", "extraction successful", runs=[]))], 4.5) == Extraction(0.5, ())
+    assert read_extraction([(5.0, event("ingest", LogEvent.EXTRACTION_COMPLETED, runs=[]))], 4.5) == Extraction(0.5, ())
 
 
 def test_an_extraction_that_is_not_wholly_loaded_has_no_time() -> None:
-    done = 5.0, event("ingest", "extraction successful", runs=[7, 8])
+    done = 5.0, event("ingest", LogEvent.EXTRACTION_COMPLETED, runs=[7, 8])
     with pytest.raises(NotMeasurable, match="7, 8"):
-        read_extraction([done, (6.0, event("load", "run successful", run=7))], 1.0)
+        read_extraction([done, (6.0, event("load", LogEvent.RUN_COMPLETED, run=7))], 1.0)
     with pytest.raises(NotMeasurable):
         read_extraction([], 1.0)
 

@@ -38,7 +38,7 @@ SOMETHING: dict[Kind, Any] = {
     Kind.BOOLEAN: True,
     Kind.TEXT: "x",
     Kind.DECIMAL: "1.00",
-    Kind.MOMENT: "2022-11-03T14:20:49.962",
+    Kind.TIMESTAMP: "2022-11-03T14:20:49.962",
 }
 DAYS = [f"2022-{month:02}-{day:02}" for month in (0, 2, 4, 12, 13) for day in (0, 1, 28, 29, 30, 31, 32)]
 WRITINGS = ["", " 2022-01-03", "2022-01-03 ", "2022-1-5", "+2022-1-03", "0000-01-01", "-001-01-01", "2022/01/03"]
@@ -138,7 +138,7 @@ def test_a_function_that_loses_a_row_is_found_out() -> None:
         key="ticket_id",
         sources=("ticket",),
         build=lambda ticket: ticket.filter(pl.col("label") == "a"),
-        oracle="-",
+        reference_query="-",
     )
     found = build(shops.MODEL, table, {"ticket": tickets})
     assert found.rows["ticket_id"].to_list() == [1]
@@ -208,7 +208,7 @@ DIM_BRANCH = Dimension(
     key="founded",
     sources=("branch", "opening"),
     build=lambda branch, opening: branch.join(opening, on="opening_id", how="left"),
-    oracle="-",
+    reference_query="-",
 )
 BRANCHES = Model("branches", sources=(BRANCH, OPENING), tables=(DIM_BRANCH,))
 

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from totesys.console.freshness import ages, draw, fresh_as_of
-from totesys.console.history import Recent, Visible
-from totesys.console.records import Listed
-from totesys.console.wording import age, moment, size, span
+from totesys_console.freshness import ages, draw, fresh_as_of
+from totesys_console.history import Recent, Visible
+from totesys_console.records import Listed
+from totesys_console.wording import age, moment, size, span
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

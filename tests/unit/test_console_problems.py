@@ -2,16 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
-from totesys.console.facts import ConsumerFacts, Facts, LakeFacts
-from totesys.console.history import Recent, Visible
-from totesys.console.problems import Problem, next_after, problems
-from totesys.console.queues import QueueState
-from totesys.console.records import STAGES, Listed
-from totesys.console.stages import StageView, stage_views
 from totesys.lake.records import Failure
 from totesys.service.queue import Depth
 from totesys.service.runs import RunDetail, StageState
 from totesys.transactions import OpenTransaction
+from totesys_console.facts import ConsumerFacts, Facts, LakeFacts
+from totesys_console.history import Recent, Visible
+from totesys_console.problems import Problem, next_after, problems
+from totesys_console.queues import QueueState
+from totesys_console.records import STAGES, Listed
+from totesys_console.stages import StageView, stage_views
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 EMPTY = QueueState(Depth(0, 0), Depth(0, 0))

@@ -21,9 +21,9 @@ MODELS = pytest.mark.parametrize(
 
 def test_every_warehouse_table_and_column_has_a_meaning() -> None:
     for table in MODEL.tables:
-        assert table.meaning, table.name
+        assert table.description, table.name
         for column in table.stored_columns:
-            assert column.meaning, f"{table.name}.{column.name}"
+            assert column.description, f"{table.name}.{column.name}"
 
 
 def test_every_warehouse_column_of_a_source_is_made_of_declared_source_columns() -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from totesys.discreet import words
 from totesys.errors import DataRefused
+from totesys.log_events import LogEvent
 from totesys.logs import configure_logs, logger
 from totesys.service.retry import DeadLetter, after_failure
 
@@ -123,7 +124,12 @@ def test_no_traceback_shows_a_value(
 def test_what_ends_a_process_shows_no_value() -> None:
     ended = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, timeout=60)
     (line,) = map(json.loads, ended.stdout.splitlines())
-    assert (ended.returncode, ended.stderr, line["event"], line["kind"]) == (1, "", "service crashed", "DataError")
+    assert (ended.returncode, ended.stderr, line["event"], line["kind"]) == (
+        1,
+        "",
+        LogEvent.SERVICE_CRASHED,
+        "DataError",
+    )
     assert "Lovelace" not in ended.stdout
 
 

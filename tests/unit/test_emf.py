@@ -34,4 +34,4 @@ def test_a_number_that_only_becomes_infinite_when_it_is_read_is_refused() -> Non
 
 def test_a_line_without_metrics_has_to_be_json_too() -> None:
     with pytest.raises(AssertionError, match="NaN is no JSON"):
-        read([b'{"event": "run successful", "seconds": NaN}'])
+        read([b'{"event": "run_completed", "duration_s": NaN}'])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from totesys.errors import BadMessage
-from totesys.events import ExtractWakeup, RunsWakeup, Wakeup, parse_message
+from totesys.events import ExtractTrigger, RunsTrigger, Trigger, parse_message
 
 S3_EVENT = {
     "Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "runs/run%3D00000001/manifest.json"}}}]
@@ -19,31 +19,35 @@ JSON = st.recursive(
     max_leaves=10,
 )
 FIELDS = st.sampled_from(["run", "from_run", "to_run", "mode", "trigger", "Event", "Records", "\ud800"])
-KINDS = st.sampled_from([ExtractWakeup, RunsWakeup])
+KINDS = st.sampled_from([ExtractTrigger, RunsTrigger])
 
 
-def parse(content: object, kind: type[Wakeup]) -> Wakeup | None:
+def parse(content: object, kind: type[Trigger]) -> Trigger | None:
     return parse_message(json.dumps(content), kind)
 
 
 def test_an_s3_event_asks_for_what_is_undone() -> None:
-    assert parse(S3_EVENT, RunsWakeup) == RunsWakeup()
-    assert parse(S3_EVENT, ExtractWakeup) == ExtractWakeup()
+    assert parse(S3_EVENT, RunsTrigger) == RunsTrigger()
+    assert parse(S3_EVENT, ExtractTrigger) == ExtractTrigger()
 
 
 def test_s3s_test_event_asks_for_nothing() -> None:
-    assert parse({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}, RunsWakeup) is None
+    assert parse({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}, RunsTrigger) is None
 
 
 def test_a_trigger_is_read_back_as_it_was_sent() -> None:
-    for sent in (ExtractWakeup(mode="full", trigger="schedule"), RunsWakeup(run=42), RunsWakeup(from_run=1, to_run=42)):
+    for sent in (
+        ExtractTrigger(mode="full", trigger="schedule"),
+        RunsTrigger(run=42),
+        RunsTrigger(from_run=1, to_run=42),
+    ):
         assert parse_message(sent.model_dump_json(exclude_none=True), type(sent)) == sent
 
 
 def test_runs_to_do_again_are_a_range() -> None:
-    assert RunsWakeup().again is None
-    assert RunsWakeup(run=7).again == (7, 7)
-    assert RunsWakeup(from_run=3, to_run=9).again == (3, 9)
+    assert RunsTrigger().again is None
+    assert RunsTrigger(run=7).again == (7, 7)
+    assert RunsTrigger(from_run=3, to_run=9).again == (3, 9)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +68,12 @@ def test_runs_to_do_again_are_a_range() -> None:
 )
 def test_a_message_that_no_service_sends_is_refused_with_its_fault(body: str, reason: str) -> None:
     with pytest.raises(BadMessage, match=reason):
-        parse_message(body, RunsWakeup)
+        parse_message(body, RunsTrigger)
 
 
 @examples(500)
 @given(body=st.text() | JSON.map(json.dumps) | st.dictionaries(FIELDS, JSON, max_size=3).map(json.dumps), kind=KINDS)
-def test_no_text_raises_anything_but_bad_message(body: str, kind: type[Wakeup]) -> None:
+def test_no_text_raises_anything_but_bad_message(body: str, kind: type[Trigger]) -> None:
     try:
         found = parse_message(body, kind)
     except BadMessage as error:
@@ -84,11 +88,11 @@ def test_no_text_raises_anything_but_bad_message(body: str, kind: type[Wakeup]) 
 )
 def test_a_trigger_is_one_line_that_anybody_can_read(trigger: str) -> None:
     with pytest.raises(BadMessage, match="trigger"):
-        parse_message(json.dumps({"trigger": trigger}), ExtractWakeup)
+        parse_message(json.dumps({"trigger": trigger}), ExtractTrigger)
 
 
 @pytest.mark.parametrize("trigger", ["manual", "command 0e8d7c6a-1", "x" * 100, "by hand: <Ann & Bob>"])
 def test_any_other_is_kept_as_it_is(trigger: str) -> None:
-    wakeup = parse_message(json.dumps({"trigger": trigger}), ExtractWakeup)
+    wakeup = parse_message(json.dumps({"trigger": trigger}), ExtractTrigger)
     assert wakeup is not None
     assert wakeup.trigger == trigger

@@ -82,7 +82,7 @@ def runs_on(wheel: str, machine: str) -> bool:
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("service", [*SERVICES, "cli[report]"])
 def test_an_image_can_be_built_for_either_processor_without_a_compiler(service: str, machine: str) -> None:
-    own = {"totesys", "totesys-infra", *(f"totesys-{one}" for one in (*SERVICES, "cli"))}
+    own = {"totesys", *(f"totesys-{one}" for one in (*SERVICES, "cli", "console", "infra", "simulation"))}
     for name in declared(f"totesys-{service}") - own:
         assert any(runs_on(wheel, machine) for wheel in wheels(name)), f"{name} has no wheel for {machine}"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from totesys.log_events import LogEvent
 from totesys.logs import MOST_OF_OTHERS, MOST_OF_OURS, configure_logs, logger, metrics
 
 pytestmark = pytest.mark.usefixtures("logs_left_as_they_were")
@@ -37,12 +38,12 @@ def test_metrics_are_well_formed() -> None:
 def test_a_line_carries_its_metrics_at_its_root(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("ingest", "shop")
     fields = metrics({"stage": "load"}, Freshness=(1.5, "Seconds"))
-    logger("totesys.load").info("run successful", run=7, **fields)
+    logger("totesys.load").info(LogEvent.RUN_COMPLETED, run=7, **fields)
     [line] = lines(capsys)
     assert (line["Freshness"], line["stage"]) == (1.5, "load")
     [directive] = line["_aws"]["CloudWatchMetrics"]
     assert directive == {"Namespace": "shop", **fields["_aws"]["CloudWatchMetrics"][0]}
-    assert (line["event"], line["run"], line["level"], line["service"]) == ("run successful", 7, "info", "ingest")
+    assert (line["event"], line["run"], line["level"], line["service"]) == (LogEvent.RUN_COMPLETED, 7, "info", "ingest")
 
 
 def test_a_line_is_one_line_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +72,7 @@ def test_libraries_are_heard_only_when_they_warn(capsys: pytest.CaptureFixture[s
 
 
 def test_a_service_whose_reader_has_gone_says_nothing_of_it() -> None:
-    script = "from totesys.logs import *; configure_logs('load'); input(); logger('totesys').info('service stopped')"
+    script = "from totesys.logs import *; configure_logs('load'); input(); logger('totesys').info('service_stopped')"
     process = Popen([sys.executable, "-c", script], stdin=PIPE, stdout=PIPE, stderr=PIPE)
     assert process.stdout is not None
     process.stdout.close()

@@ -8,7 +8,7 @@ from totesys.model import MODEL
 from totesys.table import Capture
 from totesys_ingest.plan import Job, plan_jobs
 
-CHANGES = [table for table in MODEL.sources if table.capture is Capture.CHANGES]
+CHANGES = [table for table in MODEL.sources if table.capture is Capture.INCREMENTAL]
 SIZES = st.dictionaries(st.sampled_from([table.name for table in MODEL.sources]), st.integers(0, 5_000))
 
 
@@ -44,5 +44,5 @@ def test_jobs_keep_the_order_of_the_tables(pages: dict[str, int]) -> None:
 
 
 def test_a_table_that_is_taken_whole_is_one_job() -> None:
-    snapshots = [table for table in MODEL.sources if table.capture is Capture.SNAPSHOT]
+    snapshots = [table for table in MODEL.sources if table.capture is Capture.FULL_REFRESH]
     assert plan_jobs(snapshots, {table.name: 10**6 for table in snapshots}, 1) == [Job(table) for table in snapshots]

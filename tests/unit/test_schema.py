@@ -35,7 +35,7 @@ FAULTS: dict[str, Callable[[], tuple[tuple[SourceTable, ...], tuple[WarehouseTab
     ),
     "dim_shop is built from .'region'., which are no source tables": lambda: ((SHOP, TICKET, SALE), TABLES),
     "dim_shop joins a table captured as changes": lambda: (
-        (replace(REGION, capture=Capture.CHANGES), SHOP, TICKET, SALE),
+        (replace(REGION, capture=Capture.INCREMENTAL), SHOP, TICKET, SALE),
         TABLES,
     ),
     "fact_sale.shop_id refers to dim_shop, which is no dimension": lambda: (SOURCES, (FACT_SALE, DIM_TICKET)),
@@ -52,9 +52,9 @@ FAULTS: dict[str, Callable[[], tuple[tuple[SourceTable, ...], tuple[WarehouseTab
         SOURCES,
         (FACT_SALE, replace(DIM_SHOP, build=None), DIM_TICKET),
     ),
-    "dim_ticket has no function .* or no oracle": lambda: (
+    "dim_ticket has no function .* or no reference query": lambda: (
         SOURCES,
-        (FACT_SALE, DIM_SHOP, replace(DIM_TICKET, oracle="")),
+        (FACT_SALE, DIM_SHOP, replace(DIM_TICKET, reference_query="")),
     ),
     "dim_ticket has no function": lambda: (SOURCES, (FACT_SALE, DIM_SHOP, replace(DIM_TICKET, sources=()))),
 }
@@ -99,7 +99,7 @@ def test_what_a_fact_refers_to_is_extracted_before_it(model: Model) -> None:
 @MODELS
 def test_whole_tables_are_extracted_first(model: Model) -> None:
     captures = [source.capture for source in model.extraction_order]
-    assert captures == sorted(captures, key=lambda capture: capture is Capture.CHANGES)
+    assert captures == sorted(captures, key=lambda capture: capture is Capture.INCREMENTAL)
 
 
 @MODELS

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from totesys.model.simulation.decisions import INSERTED, NUMBERED, REFERENCED, Decisions, Insert, Keys, Update, Work
-from totesys.model.simulation.statements import statements
+from totesys_simulation.decisions import INSERTED, NUMBERED, REFERENCED, Decisions, Insert, Keys, Update, Work
+from totesys_simulation.statements import statements
 
 NOON = datetime.fromisoformat("2026-03-02T12:00:00.123")
 EVENTS = 3

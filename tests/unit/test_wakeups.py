@@ -2,21 +2,21 @@
 
 import pytest
 
-from totesys.events import ExtractWakeup, LoadWakeup, RunsWakeup
+from totesys.events import ExtractTrigger, LoadTrigger, RunsTrigger
 from totesys_cli.errors import BadInput
 from totesys_cli.stages import Stage
-from totesys_cli.trigger.wakeup import Mode, make_wakeup
+from totesys_cli.trigger.wakeup import Mode, make_trigger
 
 
 def test_each_stage_gets_its_own_message() -> None:
-    sweep = make_wakeup("ingest", "sweep", [], verify=False)
-    assert isinstance(sweep, ExtractWakeup)
+    sweep = make_trigger("ingest", "sweep", [], verify=False)
+    assert isinstance(sweep, ExtractTrigger)
     assert (sweep.mode, sweep.trigger.startswith("command ")) == ("sweep", True)
-    repair = make_wakeup("ingest", "repair", ["sales_order=17,4", "staff"], verify=False)
-    assert isinstance(repair, ExtractWakeup)
+    repair = make_trigger("ingest", "repair", ["sales_order=17,4", "staff"], verify=False)
+    assert isinstance(repair, ExtractTrigger)
     assert repair.keys == {"sales_order": (17, 4), "staff": ()}
-    assert make_wakeup("transform", None, [], verify=False) == RunsWakeup()
-    assert make_wakeup("load", None, [], verify=True) == LoadWakeup(verify=True)
+    assert make_trigger("transform", None, [], verify=False) == RunsTrigger()
+    assert make_trigger("load", None, [], verify=True) == LoadTrigger(verify=True)
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_options_that_a_stage_does_not_know_are_refused(
     stage: Stage, mode: Mode | None, keys: list[str], verify: bool, words: str
 ) -> None:
     with pytest.raises(BadInput, match=words):
-        make_wakeup(stage, mode, keys, verify=verify)
+        make_trigger(stage, mode, keys, verify=verify)

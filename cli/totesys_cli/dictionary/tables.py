@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from totesys.schema import Model
 from totesys.table import Column, Fact, Table, WarehouseTable
 
-HEADER = ("column", "type", "may be NULL", "meaning", "source", "refers to")
+HEADER = ("column", "type", "may be NULL", "description", "source", "refers to")
 
 
 def describe(model: Model, table: WarehouseTable) -> str:
     """The section of one table."""
     stars = [star for star, members in model.stars.items() if table in members]
     about = [
-        f"- Grain: {table.meaning[0].lower()}{table.meaning[1:]}" if table.meaning else "",
+        f"- Grain: {table.description[0].lower()}{table.description[1:]}" if table.description else "",
         f"- Key: `{table.key}`{f'; of a version: `{table.record_id}`' if isinstance(table, Fact) else ''}",
         f"- Stars: {', '.join(f'`{star}`' for star in stars)}" if stars else "",
     ]
@@ -35,7 +35,7 @@ def _row(model: Model, table: WarehouseTable, column: Column) -> tuple[str, ...]
         f"`{column.name}`",
         column.type.postgres,
         "yes" if column.nullable else "",
-        column.meaning,
+        column.description,
         ", ".join(f"`{name}`" for name in model.source_columns(table, column)),
         link(column.references) if column.references else "",
     )

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from totesys.errors import TotesysError
-from totesys.events import DO_UNDONE
+from totesys.events import RECONCILE
 from totesys.lake.lake import Lake
 from totesys.lake.records import LoadRecord
 from totesys.logs import quiet_logs
@@ -68,7 +68,7 @@ async def _load_all(load: Load, lake: Lake, before: int) -> tuple[int, int]:
         while True:
             count = loaded
             try:
-                await load.work(DO_UNDONE)
+                await load.work(RECONCILE)
             except TotesysError as error:
                 raise StageFailed(f"{error} The runs before are in the warehouse: call again to go on.") from error
             runs = await lake.processed_runs()

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from rich.console import Console
 
-from totesys.events import RunsWakeup
+from totesys.events import RunsTrigger
 from totesys.lake.lake import Lake
 from totesys.lake.records import ReplayRecord
 from totesys_cli.errors import BadInput, StageFailed
@@ -37,7 +37,7 @@ class Order:
 
     @property
     def wakeup(self) -> str:
-        wakeup = RunsWakeup(from_run=self.first, to_run=self.last, replay=self.name)
+        wakeup = RunsTrigger(from_run=self.first, to_run=self.last, replay=self.name)
         return wakeup.model_dump_json(exclude_none=True)
 
 

@@ -59,7 +59,7 @@ def _sections(app: typer.Typer) -> Iterator[str]:
         yield _table(own) if own else "Nothing besides."
     yield COMMAND
     yield "\n".join(
-        ["| variable | type | default | meaning | commands |", "|---|---|---|---|---|"]
+        ["| variable | type | default | description | commands |", "|---|---|---|---|---|"]
         + [
             f"{_row(variable)} {', '.join(f'`{name}`' for name in names)} |"
             for variable, names in of_command(typer.main.get_command(app))
@@ -68,7 +68,7 @@ def _sections(app: typer.Typer) -> Iterator[str]:
 
 
 def _table(variables: Iterable[Variable]) -> str:
-    return "\n".join(["| variable | type | default | meaning |", "|---|---|---|---|", *map(_row, variables)])
+    return "\n".join(["| variable | type | default | description |", "|---|---|---|---|", *map(_row, variables)])
 
 
 def _row(variable: Variable) -> str:
@@ -79,4 +79,4 @@ def _row(variable: Variable) -> str:
             default = "not set"
         case text:
             default = f"`{text}`"
-    return f"| `{variable.name}` | {variable.type} | {default} | {variable.meaning} |"
+    return f"| `{variable.name}` | {variable.type} | {default} | {variable.description} |"

@@ -21,7 +21,7 @@ class Variable:
     name: str
     type: str
     default: str | None
-    meaning: str
+    description: str
 
 
 def of_service(settings: type[BaseModel], beside: type[BaseModel] | None = None) -> list[Variable]:

@@ -30,8 +30,8 @@ def trigger(
     """Wake a stage: ingest extracts, transform and load do what is undone. Runs are done again by `totesys replay`."""
     from totesys_cli.place import Place
     from totesys_cli.trigger.command import run_trigger
-    from totesys_cli.trigger.wakeup import make_wakeup
+    from totesys_cli.trigger.wakeup import make_trigger
 
-    wakeup = make_wakeup(stage, mode, keys or [], verify=verify)
+    wakeup = make_trigger(stage, mode, keys or [], verify=verify)
     longest = parse_period(timeout) if wait else None
     run_until_stopped(run_trigger(Console(), Place(name, endpoint), stage, wakeup, longest, json=json), has_end=True)

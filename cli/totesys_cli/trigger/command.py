@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from rich.console import Console
 
-from totesys.events import ExtractWakeup, LoadWakeup, Wakeup
+from totesys.events import ExtractTrigger, LoadTrigger, Trigger
 from totesys.lake.lake import Lake
 from totesys.service.runs import RunState, run_detail
 from totesys_cli import show
@@ -22,7 +22,7 @@ Send = Callable[[], Awaitable[str]]
 
 
 async def run_trigger(
-    console: Console, place: Place, stage: Stage, wakeup: Wakeup, longest: timedelta | None, *, json: bool
+    console: Console, place: Place, stage: Stage, wakeup: Trigger, longest: timedelta | None, *, json: bool
 ) -> None:
     """Send the wake-up, and print its message's id; with `longest` wait at most so long, and print what was done.
 
@@ -54,15 +54,15 @@ def _show_message(console: Console, stage: Stage, message: str, *, json: bool) -
         console.print(f"{stage} is woken by message {message}.", soft_wrap=True, highlight=False)
 
 
-async def _until_done(console: Console, lake: Lake, stage: Stage, wakeup: Wakeup, send: Send, *, json: bool) -> None:
+async def _until_done(console: Console, lake: Lake, stage: Stage, wakeup: Trigger, send: Send, *, json: bool) -> None:
     notes = Console(stderr=True)
 
     def tell(text: str) -> None:
         notes.print(text, soft_wrap=True, markup=False, highlight=False)
 
-    if isinstance(wakeup, LoadWakeup) and wakeup.verify:
+    if isinstance(wakeup, LoadTrigger) and wakeup.verify:
         await _verification(console, lake, send, json=json)
-    elif isinstance(wakeup, ExtractWakeup):
+    elif isinstance(wakeup, ExtractTrigger):
         await _runs(console, lake, await wait.extracted(lake, wakeup, send, tell), json=json)
     else:
         assert stage != "ingest"

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from totesys.events import ExtractWakeup
+from totesys.events import ExtractTrigger
 from totesys.lake.lake import Lake
 from totesys.lake.records import VerificationRecord
 from totesys_cli.status.backlog import read_backlog
@@ -16,7 +16,7 @@ Send = Callable[[], Awaitable[object]]
 Tell = Callable[[str], None]
 
 
-async def extracted(lake: Lake, wakeup: ExtractWakeup, send: Send, tell: Tell) -> list[int]:
+async def extracted(lake: Lake, wakeup: ExtractTrigger, send: Send, tell: Tell) -> list[int]:
     """Ask for an extraction and wait until its runs are in the warehouse; these.
 
     Raises StageFailed if transform or load fails at one of them.

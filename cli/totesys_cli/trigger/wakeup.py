@@ -6,14 +6,14 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from totesys.events import ExtractWakeup, LoadWakeup, RunsWakeup, Wakeup
+from totesys.events import ExtractTrigger, LoadTrigger, RunsTrigger, Trigger
 from totesys_cli.errors import BadInput
 from totesys_cli.stages import Stage
 
 Mode = Literal["changes", "full", "sweep", "repair"]
 
 
-def make_wakeup(stage: Stage, mode: Mode | None, keys: Sequence[str], *, verify: bool) -> Wakeup:
+def make_trigger(stage: Stage, mode: Mode | None, keys: Sequence[str], *, verify: bool) -> Trigger:
     """The wake-up. Raises BadInput for options that this stage does not know, and for keys that are none."""
     if stage != "ingest" and (mode or keys):
         raise BadInput(f"--mode and --keys are ingest's; {stage} does what is undone. Leave them out.")
@@ -23,13 +23,13 @@ def make_wakeup(stage: Stage, mode: Mode | None, keys: Sequence[str], *, verify:
         raise BadInput("--mode repair and --keys go together: --mode repair --keys TABLE=17,4.")
     if stage == "ingest":
         return _extraction(mode or "changes", keys)
-    return LoadWakeup(verify=verify) if stage == "load" else RunsWakeup()
+    return LoadTrigger(verify=verify) if stage == "load" else RunsTrigger()
 
 
-def _extraction(mode: Mode, keys: Sequence[str]) -> ExtractWakeup:
+def _extraction(mode: Mode, keys: Sequence[str]) -> ExtractTrigger:
     named = dict(_parse(one) for one in keys)
     try:
-        return ExtractWakeup.model_validate({"mode": mode, "keys": named, "trigger": f"command {uuid4()}"})
+        return ExtractTrigger.model_validate({"mode": mode, "keys": named, "trigger": f"command {uuid4()}"})
     except ValidationError as error:
         fault = error.errors()[0]
         raise BadInput(f"--keys: {'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}.") from error

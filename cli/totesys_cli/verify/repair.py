@@ -11,7 +11,7 @@ from uuid import uuid4
 from rich.console import Console
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
-from totesys.events import ExtractWakeup
+from totesys.events import ExtractTrigger
 from totesys.postgres import connect
 from totesys.schema import ETL, Model, load_model
 from totesys.sql import ident, qualified
@@ -64,14 +64,14 @@ async def repair(
     return verification
 
 
-def repairs(keys: Keys, trigger: str) -> list[ExtractWakeup]:
+def repairs(keys: Keys, trigger: str) -> list[ExtractTrigger]:
     """The messages that ask for these source rows, few enough in each; at least one, for the sweep that it brings."""
     rows: list[tuple[str, int | None]] = [
         (table, key) for table, numbers in keys.items() for key in (numbers or (None,))
     ]
     parts = [rows[start : start + KEYS_IN_A_MESSAGE] for start in range(0, len(rows), KEYS_IN_A_MESSAGE)] or [[]]
     return [
-        ExtractWakeup(mode="repair", keys=_by_table(part), trigger=f"{trigger}, {number} of {len(parts)}")
+        ExtractTrigger(mode="repair", keys=_by_table(part), trigger=f"{trigger}, {number} of {len(parts)}")
         for number, part in enumerate(parts, 1)
     ]
 
@@ -92,7 +92,7 @@ async def _keys(databases: Databases, model: Model, verification: Verification) 
         if table.sources and wanted:
             source = model.source(table.sources[0])
             # A table captured as a snapshot comes whole.
-            keys[source.name] += map(int, wanted) if source.capture is Capture.CHANGES else []
+            keys[source.name] += map(int, wanted) if source.capture is Capture.INCREMENTAL else []
         elif wanted:
             for name, referring in (await _referring(databases, model, table, wanted)).items():
                 keys[name] += referring
@@ -115,7 +115,7 @@ async def _referring(databases: Databases, model: Model, table: WarehouseTable, 
     return rows
 
 
-def _send(place: Place, wakeups: Iterable[ExtractWakeup]) -> None:
+def _send(place: Place, wakeups: Iterable[ExtractTrigger]) -> None:
     name = f"{place.name}-ingest"
     with closing(sqs_client(place)) as client, aws_errors(name):
         url = client.get_queue_url(QueueName=name)["QueueUrl"]

@@ -41,11 +41,11 @@ class WarehouseStack(cdk.Stack):
                 "RDS3",
                 "A preset for less money: while its zone is out, load waits, and then goes on from the lake.",
             )
-        for name, value, meaning in (
+        for name, value, description in (
             ("Endpoint", self.instance.db_instance_endpoint_address, "The warehouse's host"),
             ("Secret", self.secret_arn, "The secret with its user and password"),
         ):
-            cdk.CfnOutput(self, f"{name}Output", value=value, description=meaning).override_logical_id(name)
+            cdk.CfnOutput(self, f"{name}Output", value=value, description=description).override_logical_id(name)
 
     @property
     def secret_arn(self) -> str:

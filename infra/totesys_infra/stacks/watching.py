@@ -101,7 +101,7 @@ class WatchingStack(cdk.Stack):
         )
 
     def _said(self, one: Alarm | Event) -> str:
-        return f"{one.meaning} {one.remedy} {self._environment.runbook}#{one.section}"
+        return f"{one.description} {one.remedy} {self._environment.runbook}#{one.section}"
 
     def _budget(self) -> None:
         topic = budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=self._names.alerts_arn)

@@ -33,7 +33,7 @@ def is_compatible(declared: ColumnType, found: FoundType) -> bool:
             return _INTEGERS.get(found.name, 99) < _INTEGERS[declared.postgres]
         case Kind.DECIMAL:
             return _is_decimal(declared, found.name)
-        case Kind.MOMENT | Kind.TIME:
+        case Kind.TIMESTAMP | Kind.TIME:
             return _is_no_finer(declared.postgres, found.name)
     return False
 

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from totesys.errors import DatabaseUnavailable, TotesysError
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest, RunCounter
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.schema import Model
 from totesys_ingest.part_writer import PartWriter
@@ -74,7 +75,7 @@ class Extractor:
         try:
             await self._lake.ingest.delete(keys)
         except TotesysError as error:
-            log.warning("parts not removed", objects=len(keys), error=str(error), next="no run names them")
+            log.warning(LogEvent.PART_DELETION_FAILED, objects=len(keys), error=str(error), next="no run names them")
 
     @property
     def _connections(self) -> int:
@@ -139,13 +140,13 @@ class Extractor:
             raise DatabaseUnavailable(f"Run {manifest.run} lost its lock on the source and is given up.")
         await self._lake.commit(manifest)
         log.info(
-            "run successful",
+            LogEvent.RUN_COMPLETED,
             stage="ingest",
             run=manifest.run,
             complete=manifest.complete,
-            seconds=manifest.seconds,
+            duration_s=manifest.seconds,
             rows={name: table.rows for name, table in manifest.tables.items()},
-            bytes=sum(table.bytes for table in manifest.tables.values()),
+            size_bytes=sum(table.bytes for table in manifest.tables.values()),
         )
 
 

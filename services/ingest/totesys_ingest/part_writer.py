@@ -105,7 +105,7 @@ class _OpenPart:
     async def put(self) -> None:
         """Make it an object. Of a table captured as changes there is none without rows; a join needs all its sides."""
         # That there is no key says something, too.
-        if self._upload is None and (self.stream.keys or self.stream.table.capture is Capture.SNAPSHOT):
+        if self._upload is None and (self.stream.keys or self.stream.table.capture is Capture.FULL_REFRESH):
             await self._begin()
         if self._upload is not None:
             part = await self._upload.finish(self._rows)

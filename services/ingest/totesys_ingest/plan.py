@@ -40,7 +40,7 @@ class Job:
     @property
     def cut(self) -> bool:
         """Whether it may begin a run: what must stay with what came before it may not."""
-        return self.table.capture is Capture.CHANGES and not self.keys
+        return self.table.capture is Capture.INCREMENTAL and not self.keys
 
     @property
     def stream(self) -> Stream:
@@ -54,7 +54,7 @@ def plan_jobs(tables: Iterable[SourceTable], pages: Mapping[str, int], pages_per
     """
     jobs: list[Job] = []
     for table in tables:
-        if table.capture is Capture.SNAPSHOT:
+        if table.capture is Capture.FULL_REFRESH:
             jobs.append(Job(table))
             continue
         starts = range(0, max(1, pages.get(table.name, 0)), pages_per_job)

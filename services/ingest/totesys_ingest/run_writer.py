@@ -36,7 +36,7 @@ class Extraction:
 
     def slice_of(self, table: SourceTable) -> Slice:
         """Which of the table's rows come."""
-        if table.capture is Capture.SNAPSHOT:
+        if table.capture is Capture.FULL_REFRESH:
             return Slice()
         return Slice(self.start.mark, self.wanted.get(table.name, ()))
 

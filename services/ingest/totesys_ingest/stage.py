@@ -12,9 +12,10 @@ from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
 from totesys.concurrent import both
 from totesys.errors import BadMessage, DatabaseUnavailable, TransientError
-from totesys.events import ExtractWakeup
+from totesys.events import ExtractTrigger
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
+from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
@@ -53,7 +54,7 @@ class Ingest:
     name: str = "ingest"
     database: str | None = "source"
     # The schedule is its clock.
-    unprompted: ExtractWakeup | None = None
+    unprompted: ExtractTrigger | None = None
     _warned: set[Addition] = field(default_factory=set)
     _backoff: Backoff = field(default_factory=Backoff)
     _ahead: Manifest | None = None
@@ -72,7 +73,7 @@ class Ingest:
             else:
                 await source.connection.execute("SELECT 1")
 
-    async def work(self, wakeup: ExtractWakeup) -> None:
+    async def work(self, wakeup: ExtractTrigger) -> None:
         """Extract what the wake-up asks for into runs."""
         await asyncio.sleep(self._backoff.seconds)
         async with self._opened() as source:
@@ -80,13 +81,13 @@ class Ingest:
                 await self._extract(source, wakeup)
                 return
             waits = wakeup.mode != "changes"
-            log.info("another extraction is at work", waits=waits)
+            log.info(LogEvent.EXTRACTION_DEFERRED, waits=waits)
             if waits:
                 # Nothing else brings what was asked for.
                 await _until_true(source.try_lock)
                 await self._extract(source, wakeup)
 
-    async def _extract(self, source: Source, wakeup: ExtractWakeup) -> None:
+    async def _extract(self, source: Source, wakeup: ExtractTrigger) -> None:
         started = time.monotonic()
         self._check_keys(wakeup)
         last = await self.lake.newest_manifest()
@@ -102,10 +103,10 @@ class Ingest:
         seconds = time.monotonic() - started
         rows = sum(table.rows for run in runs for table in run.tables.values())
         log.info(
-            "extraction successful",
+            LogEvent.EXTRACTION_COMPLETED,
             runs=[run.run for run in runs if not run.empty],
             empty=all(run.empty for run in runs),
-            seconds=round(seconds, 3),
+            duration_s=round(seconds, 3),
             **metrics({"stage": self.name}, ExtractionSeconds=(seconds, "Seconds"), RowsExtracted=(rows, "Count")),
         )
 
@@ -119,17 +120,17 @@ class Ingest:
         return sight
 
     async def _write_runs(
-        self, source: Source, wakeup: ExtractWakeup, last: Manifest | None, sight: Sight
+        self, source: Source, wakeup: ExtractTrigger, last: Manifest | None, sight: Sight
     ) -> list[Manifest]:
         start = choose_start(wakeup.mode, last, sight, self.model.declared)
         self._require(source, await source.repeated_keys(self.model.sources, start.mark))
         say = log.warning if start.warning else log.info
         figures = metrics(
             {"stage": self.name},
-            ContractBreaches=(0, "Count"),
+            BreakingChanges=(0, "Count"),
             OldestTransactionSeconds=(self._open_seconds(sight), "Seconds"),
         )
-        say("extraction started", everything=start.mark is None, reason=start.reason, **figures)
+        say(LogEvent.EXTRACTION_STARTED, everything=start.mark is None, reason=start.reason, **figures)
         (counter, position), tables = await both(
             both(self.lake.claim_run_number(), self._position(last, sight)), self._tables(source, start, wakeup.keys)
         )
@@ -157,7 +158,10 @@ class Ingest:
         age = found.age(sight.standing.time)
         if age > LONG_OPEN:
             log.warning(
-                "transaction open", holder=found.holder, since=found.since, next="its changes come when it ends"
+                LogEvent.LONG_TRANSACTION_FOUND,
+                holder=found.holder,
+                since=found.since,
+                next="its changes come when it ends",
             )
         return age.total_seconds()
 
@@ -165,15 +169,15 @@ class Ingest:
         settings = self.settings
         return open_source(settings.source_dsn.get_secret_value(), settings.source_schema, settings.statement_timeout)
 
-    def _check_keys(self, wakeup: ExtractWakeup) -> None:
+    def _check_keys(self, wakeup: ExtractTrigger) -> None:
         unknown = set(wakeup.keys) - {table.name for table in self.model.sources}
         if unknown:
             raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. No run was made.")
 
     def _require(self, source: Source, comparison: Comparison) -> None:
         if breaches := comparison.breaches:
-            figures = metrics({"stage": self.name}, ContractBreaches=(len(breaches), "Count"))
-            log.error("contract broken", differences=breaches, **figures)
+            figures = metrics({"stage": self.name}, BreakingChanges=(len(breaches), "Count"))
+            log.error(LogEvent.CONTRACT_BROKEN, differences=breaches, **figures)
         source.require(comparison)
 
     def _warn_once(self, additions: Iterable[Addition]) -> None:
@@ -183,15 +187,15 @@ class Ingest:
                 new[addition.next].append(addition.difference)
                 self._warned.add(addition)
         for following, differences in new.items():
-            log.warning("source differs", differences=differences, next=following)
+            log.warning(LogEvent.SCHEMA_DRIFT_FOUND, differences=differences, next=following)
 
     async def _tables(self, source: Source, start: Start, wanted: Collection[str]) -> list[SourceTable]:
         if start.mark is None:
             return list(self.model.extraction_order)
-        snapshots = [table for table in self.model.sources if table.capture is Capture.SNAPSHOT]
+        snapshots = [table for table in self.model.sources if table.capture is Capture.FULL_REFRESH]
         changed = await source.changed(snapshots, start.mark) | {t.name for t in snapshots if t.name in wanted}
         needed = changed | self.model.needed_with(changed)
-        return [t for t in self.model.extraction_order if t.capture is Capture.CHANGES or t.name in needed]
+        return [t for t in self.model.extraction_order if t.capture is Capture.INCREMENTAL or t.name in needed]
 
 
 def _newest_with_parts(manifest: Manifest) -> int:

@@ -80,10 +80,12 @@ def _definition(column: Column) -> str:
 def _comments(schema: str, table: WarehouseTable) -> str:
     """What the table and its columns mean, for whoever looks with a tool of their own."""
     name = qualified(schema, table.name)
-    meanings = {f"TABLE {name}": table.meaning} | {
-        f"COLUMN {name}.{ident(column.name)}": column.meaning for column in table.stored_columns
+    descriptions = {f"TABLE {name}": table.description} | {
+        f"COLUMN {name}.{ident(column.name)}": column.description for column in table.stored_columns
     }
-    return "".join(f"COMMENT ON {what} IS {literal(meaning)};\n" for what, meaning in meanings.items() if meaning)
+    return "".join(
+        f"COMMENT ON {what} IS {literal(description)};\n" for what, description in descriptions.items() if description
+    )
 
 
 def create_index(schema: str, table: str, *columns: str, unique: bool = False) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from totesys.errors import TotesysError
 from totesys.lake.lake import Lake
+from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.postgres import Connection, connect
 from totesys_load import ledger
@@ -34,11 +35,13 @@ async def tell(settings: LoadSettings, lake: Lake) -> None:
     async with connect(WHAT, settings.warehouse_dsn.get_secret_value()) as connection:
         moment = await shown(connection, lake)
     if moment is None:
-        log.info("nothing shown yet")
+        log.info(LogEvent.FIRST_RUN_AWAITED)
         return
     # By two clocks, this one's and the source's: `totesys doctor` compares them.
     seconds = max(0.0, round((datetime.now(UTC) - moment).total_seconds(), 3))
-    log.info("freshness", snapshot_time=moment, **metrics({"stage": "load"}, Freshness=(seconds, "Seconds")))
+    log.info(
+        LogEvent.FRESHNESS_MEASURED, snapshot_time=moment, **metrics({"stage": "load"}, Freshness=(seconds, "Seconds"))
+    )
 
 
 async def tell_again_and_again(settings: LoadSettings, lake: Lake) -> None:
@@ -49,4 +52,6 @@ async def tell_again_and_again(settings: LoadSettings, lake: Lake) -> None:
             await tell(settings, lake)
         except TotesysError as error:
             # Silence is what the alarm rings at.
-            log.warning("freshness unknown", error=str(error), kind=type(error).__name__, next="asked again")
+            log.warning(
+                LogEvent.FRESHNESS_CHECK_FAILED, error=str(error), kind=type(error).__name__, next="asked again"
+            )

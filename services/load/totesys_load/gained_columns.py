@@ -28,5 +28,5 @@ def add_column(schema: str, table: WarehouseTable, column: Column) -> str:
     """ALTER TABLE. It takes NULL: the rows that are there have no value of it yet."""
     name = qualified(schema, table.name)
     add = f"ALTER TABLE {name} ADD COLUMN {ident(column.name)} {column.type.postgres};\n"
-    comment = f"COMMENT ON COLUMN {name}.{ident(column.name)} IS {literal(column.meaning)};\n"
-    return add + (comment if column.meaning else "")
+    comment = f"COMMENT ON COLUMN {name}.{ident(column.name)} IS {literal(column.description)};\n"
+    return add + (comment if column.description else "")

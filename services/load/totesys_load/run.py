@@ -13,6 +13,7 @@ from totesys.lake.keys import quarantine_key
 from totesys.lake.lake import Lake
 from totesys.lake.prefetch import prefetched
 from totesys.lake.records import BuiltTable, LoadedTable, Part, ProcessedManifest
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.postgres import Connection
 from totesys.schema import Model
@@ -168,11 +169,11 @@ class RunLoad:
             fact = self._model.table(name)
             assert isinstance(fact, Fact)
             if placed := await orphans.place(self._connection, self._schema, self._model, fact):
-                log.info("orphans placed", run=self._manifest.run, table=name, rows=placed)
+                log.info(LogEvent.REFERENCES_RESOLVED, run=self._manifest.run, table=name, rows=placed)
 
     async def _take_back(self, table: WarehouseTable) -> None:
         if returned := await deletions.take_back(self._connection, table, self._manifest):
-            log.info("deleted rows are back", run=self._manifest.run, table=table.name, rows=returned)
+            log.info(LogEvent.DELETED_ROWS_RESTORED, run=self._manifest.run, table=table.name, rows=returned)
 
     async def _take_absent(self, loaded: dict[str, LoadedTable]) -> None:
         """Record what the run's sweep did not find, of every table whose keys it brought."""

@@ -11,10 +11,11 @@ from typing import TypeAlias
 from uuid import UUID
 
 from totesys.errors import CorruptObject, TerminalError
-from totesys.events import LoadWakeup, RunsWakeup
+from totesys.events import LoadTrigger, RunsTrigger
 from totesys.lake.keys import MANIFEST, record_key
 from totesys.lake.lake import Lake
 from totesys.lake.records import LoadedTable, LoadRecord, ProcessedManifest
+from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.postgres import Connection, connect, database_errors
 from totesys.schema import Model, load_model
@@ -52,7 +53,7 @@ class Load:
     model: Model
     name: str = "load"
     database: str | None = "warehouse"
-    unprompted: LoadWakeup | None = field(default_factory=LoadWakeup)
+    unprompted: LoadTrigger | None = field(default_factory=LoadTrigger)
     on_run: Callable[[LoadRecord], None] | None = None
     _prepared: bool = False
     _accepted: Accepted = field(default_factory=Accepted)
@@ -68,16 +69,16 @@ class Load:
         async with self._connected() as connection:
             await connection.execute("SELECT 1")
 
-    async def work(self, wakeup: RunsWakeup) -> None:
+    async def work(self, wakeup: RunsTrigger) -> None:
         """Load the runs that the wake-up names again, then all that are undone; verify, if it asks for that."""
         counter = await self.lake.counter()
         if counter is None:
             return
         await self._load(wakeup, counter.lake)
-        if isinstance(wakeup, LoadWakeup) and wakeup.verify:
+        if isinstance(wakeup, LoadTrigger) and wakeup.verify:
             await verify_and_record(self.settings, self.lake, self.model)
 
-    async def _load(self, wakeup: RunsWakeup, lake: UUID) -> None:
+    async def _load(self, wakeup: RunsTrigger, lake: UUID) -> None:
         async with self._connected() as connection:
             await self._prepare(connection)
             if wakeup.again:
@@ -98,7 +99,7 @@ class Load:
         for run in await self.lake.processed_runs(after=last):
             manifest = await self._manifest(run)
             if manifest.previous > last:
-                log.info("an earlier run comes first", run=run, waiting_for=manifest.previous)
+                log.info(LogEvent.RUN_DEFERRED, run=run, waiting_for=manifest.previous)
                 return
             async with self.lake.failures_recorded(run, self.name):
                 await self._apply(connection, manifest)
@@ -115,10 +116,10 @@ class Load:
             loaded = await (run.pass_over() if overtaken else run.apply())
         if overtaken:
             # Its ingest lost the source's lock while it was being committed, and another one has been faster.
-            log.warning("run passed over", run=manifest.run, reason="a newer extraction is in the warehouse")
+            log.warning(LogEvent.RUN_SKIPPED, run=manifest.run, reason="a newer extraction is in the warehouse")
         await self._done(manifest, loaded, time.monotonic() - started)
 
-    async def _replay(self, connection: Connection, lake: UUID, wakeup: RunsWakeup) -> None:
+    async def _replay(self, connection: Connection, lake: UUID, wakeup: RunsTrigger) -> None:
         """Load again those of the runs that are in the warehouse when this begins; meanwhile new ones come first."""
         newest = await ledger.last_run(connection, lake)
         failed = False
@@ -138,7 +139,7 @@ class Load:
             except TerminalError as error:
                 # It is recorded, and said when the replay is done, which may be what mends it.
                 failed = True
-                log.warning("new runs wait", error=str(error), until="the replay is done")
+                log.warning(LogEvent.NEW_RUNS_PAUSED, error=str(error), next="they load when the replay is done")
 
         again = partial(self._load_again, connection, pending)
         await Replay(self.lake, self.name, wakeup).do(Work(runs, again, pending))
@@ -150,7 +151,7 @@ class Load:
                 tables = await self._applied_again(connection, manifest, pending)
             done = {"tables": tables, "finished_at": datetime.now(UTC)}
             await self.lake.put_load_record(before.model_copy(update=done) if before else _record(manifest, tables, 0))
-        log.info("run loaded again", run=run, written={name: table.written for name, table in tables.items()})
+        log.info(LogEvent.RUN_REPLAYED, run=run, written={name: table.written for name, table in tables.items()})
 
     async def _applied_again(
         self, connection: Connection, manifest: ProcessedManifest, pending: Pending
@@ -163,7 +164,7 @@ class Load:
                     return await self._run(RunAgain, connection, manifest, {}).apply()
             except LaterKeysUnknown as unknown:
                 dimension = unknown.dimension
-            log.info("keys of later runs are noted", table=dimension.name, after=manifest.run)
+            log.info(LogEvent.LATER_KEYS_RECORDED, table=dimension.name, after=manifest.run)
             some = 1
             while some:
                 async with self._locked(connection):
@@ -192,13 +193,13 @@ class Load:
         orphans = {name: table.quarantined for name, table in loaded.items() if table.quarantined}
         deleted = {name: table.deleted for name, table in loaded.items() if table.deleted}
         if orphans:
-            log.warning("rows quarantined", run=manifest.run, rows=orphans)
+            log.warning(LogEvent.ROWS_QUARANTINED, run=manifest.run, rows=orphans)
         log.info(
-            "run successful",
+            LogEvent.RUN_COMPLETED,
             run=manifest.run,
             complete=manifest.complete,
-            seconds=record.seconds,
-            freshness=record.freshness,
+            duration_s=record.seconds,
+            latency_s=record.freshness,
             rows={name: table.rows for name, table in loaded.items()},
             written=written,
             deleted=deleted,
@@ -206,7 +207,7 @@ class Load:
                 {"stage": self.name},
                 RunSeconds=(record.seconds, "Seconds"),
                 RowsWritten=(sum(written.values()), "Count"),
-                RowsOrphaned=(sum(orphans.values()), "Count"),
+                RowsUnresolved=(sum(orphans.values()), "Count"),
                 RowsDeleted=(sum(deleted.values()), "Count"),
                 Freshness=(record.freshness, "Seconds"),
             ),

@@ -4,6 +4,7 @@ import time
 
 from totesys.lake.lake import Lake
 from totesys.lake.records import VerificationRecord, VerifiedTable, WrongRow
+from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model
 from totesys.verify import Verification, verify
@@ -21,7 +22,11 @@ async def verify_and_record(settings: LoadSettings, lake: Lake, model: Model) ->
     Raises what `verify` raises: then nothing is known of the warehouse.
     """
     if settings.source_dsn is None:
-        log.warning("not verified", reason="TOTESYS_SOURCE_DSN is not set", next="set it, or turn the schedule off")
+        log.warning(
+            LogEvent.VERIFICATION_SKIPPED,
+            reason="TOTESYS_SOURCE_DSN is not set",
+            next="set it, or turn the schedule off",
+        )
         return
     begun = time.monotonic()
     found = await verify(

@@ -7,6 +7,7 @@ import asyncpg
 from totesys.database_errors import plain
 from totesys.encodings import UTF8
 from totesys.errors import AccessDenied, SettingsError, WarehouseMismatch
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.postgres import Connection, encoding_of, place
 from totesys.schema import Model
@@ -69,14 +70,14 @@ def _warn(model: Model, schema: str, catalog: Catalog, adaptations: Sequence[Ada
     for one in adaptations:
         if not one.owned:
             statement = ddl.create_index(schema, one.table, *one.columns, unique=one.unique).strip()
-            log.warning("an index is missing", table=one.table, owner="another role", statement=statement)
+            log.warning(LogEvent.MISSING_INDEX_FOUND, table=one.table, owner="another role", statement=statement)
     for table, column in gained_columns(model, schema, catalog):
         then = "what is there has no value in it until a full extraction; earlier versions of a fact keep none"
-        log.warning("a column is added", table=table.name, column=column.name, then=then)
+        log.warning(LogEvent.COLUMN_ADDED, table=table.name, column=column.name, next=then)
     for fact, _, record_id in _numbered(model, schema, catalog):
         if record_id.kind != "bigint":
             then = "at 2147483647 versions no run can be loaded until the column is bigint; nothing is lost"
-            log.warning("record ids are integer", table=fact.name, column=fact.record_id, then=then)
+            log.warning(LogEvent.NARROW_VERSION_ID_FOUND, table=fact.name, column=fact.record_id, next=then)
 
 
 def _numbered(model: Model, schema: str, catalog: Catalog) -> list[tuple[Fact, str, FoundColumn]]:
@@ -106,7 +107,7 @@ async def _problems_of_rows(
             continue
         if sequence.settable:
             await connection.execute("SELECT setval($1::text::regclass, $2)", sequence.name, last)
-            log.warning("a sequence lagged behind", table=fact.name, sequence=sequence.name, set_to=last)
+            log.warning(LogEvent.SEQUENCE_ADVANCED, table=fact.name, sequence=sequence.name, set_to=last)
         else:
             found.append(
                 f"the sequence {sequence.name} stands behind the greatest {fact.record_id} of {fact.name}, {last}: "

@@ -37,7 +37,7 @@ _STAND_INS: dict[Kind, object] = {
     Kind.BOOLEAN: False,
     Kind.DATE: date(1970, 1, 1),
     Kind.TIME: time(),
-    Kind.MOMENT: datetime.fromisoformat("1970-01-01"),
+    Kind.TIMESTAMP: datetime.fromisoformat("1970-01-01"),
     Kind.DECIMAL: 0,
 }
 # The position of a row in its table's frame.
@@ -211,7 +211,7 @@ def _parsed(column: Column, of: pl.DataFrame, *, whole: bool) -> pl.Expr:
         return text if whole else pl.when(pl.col(_TOO_LONG).is_null()).then(text)
     if kind is Kind.BOOLEAN:
         return text == "t"
-    if kind is Kind.MOMENT:
+    if kind is Kind.TIMESTAMP:
         return _within(text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ms", strict=False))
     if kind is Kind.DATE:
         return _within(text.str.to_date("%Y-%m-%d", strict=False))

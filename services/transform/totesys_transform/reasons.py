@@ -17,7 +17,7 @@ _NAMES = {
     Kind.TEXT: "text",
     Kind.DATE: "date",
     Kind.TIME: "time",
-    Kind.MOMENT: "timestamp",
+    Kind.TIMESTAMP: "timestamp",
     Kind.DECIMAL: "number",
 }
 

@@ -20,6 +20,7 @@ from totesys.lake.keys import part_key, quarantine_key, ranges_key
 from totesys.lake.lake import Lake
 from totesys.lake.prefetch import prefetched
 from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.schema import Model
 from totesys.table import KEY_RANGES, Capture, Dimension, Table, WarehouseTable
@@ -112,11 +113,13 @@ class RunTransform:
                 continue
             if not self._again and (lacking := self._lacking(table)):
                 then = "its rows come with the full extraction that follows where a column is declared since"
-                log.warning("table left out", run=self._manifest.run, table=table.name, lacking=lacking, then=then)
+                log.warning(
+                    LogEvent.TABLE_SKIPPED, run=self._manifest.run, table=table.name, lacking=lacking, next=then
+                )
                 continue
             parts = {name: self._manifest.tables[name].parts for name in table.sources}
             primary = self._model.source(table.sources[0])
-            if primary.capture is Capture.SNAPSHOT:
+            if primary.capture is Capture.FULL_REFRESH:
                 yield _Piece(table, parts)
             else:
                 yield from (_Piece(table, {primary.name: (part,)}) for part in parts[primary.name])

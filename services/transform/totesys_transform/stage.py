@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from totesys.errors import TerminalError
-from totesys.events import DO_UNDONE, RunsWakeup
+from totesys.events import RECONCILE, RunsTrigger
 from totesys.lake.lake import Lake
+from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
@@ -26,7 +27,7 @@ class Transform:
     model: Model
     name: str = "transform"
     database: str | None = None
-    unprompted: RunsWakeup | None = DO_UNDONE
+    unprompted: RunsTrigger | None = RECONCILE
     # Every run up to this one is done, which a restart finds out again: what load has done, this stage had.
     _done: int | None = None
 
@@ -38,7 +39,7 @@ class Transform:
     async def check(self) -> None:
         """Transform needs nothing but the lake and its queue."""
 
-    async def work(self, wakeup: RunsWakeup) -> None:
+    async def work(self, wakeup: RunsTrigger) -> None:
         """Transform the runs that the wake-up names again, then all that are undone.
 
         A run that cannot be transformed does not keep the others waiting: its error is raised after them. What ingest
@@ -80,11 +81,11 @@ class Transform:
         rows = {name: table.rows for name, table in processed.tables.items()}
         quarantined = {name: table.rows for name, table in processed.quarantine.items()}
         if quarantined:
-            log.warning("rows quarantined", run=run, rows=quarantined)
+            log.warning(LogEvent.ROWS_QUARANTINED, run=run, rows=quarantined)
         log.info(
-            "run successful",
+            LogEvent.RUN_COMPLETED,
             run=run,
-            seconds=processed.seconds,
+            duration_s=processed.seconds,
             rows=rows,
             quarantined=quarantined,
             **metrics(

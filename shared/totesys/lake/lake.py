@@ -28,6 +28,7 @@ from totesys.lake.records import (
     parse_record,
     to_json,
 )
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 
 log = logger("totesys.lake")
@@ -234,7 +235,9 @@ class Lake:
         try:
             await self.processed.put(keys.record_key(run, keys.failure_name(stage)), to_json(failure))
         except TotesysError as unwritten:
-            log.warning("failure not recorded", run=run, stage=stage, failure=str(error), error=str(unwritten))
+            log.warning(
+                LogEvent.FAILURE_RECORDING_FAILED, run=run, stage=stage, failure=str(error), error=str(unwritten)
+            )
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from totesys.errors import TotesysError
 from totesys.lake.aws import error_code
 from totesys.lake.bucket import Bucket, checksum, writer
 from totesys.lake.records import Part
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 
 if TYPE_CHECKING:
@@ -140,4 +141,6 @@ class Upload:
                 )
             except TotesysError as error:
                 # What is left is invisible.
-                log.warning("upload not aborted", key=self._key, error=str(error), next="the bucket's lifecycle does")
+                log.warning(
+                    LogEvent.UPLOAD_ABORT_FAILED, key=self._key, error=str(error), next="the bucket's lifecycle does"
+                )

@@ -7,4 +7,5 @@ MODEL = Model(
     name="totesys",
     sources=source.SOURCES,
     tables=(*sales.TABLES, *purchases.TABLES, *payments.TABLES, *conformed.TABLES),
+    simulation="totesys_simulation",
 )

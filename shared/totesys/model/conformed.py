@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 FIRST_DAY = date(2020, 1, 1)
 CURRENCY_NAMES = {currency.code: currency.currency_name for currency in Currency}
 ADDRESS_PARTS = (
-    Column("address_line_1", TEXT, meaning="First line of the address"),
-    Column("address_line_2", TEXT, nullable=True, meaning="Second line of the address"),
-    Column("district", TEXT, nullable=True, meaning="District of the address"),
-    Column("city", TEXT, meaning="City of the address"),
-    Column("postal_code", TEXT, meaning="Postal code of the address"),
-    Column("country", TEXT, meaning="Country of the address"),
+    Column("address_line_1", TEXT, description="First line of the address"),
+    Column("address_line_2", TEXT, nullable=True, description="Second line of the address"),
+    Column("district", TEXT, nullable=True, description="District of the address"),
+    Column("city", TEXT, description="City of the address"),
+    Column("postal_code", TEXT, description="Postal code of the address"),
+    Column("country", TEXT, description="Country of the address"),
 )
 LEGAL = "counterparty_legal"
 
@@ -48,20 +48,20 @@ def build_dim_date(referenced: pl.Series, as_of: date) -> pl.LazyFrame:
 
 DIM_DATE = Dimension(
     "dim_date",
-    meaning=f"A day: each from {FIRST_DAY} to the end of next year, and each other one that a fact refers to",
+    description=f"A day: each from {FIRST_DAY} to the end of next year, and each other one that a fact refers to",
     key="date_id",
     columns=(
-        Column("date_id", DATE, meaning="The day"),
-        Column("year", INTEGER, meaning="Year"),
-        Column("month", INTEGER, meaning="Month of the year, 1 to 12"),
-        Column("day", INTEGER, meaning="Day of the month, 1 to 31"),
-        Column("day_of_week", INTEGER, meaning="Day of the week, 1 (Monday) to 7 (Sunday)"),
-        Column("day_name", TEXT, meaning="English name of the day of the week"),
-        Column("month_name", TEXT, meaning="English name of the month"),
-        Column("quarter", INTEGER, meaning="Quarter of the calendar year, 1 to 4"),
+        Column("date_id", DATE, description="The day"),
+        Column("year", INTEGER, description="Year"),
+        Column("month", INTEGER, description="Month of the year, 1 to 12"),
+        Column("day", INTEGER, description="Day of the month, 1 to 31"),
+        Column("day_of_week", INTEGER, description="Day of the week, 1 (Monday) to 7 (Sunday)"),
+        Column("day_name", TEXT, description="English name of the day of the week"),
+        Column("month_name", TEXT, description="English name of the month"),
+        Column("quarter", INTEGER, description="Quarter of the calendar year, 1 to 4"),
     ),
     build_from_references=build_dim_date,
-    oracle=f"""
+    reference_query=f"""
     SELECT day AS date_id, extract(year FROM day)::int AS year, extract(month FROM day)::int AS month,
            extract(day FROM day)::int AS day, extract(isodow FROM day)::int AS day_of_week,
            to_char(day, 'FMDay') AS day_name, to_char(day, 'FMMonth') AS month_name,
@@ -78,19 +78,19 @@ def build_dim_staff(staff: pl.LazyFrame, department: pl.LazyFrame) -> pl.LazyFra
 
 DIM_STAFF = Dimension(
     "dim_staff",
-    meaning="A member of staff, with the department",
+    description="A member of staff, with the department",
     key="staff_id",
     columns=(
-        Column("staff_id", INTEGER, meaning="The member of staff"),
-        Column("first_name", TEXT, meaning="First name"),
-        Column("last_name", TEXT, meaning="Last name"),
-        Column("department_name", TEXT, meaning="Name of the department"),
-        Column("location", TEXT, meaning="Where the department is; Unknown where the source does not say"),
-        Column("email_address", TEXT, meaning="E-mail address"),
+        Column("staff_id", INTEGER, description="The member of staff"),
+        Column("first_name", TEXT, description="First name"),
+        Column("last_name", TEXT, description="Last name"),
+        Column("department_name", TEXT, description="Name of the department"),
+        Column("location", TEXT, description="Where the department is; Unknown where the source does not say"),
+        Column("email_address", TEXT, description="E-mail address"),
     ),
     sources=(STAFF.name, DEPARTMENT.name),
     build=build_dim_staff,
-    oracle="""
+    reference_query="""
     SELECT staff_id, first_name, last_name, department_name, coalesce(location::text, 'Unknown') AS location,
            email_address
     FROM staff JOIN department USING (department_id)""",
@@ -103,16 +103,16 @@ def build_dim_location(address: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_LOCATION = Dimension(
     "dim_location",
-    meaning="An address, such as goods are delivered to",
+    description="An address, such as goods are delivered to",
     key="location_id",
     columns=(
-        Column("location_id", INTEGER, meaning="The address", source="address.address_id"),
+        Column("location_id", INTEGER, description="The address", source="address.address_id"),
         *ADDRESS_PARTS,
-        Column("phone", TEXT, meaning="Phone number at the address"),
+        Column("phone", TEXT, description="Phone number at the address"),
     ),
     sources=(ADDRESS.name,),
     build=build_dim_location,
-    oracle="""
+    reference_query="""
     SELECT address_id AS location_id, address_line_1, address_line_2, district, city, postal_code, country, phone
     FROM address""",
 )
@@ -125,26 +125,26 @@ def build_dim_currency(currency: pl.LazyFrame) -> pl.LazyFrame:
     return currency.with_columns(currency_name=names)
 
 
-# The names are the library's on both sides; what the oracle checks is that each code has its own.
+# The names are the library's on both sides; what the reference query checks is that each code has its own.
 _names = ", ".join(f"('{code}', '{name.replace(chr(39), chr(39) * 2)}')" for code, name in CURRENCY_NAMES.items())
 
 DIM_CURRENCY = Dimension(
     "dim_currency",
-    meaning="A currency",
+    description="A currency",
     key="currency_id",
     columns=(
-        Column("currency_id", INTEGER, meaning="The currency"),
-        Column("currency_code", varchar(3), meaning="Code of the currency (ISO 4217), such as GBP"),
+        Column("currency_id", INTEGER, description="The currency"),
+        Column("currency_code", varchar(3), description="Code of the currency (ISO 4217), such as GBP"),
         Column(
             "currency_name",
             TEXT,
-            meaning="English name that ISO 4217 has for the code; Unknown where it has none",
+            description="English name that ISO 4217 has for the code; Unknown where it has none",
             source="currency.currency_code",
         ),
     ),
     sources=(CURRENCY.name,),
     build=build_dim_currency,
-    oracle=f"""
+    reference_query=f"""
     SELECT currency_id, currency_code, coalesce(iso.name, 'Unknown') AS currency_name
     FROM currency LEFT JOIN (VALUES {_names}) AS iso (code, name) ON iso.code = currency_code""",
 )
@@ -161,27 +161,30 @@ def build_dim_counterparty(counterparty: pl.LazyFrame, address: pl.LazyFrame) ->
 
 DIM_COUNTERPARTY = Dimension(
     "dim_counterparty",
-    meaning="A company that is sold to or bought from, with its legal address",
+    description="A company that is sold to or bought from, with its legal address",
     key="counterparty_id",
     columns=(
-        Column("counterparty_id", INTEGER, meaning="The counterparty"),
-        Column(f"{LEGAL}_name", TEXT, meaning="Legal name"),
+        Column("counterparty_id", INTEGER, description="The counterparty"),
+        Column(f"{LEGAL}_name", TEXT, description="Legal name"),
         *(
             replace(
                 column,
                 name=f"{LEGAL}_{column.name}",
-                meaning=column.meaning.replace("the address", "the legal address"),
+                description=column.description.replace("the address", "the legal address"),
                 source=f"{ADDRESS.name}.{column.name}",
             )
             for column in ADDRESS_PARTS
         ),
         Column(
-            f"{LEGAL}_phone_number", TEXT, meaning="Phone number at the legal address", source=f"{ADDRESS.name}.phone"
+            f"{LEGAL}_phone_number",
+            TEXT,
+            description="Phone number at the legal address",
+            source=f"{ADDRESS.name}.phone",
         ),
     ),
     sources=(COUNTERPARTY.name, ADDRESS.name),
     build=build_dim_counterparty,
-    oracle=f"""
+    reference_query=f"""
     SELECT counterparty_id, counterparty_legal_name, address_line_1 AS {LEGAL}_address_line_1,
            address_line_2 AS {LEGAL}_address_line_2, district AS {LEGAL}_district, city AS {LEGAL}_city,
            postal_code AS {LEGAL}_postal_code, country AS {LEGAL}_country, phone AS {LEGAL}_phone_number

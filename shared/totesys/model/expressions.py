@@ -1,4 +1,4 @@
-"""Columns and expressions that several warehouse tables share; expressions in Polars and, for the oracle, in SQL."""
+"""Columns and expressions that several warehouse tables share, in Polars and, for reference queries, in SQL."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     import polars as pl
 
 AGREED_DELIVERY_DATE = Column(
-    "agreed_delivery_date", DATE, references="dim_date", meaning="Day that was agreed for the delivery"
+    "agreed_delivery_date", DATE, references="dim_date", description="Day that was agreed for the delivery"
 )
 AGREED_PAYMENT_DATE = Column(
-    "agreed_payment_date", DATE, references="dim_date", meaning="Day that was agreed for the payment"
+    "agreed_payment_date", DATE, references="dim_date", description="Day that was agreed for the payment"
 )
 AGREED_DELIVERY_LOCATION = Column(
     "agreed_delivery_location_id",
     INTEGER,
     references="dim_location",
-    meaning="Address that was agreed for the delivery",
+    description="Address that was agreed for the delivery",
 )
 
 MOMENTS_ORACLE = """
@@ -35,17 +35,21 @@ def moment_columns(source: SourceTable, what: str) -> tuple[Column, ...]:
     time = "Time of that day, to the millisecond, by the clock of totesys"
     return (
         Column(
-            "created_date", DATE, references="dim_date", meaning=f"Day on which the {what} was created", source=created
+            "created_date",
+            DATE,
+            references="dim_date",
+            description=f"Day on which the {what} was created",
+            source=created,
         ),
-        Column("created_time", TIME, meaning=time, source=created),
+        Column("created_time", TIME, description=time, source=created),
         Column(
             "last_updated_date",
             DATE,
             references="dim_date",
-            meaning=f"Day of the last update of the {what}, as totesys has it",
+            description=f"Day of the last update of the {what}, as totesys has it",
             source=updated,
         ),
-        Column("last_updated_time", TIME, meaning=time, source=updated),
+        Column("last_updated_time", TIME, description=time, source=updated),
     )
 
 

@@ -26,29 +26,31 @@ def build_fact_payment(payment: pl.LazyFrame) -> pl.LazyFrame:
 
 FACT_PAYMENT = Fact(
     "fact_payment",
-    meaning="A version of a payment, made or still due, for one transaction",
+    description="A version of a payment, made or still due, for one transaction",
     star="payments",
     record_id="payment_record_id",
     key="payment_id",
     columns=(
-        Column("payment_id", INTEGER, meaning="The payment; the same in all its versions"),
+        Column("payment_id", INTEGER, description="The payment; the same in all its versions"),
         *moment_columns(PAYMENT, "payment"),
-        Column("transaction_id", INTEGER, references="dim_transaction", meaning="Transaction that it is for"),
-        Column("counterparty_id", INTEGER, references="dim_counterparty", meaning="Who pays or is paid"),
-        Column("payment_amount", MONEY, meaning="Amount, in the payment's currency"),
-        Column("currency_id", INTEGER, references="dim_currency", meaning="The payment's currency"),
-        Column("payment_type_id", INTEGER, references="dim_payment_type", meaning="Which way the money goes, and why"),
-        Column("paid", BOOLEAN, meaning="Whether it has been paid"),
+        Column("transaction_id", INTEGER, references="dim_transaction", description="Transaction that it is for"),
+        Column("counterparty_id", INTEGER, references="dim_counterparty", description="Who pays or is paid"),
+        Column("payment_amount", MONEY, description="Amount, in the payment's currency"),
+        Column("currency_id", INTEGER, references="dim_currency", description="The payment's currency"),
+        Column(
+            "payment_type_id", INTEGER, references="dim_payment_type", description="Which way the money goes, and why"
+        ),
+        Column("paid", BOOLEAN, description="Whether it has been paid"),
         Column(
             "payment_date",
             DATE,
             references="dim_date",
-            meaning="Day of the payment; while it is not paid, the day it is due",
+            description="Day of the payment; while it is not paid, the day it is due",
         ),
     ),
     sources=(PAYMENT.name,),
     build=build_fact_payment,
-    oracle=f"""
+    reference_query=f"""
     SELECT payment_id, {MOMENTS_ORACLE}, transaction_id, counterparty_id, payment_amount, currency_id,
            payment_type_id, paid, {iso_date_oracle("payment_date")}
     FROM payment""",
@@ -61,27 +63,27 @@ def build_dim_transaction(transaction: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_TRANSACTION = Dimension(
     "dim_transaction",
-    meaning="A transaction: the sale or the purchase that a payment is for",
+    description="A transaction: the sale or the purchase that a payment is for",
     key="transaction_id",
     columns=(
-        Column("transaction_id", INTEGER, meaning="The transaction"),
-        Column("transaction_type", TEXT, meaning=f"One of {', '.join(TRANSACTION_TYPE.values)}"),
+        Column("transaction_id", INTEGER, description="The transaction"),
+        Column("transaction_type", TEXT, description=f"One of {', '.join(TRANSACTION_TYPE.values)}"),
         Column(
             "sales_order_id",
             INTEGER,
             nullable=True,
-            meaning="The sales order of a sale; NULL of a purchase, and where the order was deleted",
+            description="The sales order of a sale; NULL of a purchase, and where the order was deleted",
         ),
         Column(
             "purchase_order_id",
             INTEGER,
             nullable=True,
-            meaning="The purchase order of a purchase; NULL of a sale, and where the order was deleted",
+            description="The purchase order of a purchase; NULL of a sale, and where the order was deleted",
         ),
     ),
     sources=(TRANSACTION.name,),
     build=build_dim_transaction,
-    oracle="""
+    reference_query="""
     SELECT transaction_id, transaction_type::text AS transaction_type, sales_order_id, purchase_order_id
     FROM transaction""",
 )
@@ -93,15 +95,15 @@ def build_dim_payment_type(payment_type: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_PAYMENT_TYPE = Dimension(
     "dim_payment_type",
-    meaning="A kind of payment",
+    description="A kind of payment",
     key="payment_type_id",
     columns=(
-        Column("payment_type_id", INTEGER, meaning="The kind of payment"),
-        Column("payment_type_name", TEXT, meaning=f"One of {', '.join(PAYMENT_TYPE_NAME.values)}"),
+        Column("payment_type_id", INTEGER, description="The kind of payment"),
+        Column("payment_type_name", TEXT, description=f"One of {', '.join(PAYMENT_TYPE_NAME.values)}"),
     ),
     sources=(PAYMENT_TYPE.name,),
     build=build_dim_payment_type,
-    oracle="SELECT payment_type_id, payment_type_name::text AS payment_type_name FROM payment_type",
+    reference_query="SELECT payment_type_id, payment_type_name::text AS payment_type_name FROM payment_type",
 )
 
 TABLES = (FACT_PAYMENT, DIM_TRANSACTION, DIM_PAYMENT_TYPE)

@@ -28,26 +28,26 @@ def build_fact_purchase_order(purchase_order: pl.LazyFrame) -> pl.LazyFrame:
 
 FACT_PURCHASE_ORDER = Fact(
     "fact_purchase_order",
-    meaning="A version of a purchase order: a quantity of one item, bought from a counterparty",
+    description="A version of a purchase order: a quantity of one item, bought from a counterparty",
     star="purchases",
     record_id="purchase_record_id",
     key="purchase_order_id",
     columns=(
-        Column("purchase_order_id", INTEGER, meaning="The purchase order; the same in all its versions"),
+        Column("purchase_order_id", INTEGER, description="The purchase order; the same in all its versions"),
         *moment_columns(PURCHASE_ORDER, "order"),
-        Column("staff_id", INTEGER, references="dim_staff", meaning="Member of staff who made the purchase"),
-        Column("counterparty_id", INTEGER, references="dim_counterparty", meaning="Who sells"),
-        Column("item_code", TEXT, meaning="Code of the item that is bought"),
-        Column("item_quantity", INTEGER, meaning="Number of items bought"),
-        Column("item_unit_price", MONEY, meaning="Price of one item, in the order's currency"),
-        Column("currency_id", INTEGER, references="dim_currency", meaning="The order's currency"),
+        Column("staff_id", INTEGER, references="dim_staff", description="Member of staff who made the purchase"),
+        Column("counterparty_id", INTEGER, references="dim_counterparty", description="Who sells"),
+        Column("item_code", TEXT, description="Code of the item that is bought"),
+        Column("item_quantity", INTEGER, description="Number of items bought"),
+        Column("item_unit_price", MONEY, description="Price of one item, in the order's currency"),
+        Column("currency_id", INTEGER, references="dim_currency", description="The order's currency"),
         AGREED_DELIVERY_DATE,
         AGREED_PAYMENT_DATE,
         AGREED_DELIVERY_LOCATION,
     ),
     sources=(PURCHASE_ORDER.name,),
     build=build_fact_purchase_order,
-    oracle=f"""
+    reference_query=f"""
     SELECT purchase_order_id, {MOMENTS_ORACLE}, staff_id, counterparty_id, item_code, item_quantity,
            item_unit_price, currency_id, {iso_date_oracle("agreed_delivery_date")},
            {iso_date_oracle("agreed_payment_date")}, agreed_delivery_location_id

@@ -33,32 +33,32 @@ def build_fact_sales_order(sales_order: pl.LazyFrame) -> pl.LazyFrame:
 
 FACT_SALES_ORDER = Fact(
     "fact_sales_order",
-    meaning="A version of a sales order: units of one design, sold to a counterparty",
+    description="A version of a sales order: units of one design, sold to a counterparty",
     star="sales",
     record_id="sales_record_id",
     key="sales_order_id",
     columns=(
-        Column("sales_order_id", INTEGER, meaning="The sales order; the same in all its versions"),
+        Column("sales_order_id", INTEGER, description="The sales order; the same in all its versions"),
         *moment_columns(SALES_ORDER, "order"),
         Column(
             "sales_staff_id",
             INTEGER,
             references="dim_staff",
-            meaning="Member of staff who made the sale",
+            description="Member of staff who made the sale",
             source="sales_order.staff_id",
         ),
-        Column("counterparty_id", INTEGER, references="dim_counterparty", meaning="Who buys"),
-        Column("units_sold", INTEGER, meaning="Number of units sold"),
-        Column("unit_price", MONEY, meaning="Price of one unit, in the order's currency"),
-        Column("currency_id", INTEGER, references="dim_currency", meaning="The order's currency"),
-        Column("design_id", INTEGER, references="dim_design", meaning="Design of the units"),
+        Column("counterparty_id", INTEGER, references="dim_counterparty", description="Who buys"),
+        Column("units_sold", INTEGER, description="Number of units sold"),
+        Column("unit_price", MONEY, description="Price of one unit, in the order's currency"),
+        Column("currency_id", INTEGER, references="dim_currency", description="The order's currency"),
+        Column("design_id", INTEGER, references="dim_design", description="Design of the units"),
         AGREED_PAYMENT_DATE,
         AGREED_DELIVERY_DATE,
         AGREED_DELIVERY_LOCATION,
     ),
     sources=(SALES_ORDER.name,),
     build=build_fact_sales_order,
-    oracle=f"""
+    reference_query=f"""
     SELECT sales_order_id, {MOMENTS_ORACLE}, staff_id AS sales_staff_id, counterparty_id, units_sold,
            unit_price, currency_id, design_id, {iso_date_oracle("agreed_payment_date")},
            {iso_date_oracle("agreed_delivery_date")}, agreed_delivery_location_id
@@ -72,17 +72,17 @@ def build_dim_design(design: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_DESIGN = Dimension(
     "dim_design",
-    meaning="A design of the goods",
+    description="A design of the goods",
     key="design_id",
     columns=(
-        Column("design_id", INTEGER, meaning="The design"),
-        Column("design_name", TEXT, meaning="Name of the design; several designs may have the same"),
-        Column("file_location", TEXT, meaning="Folder of the design's file"),
-        Column("file_name", TEXT, meaning="Name of the design's file in that folder"),
+        Column("design_id", INTEGER, description="The design"),
+        Column("design_name", TEXT, description="Name of the design; several designs may have the same"),
+        Column("file_location", TEXT, description="Folder of the design's file"),
+        Column("file_name", TEXT, description="Name of the design's file in that folder"),
     ),
     sources=(DESIGN.name,),
     build=build_dim_design,
-    oracle="SELECT design_id, design_name, file_location, file_name FROM design",
+    reference_query="SELECT design_id, design_name, file_location, file_name FROM design",
 )
 
 TABLES = (FACT_SALES_ORDER, DIM_DESIGN)

@@ -106,7 +106,7 @@ PAYMENT_TYPE = SourceTable(
 SALES_ORDER = SourceTable(
     "sales_order",
     key="sales_order_id",
-    capture=Capture.CHANGES,
+    capture=Capture.INCREMENTAL,
     columns=(
         Column("sales_order_id", INTEGER),
         CREATED_AT,
@@ -126,7 +126,7 @@ SALES_ORDER = SourceTable(
 PURCHASE_ORDER = SourceTable(
     "purchase_order",
     key="purchase_order_id",
-    capture=Capture.CHANGES,
+    capture=Capture.INCREMENTAL,
     columns=(
         Column("purchase_order_id", INTEGER),
         CREATED_AT,
@@ -146,7 +146,7 @@ PURCHASE_ORDER = SourceTable(
 TRANSACTION = SourceTable(
     "transaction",
     key="transaction_id",
-    capture=Capture.CHANGES,
+    capture=Capture.INCREMENTAL,
     columns=(
         Column("transaction_id", INTEGER),
         Column("transaction_type", TRANSACTION_TYPE),
@@ -174,7 +174,7 @@ TRANSACTION = SourceTable(
 PAYMENT = SourceTable(
     "payment",
     key="payment_id",
-    capture=Capture.CHANGES,
+    capture=Capture.INCREMENTAL,
     columns=(
         Column("payment_id", INTEGER),
         CREATED_AT,

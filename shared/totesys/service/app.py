@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 from fastapi_problem.error import Problem
 from pydantic import BaseModel, SecretStr
 
-from totesys.console.render import pages_or_else
-from totesys.console.router import make_console
-from totesys.events import RunNumber, Wakeup
+from totesys.events import RunNumber, Trigger
 from totesys.lake.records import VerificationRecord
 from totesys.service.body import BodyLimit
 from totesys.service.problems import NotReadyDocument, answer_with_problems, documented
@@ -24,13 +23,28 @@ from totesys.service.token import is_token
 from totesys.settings import ServiceSettings
 from totesys.version import VERSION
 
-W = TypeVar("W", bound=Wakeup)
+W = TypeVar("W", bound=Trigger)
 
 # Above every run number.
 NO_RUN_YET = 100_000_000
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 Before = Annotated[int, Query(ge=1, le=NO_RUN_YET)]
+
+
+Refusal = Callable[[Request, Exception], Response]
+
+
+@dataclass(frozen=True)
+class WebPages:
+    """The pages for people beside the API.
+
+    `router` makes their routes from the service's name and the trigger token. `refusal` makes what answers a refused
+    request: a page where a page was requested, else what the given refusal answers.
+    """
+
+    router: Callable[[str, SecretStr | None], APIRouter]
+    refusal: Callable[[str, Refusal], Refusal]
 
 
 class Health(BaseModel):
@@ -57,11 +71,12 @@ def make_app(
     wakeup: type[W],
     settings: ServiceSettings,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    pages: WebPages,
     router: APIRouter | None = None,
 ) -> FastAPI:
     """The app of the service `name`. `lifespan` must set `app.state.running` to a Running.
 
-    `router` are routes that only this service has; they show rows, so the trigger's token guards them too.
+    `router` has the routes of this service alone. They show rows, so the trigger's token guards them too.
     """
     app = FastAPIOffline(
         # The console has a page for it, under a policy of its own; from here are the files alone.
@@ -75,13 +90,13 @@ def make_app(
         # Where any request can end.
         responses=documented(403, 408, 413, 500),
     )
-    refuse = pages_or_else(name, answer_with_problems(app))
+    refuse = pages.refusal(name, answer_with_problems(app))
     app.add_middleware(OwnSite, refuse=refuse, names=own_names(name) | settings.host_names)
     app.add_middleware(BodyLimit, refuse=refuse)
     _add_health(app, name)
     _add_trigger(app, wakeup, settings.trigger_token)
     _add_runs(app)
-    app.include_router(make_console(name, settings.trigger_token))
+    app.include_router(pages.router(name, settings.trigger_token))
     if router is not None:
         app.include_router(router, dependencies=_guards(token := settings.trigger_token), responses=_refusals(token))
     return app
@@ -112,7 +127,7 @@ def _add_trigger(app: FastAPI, wakeup: type[W], token: SecretStr | None) -> None
     # The body's type is the stage's own, which a checker cannot know.
     async def trigger(request: Request, ask_for: Annotated[wakeup, Body()] = default) -> Queued:  # type: ignore[valid-type]
         """Queue the wake-up that an event would. Without a body: do what is undone."""
-        body: Wakeup = ask_for
+        body: Trigger = ask_for
         # A queue takes not every character of Unicode, but every one of ASCII.
         message = body.model_dump_json(exclude_none=True, ensure_ascii=True)
         return Queued(message_id=await running(request).queue.send(message))

@@ -7,6 +7,7 @@ from typing import Any
 
 from totesys.discreet import words
 from totesys.errors import to_trace
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 
 log = logger("totesys.service.background")
@@ -65,4 +66,6 @@ class Background:
     def _died(self, name: str, error: BaseException | None, trace: Exception | None) -> None:
         kind = type(error).__name__ if error else "no error"
         self._faults[name] = f"the background task {name!r} has ended ({kind}); the service's log says more"
-        log.error("background task ended", task=name, error=words(error) if error else "", kind=kind, exc_info=trace)
+        log.error(
+            LogEvent.BACKGROUND_TASK_ENDED, task=name, error=words(error) if error else "", kind=kind, exc_info=trace
+        )

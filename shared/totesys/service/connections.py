@@ -8,6 +8,7 @@ from typing import ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 
 log = logger("totesys.service.connections")
@@ -68,7 +69,7 @@ class Connection(H11Protocol):
     def give_up(self, reason: str) -> None:
         """Close it now, whatever is on its way."""
         self._forget()
-        log.warning("connection closed", reason=reason)
+        log.warning(LogEvent.HTTP_CONNECTION_CLOSED, reason=reason)
         self.transport.abort()
 
     def _note(self) -> None:

@@ -13,7 +13,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random
 
 from totesys.discreet import words
 from totesys.errors import LakeUnavailable, TerminalError, TotesysError, TransientError, to_trace
-from totesys.events import Wakeup, parse_message
+from totesys.events import Trigger, parse_message
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.service.background import Background
 from totesys.service.delivery import Delivery
@@ -25,7 +26,7 @@ from totesys.settings import ServiceSettings
 
 log = logger("totesys.service.consumer")
 
-W = TypeVar("W", bound=Wakeup)
+W = TypeVar("W", bound=Trigger)
 
 # After the queue itself could not be asked.
 PAUSE = timedelta(seconds=1)
@@ -114,7 +115,7 @@ class Consumer(Generic[W]):
                 await self._turn()
             except Exception as error:
                 trace = to_trace(error)
-                log.warning("queue failed", error=words(error), kind=type(error).__name__, exc_info=trace)
+                log.warning(LogEvent.QUEUE_FAILED, error=words(error), kind=type(error).__name__, exc_info=trace)
                 self._in_doubt = True
                 await self._pause(PAUSE.total_seconds())
             finally:
@@ -201,7 +202,7 @@ class Consumer(Generic[W]):
         await asks(self._faults)
         self._in_doubt, self._waits_for = False, {}
         if asks.statistics["attempt_number"] > 1:
-            log.info("all dependencies answer")
+            log.info(LogEvent.DEPENDENCIES_RECOVERED)
             # What happened meanwhile has perhaps no message, or one that is hidden for some time.
             self._pass_after(timedelta(0))
 
@@ -218,7 +219,7 @@ class Consumer(Generic[W]):
         self._waits_for = faults = {name: str(error) for name, error in state.outcome.result().items()}
         since = round(time.monotonic() - state.start_time, 1)
         again = round(state.upcoming_sleep, 1)
-        log.warning("waiting for dependencies", dependencies=faults, seconds=since, after_seconds=again)
+        log.warning(LogEvent.DEPENDENCIES_UNAVAILABLE, dependencies=faults, waited_s=since, retry_s=again)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

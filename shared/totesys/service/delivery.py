@@ -10,6 +10,7 @@ from structlog.contextvars import bound_contextvars
 
 from totesys.discreet import words
 from totesys.errors import TotesysError, TransientError, to_trace
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.service.background import Background
 from totesys.service.queue import Message, Queue
@@ -50,7 +51,7 @@ class Delivery:
                 await self._failed(error)
                 return error
             await self.queue.delete(self.message)
-            log.info("message done")
+            log.info(LogEvent.MESSAGE_PROCESSED)
             return None
 
     async def _failed(self, error: Exception) -> None:
@@ -58,12 +59,12 @@ class Delivery:
         fields = {"error": words(error), "kind": type(error).__name__}
         trace = to_trace(error)
         if isinstance(decision, DeadLetter):
-            log.error("message failed", **fields, next="dead-letter queue", exc_info=trace)
+            log.error(LogEvent.MESSAGE_FAILED, **fields, next="dead-letter queue", exc_info=trace)
             await self.queue.bury(self.message, decision.reason)
         else:
             seconds = round(decision.delay.total_seconds(), 1)
             level = log.warning if isinstance(error, TransientError) else log.error
-            level("message failed", **fields, next="again", after_seconds=seconds, exc_info=trace)
+            level(LogEvent.MESSAGE_FAILED, **fields, next="again", retry_s=seconds, exc_info=trace)
             await self.queue.hide(self.message, max(decision.delay, SHORTEST_DELAY))
 
     async def give_back(self) -> None:
@@ -72,9 +73,11 @@ class Delivery:
             async with asyncio.timeout(GIVE_BACK_SECONDS):
                 await self.queue.hide(self.message, timedelta(0))
         except (TotesysError, TimeoutError) as error:
-            log.warning("message not given back", error=str(error), next="it is visible again when its time is over")
+            log.warning(
+                LogEvent.MESSAGE_RELEASE_FAILED, error=str(error), next="it is visible again when its time is over"
+            )
         else:
-            log.info("message given back")
+            log.info(LogEvent.MESSAGE_RELEASED)
 
     @asynccontextmanager
     async def _hidden(self) -> AsyncIterator[None]:
@@ -89,4 +92,4 @@ class Delivery:
                 await self.queue.hide(self.message, self.visibility)
             except TotesysError as error:
                 # Another replica may then receive it too, and finds done what is done.
-                log.warning("visibility not extended", error=str(error))
+                log.warning(LogEvent.VISIBILITY_EXTENSION_FAILED, error=str(error))

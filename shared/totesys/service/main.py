@@ -7,19 +7,21 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import botocore.session
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
 from totesys.errors import SettingsError, TotesysError
-from totesys.events import Wakeup
+from totesys.events import Trigger
 from totesys.lake.lake import Lake, open_lake
+from totesys.log_events import LogEvent
 from totesys.logs import configure_logs, logger
 from totesys.schema import load_model
-from totesys.service.app import make_app
+from totesys.service.app import WebPages, make_app
 from totesys.service.background import Background
 from totesys.service.connections import BACKLOG, limited
 from totesys.service.consumer import Consumer
@@ -31,7 +33,7 @@ from totesys.settings import ServiceSettings, read_settings
 log = logger("totesys.service")
 
 S = TypeVar("S", bound=ServiceSettings)
-W = TypeVar("W", bound=Wakeup)
+W = TypeVar("W", bound=Trigger)
 
 # Makes a stage from its settings and the lake, and closes what it opened.
 OpenStage = Callable[[S, Lake], AbstractAsyncContextManager[Stage[W]]]
@@ -39,30 +41,38 @@ OpenStage = Callable[[S, Lake], AbstractAsyncContextManager[Stage[W]]]
 WRONG_CALL = 2
 
 
-def run_service(
-    name: str, settings: type[S], wakeup: type[W], open_stage: OpenStage[S, W], router: APIRouter | None = None
-) -> None:
-    """Serve until SIGTERM or SIGINT, then exit 0; exit 2 with one log line if the settings are wrong.
+@dataclass(frozen=True)
+class Service(Generic[S, W]):
+    """What makes a service: the type of its settings and of its triggers, its stage, its pages, its own routes."""
 
-    `router` are routes that only this service has.
-    """
+    name: str
+    settings: type[S]
+    trigger: type[W]
+    open_stage: OpenStage[S, W]
+    pages: WebPages
+    router: APIRouter | None = None
+
+
+def run_service(service: Service[S, W]) -> None:
+    """Serve until SIGTERM or SIGINT, then exit 0. Exit 2 with one log line if the settings are wrong."""
+    name = service.name
     configure_logs(name)
     try:
-        read = read_settings(settings)
+        read = read_settings(service.settings)
         configure_logs(name, read.metrics_namespace)
         load_model(read.model)
         _require_region()
         listener = _listen(read.host, read.port)
     except TotesysError as error:
-        log.error("service not started", error=str(error), kind=type(error).__name__)
+        log.error(LogEvent.SERVICE_START_FAILED, error=str(error), kind=type(error).__name__)
         sys.exit(WRONG_CALL)
-    app = make_app(name, wakeup, read, _lifespan(name, read, wakeup, open_stage), router)
+    app = make_app(name, service.trigger, read, _lifespan(service, read), service.pages, service.router)
     # uvicorn stops at a signal and then raises it again for whoever was there before: for nobody.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     # What is imported lives as long as the process: the collector need not look at it again and again.
     gc.freeze()
-    log.info("service listening", host=read.host, port=listener.getsockname()[1])
+    log.info(LogEvent.SERVICE_LISTENING, host=read.host, port=listener.getsockname()[1])
     config = uvicorn.Config(
         app,
         # Also where another parser is installed, which has another protocol.
@@ -74,7 +84,7 @@ def run_service(
     )
     server = _Server(config, app)
     asyncio.run(server.serve(sockets=[listener]))
-    log.info("service stopped")
+    log.info(LogEvent.SERVICE_STOPPED)
     if not server.started:
         sys.exit(1)
 
@@ -98,24 +108,22 @@ def _require_region() -> None:
         raise SettingsError("AWS_DEFAULT_REGION: no region is set for S3 and SQS. Set it and start again.")
 
 
-def _lifespan(
-    name: str, settings: S, wakeup: type[W], open_stage: OpenStage[S, W]
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(service: Service[S, W], settings: S) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             open_lake(settings.ingest_bucket, settings.processed_bucket) as lake,
             open_queue(settings.queue_url, settings.dlq_url) as queue,
-            open_stage(settings, lake) as stage,
+            service.open_stage(settings, lake) as stage,
             AsyncExitStack() as tasks,
         ):
             background = Background()
-            consumer = Consumer(queue, stage, wakeup, settings, background)
+            consumer = Consumer(queue, stage, service.trigger, settings, background)
             app.state.running = Running(stage, queue, consumer, background)
             for name, task in stage.background.items():
                 await tasks.enter_async_context(background.during(name, task))
             consumer.start()
-            log.info("service started")
+            log.info(LogEvent.SERVICE_STARTED)
             try:
                 yield
             finally:

@@ -7,9 +7,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from totesys.errors import BadMessage, LakeUnavailable, TotesysError
-from totesys.events import RunsWakeup
+from totesys.events import RunsTrigger
 from totesys.lake.lake import Lake, failure_of
 from totesys.lake.records import ReplayRecord
+from totesys.log_events import LogEvent
 from totesys.logs import logger
 
 log = logger("totesys.service.replay")
@@ -36,7 +37,7 @@ class Work:
 class Replay:
     """One replay of a stage. What is noted of it in the lake lets it go on after whatever ended it."""
 
-    def __init__(self, lake: Lake, stage: str, wakeup: RunsWakeup) -> None:
+    def __init__(self, lake: Lake, stage: str, wakeup: RunsTrigger) -> None:
         assert wakeup.again is not None
         first, last = wakeup.again
         self._lake = lake
@@ -56,7 +57,7 @@ class Replay:
                     await work.pending()
                     noted = time.monotonic()
                     if now - logged > LOG_SECONDS:
-                        log.info("runs are done again", first=self._record.first, last=self._record.last, next=run)
+                        log.info(LogEvent.REPLAY_STARTED, first=self._record.first, last=self._record.last, run=run)
                         logged = now
                 await self._one(work, run)
         if not self._record.runs:
@@ -72,7 +73,7 @@ class Replay:
             return False
         self._record = known.model_copy(update={"failure": None})
         if not known.finished:
-            log.info("replay goes on", first=known.first, last=known.last, after=known.done)
+            log.info(LogEvent.REPLAY_RESUMED, first=known.first, last=known.last, after=known.done)
         return known.finished
 
     async def _one(self, work: Work, run: int) -> None:

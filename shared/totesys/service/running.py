@@ -5,13 +5,13 @@ from typing import Any, Generic, TypeVar
 
 from fastapi import Request
 
-from totesys.events import Wakeup
+from totesys.events import Trigger
 from totesys.service.background import Background
 from totesys.service.consumer import Consumer
 from totesys.service.queue import Queue
 from totesys.service.stage import Stage
 
-W = TypeVar("W", bound=Wakeup)
+W = TypeVar("W", bound=Trigger)
 
 
 @dataclass(frozen=True)

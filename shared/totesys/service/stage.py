@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
-from totesys.events import Wakeup
+from totesys.events import Trigger
 from totesys.lake.lake import Lake
 from totesys.service.background import Task
 
-W = TypeVar("W", bound=Wakeup)
+W = TypeVar("W", bound=Trigger)
 
 
 class Stage(Protocol[W]):

@@ -175,7 +175,7 @@ def unreadable_sources(model: Model, table: WarehouseTable, encoding: str = UTF8
 
 
 def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: str = UTF8) -> Rows:
-    """What the oracle gives: over the source, or for a dimension without sources over the warehouse.
+    """What the reference query gives: over the source, or for a dimension without sources over the warehouse.
 
     `encoding` is that of the database which is asked.
     """
@@ -183,7 +183,7 @@ def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: st
     common = "" if table.sources else f"WITH referenced (key) AS MATERIALIZED ({_wanted_keys(model, table, schema)})"
     return Rows(
         table,
-        f"({table.oracle})",
+        f"({table.reference_query})",
         values,
         values,
         possible(table, encoding=encoding),
@@ -256,4 +256,4 @@ def _references_to(model: Model, table: WarehouseTable) -> Iterator[tuple[Fact, 
 def is_told_by_key(model: Model, table: WarehouseTable) -> bool:
     """Whether it can be told of each key if its row has changed: no other row of the sources makes it."""
     captures = {model.source(name).capture for name in table.sources}
-    return captures == {Capture.CHANGES} and table.column(table.key).type.is_integer
+    return captures == {Capture.INCREMENTAL} and table.column(table.key).type.is_integer

@@ -47,7 +47,7 @@ class Snapshots:
                 yield cls(model, source, warehouse, schema, has_ledger, time, baseline, reason)
 
     def asked(self, table: WarehouseTable) -> Side:
-        """The side that a table's oracle is asked of."""
+        """The side that a table's reference query is asked of."""
         return self.source if table.sources else self.warehouse
 
     def since(self, relation: str = "") -> str:

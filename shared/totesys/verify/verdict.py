@@ -99,7 +99,7 @@ class Judge:
         return await self._source_keys(rows.impossible_in(), keys)
 
     async def _unreadable(self, keys: list[str]) -> set[str]:
-        """The keys whose rows at the source transform cannot read, whatever the oracle makes of them."""
+        """The keys whose rows at the source transform cannot read, whatever the reference query makes of them."""
         query = queries.unreadable_sources(self.at.model, self.table, self.at.source.encoding)
         return await self._source_keys(query, keys) if query else set()
 
@@ -112,7 +112,7 @@ class Judge:
         """The keys of fact rows that refer to what the source has not."""
         encoding = self.at.source.encoding
         tests = [
-            f"NOT EXISTS (SELECT FROM ({dimension.oracle}) AS dimension WHERE "
+            f"NOT EXISTS (SELECT FROM ({dimension.reference_query}) AS dimension WHERE "
             f"dimension.{ident(dimension.key)} = side.{ident(column)} "
             f"AND {queries.possible(dimension, 'dimension', encoding)})"
             for column, dimension in self._dimensions()
@@ -142,7 +142,8 @@ class Judge:
         met = " OR ".join(f"(side.{ident(column)} IS NOT NULL AND ({test}))"
                           for column, test in zip(columns, tests, strict=True))  # fmt: skip
         query = (
-            f"SELECT {key}::text FROM ({self.table.oracle}) AS side WHERE {queries.key_in(self.table, key)} AND ({met})"
+            f"SELECT {key}::text FROM ({self.table.reference_query}) AS side "
+            f"WHERE {queries.key_in(self.table, key)} AND ({met})"
         )
         return await self._source_keys(query, keys)
 

@@ -31,7 +31,7 @@ async def verify(
     tables: Sequence[WarehouseTable] | None = None,
     on_table: Callable[[TableComparison], None] = lambda _: None,
 ) -> Verification:
-    """Compare every row and column of every warehouse table, or only of `tables`, with its oracle over the source.
+    """Compare every row and column of every warehouse table, or only of `tables`, with its reference query.
 
     Each database is read as it is at one moment. `on_table` hears of each table that is done. Raises SchemaDrift or
     WarehouseMismatch if a table or a column is not there; DatabaseUnavailable, AccessDenied or SettingsError if a

@@ -6,9 +6,6 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from totesys.model.simulation import company, words
-from totesys.model.simulation.company import Row
-from totesys.model.simulation.orders import Ids, Order, delivery_day, purchase, sale
 from totesys.model.source import (
     ADDRESS,
     COUNTERPARTY,
@@ -22,6 +19,9 @@ from totesys.model.source import (
     TRANSACTION,
 )
 from totesys.table import SourceTable
+from totesys_simulation import company, words
+from totesys_simulation.company import Row
+from totesys_simulation.orders import Ids, Order, delivery_day, purchase, sale
 
 TRANSACTIONS_A_SECOND = 20
 CHANGES_OF_AN_EVENT = 2  # about: an order makes three rows, everything else changes one

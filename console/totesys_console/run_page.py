@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from totesys.console.rows import Row, row
-from totesys.console.wording import size, span
 from totesys.lake.records import LoadedTable, TableParts
 from totesys.service.runs import RunDetail
+from totesys_console.rows import Row, row
+from totesys_console.wording import size, span
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from totesys.console.history import History, Recent
-from totesys.console.patience import in_time
-from totesys.console.queues import QueueState, all_queues
-from totesys.console.records import Listed, Records
 from totesys.errors import TotesysError
 from totesys.lake.lake import Lake
 from totesys.lake.looking_back import intervals_back
 from totesys.lake.records import VerificationRecord
 from totesys.service.running import Running
 from totesys.service.runs import RunDetail, describe
+from totesys_console.history import History, Recent
+from totesys_console.patience import in_time
+from totesys_console.queues import QueueState, all_queues
+from totesys_console.records import Listed, Records
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ class Asset:
 
 
 def _asset(name: str) -> Asset:
-    body = (files("totesys.console") / "static" / name).read_bytes()
+    body = (files("totesys_console") / "static" / name).read_bytes()
     stem, _, suffix = name.rpartition(".")
     return Asset(f"{stem}-{sha256(body).hexdigest()[:12]}.{suffix}", body, _KINDS[suffix])
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from totesys.model.simulation.counts import Counts
-from totesys.model.simulation.decisions import INSERTED, Change, Decisions, Insert, Keys, Work
-from totesys.model.simulation.pace import Pace
-from totesys.model.simulation.statements import statements
 from totesys.postgres import Connection
 from totesys.sql import ident
+from totesys_simulation.counts import Counts
+from totesys_simulation.decisions import INSERTED, Change, Decisions, Insert, Keys, Work
+from totesys_simulation.pace import Pace
+from totesys_simulation.statements import statements
 
 LONG_EVENTS = 4
 KEYS_AT_ONCE = 100

@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from totesys.console.facts import LakeFacts
-from totesys.console.problems import next_after
-from totesys.console.records import STAGES
-from totesys.console.wording import Moment, span, stamp
 from totesys.service.runs import RunDetail, StageState
+from totesys_console.facts import LakeFacts
+from totesys_console.problems import next_after
+from totesys_console.records import STAGES
+from totesys_console.wording import Moment, span, stamp
 
 # What a bar of a stage that took no time is still wide, in hundredths.
 _LEAST_BAR = 3

@@ -7,7 +7,6 @@ from decimal import Decimal
 from random import Random
 from typing import NamedTuple
 
-from totesys.model.simulation.company import Row
 from totesys.model.source import (
     ADDRESS,
     COUNTERPARTY,
@@ -19,6 +18,7 @@ from totesys.model.source import (
     STAFF,
 )
 from totesys.table import SourceTable
+from totesys_simulation.company import Row
 
 SALES_RECEIPT = PAYMENT_TYPE_NAME.values.index("SALES_RECEIPT") + 1
 PURCHASE_PAYMENT = PAYMENT_TYPE_NAME.values.index("PURCHASE_PAYMENT") + 1

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from totesys.console.facts import PAGE, Facts
-from totesys.console.freshness import PROMISE, Line, ages, draw, fresh_as_of
-from totesys.console.problems import Problem, problems
-from totesys.console.quarantined import Quarantined, quarantined
-from totesys.console.rows import Row, rows
-from totesys.console.stages import StageView, stage_views
-from totesys.console.wording import Moment, age, counted, moment, span, stamp
 from totesys.lake.records import VerificationRecord
+from totesys_console.facts import PAGE, Facts
+from totesys_console.freshness import PROMISE, Line, ages, draw, fresh_as_of
+from totesys_console.problems import Problem, problems
+from totesys_console.quarantined import Quarantined, quarantined
+from totesys_console.rows import Row, rows
+from totesys_console.stages import StageView, stage_views
+from totesys_console.wording import Moment, age, counted, moment, span, stamp
 
 
 @dataclass(frozen=True)

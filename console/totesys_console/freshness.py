@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
-from totesys.console.history import WINDOW, Visible, within_window
+from totesys_console.history import WINDOW, Visible, within_window
 
 PROMISE = timedelta(minutes=30)
 

@@ -9,21 +9,23 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import SecretStr
 
-from totesys.console import assets
-from totesys.console.actions import ACTIONS, Action, Form, chosen_stage
-from totesys.console.facts import Memory
-from totesys.console.guard import form_fault, token_fault
-from totesys.console.patience import in_time
-from totesys.console.queues import all_queues, look, redrive
-from totesys.console.render import html, refusal
-from totesys.console.run_page import run_page
-from totesys.console.view import page
 from totesys.errors import BadRequest, TotesysError
 from totesys.events import RunNumber
+from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.service.app import WebPages
 from totesys.service.queue import Queue
 from totesys.service.running import running
 from totesys.service.sites import site_fault
+from totesys_console import assets
+from totesys_console.actions import ACTIONS, Action, Form, chosen_stage
+from totesys_console.facts import Memory
+from totesys_console.guard import form_fault, token_fault
+from totesys_console.patience import in_time
+from totesys_console.queues import all_queues, look, redrive
+from totesys_console.render import html, pages_or_else, refusal
+from totesys_console.run_page import run_page
+from totesys_console.view import page
 
 log = logger("totesys.console")
 
@@ -121,12 +123,12 @@ class Console:
         queue = self._queue(request, stage)
         if action.message is None:
             moved = await redrive(queue)
-            log.info("dead letters sent back", stage=stage, messages=moved)
+            log.info(LogEvent.DEAD_LETTERS_REDRIVEN, stage=stage, messages=moved)
             return
         wakeup = action.message(form)
         async with in_time(f"The queue of {stage}"):
             message_id = await queue.send(wakeup.model_dump_json(exclude_none=True, ensure_ascii=True))
-        log.info("wake-up sent", stage=stage, action=action.name, message_id=message_id)
+        log.info(LogEvent.TRIGGER_SENT, stage=stage, action=action.name, message_id=message_id)
 
     def _queue(self, request: Request, stage: str) -> Queue:
         queue = all_queues(self._service, running(request).queue).by_stage.get(stage)
@@ -181,3 +183,7 @@ async def _form(request: Request) -> dict[str, str]:
         return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=20))
     except ValueError:
         return {}
+
+
+# What a service serves for people.
+PAGES = WebPages(make_console, pages_or_else)

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
-from totesys.console.assets import ASSETS
+from totesys_console.assets import ASSETS
 
 _SELF_ONLY = "; ".join(
     (
@@ -32,7 +32,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _templates = Environment(
-    loader=PackageLoader("totesys.console"),
+    loader=PackageLoader("totesys_console"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,

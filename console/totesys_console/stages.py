@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from totesys.console.facts import Facts
-from totesys.console.queues import QueueState
-from totesys.console.records import STAGES, Listed
-from totesys.console.wording import age, counted
 from totesys.lake import keys
 from totesys.lake.records import Failure
 from totesys.service.runs import RunDetail
+from totesys_console.facts import Facts
+from totesys_console.queues import QueueState
+from totesys_console.records import STAGES, Listed
+from totesys_console.wording import age, counted
 
 # Longer than a message is hidden after a failure that passes, whose work nobody has in hand meanwhile.
 LATE = timedelta(minutes=3)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from totesys.console.patience import in_time
-from totesys.console.records import STAGES
 from totesys.errors import TotesysError
 from totesys.service.queue import DeadLetter, Depth, Queue
+from totesys_console.patience import in_time
+from totesys_console.records import STAGES
 
 # A page does not wait longer for what it can do without.
 ASK_SECONDS = 3.0

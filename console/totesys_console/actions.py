@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from totesys.console.records import STAGES
 from totesys.errors import BadRequest
-from totesys.events import ExtractWakeup, LoadWakeup, RunsWakeup, Wakeup
+from totesys.events import ExtractTrigger, LoadTrigger, RunsTrigger, Trigger
+from totesys_console.records import STAGES
 
 TRIGGER = "console"
 Form = Mapping[str, str]
@@ -24,12 +24,12 @@ class Action:
     done: str
     stages: tuple[str, ...]
     changes: bool
-    message: Callable[[Form], Wakeup] | None
+    message: Callable[[Form], Trigger] | None
 
 
-def _replayed(form: Form) -> Wakeup:
+def _replayed(form: Form) -> Trigger:
     first = _number(form.get("from", ""), "The first run")
-    return _valid(RunsWakeup, from_run=first, to_run=_number(form.get("to", "") or str(first), "The last run"))
+    return _valid(RunsTrigger, from_run=first, to_run=_number(form.get("to", "") or str(first), "The last run"))
 
 
 def _number(text: str, what: str) -> int:
@@ -39,7 +39,7 @@ def _number(text: str, what: str) -> int:
     return int(cleaned)
 
 
-def _valid(kind: type[Wakeup], **fields: Any) -> Wakeup:
+def _valid(kind: type[Trigger], **fields: Any) -> Trigger:
     try:
         return kind(**fields)
     except ValidationError as error:
@@ -56,7 +56,7 @@ ACTIONS = {
             "Ingest has been asked for a run: it appears here when it is committed.",
             ("ingest",),
             False,
-            lambda _: ExtractWakeup(mode="changes", trigger=TRIGGER),
+            lambda _: ExtractTrigger(mode="changes", trigger=TRIGGER),
         ),
         Action(
             "sweep",
@@ -65,7 +65,7 @@ ACTIONS = {
             "Ingest has been asked for a run that finds deletions.",
             ("ingest",),
             False,
-            lambda _: ExtractWakeup(mode="sweep", trigger=TRIGGER),
+            lambda _: ExtractTrigger(mode="sweep", trigger=TRIGGER),
         ),
         Action(
             "verify",
@@ -74,7 +74,7 @@ ACTIONS = {
             "Load has been asked to compare the warehouse with the source: the result appears here.",
             ("load",),
             False,
-            lambda _: LoadWakeup(verify=True),
+            lambda _: LoadTrigger(verify=True),
         ),
         Action(
             "replay",

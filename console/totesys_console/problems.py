@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from totesys.console.facts import Facts
-from totesys.console.freshness import PROMISE, fresh_as_of
-from totesys.console.stages import StageView
-from totesys.console.wording import counted, moment
 from totesys.lake.records import Failure
 from totesys.transactions import LONG_OPEN
+from totesys_console.facts import Facts
+from totesys_console.freshness import PROMISE, fresh_as_of
+from totesys_console.stages import StageView
+from totesys_console.wording import counted, moment
 
 
 @dataclass(frozen=True)

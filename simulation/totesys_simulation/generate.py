@@ -6,10 +6,6 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from random import Random
 
-from totesys.model.simulation import company
-from totesys.model.simulation.calendar import CLOSING, working_moment
-from totesys.model.simulation.company import Row
-from totesys.model.simulation.orders import Ids, Keys, Order, purchase, sale
 from totesys.model.source import (
     ADDRESS,
     COUNTERPARTY,
@@ -27,6 +23,10 @@ from totesys.model.source import (
 from totesys.postgres import Connection
 from totesys.sql import ident
 from totesys.table import SourceTable
+from totesys_simulation import company
+from totesys_simulation.calendar import CLOSING, working_moment
+from totesys_simulation.company import Row
+from totesys_simulation.orders import Ids, Keys, Order, purchase, sale
 
 ROWS = {
     "address": 30,

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from totesys.model.simulation.counts import Counts
-from totesys.model.simulation.decisions import NUMBERED, REFERENCED, Decisions, Keys
-from totesys.model.simulation.pace import Pace
-from totesys.model.simulation.worker import Worker
 from totesys.postgres import Connection, connect
 from totesys.sql import ident
+from totesys_simulation.counts import Counts
+from totesys_simulation.decisions import NUMBERED, REFERENCED, Decisions, Keys
+from totesys_simulation.pace import Pace
+from totesys_simulation.worker import Worker
 
 OnCommit = Callable[[Counts], None]
 

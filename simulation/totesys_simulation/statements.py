@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from totesys.model.simulation.decisions import Change, Insert, Update
 from totesys.model.source import SOURCES
 from totesys.schema import sorted_by_references
 from totesys.sql import column_list, ident
 from totesys.table import SourceTable
+from totesys_simulation.decisions import Change, Insert, Update
 
 # Rows are written after those that they refer to, and everybody takes the tables in this order.
 ORDER = {table.name: place for place, table in enumerate(sorted_by_references(SOURCES))}

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from totesys.model.simulation import words
-from totesys.model.simulation.calendar import OPENING, working_moment
 from totesys.model.source import PAYMENT_TYPE_NAME
+from totesys_simulation import words
+from totesys_simulation.calendar import OPENING, working_moment
 
 Row = tuple[Any, ...]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from totesys.console.records import Listed, Records
 from totesys.lake import keys
 from totesys.lake.lake import Lake
 from totesys.lake.records import LoadRecord, Manifest, parse_record
+from totesys_console.records import Listed, Records
 
 WINDOW = timedelta(hours=24)
 # Records are read so many at once, for so long; the next look at the page goes on where this one ended.

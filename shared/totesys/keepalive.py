@@ -38,7 +38,7 @@ class Keepalive:
     user_timeout: int = SILENCE * 1000
 
 
-class Watched(_Base):
+class KeepaliveConnection(_Base):
     """A connection whose every statement ends with it."""
 
     __slots__ = ("_socket",)
