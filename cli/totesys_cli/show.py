@@ -68,7 +68,7 @@ def line(event: Event) -> str | None:
     if event.name == LogEvent.DEPENDENCIES_UNAVAILABLE:
         faults = " ".join(fields["dependencies"].values())
         return f"[yellow]{event.service} waits[/yellow], asks again in {fields['retry_s']} s: {_plain(faults)}"
-    if event.name in {LogEvent.MESSAGE_FAILED, "pass failed"}:
+    if event.name in {LogEvent.MESSAGE_FAILED, LogEvent.RECONCILIATION_FAILED}:
         again = f"tried again in {fields['retry_s']} s" if "retry_s" in fields else "given up"
         return f"[red]{event.service} failed[/red], {again}: {_plain(fields['error'])}"
     if event.name == LogEvent.EXTRACTION_DEFERRED:

@@ -49,6 +49,9 @@ class LogEvent(StrEnum):
     DEAD_LETTERS_REDRIVEN = "dead_letters_redriven"
     """The console sent dead letters back to their queue: `stage`, `messages`."""
 
+    RECONCILIATION_FAILED = "reconciliation_failed"
+    """The default trigger failed: `error`, `kind`, `next`, `retry_s`."""
+
     # Extraction
     EXTRACTION_STARTED = "extraction_started"
     """Ingest chose where to start; a warning if it has to extract everything: `everything`, `reason`."""
@@ -108,6 +111,10 @@ class LogEvent(StrEnum):
     """Freshness is unknown: `error`, `kind`, `next`."""
     FIRST_RUN_AWAITED = "first_run_awaited"
     """The warehouse has no run yet."""
+    VERIFICATION_COMPLETED = "verification_completed"
+    """The warehouse equals the source: `run`, `rows`, `wrong`, `duration_s`."""
+    DIFFERENCES_FOUND = "differences_found"
+    """A verification found rows that differ; an error: `run`, `rows`, `wrong` (rows by table), `duration_s`."""
     VERIFICATION_SKIPPED = "verification_skipped"
     """A scheduled verification has no source to compare with: `reason`, `next`."""
     MISSING_INDEX_FOUND = "missing_index_found"

@@ -143,7 +143,7 @@ async def test_load_says_why_it_does_not_begin(
     await Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, undone=2).write(lake)
     settings = environment("load", data_plane, warehouse_dsn=dsn)
     async with running("load", settings | LIBRARY) as service, look() as visit:
-        await service.event("pass failed")
+        await service.event(LogEvent.RECONCILIATION_FAILED)
         await visit.open(service.url)
         wrong = visit.page.locator("#wrong")
         await expect(wrong).to_contain_text("Load has not begun run 11", timeout=PATIENT)

@@ -91,9 +91,9 @@ async def printed(source: str, warehouse: str, plane: DataPlane, emulator: Emula
 
         await send("ingest", "{}")
         await services["load"].event(LogEvent.RUN_COMPLETED, run=1)
-        await services["load"].event("freshness")
+        await services["load"].event(LogEvent.FRESHNESS_MEASURED)
         await send("load", '{"verify": true}')
-        await services["load"].event("verification successful")
+        await services["load"].event(LogEvent.VERIFICATION_COMPLETED)
         for service in SERVICES:
             await send(service, "rubbish")
             await services[service].event(LogEvent.MESSAGE_FAILED, next="dead-letter queue")

@@ -92,7 +92,7 @@ async def test_a_service_that_can_no_longer_tell_it_is_not_healthy_and_says_why(
     await library.tick()
     settings = environment("load", data_plane, warehouse_dsn=library.warehouse_dsn, freshness_every="PT0.2S") | LIBRARY
     async with running("load", settings) as load, httpx.AsyncClient(base_url=load.url) as client:
-        await load.event("freshness")
+        await load.event(LogEvent.FRESHNESS_MEASURED)
         assert (await client.get("/health")).status_code == 200
         await execute(library.warehouse_dsn, UNREADABLE)
         ended = await load.event(LogEvent.BACKGROUND_TASK_ENDED, task="freshness", level="error")
@@ -110,10 +110,10 @@ async def test_an_outage_is_no_end_of_telling_it(
     await library.tick()
     settings = environment("load", data_plane, warehouse_dsn=library.warehouse_dsn, freshness_every="PT0.2S") | LIBRARY
     async with running("load", settings) as load, httpx.AsyncClient(base_url=load.url) as client:
-        await load.event("freshness")
+        await load.event(LogEvent.FRESHNESS_MEASURED)
         closed = f"ALTER DATABASE {library.warehouse_dsn.rpartition('/')[2]} ALLOW_CONNECTIONS"
         await execute(postgres.dsn(), f"{closed} false")
         await load.event(LogEvent.FRESHNESS_CHECK_FAILED)
         await execute(postgres.dsn(), f"{closed} true")
-        await load.event("freshness")
+        await load.event(LogEvent.FRESHNESS_MEASURED)
         assert (await client.get("/health")).status_code == 200

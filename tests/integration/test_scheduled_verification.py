@@ -29,7 +29,7 @@ async def test_a_verification_leaves_a_record_and_a_metric(library: Pipeline) ->
     assert (await verified(library, LogEvent.VERIFICATION_SKIPPED))["next"] == "set it, or turn the schedule off"
     assert await library.lake.verifications(10) == []
     let_read_the_source(library)
-    line = await verified(library, "verification successful")
+    line = await verified(library, LogEvent.VERIFICATION_COMPLETED)
     assert (line["VerificationDifferences"], line["log_level"]) == (0, "info")
     (record,) = await library.lake.verifications(10)
     assert (record.equal, record.run, record.reason) == (True, 1, "")
@@ -40,7 +40,7 @@ async def test_what_is_wrong_is_named_and_is_an_error(library: Pipeline) -> None
     await library.tick()
     await execute(library.warehouse_dsn, "UPDATE warehouse.fact_loan SET reader = 'Eve' WHERE loan_id = 2")
     let_read_the_source(library)
-    line = await verified(library, "warehouse differs")
+    line = await verified(library, LogEvent.DIFFERENCES_FOUND)
     assert (line["VerificationDifferences"], line["wrong"], line["log_level"]) == (1, {"fact_loan": 1}, "error")
     (record,) = await library.lake.verifications(1)
     assert not record.equal

@@ -72,11 +72,11 @@ def _tell(record: VerificationRecord) -> None:
     wrong = {name: table.compared - table.equal for name, table in record.tables.items() if not table.is_equal}
     say = log.info if record.equal else log.error
     say(
-        "verification successful" if record.equal else "warehouse differs",
+        LogEvent.VERIFICATION_COMPLETED if record.equal else LogEvent.DIFFERENCES_FOUND,
         run=record.run,
         rows=sum(table.compared for table in record.tables.values()),
         wrong=wrong,
-        seconds=record.seconds,
+        duration_s=record.seconds,
         **metrics(
             {"stage": "load"},
             VerificationDifferences=(sum(wrong.values()), "Count"),

@@ -177,7 +177,13 @@ class Consumer(Generic[W]):
             trace = to_trace(error)
             level = log.warning if isinstance(error, TransientError) else log.error
             fields = {"error": words(error), "kind": type(error).__name__}
-            level("pass failed", **fields, next="again", after_seconds=round(again.total_seconds(), 1), exc_info=trace)
+            level(
+                LogEvent.RECONCILIATION_FAILED,
+                **fields,
+                next="again",
+                retry_s=round(again.total_seconds(), 1),
+                exc_info=trace,
+            )
         else:
             self._all_done()
 
