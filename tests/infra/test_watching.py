@@ -56,7 +56,7 @@ def test_the_runbook_has_a_section_for_each_alarm_and_for_nothing_else() -> None
     needed = {one.section for one in TOLD} | {"budget"}
     assert {title.lower().replace(" ", "-") for title in titles} == needed
     for title, section in titles.items():
-        for part in ("**Meaning.**", "**Likely causes.**", "**Look.**", "**Mend.**"):
+        for part in ("**Meaning.**", "**Likely causes.**", "**Look.**", "**Fix.**"):
             assert part in section, f"{title} lacks {part}"
 
 

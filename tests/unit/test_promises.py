@@ -9,7 +9,7 @@ TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "promises.md"
 LONG = "pytest.mark.long"
 # They say what the words mean and what does not hold; all other sections are promises.
-WITHOUT_A_TEST = {"How the faults are judged", "What is not promised"}
+WITHOUT_A_TEST = {"How the fault tests judge the result", "What is not promised"}
 
 
 @cache
