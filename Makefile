@@ -97,8 +97,8 @@ rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet
 
 # Without setup: the commit hook calls it, and a commit changes nothing in .venv.
 docs-check: ## whether the pages that `make docs` makes are current
-	@made=$$(mktemp -d) && trap 'rm -r "$$made"' EXIT && cp docs/*.md "$$made" \
-		&& $(MAKE) --no-print-directory pages PAGES="$$made" && diff -ru --exclude=images docs "$$made" \
+	@made=$$(mktemp -d) && trap 'rm -r "$$made"' EXIT && cp -r docs/. "$$made" \
+		&& $(MAKE) --no-print-directory pages PAGES="$$made" && diff -ru docs "$$made" \
 		|| { echo "Run make docs, and commit what it writes." >&2; exit 1; }
 
 hooks: setup ## ruff and docs-check before each commit

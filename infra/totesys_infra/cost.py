@@ -59,17 +59,17 @@ def month(sizing: Sizing, tick: Work = BUSY) -> dict[str, float]:
     tasks = sizing.tasks.values()
     copies = 2 if sizing.warehouse_multi_az else 1
     return {
-        "Fargate, a first task each": sum(_task(task, prices.FARGATE_VCPU, prices.FARGATE_GB) for task in tasks),
-        "Fargate, further tasks": sum((task.minimum - 1) * _further(task) for task in tasks),
+        "Fargate, first task per service": sum(_task(task, prices.FARGATE_VCPU, prices.FARGATE_GB) for task in tasks),
+        "Fargate, additional tasks": sum((task.minimum - 1) * _further(task) for task in tasks),
         "RDS instance": copies * HOURS * prices.RDS[sizing.warehouse_class].usd,
         "RDS storage": copies * sizing.warehouse_gib * prices.RDS_STORAGE.usd,
-        "way to AWS": way(sizing),
-        "S3 storage, more each month": _stored(tick) * prices.S3_GB.usd,
+        "egress to AWS services": way(sizing),
+        "S3 storage, added each month": _stored(tick) * prices.S3_GB.usd,
         "S3 requests": _asked(tick),
         "SQS": _messages(sizing, tick) * prices.SQS.usd,
         "logs": ASSUMED.logs_gb * prices.LOGS_GB.usd,
         "metrics, alarms, dashboard": METRICS * prices.METRIC.usd + ALARMS * prices.ALARM.usd + prices.DASHBOARD.usd,
-        "key and secrets": prices.KEY.usd + ASSUMED.secrets * prices.SECRET.usd,
+        "KMS key and secrets": prices.KEY.usd + ASSUMED.secrets * prices.SECRET.usd,
         "images and builds": ASSUMED.image_gb * prices.ECR_GB.usd + ASSUMED.build_minutes * prices.BUILD_MINUTE.usd,
         "private DNS": prices.ZONE.usd,
     }
@@ -91,13 +91,13 @@ def way(sizing: Sizing, egress: Egress | None = None) -> float:
 def options(sizing: Sizing) -> dict[str, float]:
     """What else a month costs, more or less, with another choice than the preset's."""
     transform = sizing.tasks["transform"]
-    ways: dict[str, Egress] = {"public addresses": "public", "NAT": "nat", "endpoints": "endpoints"}
+    ways: dict[str, Egress] = {"public IPs": "public", "NAT": "nat", "interface endpoints": "endpoints"}
     return {
-        **{f"{name} as the way to AWS": way(sizing, egress) - way(sizing) for name, egress in ways.items()},
-        "an ALB in place of private DNS": _balancer(),
-        "transform at its maximum, all month": (transform.maximum - transform.minimum) * _further(transform),
-        "nothing changes, all month": total(sizing, IDLE) - total(sizing),
-        "a warehouse of one's own": -_instance(sizing),
+        **{f"egress through {name}": way(sizing, egress) - way(sizing) for name, egress in ways.items()},
+        "ALB instead of private DNS": _balancer(),
+        "transform at its maximum all month": (transform.maximum - transform.minimum) * _further(transform),
+        "no changes all month": total(sizing, IDLE) - total(sizing),
+        "existing warehouse": -_instance(sizing),
     }
 
 

@@ -1,6 +1,6 @@
-"""The tables of docs/cost.md.
+"""Generates the tables in docs/cost.md.
 
-`python -m totesys_infra.cost_page` prints them; with the name of a page after it, they take their places in it.
+`python -m totesys_infra.cost_page` prints them. Given the path of a page, it inserts them into that page.
 """
 
 import sys
@@ -14,10 +14,10 @@ from totesys_infra.sizing import PRESETS
 
 
 def tables() -> Mapping[str, str]:
-    """The page's tables as Markdown, by the name of their place in it."""
+    """The page's tables as Markdown, by the name of their marker."""
     bills = [month(sizing) for sizing in PRESETS.values()]
     rows = {line: [bill[line] for bill in bills] for line in bills[0]}
-    rows["**a month**"] = [total(sizing) for sizing in PRESETS.values()]
+    rows["**total**"] = [total(sizing) for sizing in PRESETS.values()]
     choices = [options(sizing) for sizing in PRESETS.values()]
     return {
         "month": _table(rows, signed=False),
@@ -41,16 +41,16 @@ def _price(price: Price) -> str:
 
 
 def filled(page: str) -> str:
-    """A page with each table between its two marks."""
-    for place, table in tables().items():
-        before, mark, rest = page.partition(f"<!-- {place} -->\n")
-        _, end, after = rest.partition("<!-- end -->")
-        page = f"{before}{mark}{table}\n{end}{after}"
+    """The page with each table inserted between its markers."""
+    for marker, table in tables().items():
+        before, opening, rest = page.partition(f"<!-- {marker} -->\n")
+        _, closing, after = rest.partition("<!-- end -->")
+        page = f"{before}{opening}{table}\n{closing}{after}"
     return page
 
 
 def main(page: str | None = None) -> None:
-    """Print the tables, or put them into a page."""
+    """Print the tables, or insert them into the page at a path."""
     if page is None:
         print("\n\n".join(tables().values()))
     else:

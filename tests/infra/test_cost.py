@@ -35,18 +35,18 @@ def test_every_class_of_database_has_a_price(sizing: Sizing) -> None:
 @SIZINGS
 def test_options_say_the_difference(sizing: Sizing) -> None:
     choices = options(sizing)
-    assert choices["nothing changes, all month"] == pytest.approx(total(sizing, IDLE) - total(sizing, BUSY))
-    assert choices["transform at its maximum, all month"] > 0
-    chosen = {"public": "public addresses", "nat": "NAT", "endpoints": "endpoints"}[sizing.egress]
-    assert choices[f"{chosen} as the way to AWS"] == 0
+    assert choices["no changes all month"] == pytest.approx(total(sizing, IDLE) - total(sizing, BUSY))
+    assert choices["transform at its maximum all month"] > 0
+    chosen = {"public": "public IPs", "nat": "NAT", "endpoints": "interface endpoints"}[sizing.egress]
+    assert choices[f"egress through {chosen}"] == 0
 
 
 def test_a_lean_month_can_be_worked_out_by_hand() -> None:
     bill = month(PRESETS["lean"])
     # Three quarters of a vCPU and 2 GB; 8,760 ticks of 17 writes and 16 reads, 730 sweeps of 29 and 29; a look a minute
-    assert bill["Fargate, a first task each"] == pytest.approx(730 * (0.75 * 0.03238 + 2 * 0.00356))
-    assert bill["Fargate, further tasks"] == 0
-    assert bill["way to AWS"] == pytest.approx(3 * 730 * 0.005)
+    assert bill["Fargate, first task per service"] == pytest.approx(730 * (0.75 * 0.03238 + 2 * 0.00356))
+    assert bill["Fargate, additional tasks"] == 0
+    assert bill["egress to AWS services"] == pytest.approx(3 * 730 * 0.005)
     assert bill["S3 requests"] == pytest.approx(
         (8760 * 17 + 730 * 29 + 730 * 60) * 5e-6 + (8760 * 16 + 730 * 29 + 730 * 60) * 4e-7
     )
@@ -69,9 +69,9 @@ def test_an_environments_month_is_its_presets_with_its_choices() -> None:
     lean, standard = PRESETS["lean"], PRESETS["standard"]
     assert of(environment()) == pytest.approx(total(lean))
     nat = of(environment(network={"egress": "nat"}))
-    assert nat == pytest.approx(total(lean) + options(lean)["NAT as the way to AWS"])
-    assert of(own_warehouse()) == pytest.approx(total(lean) + options(lean)["a warehouse of one's own"])
+    assert nat == pytest.approx(total(lean) + options(lean)["egress through NAT"])
+    assert of(own_warehouse()) == pytest.approx(total(lean) + options(lean)["existing warehouse"])
     assert of(own_vpc("standard")) == pytest.approx(total(standard) - way(standard))
-    balancer = options(standard)["an ALB in place of private DNS"]
-    database = options(standard)["a warehouse of one's own"]
+    balancer = options(standard)["ALB instead of private DNS"]
+    database = options(standard)["existing warehouse"]
     assert of(own_everything()) == pytest.approx(total(standard) - way(standard) + balancer + database)

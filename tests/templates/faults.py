@@ -116,7 +116,7 @@ FAULTS: tuple[Fault, ...] = (
         "AwsSolutions-S2",
     ),
     Fault(
-        "bucket policy that may be public",
+        "bucket policy that may become public",
         "data-plane",
         without("AWS::S3::Bucket", "PublicAccessBlockConfiguration"),
         "checkov",
@@ -137,7 +137,7 @@ FAULTS: tuple[Fault, ...] = (
         "data_is_kept",
     ),
     Fault(
-        "bucket that takes plain HTTP",
+        "bucket that accepts plain HTTP",
         "data-plane",
         plain_text_allowed("AWS::S3::BucketPolicy"),
         "cdk-nag",
@@ -151,7 +151,7 @@ FAULTS: tuple[Fault, ...] = (
         "encrypted",
     ),
     Fault(
-        "queue that takes plain HTTP",
+        "queue that accepts plain HTTP",
         "data-plane",
         plain_text_allowed("AWS::SQS::QueuePolicy"),
         "cdk-nag",
@@ -172,14 +172,14 @@ FAULTS: tuple[Fault, ...] = (
         "E3002",
     ),
     Fault(
-        "schedule that EventBridge does not know",
+        "schedule that EventBridge rejects",
         "data-plane",
         with_("AWS::Events::Rule", ScheduleExpression="rate(5 minute)"),
         "cfn-lint",
         "E3027",
     ),
     Fault(
-        "reference to a resource that is not there",
+        "reference to a missing resource",
         "data-plane",
         with_("AWS::SQS::Queue", QueueName={"Ref": "Nowhere"}),
         "cloudformation-validate",
@@ -192,7 +192,7 @@ FAULTS: tuple[Fault, ...] = (
         "totesys",
         "plain_cloudformation",
     ),
-    Fault("template longer than a request", "data-plane", padded, "totesys", "small_enough"),
+    Fault("template too large for a request", "data-plane", padded, "totesys", "small_enough"),
     Fault("security group open to the world", "network", open_to("0.0.0.0/0"), "cdk-nag", "AwsSolutions-EC23"),
     Fault(
         "log group without retention",
@@ -205,8 +205,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "stop before the grace ends", "services", with_container(StopTimeout=10), "totesys", "containers_stop_in_time"
     ),
-    Fault("container that runs as root", "services", with_container(User="root"), "totesys", "containers_are_confined"),
-    Fault("image that is whatever is newest", "services", newest_image, "totesys", "images_never_change"),
+    Fault("container running as root", "services", with_container(User="root"), "totesys", "containers_are_confined"),
+    Fault("image with a mutable tag", "services", newest_image, "totesys", "images_never_change"),
     Fault(
         "mutable image tags",
         "build",
@@ -215,7 +215,7 @@ FAULTS: tuple[Fault, ...] = (
         "CKV_AWS_51",
     ),
     Fault(
-        "size that Fargate does not have",
+        "task size that Fargate lacks",
         "services",
         with_("AWS::ECS::TaskDefinition", Cpu="256", Memory="4096"),
         "cfn-lint",
@@ -229,7 +229,7 @@ FAULTS: tuple[Fault, ...] = (
         "deployments_roll_back",
     ),
     Fault("wildcard action", "services", allowing(Action="s3:*"), "cdk-nag", "AwsSolutions-IAM5[Action::s3:*]"),
-    Fault("every resource", "services", allowing(Action="s3:GetObject", Resource="*"), "totesys", "named_resources"),
+    Fault("wildcard resource", "services", allowing(Action="s3:GetObject", Resource="*"), "totesys", "named_resources"),
     Fault(
         "database with a public address",
         "warehouse",
@@ -252,14 +252,14 @@ FAULTS: tuple[Fault, ...] = (
         "data_is_kept",
     ),
     Fault(
-        "alarm that tells nobody",
+        "alarm without a recipient",
         "watching",
         without("AWS::CloudWatch::Alarm", "AlarmActions"),
         "totesys",
         "alarms_reach_somebody",
     ),
     Fault(
-        "alarm that does not say what to do",
+        "alarm without instructions",
         "watching",
         with_("AWS::CloudWatch::Alarm", AlarmDescription="Something is wrong."),
         "totesys",

@@ -10,7 +10,7 @@ import typer
 from totesys_cli.main import app
 
 PROJECT = Path(__file__).parents[2]
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 # In a line of its own, after a prompt or an assignment, or in backticks within a sentence.
 CALL = re.compile(r"(?:^\$ |^|`|; do )(?:docker compose run --rm )?totesys (?P<words>[a-z][^`\n;|#→]*)", re.MULTILINE)
 OPTION = re.compile(r"--[a-z][a-z-]*")

@@ -16,7 +16,7 @@ from totesys_cli.settings.page import SERVICES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", ROOT / ".env.example", ROOT / "docker-compose.yml", *(ROOT / "docs").glob("*.md")]
+PAGES = [ROOT / "README.md", ROOT / ".env.example", ROOT / "docker-compose.yml", *(ROOT / "docs").rglob("*.md")]
 SET = re.compile(r"\b(TOTESYS_[A-Z_]+)=([^\s`'\"#]+)")
 ROW = re.compile(r"^\| `(TOTESYS_\w+)` \| ([^|]+) \| ([^|]+) \|", re.MULTILINE)
 
