@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from itertools import count
+from itertools import count, zip_longest
 from typing import Any
 
 import pytest
@@ -183,6 +183,33 @@ async def test_every_value_arrives_as_it_is(
             expected = await values(source, table, key, wanted)
             assert len(expected) == len(rows)
             assert await values(warehouse, f"warehouse.{relation}", key, wanted) == expected
+
+
+# Around zero, where a sign or a digit is lost most easily, and on both sides of each power of ten.
+CENTS = [Decimal(cents).scaleb(-2) for cents in range(-150, 151)]
+EDGES = [
+    *CENTS,
+    *(sign * (10**digits + off * Decimal("0.01")) for digits in range(1, 8) for off in (-1, 0, 1) for sign in (-1, 1)),
+]
+ZEROS = [Decimal(sign * digits).scaleb(-9) for digits in (1, 9, 10, 99, 10**8, 10**9 - 1, 10**9) for sign in (-1, 1)]
+
+
+async def test_every_small_amount_arrives_exactly(pipeline: Pipeline, source: Connection) -> None:
+    amounts = [(amount, exact) for amount, exact in zip_longest(EDGES, ZEROS, fillvalue=Decimal(0))]
+    names = [column.name for column in VALUES]
+    rows = []
+    for key, (amount, exact) in enumerate(amounts, FIRST_BOX + 1):
+        row = list(ordinary())
+        for name in ("money", "money_or_null"):
+            row[names.index(name)] = amount
+        for name in ("exact_number", "exact_number_or_null"):
+            row[names.index(name)] = exact
+        rows.append((key, FIRST_BOX, *row))
+    await insert(source, THING, *rows)
+    await pipeline.tick()
+    async with connect("The warehouse", pipeline.warehouse_dsn) as warehouse:
+        found = await values(warehouse, "warehouse.fact_thing", "thing_id", [row[0] for row in rows])
+    assert found == [(row[0], *row[2:]) for row in rows]
 
 
 @examples(5)
