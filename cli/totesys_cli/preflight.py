@@ -2,7 +2,7 @@
 
 from totesys.postgres import Connection, connect
 from totesys.schema import Model
-from totesys_ingest.source import check_contract, open_source
+from totesys_ingest.source_connection import check_contract, open_source
 from totesys_load import warehouse
 
 

@@ -18,7 +18,7 @@ from totesys.postgres import connect, place
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_source
-from totesys_ingest.source import open_source
+from totesys_ingest.source_connection import open_source
 
 pytestmark = pytest.mark.postgres
 
@@ -87,7 +87,7 @@ BREACHES = {
         ("ALTER TABLE loan DROP CONSTRAINT loan_pkey, ALTER loan_id DROP NOT NULL",),
         SchemaDrift,
         (
-            "column loan.loan_id may be NULL, declared as the key",
+            "column loan.loan_id is nullable, declared as the key",
             "key loan.loan_id has no unique index of its own (nothing is unique)",
         ),
         ("ALTER TABLE loan ADD PRIMARY KEY (loan_id)",),
@@ -255,19 +255,19 @@ ADDITIONS = {
     "column added": Added(
         ("ALTER TABLE loan ADD due date", "UPDATE loan SET due = now(), fee = 9"),
         "column loan.due is not declared",
-        "it is left out",
+        "ingest ignores it",
         "SELECT FROM warehouse.fact_loan_current WHERE fee = 9",
     ),
     "table not declared": Added(
         ("CREATE TABLE _prisma_migrations (id text)", "UPDATE loan SET fee = 9"),
         "table _prisma_migrations is not declared",
-        "it is not read",
+        "ingest ignores it",
         "SELECT FROM warehouse.fact_loan_current WHERE fee = 9",
     ),
     "label added": Added(
         ("""ALTER TYPE "Genre" ADD VALUE 'CRIME'""", "INSERT INTO book VALUES (4, 'Ripley', 'A', 'CRIME')"),
         'label CRIME of "Genre" (book.genre) is not declared',
-        "it comes as text",
+        "it is read as text",
         "SELECT FROM warehouse.dim_book WHERE genre = 'CRIME'",
     ),
     "column made nullable": Added(
@@ -275,15 +275,15 @@ ADDITIONS = {
             "ALTER TABLE loan ALTER reader DROP NOT NULL",
             "INSERT INTO loan VALUES (3, 1, NULL, now(), 1), (4, 1, 'Dee', now(), 1)",
         ),
-        "column loan.reader may be NULL, declared as NOT NULL",
-        "a row without a value that the warehouse requires goes to quarantine",
+        "column loan.reader is nullable, declared as NOT NULL",
+        "rows without a value that the warehouse requires are quarantined",
         "SELECT FROM warehouse.fact_loan WHERE loan_id = 4",
         quarantined=1,
     ),
     "text of a dimension made nullable": Added(
         ("ALTER TABLE book ALTER title DROP NOT NULL", "INSERT INTO book VALUES (4, NULL, 'A', 'NOVEL')"),
-        "column book.title may be NULL, declared as NOT NULL",
-        "a row without a value that the warehouse requires goes to quarantine",
+        "column book.title is nullable, declared as NOT NULL",
+        "rows without a value that the warehouse requires are quarantined",
         "SELECT FROM warehouse.dim_book WHERE title = 'Unknown'",
     ),
     "enum retyped to varchar": Added(
@@ -292,13 +292,13 @@ ADDITIONS = {
             "INSERT INTO book VALUES (4, 'Ripley', 'A', 'CRIME')",
         ),
         'column book.genre is character varying(20), declared as "Genre"',
-        "its values are read as the declared type's",
+        "its values are read as the declared type",
         "SELECT FROM warehouse.dim_book WHERE genre = 'CRIME'",
     ),
     "column retyped compatibly": Added(
         ("ALTER TABLE loan ALTER fee TYPE numeric(5,1)", "INSERT INTO loan VALUES (3, 1, 'Cid', now(), 7.5)"),
         "column loan.fee is numeric(5,1), declared as numeric(8,2)",
-        "its values are read as the declared type's",
+        "its values are read as the declared type",
         "SELECT FROM warehouse.fact_loan WHERE fee = 7.50",
     ),
 }
@@ -392,7 +392,7 @@ async def test_a_key_that_is_declared_as_unenforced_is_checked_in_each_snapshot(
         before = await pipeline.lake.newest_manifest()
         again = "INSERT INTO loan_2027 SELECT loan_id, book_id, 'Dee', '2027-02-05', 2 FROM loan WHERE loan_id < 3"
         await execute(source, again)
-        said = "key loan.loan_id is not unique: 1 2 times, 2 2 times"
+        said = "key loan.loan_id is not unique: 1 (2 rows), 2 (2 rows)"
         for mode in ("changes", "full"):
             with capture_logs() as logs, pytest.raises(SchemaDrift) as raised:
                 await pipeline.ingest.work(ExtractTrigger(mode=mode))
@@ -437,8 +437,7 @@ async def test_no_table_changes_between_the_check_and_the_copy(library: Pipeline
         connect("The source", library.source_dsn, lock_timeout="100ms") as other,
         open_source(library.source_dsn, "public") as source,
     ):
-        _, comparison = await source.begin(MODEL.sources)
-        assert not comparison.breaches
+        await source.begin(MODEL.sources)
         for change in ("RENAME reader TO borrower", "DROP reader", "ENABLE ROW LEVEL SECURITY"):
             with pytest.raises(asyncpg.LockNotAvailableError):
                 await other.execute(f"ALTER TABLE loan {change}")

@@ -11,9 +11,9 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, value
 from totesys.verify import TableComparison, UnequalRow, Verdict, Verification, verify
 from totesys_cli.local.data_plane import DataPlane
-from totesys_ingest import run_writer
+from totesys_ingest import open_run
 from totesys_load import stage as load_stage
-from totesys_transform import run as transform_run
+from totesys_transform import run_transform
 
 pytestmark = pytest.mark.postgres
 
@@ -55,7 +55,7 @@ class TwoHoursAhead(datetime):
 
 
 async def test_services_whose_clocks_are_wrong_decide_nothing(shops: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (run_writer, load_stage, transform_run):
+    for module in (open_run, load_stage, run_transform):
         monkeypatch.setattr(module, "datetime", TwoHoursAhead)
     await execute(shops.source_dsn, "UPDATE sale SET amount = 7 WHERE sale_id = 5")
     await shops.tick()

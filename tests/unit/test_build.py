@@ -21,9 +21,9 @@ from totesys.model.payments import FACT_PAYMENT
 from totesys.schema import Model
 from totesys.table import Column, Dimension, SourceTable, WarehouseTable
 from totesys.types import DATE, INTEGER, TIMESTAMP, Kind
-from totesys_transform.build import UNKNOWN, Built, build, build_from_references
-from totesys_transform.csv import Rows, read_csv
-from totesys_transform.parquet import to_parquet
+from totesys_transform.csv_reader import SourceRows, read_csv
+from totesys_transform.parquet_writer import to_parquet
+from totesys_transform.table_builder import UNKNOWN, Built, build, build_from_references
 
 TODAY = date(2026, 11, 22)
 BUILT = [
@@ -45,8 +45,8 @@ WRITINGS = ["", " 2022-01-03", "2022-01-03 ", "2022-1-5", "+2022-1-03", "0000-01
 WRITINGS += ["٢٠٢٢-٠١-٠٣", "2022-01-03\n", "2022-01-03T00:00:00", "20220103", "2022-W01-1", "03-01-2022", "null", "0"]
 
 
-def rows(table: SourceTable, *given: dict[str, Any]) -> Rows:
-    """Rows of a source table in which only the given values matter."""
+def rows(table: SourceTable, *given: dict[str, Any]) -> SourceRows:
+    """SourceRows of a source table in which only the given values matter."""
     columns = {
         column.name: pl.Series([row.get(column.name, SOMETHING[column.type.kind]) for row in given])
         for column in table.columns
@@ -60,7 +60,7 @@ def rows(table: SourceTable, *given: dict[str, Any]) -> Rows:
             for name, series in columns.items()
         ]
     )
-    return Rows(frame)
+    return SourceRows(frame)
 
 
 def built(table: WarehouseTable, *given: Sequence[dict[str, Any]]) -> Built:
@@ -78,7 +78,7 @@ def rejected(found: Built) -> list[tuple[int, list[str]]]:
 @pytest.mark.parametrize(("model", "table"), BUILT)
 def test_every_declared_column_is_built_with_its_type(model: Model, table: WarehouseTable) -> None:
     sources = [model.source(name) for name in table.sources]
-    found = build(model, table, {source.name: Rows(polars_schema(source).to_frame()) for source in sources})
+    found = build(model, table, {source.name: SourceRows(polars_schema(source).to_frame()) for source in sources})
     assert found.rows.schema == polars_schema(table)
     assert found.rows.is_empty()
     assert found.rejected.is_empty()
@@ -120,7 +120,7 @@ def test_a_row_whose_other_side_is_missing_is_set_apart() -> None:
     staff = [{"staff_id": key, "department_id": key} for key in (1, 2)]
     found = built(DIM_STAFF, staff, [{"department_id": 1}])
     assert found.rows["staff_id"].to_list() == [1]
-    assert rejected(found) == [(1, ["no row was built of it"])]
+    assert rejected(found) == [(1, ["no row was built from it"])]
 
 
 def test_a_currency_code_has_its_iso_name_or_none() -> None:
@@ -131,7 +131,7 @@ def test_a_currency_code_has_its_iso_name_or_none() -> None:
 
 
 def test_a_function_that_loses_a_row_is_found_out() -> None:
-    tickets = Rows(pl.DataFrame({"ticket_id": [1, 2], "label": ["a", "b"]}, schema_overrides={"ticket_id": pl.Int32}))
+    frame = pl.DataFrame({"ticket_id": [1, 2], "label": ["a", "b"]}, schema_overrides={"ticket_id": pl.Int32})
     table = WarehouseTable(
         "dim_ticket",
         shops.DIM_TICKET.columns,
@@ -140,13 +140,13 @@ def test_a_function_that_loses_a_row_is_found_out() -> None:
         build=lambda ticket: ticket.filter(pl.col("label") == "a"),
         reference_query="-",
     )
-    found = build(shops.MODEL, table, {"ticket": tickets})
+    found = build(shops.MODEL, table, {"ticket": SourceRows(frame)})
     assert found.rows["ticket_id"].to_list() == [1]
-    assert rejected(found) == [(1, ["no row was built of it"])]
+    assert rejected(found) == [(1, ["no row was built from it"])]
 
 
 def test_a_join_that_makes_two_rows_of_one_is_refused() -> None:
-    with pytest.raises(ModelError, match="dim_staff gives more than one row"):
+    with pytest.raises(ModelError, match="dim_staff returns more than one row"):
         built(DIM_STAFF, [{"staff_id": 1, "department_id": 1}], [{"department_id": 1}, {"department_id": 1}])
 
 
@@ -239,6 +239,6 @@ def test_what_an_unreadable_value_has_a_part_in_is_quarantined_and_nothing_else(
 
 def test_a_function_that_fails_is_an_error_of_the_model() -> None:
     table = replace(shops.DIM_TICKET, build=lambda ticket: ticket.with_columns(pl.col("label").cast(pl.Int32)))
-    tickets = Rows(pl.DataFrame({"ticket_id": [1], "label": ["a"]}, schema_overrides={"ticket_id": pl.Int32}))
-    with pytest.raises(ModelError, match="builds dim_ticket fails on these rows"):
+    tickets = SourceRows(pl.DataFrame({"ticket_id": [1], "label": ["a"]}, schema_overrides={"ticket_id": pl.Int32}))
+    with pytest.raises(ModelError, match="builds dim_ticket fails on rows of this run"):
         build(shops.MODEL, table, {"ticket": tickets})

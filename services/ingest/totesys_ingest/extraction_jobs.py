@@ -1,4 +1,4 @@
-"""How an extraction is cut into pieces of work. Pure."""
+"""Splits an extraction into jobs. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from totesys.transactions import HighWaterMark
 
 @dataclass(frozen=True)
 class Slice:
-    """Which of a table's rows come: those that `mark` has not seen and those with a `wanted` key; without, all."""
+    """Which rows of a table are extracted: those that `mark` has not seen and those with a `wanted` key, or all."""
 
     mark: HighWaterMark | None = None
     wanted: tuple[int, ...] = ()
@@ -18,7 +18,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Stream:
-    """What the parts of one kind hold: a table's rows or, with `keys`, the ranges of the keys that it has."""
+    """What parts of one kind hold: a table's rows or, with `keys`, the ranges of its keys."""
 
     table: SourceTable
     keys: bool = False
@@ -30,7 +30,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Job:
-    """The rows of a table on its pages from `first_page` to before `end_page` (None: to its end), or all its keys."""
+    """A table's rows from page `first_page` to before `end_page` (None: to its end) or, with `keys`, all its keys."""
 
     table: SourceTable
     first_page: int = 0
@@ -38,8 +38,8 @@ class Job:
     keys: bool = False
 
     @property
-    def cut(self) -> bool:
-        """Whether it may begin a run: what must stay with what came before it may not."""
+    def may_begin_run(self) -> bool:
+        """Whether a new run may begin with this job, rather than the job belong to the run before it."""
         return self.table.capture is Capture.INCREMENTAL and not self.keys
 
     @property
@@ -48,9 +48,9 @@ class Job:
 
 
 def plan_jobs(tables: Iterable[SourceTable], pages: Mapping[str, int], pages_per_job: int) -> list[Job]:
-    """Cut each table that is captured as changes into jobs, in the tables' order.
+    """Split each incremental table into jobs, in the tables' order; a full-refresh table is one job.
 
-    A table's rows take about as many bytes in CSV as on its pages. The last job of a table is open-ended.
+    Rows take about as many bytes in CSV as on their pages. The last job of a table is open-ended.
     """
     jobs: list[Job] = []
     for table in tables:
@@ -64,7 +64,7 @@ def plan_jobs(tables: Iterable[SourceTable], pages: Mapping[str, int], pages_per
 
 
 def key_jobs(model: Model) -> list[Job]:
-    """A job of keys for every source table whose rows become rows of the warehouse with an integer key."""
+    """A job for the keys of every source table whose integer key identifies rows of a warehouse table."""
     primary = dict.fromkeys(table.sources[0] for table in model.tables if table.sources)
     tables = [model.source(name) for name in primary]
     return [Job(table, keys=True) for table in tables if table.column(table.key).type.is_integer]

@@ -1,4 +1,4 @@
-"""Source frames to a warehouse table's rows, and to the rows that cannot become any. Pure."""
+"""Builds a warehouse table's rows from source frames, and finds the source rows that become none. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,51 +13,50 @@ from totesys.lake.records import REASONS
 from totesys.schema import Model
 from totesys.table import Column, Dimension, WarehouseTable
 from totesys.types import Kind
-from totesys_transform.csv import ROW, Rows
-from totesys_transform.reasons import NOT_BUILT, is_null, not_valid
+from totesys_transform.csv_reader import ROW, SourceRows
+from totesys_transform.quarantine_reasons import NOT_BUILT, is_null, not_valid
 
 UNKNOWN = "Unknown"
 _KEY = "key"
-# So many faults of the tables that a row is joined with are named.
-_NAMED = 3
+# The most faults of joined tables that a reason names.
+_NAMED_FAULTS = 3
 _NONE_REJECTED = pl.DataFrame(schema={ROW: pl.UInt32, REASONS: pl.List(pl.String)})
 
 
 @dataclass(frozen=True)
 class Built:
-    """A warehouse table's rows; and which rows of the first source became none, by position, with the reasons."""
+    """A warehouse table's rows, and by position the rows of its first source that became none, with the reasons."""
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
 
 
-def build(model: Model, table: WarehouseTable, sources: Mapping[str, Rows]) -> Built:
+def build(model: Model, table: WarehouseTable, sources: Mapping[str, SourceRows]) -> Built:
     """Build a table from the rows of its sources, by name.
 
-    The same sources give the same rows in the same order, whatever order a join leaves them in: two replicas
-    that build the same part write the same bytes. Raises ModelError if the table's function makes two rows of one, or
-    fails.
+    The same sources give the same rows in the same order, whatever order a join returns: two replicas that build the
+    same part write the same bytes. Raises ModelError if the table's function fails or makes two rows of one.
     """
     several = [sources[name] for name in table.sources]
     key = model.source(table.sources[0]).key
     made = _made(table, [rows.frame for rows in several], key)
     if all(rows.stand_in is None for rows in several):
-        whole = made
-        good = made.drop_nulls(_required(table)) if _lacks_any(table, made) else made
+        every = made
+        good = made.drop_nulls(_required(table)) if _has_missing(table, made) else made
     else:
-        whole = _made(table, [rows.standing_in for rows in several], key)
-        # What an unreadable value has a part in comes out otherwise with another one in its place.
-        same = made.join(whole, on=list(table.column_names), how="semi", nulls_equal=True, maintain_order="left")
+        every = _made(table, [rows.standing_in for rows in several], key)
+        # A row that an unreadable value influences comes out differently with the stand-in.
+        same = made.join(every, on=list(table.column_names), how="semi", nulls_equal=True, maintain_order="left")
         good = same.drop_nulls(_required(table))
     if good.height == several[0].frame.height:
         return Built(good, _NONE_REJECTED)
     keys = several[0].frame.select(pl.col(key).cast(key_type(table)).alias(_KEY)).with_row_index(ROW)
     rejected = keys.join(good.select(pl.col(table.key).alias(_KEY)), on=_KEY, how="anti", maintain_order="left")
-    return Built(good, _with_reasons(model, table, several, whole, rejected))
+    return Built(good, _with_reasons(model, table, several, every, rejected))
 
 
 def build_from_references(table: Dimension, keys: pl.Series, as_of: date) -> pl.DataFrame:
-    """Build a dimension that has no source from the distinct keys that a run's rows refer to."""
+    """Build a dimension without sources from the distinct keys that a run's rows refer to."""
     assert table.build_from_references is not None
     return table.build_from_references(keys, as_of).select(_declared(table)).collect()
 
@@ -70,11 +69,15 @@ def _made(table: WarehouseTable, frames: Sequence[pl.DataFrame], source_key: str
     try:
         made = table.build(first, *others).select(_declared(table)).collect()
     except pl.exceptions.PolarsError as error:
-        raise ModelError(f"The function that builds {table.name} fails on these rows: {words(error)}.") from error
+        raise ModelError(
+            f"The function that builds {table.name} fails on rows of this run: {words(error)}. Correct the function."
+        ) from error
     if not made[table.key].is_sorted():
         made = made.sort(table.key)
     if len(table.sources) > 1 and made[table.key].n_unique() != made.height:
-        raise ModelError(f"The function that builds {table.name} gives more than one row for a {table.key}.")
+        raise ModelError(
+            f"The function that builds {table.name} returns more than one row for a {table.key}. Correct its join."
+        )
     return made
 
 
@@ -94,31 +97,31 @@ def _required(table: WarehouseTable) -> list[str]:
     return [column.name for column in table.columns if not column.nullable]
 
 
-def _lacks_any(table: WarehouseTable, made: pl.DataFrame) -> bool:
+def _has_missing(table: WarehouseTable, made: pl.DataFrame) -> bool:
     return any(made[name].null_count() for name in _required(table))
 
 
 def _with_reasons(
-    model: Model, table: WarehouseTable, several: Sequence[Rows], whole: pl.DataFrame, rejected: pl.DataFrame
+    model: Model, table: WarehouseTable, several: Sequence[SourceRows], every: pl.DataFrame, rejected: pl.DataFrame
 ) -> pl.DataFrame:
-    """The rejected rows with what is wrong: with their own values, else with those that they are joined with."""
-    lacking = [name for name in _required(table) if whole[name].null_count()]
-    flags = whole.unique(table.key, maintain_order=True).select(
-        pl.col(table.key).alias(_KEY), *(pl.col(name).is_null().alias(f"no {name}") for name in lacking)
+    """The rejected rows with what is wrong with their own values, or else with the values that they are joined with."""
+    missing = [name for name in _required(table) if every[name].null_count()]
+    flags = every.unique(table.key, maintain_order=True).select(
+        pl.col(table.key).alias(_KEY), *(pl.col(name).is_null().alias(f"no {name}") for name in missing)
     )
     values = several[0].frame[rejected[ROW]].select(pl.all().cast(pl.String))
     found = pl.concat(
         [rejected.join(flags, on=_KEY, how="left", maintain_order="left"), values.select(pl.all().name.prefix("its "))],
         how="horizontal",
     ).join(several[0].faults, on=ROW, how="left", maintain_order="left")
-    own = pl.concat_list(pl.col(REASONS).fill_null([]), *(_lack(model, table, name) for name in lacking))
+    own = pl.concat_list(pl.col(REASONS).fill_null([]), *(_reason_if_missing(model, table, name) for name in missing))
     own = own.list.drop_nulls().list.unique(maintain_order=True)
     else_ = pl.lit([*_faults_of_others(model, table, several)] or [NOT_BUILT], dtype=pl.List(pl.String))
     return found.select(ROW, pl.when(own.list.len() > 0).then(own).otherwise(else_).alias(REASONS)).sort(ROW)
 
 
-def _lack(model: Model, table: WarehouseTable, name: str) -> pl.Expr:
-    """The reason, where the required column is NULL: what the source column that it is made of has in its place."""
+def _reason_if_missing(model: Model, table: WarehouseTable, name: str) -> pl.Expr:
+    """The reason where a required column is NULL: the value of the source column that it is made from."""
     column = table.column(name)
     prefix = f"{table.sources[0]}."
     made_of = next((of for of in model.source_columns(table, column) if of.startswith(prefix)), None)
@@ -131,11 +134,11 @@ def _lack(model: Model, table: WarehouseTable, name: str) -> pl.Expr:
     return pl.when(pl.col(f"no {name}")).then(reason)
 
 
-def _faults_of_others(model: Model, table: WarehouseTable, several: Sequence[Rows]) -> Iterable[str]:
+def _faults_of_others(model: Model, table: WarehouseTable, several: Sequence[SourceRows]) -> Iterable[str]:
     def named() -> Iterator[str]:
         for name, rows in zip(table.sources[1:], several[1:], strict=True):
             keys = rows.frame[model.source(name).key].cast(pl.String)
             for row, reasons in rows.faults.iter_rows():
                 yield f"{name} {keys[row]}: {'; '.join(reasons)}"
 
-    return [reason for reason, _ in zip(named(), range(_NAMED), strict=False)]
+    return [reason for reason, _ in zip(named(), range(_NAMED_FAULTS), strict=False)]

@@ -1,4 +1,4 @@
-"""What ingest can be told besides what every service can."""
+"""The settings of ingest, besides those of every service."""
 
 from datetime import timedelta
 
@@ -25,41 +25,39 @@ class IngestSettings(ServiceSettings):
         default=16 * MIB,
         ge=MIB,
         le=GIB,
-        description="How large a part becomes. Transform and load hold one in memory at once: several times its bytes, "
-        "in a task of 512 MB.",
+        description="Size at which ingest ends a part. Transform and load hold one part in memory, which takes several "
+        "times its bytes, in a task of 512 MB.",
     )
     run_bytes: int = Field(
         default=64 * MIB,
         ge=MIB,
         le=1024 * GIB,
-        description="How large a run becomes, which is what becomes visible at once. Transform and load work on one "
+        description="Size at which ingest ends a run. A run becomes visible at once, and transform and load process it "
         "while ingest writes the next.",
     )
     scan_bytes: int = Field(
         default=256 * MIB,
         ge=MIB,
         le=1024 * GIB,
-        description="What one statement looks through for changes: a table up to this size is scanned in the way that "
-        "spares the source's cache, a larger one in pieces that several connections share.",
+        description="How much of a table one statement scans for changes. A table up to this size is read by one "
+        "sequential scan, which spares the source's cache; a larger one is split into pieces that connections share.",
     )
     connections: int = Field(
         default=2,
         ge=1,
         le=32,
-        description="Connections that look for changes, beside the one that holds the snapshot: they share the tables "
-        "between them.",
+        description="Connections that look for changes and share the tables, besides the one that holds the snapshot.",
     )
     full_connections: int = Field(
         default=1,
         ge=1,
         le=32,
-        description="Connections of an extraction of everything. One reads faster than load can write, so more help "
-        "where reading is slow, and elsewhere only make the others wait.",
+        description="Connections of a full extraction. One reads faster than load can write, so more help only where "
+        "reading is slow.",
     )
     statement_timeout: Period = Field(
         default=timedelta(hours=1),
         ge=SHORTEST_LIMIT,
         le=LONGEST_LIMIT,
-        description="How long a statement may take. A source that has stopped in the middle of one must not hold the "
-        "lock for ever.",
+        description="Time limit of a statement. It keeps a source that stops responding from holding the lock forever.",
     )

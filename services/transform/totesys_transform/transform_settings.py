@@ -1,4 +1,4 @@
-"""What transform can be told: nothing besides what every service can."""
+"""The settings of transform: those of every service and no others."""
 
 from totesys.settings import ServiceSettings
 

@@ -1,12 +1,12 @@
-"""Whether a column of another type still brings what its declaration promises. Pure."""
+"""Whether a source column of another type still delivers what its declaration promises. Pure."""
 
 import re
 from dataclasses import dataclass
 
 from totesys.types import ColumnType, Kind
 
-# The digits that an integer needs at most.
-_INTEGERS = {"smallint": 5, "integer": 10, "bigint": 19}
+# The most digits that a value of the type has.
+_INTEGER_DIGITS = {"smallint": 5, "integer": 10, "bigint": 19}
 _VARCHAR = re.compile(r"character varying(?:\((\d+)\))?")
 _NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)")
 _TIME = re.compile(r"(time|timestamp)\(([0-3])\) without time zone")
@@ -14,14 +14,14 @@ _TIME = re.compile(r"(time|timestamp)\(([0-3])\) without time zone")
 
 @dataclass(frozen=True)
 class FoundType:
-    """A column's type in the source, as `format_type` prints it; of an enum its labels, in order."""
+    """A column's type in the source, as `format_type` prints it, with an enum's labels in order."""
 
     name: str
     labels: tuple[str, ...] | None = None
 
 
 def is_compatible(declared: ColumnType, found: FoundType) -> bool:
-    """Whether every value of the found type is one of the declared type, and is read as equal from what COPY prints."""
+    """Whether every value of the found type belongs to the declared type and reads the same from COPY's output."""
     if found.name == declared.postgres:
         return True
     if declared.values:
@@ -30,7 +30,7 @@ def is_compatible(declared: ColumnType, found: FoundType) -> bool:
         case Kind.TEXT:
             return _is_text(declared, found)
         case Kind.INT32 | Kind.INT64:
-            return _INTEGERS.get(found.name, 99) < _INTEGERS[declared.postgres]
+            return _INTEGER_DIGITS.get(found.name, 99) < _INTEGER_DIGITS[declared.postgres]
         case Kind.DECIMAL:
             return _is_decimal(declared, found.name)
         case Kind.TIMESTAMP | Kind.TIME:
@@ -47,8 +47,8 @@ def _is_text(declared: ColumnType, found: FoundType) -> bool:
 
 def _is_decimal(declared: ColumnType, found: str) -> bool:
     precision, scale = declared.digits
-    if found in _INTEGERS:
-        return _INTEGERS[found] <= precision - scale
+    if found in _INTEGER_DIGITS:
+        return _INTEGER_DIGITS[found] <= precision - scale
     if digits := _NUMERIC.fullmatch(found):
         found_precision, found_scale = int(digits[1]), int(digits[2])
         return found_scale <= scale and found_precision - found_scale <= precision - scale

@@ -1,4 +1,4 @@
-"""One run: its CSV parts become Parquet parts and quarantine parts."""
+"""Transforms one run: its CSV parts become Parquet parts and quarantine parts."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -24,15 +24,16 @@ from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.schema import Model
 from totesys.table import KEY_RANGES, Capture, Dimension, Table, WarehouseTable
-from totesys_transform.build import Built, build, build_from_references
-from totesys_transform.csv import ROW, Rows, concat, read_csv, read_text
-from totesys_transform.parquet import to_parquet, to_plain_parquet
+from totesys_transform.csv_reader import ROW, SourceRows, concat, read_csv, read_text
+from totesys_transform.parquet_writer import to_parquet, to_plain_parquet
+from totesys_transform.table_builder import Built, build, build_from_references
 
 log = logger("totesys.transform.run")
 
 R = TypeVar("R")
 
-_HEAD = {
+# The fields that transform's record takes over from ingest's.
+_COMMON_FIELDS = {
     *("lake", "run", "previous", "extraction", "complete", "snapshot_time"),
     *("trigger", "source", "xmin_after", "high_water_mark", "position"),
 }
@@ -40,30 +41,33 @@ _HEAD = {
 
 @dataclass
 class _Output:
-    """What was written of a table."""
+    """What was written of a table. `keys` holds the least and the greatest integer key of each part."""
 
     columns: tuple[str, ...]
     parts: list[Part] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
     seconds: float = 0.0
 
+    def fields(self) -> dict[str, Any]:
+        return {"columns": self.columns, "parts": tuple(self.parts), "seconds": round(self.seconds, 6)}
+
 
 @dataclass(frozen=True)
 class _Piece:
-    """What is built at once: a part of a table captured as changes, or a snapshot with all that it is joined with."""
+    """What is built at once: a part of an incremental table, or a full refresh with all tables that it joins."""
 
     table: WarehouseTable
     parts: Mapping[str, Sequence[Part]]
 
 
 class RunTransform:
-    """Transforms one run. CPU work is done in threads, on one piece at a time while the next one's bytes come.
+    """Transforms one run. Threads do the CPU work on one piece while the bytes of the next arrive.
 
-    Done `again`, it has to be whole: what it makes takes the place of what was made before.
+    A `replay` requires every declared source column, because its result replaces that of the first time.
     """
 
-    def __init__(self, model: Model, lake: Lake, manifest: Manifest, *, again: bool) -> None:
-        self._again = again
+    def __init__(self, model: Model, lake: Lake, manifest: Manifest, *, replay: bool) -> None:
+        self._replay = replay
         self._model = model
         self._lake = lake
         self._manifest = manifest
@@ -72,7 +76,7 @@ class RunTransform:
         self._referenced: dict[str, list[pl.Series]] = defaultdict(list)
 
     async def transform(self) -> ProcessedManifest:
-        """Write every Parquet part of the run; the record that commits them.
+        """Write every Parquet part of the run, and return the record that commits them.
 
         Raises CorruptObject, LakeUnavailable or ModelError.
         """
@@ -83,27 +87,20 @@ class RunTransform:
                 await self._write(piece, await anext(bodies))
         for dimension in self._model.dimensions:
             if not dimension.sources:
-                await self._derive(dimension)
+                await self._write_derived(dimension)
         keys = {table.name: await self._ranges(table) for table in self._model.built_from_first(self._manifest.keys)}
         return ProcessedManifest(
-            **self._manifest.model_dump(include=_HEAD),
+            **self._manifest.model_dump(include=_COMMON_FIELDS),
             finished_at=datetime.now(UTC),
             seconds=round(time.monotonic() - started, 6),
             tables={
                 name: BuiltTable(
-                    columns=out.columns,
-                    parts=tuple(out.parts),
-                    seconds=round(out.seconds, 6),
-                    first_key=min(out.keys, default=None),
-                    last_key=max(out.keys, default=None),
+                    **out.fields(), first_key=min(out.keys, default=None), last_key=max(out.keys, default=None)
                 )
                 for name, out in self._built.items()
                 if out.parts
             },
-            quarantine={
-                name: TableParts(columns=out.columns, parts=tuple(out.parts), seconds=round(out.seconds, 6))
-                for name, out in self._quarantined.items()
-            },
+            quarantine={name: TableParts(**out.fields()) for name, out in self._quarantined.items()},
             keys=keys,
         )
 
@@ -111,10 +108,13 @@ class RunTransform:
         for table in self._model.tables:
             if not table.sources or any(name not in self._manifest.tables for name in table.sources):
                 continue
-            if not self._again and (lacking := self._lacking(table)):
-                then = "its rows come with the full extraction that follows where a column is declared since"
+            if not self._replay and (missing := self._missing_columns(table)):
                 log.warning(
-                    LogEvent.TABLE_SKIPPED, run=self._manifest.run, table=table.name, lacking=lacking, next=then
+                    LogEvent.TABLE_SKIPPED,
+                    run=self._manifest.run,
+                    table=table.name,
+                    lacking=missing,
+                    next="a full extraction follows if the columns are newly declared, and brings the rows",
                 )
                 continue
             parts = {name: self._manifest.tables[name].parts for name in table.sources}
@@ -124,7 +124,7 @@ class RunTransform:
             else:
                 yield from (_Piece(table, {primary.name: (part,)}) for part in parts[primary.name])
 
-    def _lacking(self, table: WarehouseTable) -> list[str]:
+    def _missing_columns(self, table: WarehouseTable) -> list[str]:
         """The source columns that were not declared when the run was extracted."""
         return [
             f"{name}.{column}"
@@ -140,15 +140,18 @@ class RunTransform:
         try:
             return await asyncio.to_thread(read, body, source)
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+            where = self._lake.ingest.where(part.key)
             raise CorruptObject(
-                f"{self._lake.ingest.where(part.key)} is no CSV of {source.name}: {words(error)}."
+                f"{where} is not valid CSV of {source.name}: {words(error)}. Restore it, or run the release that "
+                "extracted it."
             ) from error
 
-    async def _rows(self, source: Table, part: Part, body: bytes) -> Rows:
+    async def _rows(self, source: Table, part: Part, body: bytes) -> SourceRows:
         rows = await self._read(source, part, body, read_csv)
         if rows.frame.height != part.rows:
             raise CorruptObject(
-                f"{self._lake.ingest.where(part.key)} has {rows.frame.height} rows, its manifest says {part.rows}."
+                f"{self._lake.ingest.where(part.key)} has {rows.frame.height} rows, but its manifest says {part.rows}. "
+                "Restore the object."
             )
         return rows
 
@@ -187,18 +190,19 @@ class RunTransform:
         out.parts.append(await self._lake.processed.put_part(key, body, rows.height))
 
     async def _ranges(self, table: WarehouseTable) -> TableParts:
-        """The keys that the first source has, as those of the table that is built of it."""
+        """The key ranges of the first source, written as those of the table built from it."""
         started = time.monotonic()
-        parts: list[Part] = []
+        out = _Output(KEY_RANGES.column_names)
         for number, part in enumerate(self._manifest.keys[table.sources[0]].parts):
             rows = await self._rows(KEY_RANGES, part, await self._lake.ingest.get_part(part))
             key = ranges_key(self._schema(table), table.name, self._manifest.run, number, "parquet")
             body = await asyncio.to_thread(to_parquet, rows.frame, KEY_RANGES)
-            parts.append(await self._lake.processed.put_part(key, body, rows.frame.height))
-        seconds = round(time.monotonic() - started, 6)
-        return TableParts(columns=KEY_RANGES.column_names, parts=tuple(parts), seconds=seconds)
+            out.parts.append(await self._lake.processed.put_part(key, body, rows.frame.height))
+        out.seconds = time.monotonic() - started
+        return TableParts(**out.fields())
 
-    async def _derive(self, dimension: Dimension) -> None:
+    async def _write_derived(self, dimension: Dimension) -> None:
+        """Write a dimension without sources, from the keys that the run's rows refer to."""
         started = time.monotonic()
         none = pl.Series("key", dtype=key_type(dimension))
         keys = pl.concat([none, *(column.alias("key") for column in self._referenced[dimension.name])])
@@ -211,6 +215,6 @@ class RunTransform:
         return self._model.lake_schema(table)
 
 
-def _build_and_encode(model: Model, table: WarehouseTable, sources: Mapping[str, Rows]) -> tuple[Built, bytes]:
+def _build_and_encode(model: Model, table: WarehouseTable, sources: Mapping[str, SourceRows]) -> tuple[Built, bytes]:
     built = build(model, table, sources)
     return built, b"" if built.rows.is_empty() else to_parquet(built.rows, table)
