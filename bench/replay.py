@@ -34,8 +34,8 @@ from totesys_cli.local.postgres import PostgresServer
 from totesys_infra import data_plane_template
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.ingest_stage import Ingest
-from totesys_load.settings import LoadSettings
-from totesys_load.stage import Load
+from totesys_load.load_settings import LoadSettings
+from totesys_load.load_stage import Load
 from totesys_transform.transform_stage import Transform
 
 CHANGES = (

@@ -15,8 +15,8 @@ from totesys.schema import Model
 from totesys_cli.local.data_plane import DataPlane
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.ingest_stage import Ingest
-from totesys_load.settings import LoadSettings
-from totesys_load.stage import Load
+from totesys_load.load_settings import LoadSettings
+from totesys_load.load_stage import Load
 from totesys_transform.transform_stage import Transform
 
 

@@ -14,7 +14,7 @@ from bench.stages.step import Meter, Step, in_thread
 from totesys.model import MODEL
 from totesys.model.expressions import moments
 from totesys.table import Fact, SourceTable
-from totesys_load.copy import read_parquet
+from totesys_load.parquet_copy import read_parquet
 from totesys_transform.csv_reader import SourceRows, read_csv
 from totesys_transform.parquet_writer import to_parquet
 from totesys_transform.table_builder import build

@@ -6,7 +6,7 @@ from bench.stages.psql import psql
 from bench.stages.step import Meter, Step
 from totesys.sql import column_list, qualified
 from totesys.table import SourceTable
-from totesys_ingest.extraction_jobs import Job, Slice, plan_jobs
+from totesys_ingest.extraction_jobs import Job, plan_jobs
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.source_catalog import read_pages
 from totesys_ingest.source_connection import SourceConnection, csv_header, open_source
@@ -34,7 +34,7 @@ async def copy_out(meter: Meter, dsn: str, table: SourceTable) -> list[CsvPart]:
 
         async def drop() -> None:
             for job in jobs:
-                await source.copy(job, Slice(), _drop)
+                await source.copy(job, _drop)
 
         query = f"COPY (SELECT {column_list(table.column_names)} FROM {qualified(_SCHEMA, table.name)})"
         await meter.measure(
@@ -62,7 +62,7 @@ async def _read(source: SourceConnection, job: Job) -> CsvPart:
     async def keep(data: bytes) -> None:
         chunks.append(bytes(data))
 
-    rows = await source.copy(job, Slice(), keep)
+    rows = await source.copy(job, keep)
     return CsvPart(rows, tuple(chunks))
 
 

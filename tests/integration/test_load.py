@@ -175,7 +175,7 @@ async def test_a_run_that_became_larger_than_its_place_is_refused_whole(library:
     await library.tick()
     before = await versions(library)
     await execute(library.warehouse_dsn, "UPDATE etl.run_table SET last_record_id = 1 WHERE run = 1")
-    with pytest.raises(WarehouseMismatch, match="Run 1 now has 2 new versions of fact_loan and had 1: they do not fit"):
+    with pytest.raises(WarehouseMismatch, match="Run 1 now has 2 new versions of fact_loan and had 1. They do not fit"):
         await library.catch_up(RunsTrigger(run=1))
     assert await versions(library) == before
 

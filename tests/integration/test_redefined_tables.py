@@ -93,11 +93,10 @@ async def test_a_full_extraction_that_is_broken_off_is_begun_again(settled: Pipe
     last = await settled.lake.newest_manifest()
     assert last is not None
     async with settled.ingest._opened() as source:
-        snapshot, _ = await source.begin(settled.model.sources)
-    assert snapshot is not None
+        changes = await source.compare(settled.model.sources)
     run = (await settled.lake.claim_run_number()).last
     half = {"run": run, "extraction": run, "previous": last.run, "complete": False}
     mark = {"xmin_after": None, "high_water_mark": None}
-    await settled.lake.commit(last.model_copy(update={**half, **mark, "definitions": dict(snapshot.definitions)}))
+    await settled.lake.commit(last.model_copy(update={**half, **mark, "definitions": dict(changes.definitions)}))
     await settled.tick()
     assert await verified(settled.source_dsn, settled.warehouse_dsn, MODEL)

@@ -12,7 +12,7 @@ from tests.sources import execute, make_shops, value
 from totesys.verify import TableComparison, UnequalRow, Verdict, Verification, verify
 from totesys_cli.local.data_plane import DataPlane
 from totesys_ingest import open_run
-from totesys_load import stage as load_stage
+from totesys_load import load_stage
 from totesys_transform import run_transform
 
 pytestmark = pytest.mark.postgres

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from totesys.errors import SettingsError
 from totesys.settings import ServiceSettings, read_settings
 from totesys_ingest.ingest_settings import IngestSettings
-from totesys_load.settings import LoadSettings
+from totesys_load.load_settings import LoadSettings
 from totesys_transform.transform_settings import TransformSettings
 
 COMMON = {

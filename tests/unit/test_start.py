@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from totesys.lake.records import Manifest
 from totesys.transactions import ENOUGH, HALF_CIRCLE, HighWaterMark, Outcomes, Place, Position, xid
-from totesys_ingest.starting_point import SourceSnapshot, SourceState, StartingPoint, choose_start, standby_lag
+from totesys_ingest.starting_point import SourceSnapshot, SourceStatus, StartingPoint, choose_start, standby_lag
 
 HERE = "7000/1/16384"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,8 +65,8 @@ def manifest(
 def snapshot(
     xmax: int, *, source: str = HERE, letters: str = SIGNED, lsn: int = LSN, in_recovery: bool = False
 ) -> SourceSnapshot:
-    state = SourceState(Place(source, lsn, letters), NOW, in_recovery, xmax, xmax)
-    return SourceSnapshot(state, HighWaterMark(xmax=xmax), "00000003-1", NOW, lsn)
+    status = SourceStatus(Place(source, lsn, letters), NOW, in_recovery, xmax, xmax)
+    return SourceSnapshot(status, HighWaterMark(xmax=xmax), "00000003-1", NOW, lsn)
 
 
 def test_changes_start_where_the_last_extraction_says() -> None:
@@ -142,12 +142,12 @@ def test_a_source_that_went_back_in_time_starts_with_everything_and_warns(now: S
     ids=["a standby that lags", "one that has caught up", "a primary", "another database"],
 )
 def test_only_a_standby_that_shows_less_than_the_last_run_is_waited_for(found: SourceSnapshot, waits: bool) -> None:
-    assert (standby_lag(manifest(1_000), found.state) is not None) is waits
+    assert (standby_lag(manifest(1_000), found.status) is not None) is waits
 
 
 def test_a_standby_on_an_earlier_timeline_is_waited_for_however_long_its_log_is() -> None:
     last = manifest(1_000, source="7000/2/16384")
-    assert standby_lag(last, snapshot(1_500, lsn=LSN + 1_000, in_recovery=True).state) is not None
+    assert standby_lag(last, snapshot(1_500, lsn=LSN + 1_000, in_recovery=True).status) is not None
 
 
 @pytest.mark.parametrize("header", [24, 40])

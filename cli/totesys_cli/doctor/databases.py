@@ -12,7 +12,7 @@ from totesys_cli.doctor.finding import Finding, Level, failed, ok, unknown
 from totesys_cli.preflight import prepare_and_take_back
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.source_connection import open_source
-from totesys_ingest.source_history import read_open_transaction, read_state
+from totesys_ingest.source_history import read_open_transaction, read_status
 
 Check = Callable[[Connection], Awaitable[Finding]]
 
@@ -52,8 +52,8 @@ async def check_source(model: Model, dsn: str, schema: str) -> list[Finding]:
         return judge.contract(len(model.sources), changes, ident(schema), role)
 
     async def open_transaction(connection: Connection) -> Finding:
-        state = await read_state(connection)
-        return judge.open_transaction(await read_open_transaction(connection, state, None), state.time)
+        status = await read_status(connection)
+        return judge.open_transaction(await read_open_transaction(connection, status, None), status.time)
 
     found = await _checked(
         "source", dsn, SOURCE_FUNCTIONS, SOURCE_CONNECTIONS, {"source transactions": open_transaction}

@@ -7,13 +7,7 @@ from totesys.schema import Model
 from totesys.table import KEY_RANGES, Capture, SourceTable
 from totesys.transactions import HighWaterMark
 
-
-@dataclass(frozen=True)
-class Slice:
-    """Which rows of a table are extracted: those that `mark` has not seen and those with a `wanted` key, or all."""
-
-    mark: HighWaterMark | None = None
-    wanted: tuple[int, ...] = ()
+NO_KEYS: Mapping[str, tuple[int, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -30,11 +24,16 @@ class Stream:
 
 @dataclass(frozen=True)
 class Job:
-    """A table's rows from page `first_page` to before `end_page` (None: to its end) or, with `keys`, all its keys."""
+    """A table's rows from page `first_page` to before `end_page` (None: to its end) or, with `keys`, all its keys.
+
+    With `mark`, only the rows that it has not seen and those with a `wanted` key.
+    """
 
     table: SourceTable
     first_page: int = 0
     end_page: int | None = None
+    mark: HighWaterMark | None = None
+    wanted: tuple[int, ...] = ()
     keys: bool = False
 
     @property
@@ -47,10 +46,17 @@ class Job:
         return Stream(self.table, self.keys)
 
 
-def plan_jobs(tables: Iterable[SourceTable], pages: Mapping[str, int], pages_per_job: int) -> list[Job]:
-    """Split each incremental table into jobs, in the tables' order; a full-refresh table is one job.
+def plan_jobs(
+    tables: Iterable[SourceTable],
+    pages: Mapping[str, int],
+    pages_per_job: int,
+    mark: HighWaterMark | None = None,
+    wanted: Mapping[str, tuple[int, ...]] = NO_KEYS,
+) -> list[Job]:
+    """Split each incremental table into jobs, in the tables' order; a full-refresh table is one job with all rows.
 
-    Rows take about as many bytes in CSV as on their pages. The last job of a table is open-ended.
+    Rows take about as many bytes in CSV as on their pages. The last job of a table is open-ended. `wanted` are, by
+    table, the keys whose rows are extracted whether or not they changed since `mark`.
     """
     jobs: list[Job] = []
     for table in tables:
@@ -59,7 +65,8 @@ def plan_jobs(tables: Iterable[SourceTable], pages: Mapping[str, int], pages_per
             continue
         starts = range(0, max(1, pages.get(table.name, 0)), pages_per_job)
         ends = [*starts[1:], None]
-        jobs += [Job(table, start, end) for start, end in zip(starts, ends, strict=True)]
+        keys = wanted.get(table.name, ())
+        jobs += [Job(table, start, end, mark, keys) for start, end in zip(starts, ends, strict=True)]
     return jobs
 
 

@@ -29,8 +29,8 @@ from totesys_ingest.open_run import ExtractionSpec
 from totesys_ingest.source_catalog import read_pages
 from totesys_ingest.source_connection import SourceConnection, open_source
 from totesys_ingest.source_contract import ContractBroken, NonBreakingChange
-from totesys_ingest.source_history import read_position, read_state_since, take_snapshot
-from totesys_ingest.starting_point import SourceSnapshot, SourceState, StartingPoint, choose_start
+from totesys_ingest.source_history import read_position, read_status_since, take_snapshot
+from totesys_ingest.starting_point import SourceSnapshot, SourceStatus, StartingPoint, choose_start
 
 log = logger("totesys.ingest")
 
@@ -70,7 +70,7 @@ class Ingest:
             if self._awaited is None:
                 await source.connection.execute("SELECT 1")
             else:
-                await self._read_state(source, self._awaited)
+                await self._read_status(source, self._awaited)
 
     async def work(self, trigger: ExtractTrigger) -> None:
         """Extract what the trigger requests. A tick that finds the lock taken ends; a request waits for it."""
@@ -90,10 +90,10 @@ class Ingest:
         if unknown := set(trigger.keys) - {table.name for table in self.model.sources}:
             raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. No run was made.")
         last = await self.lake.newest_manifest()
-        state = await self._read_state(source, last)
-        snapshot = await take_snapshot(source, self.model.sources, state, last)
+        status = await self._read_status(source, last)
+        snapshot = await take_snapshot(source, self.model.sources, status, last)
         self._warn_once(snapshot.changes.non_breaking)
-        with self._backoff.attempt(), _standby_remedy(state):
+        with self._backoff.attempt(), _standby_remedy(status):
             runs = await self._write_runs(source, trigger, last, snapshot)
         seconds = time.monotonic() - started
         rows = sum(table.rows for run in runs for table in run.tables.values())
@@ -105,11 +105,11 @@ class Ingest:
             **metrics({"stage": self.name}, ExtractionSeconds=(seconds, "Seconds"), RowsExtracted=(rows, "Count")),
         )
 
-    async def _read_state(self, source: SourceConnection, last: Manifest | None) -> SourceState:
+    async def _read_status(self, source: SourceConnection, last: Manifest | None) -> SourceStatus:
         self._awaited = last
-        state = await read_state_since(source, last)
+        status = await read_status_since(source, last)
         self._awaited = None
-        return state
+        return status
 
     async def _write_runs(
         self, source: SourceConnection, trigger: ExtractTrigger, last: Manifest | None, snapshot: SourceSnapshot
@@ -123,7 +123,7 @@ class Ingest:
         )
         pages, page_bytes = await read_pages(source.connection, source.schema, self.model.sources)
         job_bytes = self.settings.part_bytes if start.mark is None else self.settings.scan_bytes
-        jobs = plan_jobs(tables, pages, max(1, job_bytes // page_bytes))
+        jobs = plan_jobs(tables, pages, max(1, job_bytes // page_bytes), start.mark, trigger.keys)
         if trigger.mode != "changes" or start.warning:
             jobs += key_jobs(self.model)
         spec = ExtractionSpec(self.model, trigger, start, snapshot, position)
@@ -172,7 +172,7 @@ class Ingest:
     def _log_start(self, start: StartingPoint, snapshot: SourceSnapshot) -> None:
         seconds = 0.0
         if oldest := snapshot.open_transaction:
-            age = oldest.age(snapshot.state.time)
+            age = oldest.age(snapshot.status.time)
             seconds = age.total_seconds()
             if age > LONG_OPEN:
                 log.warning(
@@ -181,20 +181,20 @@ class Ingest:
                     since=oldest.since,
                     next="its changes are extracted when it ends",
                 )
-        emit = log.warning if start.warning else log.info
+        level = log.warning if start.warning else log.info
         figures = metrics(
             {"stage": self.name}, BreakingChanges=(0, "Count"), OldestTransactionSeconds=(seconds, "Seconds")
         )
-        emit(LogEvent.EXTRACTION_STARTED, everything=start.mark is None, reason=start.reason, **figures)
+        level(LogEvent.EXTRACTION_STARTED, everything=start.mark is None, reason=start.reason, **figures)
 
 
 @contextmanager
-def _standby_remedy(state: SourceState) -> Iterator[None]:
+def _standby_remedy(status: SourceStatus) -> Iterator[None]:
     """Name the settings that help when a standby ends an extraction."""
     try:
         yield
     except DatabaseUnavailable as error:
-        if not state.in_recovery:
+        if not status.in_recovery:
             raise
         raise DatabaseUnavailable(f"{error} {_STANDBY_REMEDY}") from error
 

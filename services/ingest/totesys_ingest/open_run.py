@@ -10,9 +10,8 @@ from typing import Any
 from totesys.events import ExtractTrigger
 from totesys.lake.records import ExtractedTable, Manifest, Part, RunCounter, TableParts
 from totesys.schema import Model
-from totesys.table import Capture, SourceTable
 from totesys.transactions import Position
-from totesys_ingest.extraction_jobs import Slice, Stream
+from totesys_ingest.extraction_jobs import Stream
 from totesys_ingest.starting_point import SourceSnapshot, StartingPoint
 
 
@@ -25,12 +24,6 @@ class ExtractionSpec:
     start: StartingPoint
     snapshot: SourceSnapshot
     position: Position
-
-    def slice_of(self, table: SourceTable) -> Slice:
-        """Which of the table's rows are extracted."""
-        if table.capture is Capture.FULL_REFRESH:
-            return Slice()
-        return Slice(self.start.mark, self.trigger.keys.get(table.name, ()))
 
 
 @dataclass
@@ -98,7 +91,7 @@ class OpenRun:
             finished_at=datetime.now(UTC),
             seconds=round(time.monotonic() - self._started, 6),
             trigger=spec.trigger.trigger,
-            source=snapshot.state.place.source,
+            source=snapshot.status.place.source,
             xmin_before=start.xmin if start else None,
             xmin_after=mark.xmin if mark else None,
             high_water_mark=mark,
@@ -110,7 +103,7 @@ class OpenRun:
                 if not of.keys
             },
             keys={of.table.name: TableParts(**self._written(of)) for of in self._parts if of.keys},
-            definitions=dict(snapshot.definitions),
+            definitions=dict(snapshot.changes.definitions),
             declared=dict(spec.model.declared),
         )
 

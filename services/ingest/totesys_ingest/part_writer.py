@@ -52,7 +52,7 @@ class PartWriter:
             counted += rows
             await part.write(data, rows)
 
-        sent = await source.copy(job, self._spec.slice_of(job.table), write)
+        sent = await source.copy(job, write)
         assert counted == sent, f"{counted} rows were counted, the source sent {sent}"
 
     async def finish(self) -> None:

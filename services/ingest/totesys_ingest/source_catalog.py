@@ -1,11 +1,9 @@
 """What the source's catalog says about the declared tables: columns, keys, definitions and sizes."""
 
-import json
 from collections.abc import Iterable
 
 from pydantic import TypeAdapter
 
-from totesys.lake.records import TableDefinition
 from totesys.postgres import Connection
 from totesys.sql import ident, qualified
 from totesys.table import SourceTable
@@ -16,9 +14,9 @@ NAMED_KEYS = 3
 # Up to this many changed keys are looked up one by one, through an index that begins with the key if there is one.
 LOOKED_UP_KEYS = 10_000
 
-# Every relation of the schema; columns and guards only of the declared ones. An enum type goes by its bare name, as
-# declared, whichever schema it is in and whether or not this role may use that schema. A deferred constraint guards a
-# key too: a snapshot sees only what was committed, and the commit checked it.
+# Every relation of the schema; columns, guards and definition only of the declared ones. An enum type goes by its bare
+# name, as declared, whichever schema it is in and whether or not this role may use that schema. A deferred constraint
+# guards a key too: a snapshot sees only what was committed, and the commit checked it.
 _CATALOG = """
 WITH RECURSIVE family (root, kind, id) AS (
     SELECT c.oid, c.relkind, c.oid
@@ -60,31 +58,19 @@ SELECT c.relname AS name, json_build_object(
             WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indisready
               AND i.indpred IS NULL AND i.indexprs IS NULL AND c.relname = ANY ($2::text[])), '[]'),
         'children', ARRAY(SELECT d.name FROM descendants d WHERE d.root = c.oid AND d.kind <> 'p' ORDER BY 1),
-        'foreign', ARRAY(SELECT d.name FROM descendants d WHERE d.root = c.oid AND d.relkind = 'f' ORDER BY 1))
+        'foreign', ARRAY(SELECT d.name FROM descendants d WHERE d.root = c.oid AND d.relkind = 'f' ORDER BY 1)),
+    'definition', CASE WHEN c.relname = ANY ($2::text[]) THEN json_build_object(
+        'relations', ARRAY(SELECT f.id::bigint FROM family f WHERE f.root = c.oid ORDER BY 1),
+        'columns', (SELECT json_object_agg(a.attname, a.attnum) FROM pg_attribute a
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+        'labels', coalesce((
+            SELECT json_object_agg(a.attname || '.' || e.enumlabel, e.oid::bigint)
+            FROM pg_attribute a JOIN pg_enum e ON e.enumtypid = a.atttypid
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '{}')) END
     ) AS found
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND (c.relname = ANY ($2::text[]) OR NOT c.relispartition)
-ORDER BY c.relname
-"""
-
-_DEFINITIONS = """
-SELECT c.relname AS name,
-       ARRAY(
-           WITH RECURSIVE family (id) AS (
-               SELECT c.oid
-               UNION ALL
-               SELECT i.inhrelid FROM family f JOIN pg_inherits i ON i.inhparent = f.id
-           )
-           SELECT id::bigint FROM family ORDER BY id
-       ) AS relations,
-       (SELECT json_object_agg(a.attname, a.attnum)
-        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
-       (SELECT json_object_agg(a.attname || '.' || e.enumlabel, e.oid::bigint)
-        FROM pg_attribute a JOIN pg_enum e ON e.enumtypid = a.atttypid
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS labels
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])
 ORDER BY c.relname
 """
 
@@ -102,22 +88,6 @@ async def read_source_catalog(connection: Connection, schema: str, tables: Itera
     """The relations of the schema, with columns and guards of those that are declared."""
     rows = await connection.fetch(_CATALOG, schema, [table.name for table in tables])
     return {row["name"]: _FOUND_TABLE.validate_json(row["found"]) for row in rows}
-
-
-async def read_definitions(
-    connection: Connection, schema: str, tables: Iterable[SourceTable]
-) -> dict[str, TableDefinition]:
-    """The definition of each table as the current transaction sees it."""
-    declared = {table.name: table.column_names for table in tables}
-    found = {}
-    for row in await connection.fetch(_DEFINITIONS, schema, list(declared)):
-        numbers = json.loads(row["columns"] or "{}")
-        found[row["name"]] = TableDefinition(
-            relations=tuple(row["relations"]),
-            columns={name: numbers[name] for name in declared[row["name"]] if name in numbers},
-            labels=json.loads(row["labels"] or "{}"),
-        )
-    return found
 
 
 async def read_pages(connection: Connection, schema: str, tables: Iterable[SourceTable]) -> tuple[dict[str, int], int]:

@@ -18,7 +18,7 @@ from totesys.postgres import Connection, connect, encoding_of, place
 from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
 from totesys.transactions import LSN, HighWaterMark
-from totesys_ingest.extraction_jobs import Job, Slice
+from totesys_ingest.extraction_jobs import Job
 from totesys_ingest.source_catalog import find_duplicate_keys, read_source_catalog
 from totesys_ingest.source_contract import ContractChanges, compare
 
@@ -126,13 +126,13 @@ class SourceConnection:
         assert row is not None
         return {table.name for table, found in zip(tables, row, strict=True) if found}
 
-    async def copy(self, job: Job, of: Slice, sink: Sink) -> int:
-        """Stream the slice's rows of a job, or the ranges of all keys, as CSV without a header. Returns the rows.
+    async def copy(self, job: Job, sink: Sink) -> int:
+        """Stream the rows of a job, or the ranges of all keys, as CSV without a header. Returns the number of rows.
 
         Raises DataRefused for a value that Postgres cannot convert to UTF-8.
         """
-        query = _ranges_query(self.schema, job.table) if job.keys else _rows_query(self.schema, job, of)
-        wanted = [of.wanted] if of.wanted and not job.keys else []
+        query = _ranges_query(self.schema, job.table) if job.keys else _rows_query(self.schema, job)
+        wanted = [job.wanted] if job.mark and job.wanted else []
         # A database without an encoding gives its bytes as they are. Transform finds the rows that are not UTF-8.
         raw = NOT_CHECKED if encoding_of(self.connection) == NOT_CHECKED else None
         try:
@@ -145,15 +145,15 @@ class SourceConnection:
         return int(status.removeprefix("COPY "))
 
 
-def _rows_query(schema: str, job: Job, of: Slice) -> str:
+def _rows_query(schema: str, job: Job) -> str:
     conditions = []
     if job.first_page > 0:
         conditions.append(f"ctid >= '({job.first_page},0)'::tid")
     if job.end_page is not None:
         conditions.append(f"ctid < '({job.end_page},0)'::tid")
-    if of.mark is not None:
-        wanted = f" OR {ident(job.table.key)} = ANY ($1::bigint[])" if of.wanted else ""
-        conditions.append(f"({of.mark.unseen()}{wanted})")
+    if job.mark is not None:
+        wanted = f" OR {ident(job.table.key)} = ANY ($1::bigint[])" if job.wanted else ""
+        conditions.append(f"({job.mark.unseen()}{wanted})")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {column_list(job.table.column_names)} FROM {qualified(schema, job.table.name)}{where}"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from totesys.errors import AccessDenied, SchemaDrift
+from totesys.lake.records import TableDefinition
 from totesys.table import Column, SourceTable
 from totesys_ingest.type_compatibility import FoundType, is_compatible
 
@@ -43,7 +44,7 @@ class KeyGuards:
 class FoundTable:
     """A relation of the source's schema: its `pg_class.relkind`, this role's rights, and its columns by name.
 
-    Columns and guards are empty for a relation that is not declared. `filtered` means that row-level security would
+    Columns, guards and definition are known only for a declared table. `filtered` means that row-level security would
     hide rows from this role.
     """
 
@@ -53,6 +54,7 @@ class FoundTable:
     filtered: bool = False
     columns: Mapping[str, SourceColumn] = field(default_factory=dict)
     guards: KeyGuards = field(default_factory=KeyGuards)
+    definition: TableDefinition | None = None
 
 
 # The relations of the source's schema by name.
@@ -73,12 +75,14 @@ class ContractChanges:
 
     `drift` and `denied` are breaking: they stop an extraction before it starts. `unguarded` are the tables whose keys
     no unique index enforces and whose declaration accepts that, so ingest has to look for duplicates itself.
+    `definitions` are the declared columns of the tables that exist, with what else identifies their rows.
     """
 
     drift: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
     non_breaking: tuple[NonBreakingChange, ...] = ()
     unguarded: tuple[SourceTable, ...] = ()
+    definitions: Mapping[str, TableDefinition] = field(default_factory=dict)
 
     @property
     def breaking(self) -> tuple[str, ...]:
@@ -116,7 +120,7 @@ def compare(tables: Iterable[SourceTable], catalog: SourceCatalog) -> ContractCh
     drift = [_missing_table(name, undeclared) for name in declared if name not in catalog]
     denied = ["no USAGE on the schema"] if any(not catalog[name].schema_usable for name in found) else []
     non_breaking = [NonBreakingChange(f"table {name} is not declared", "ingest ignores it") for name in undeclared]
-    unguarded = []
+    unguarded, definitions = [], {}
     for name, table in found.items():
         relation = catalog[name]
         denied += _denied(table, relation)
@@ -127,7 +131,10 @@ def compare(tables: Iterable[SourceTable], catalog: SourceCatalog) -> ContractCh
         non_breaking += _non_breaking(table, relation)
         if table.unenforced_key and not relation.guards.enforce(table.key):
             unguarded.append(table)
-    return ContractChanges(tuple(drift), tuple(denied), tuple(non_breaking), tuple(unguarded))
+        if whole := relation.definition:
+            columns = {column: whole.columns[column] for column in table.column_names if column in whole.columns}
+            definitions[name] = whole.model_copy(update={"columns": columns})
+    return ContractChanges(tuple(drift), tuple(denied), tuple(non_breaking), tuple(unguarded), definitions)
 
 
 def _missing_table(name: str, undeclared: list[str]) -> str:

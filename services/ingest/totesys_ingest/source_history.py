@@ -11,9 +11,8 @@ from totesys.lake.records import Manifest
 from totesys.postgres import Connection
 from totesys.table import SourceTable
 from totesys.transactions import LSN, OUTCOMES, SOURCE_ID, HighWaterMark, OpenTransaction, Outcomes, Place, Position
-from totesys_ingest.source_catalog import read_definitions
 from totesys_ingest.source_connection import SourceConnection
-from totesys_ingest.starting_point import SourceSnapshot, SourceState, standby_lag
+from totesys_ingest.starting_point import SourceSnapshot, SourceStatus, standby_lag
 
 # The transactions of a signature, and how many of them are rolled back. No other transactions end in the same order.
 _SIGNED, _ABORTED = 32, 16
@@ -23,7 +22,7 @@ _KEPT = 128
 _NAMED = 10_000
 _IDS_PER_QUERY = 1_000_000
 
-_STATE = f"""
+_STATUS = f"""
 SELECT {SOURCE_ID} AS source, clock_timestamp() AS time, pg_is_in_recovery() AS in_recovery, {LSN} AS lsn,
        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax"""
@@ -47,59 +46,56 @@ SELECT holder, id, since FROM (
 ORDER BY age(id::text::xid) DESC LIMIT 1"""
 
 
-async def read_state(connection: Connection, outcomes: Outcomes | None = None) -> SourceState:
-    """The source's state now, and how the transactions of `outcomes` have ended there."""
-    row = await connection.fetchrow(_STATE)
+async def read_status(connection: Connection, outcomes: Outcomes | None = None) -> SourceStatus:
+    """The source's status now, and how the transactions of `outcomes` have ended there."""
+    row = await connection.fetchrow(_STATUS)
     assert row is not None
     letters = await _letters(connection, outcomes.first, outcomes.after) if outcomes else None
     place = Place(row["source"], row["lsn"], letters)
-    return SourceState(place, row["time"], row["in_recovery"], row["xmin"], row["xmax"])
+    return SourceStatus(place, row["time"], row["in_recovery"], row["xmin"], row["xmax"])
 
 
-async def read_state_since(source: SourceConnection, last: Manifest | None) -> SourceState:
-    """The source's state. Raises DatabaseUnavailable if a standby shows less than the last run has seen."""
-    state = await read_state(source.connection, last.position.outcomes if last and last.position else None)
-    if lag := standby_lag(last, state):
+async def read_status_since(source: SourceConnection, last: Manifest | None) -> SourceStatus:
+    """The source's status. Raises DatabaseUnavailable if a standby shows less than the last run has seen."""
+    status = await read_status(source.connection, last.position.outcomes if last and last.position else None)
+    if lag := standby_lag(last, status):
         raise DatabaseUnavailable(
             f"{source.location} is a standby that shows less than the warehouse does: {lag}. Ingest waits until it "
             "has caught up. Check its replication: docs/replicas.md."
         )
-    return state
+    return status
 
 
 async def take_snapshot(
-    source: SourceConnection, tables: Sequence[SourceTable], state: SourceState, last: Manifest | None
+    source: SourceConnection, tables: Sequence[SourceTable], status: SourceStatus, last: Manifest | None
 ) -> SourceSnapshot:
     """Take a snapshot of the source in a transaction that stays open. Raises ContractBroken.
 
     Transactions in progress are listed before the snapshot is taken: one that ends in between counts as unseen.
     """
     connection = source.connection
-    continues = last is not None and state.place.breaks_with(last.source, last.position) is None
-    mark = await read_mark(connection, state, last.next_start if last and continues else None)
-    open_transaction = await read_open_transaction(connection, state, last.open_transaction if last else None)
+    continues = last is not None and status.place.breaks_with(last.source, last.position) is None
+    mark = await read_mark(connection, status, last.next_start if last and continues else None)
+    open_transaction = await read_open_transaction(connection, status, last.open_transaction if last else None)
     exported, changes = await source.begin(tables)
-    definitions = await read_definitions(connection, source.schema, tables)
-    return SourceSnapshot(
-        state, mark, **exported, definitions=definitions, changes=changes, open_transaction=open_transaction
-    )
+    return SourceSnapshot(status, mark, **exported, changes=changes, open_transaction=open_transaction)
 
 
-async def read_mark(connection: Connection, state: SourceState, last: HighWaterMark | None) -> HighWaterMark:
-    """What a snapshot taken after `state` has seen at the least.
+async def read_mark(connection: Connection, status: SourceStatus, last: HighWaterMark | None) -> HighWaterMark:
+    """What a snapshot taken after `status` has seen at the least.
 
     A transaction below `xmax` that is in progress at the snapshot was in progress before, too. `last` is an earlier
     mark of the same history: of the transactions before it, only those in progress then can still be in progress.
     """
-    first, in_progress = state.xmin, list[int]()
-    if last is not None and first < last.xmax <= state.xmax:
+    first, in_progress = status.xmin, list[int]()
+    if last is not None and first < last.xmax <= status.xmax:
         first, in_progress = last.xmax, await _ids(connection, _IN_PROGRESS_OF, last.in_progress)
-    for start in range(first, state.xmax, _IDS_PER_QUERY):
-        end = min(start + _IDS_PER_QUERY, state.xmax)
+    for start in range(first, status.xmax, _IDS_PER_QUERY):
+        end = min(start + _IDS_PER_QUERY, status.xmax)
         in_progress += await _ids(connection, _IN_PROGRESS_BETWEEN, start, end - 1)
     if len(in_progress) > _NAMED:
         return HighWaterMark(xmax=min(in_progress))
-    return HighWaterMark(xmax=state.xmax, in_progress=tuple(in_progress))
+    return HighWaterMark(xmax=status.xmax, in_progress=tuple(in_progress))
 
 
 async def _ids(connection: Connection, query: str, *parameters: object) -> list[int]:
@@ -112,12 +108,12 @@ async def read_position(connection: Connection, snapshot: SourceSnapshot, last: 
     The outcomes are those of transactions that end after the snapshot. If none has ended since `last`, its outcomes
     still serve. Otherwise a primary is signed.
     """
-    state, timeline = snapshot.state, snapshot.state.place.timeline
-    if last is not None and last.outcomes.after == state.xmax and last.timeline == timeline:
+    status, timeline = snapshot.status, snapshot.status.place.timeline
+    if last is not None and last.outcomes.after == status.xmax and last.timeline == timeline:
         return Position(timeline=timeline, lsn=snapshot.lsn, outcomes=last.outcomes)
-    if not state.in_recovery:
+    if not status.in_recovery:
         await _sign(connection)
-    now = await read_state(connection)
+    now = await read_status(connection)
     first = max(1, now.xmax - _KEPT)
     outcomes = Outcomes(first=first, letters=await _letters(connection, first, now.xmax))
     return Position(timeline=now.place.timeline, lsn=snapshot.lsn, outcomes=outcomes)
@@ -138,7 +134,7 @@ async def _letters(connection: Connection, first: int, after: int) -> str:
 
 
 async def read_open_transaction(
-    connection: Connection, state: SourceState, last: OpenTransaction | None
+    connection: Connection, status: SourceStatus, last: OpenTransaction | None
 ) -> OpenTransaction | None:
     """The oldest transaction in progress on the server; None on a standby, which does not know its holder.
 
@@ -147,5 +143,5 @@ async def read_open_transaction(
     row = await connection.fetchrow(_OPEN)
     if row is None:
         return None
-    first_seen = last.since if last and last.id == row["id"] else state.time
+    first_seen = last.since if last and last.id == row["id"] else status.time
     return OpenTransaction(id=row["id"], holder=row["holder"], since=row["since"] or first_seen)

@@ -10,7 +10,7 @@ from totesys_ingest.source_contract import ContractChanges
 
 
 @dataclass(frozen=True)
-class SourceState:
+class SourceStatus:
     """The source just before a snapshot: its place in its history, its clock, and which transactions may be open.
 
     All transactions before `xmin` have ended, and none from `xmax` on has begun.
@@ -28,15 +28,14 @@ class SourceSnapshot:
     """A snapshot of the source, and what ingest knows about the source at that point.
 
     The snapshot shows everything committed before `taken_at` (the source's clock) and nothing later in the log than
-    `lsn`. `mark` is what it has seen. `definitions` and `changes` describe the tables in it.
+    `lsn`. `mark` is what it has seen, and `changes` describe its tables.
     """
 
-    state: SourceState
+    status: SourceStatus
     mark: HighWaterMark
     id: str
     taken_at: datetime
     lsn: int
-    definitions: Mapping[str, TableDefinition] = field(default_factory=dict)
     changes: ContractChanges = field(default_factory=ContractChanges)
     open_transaction: OpenTransaction | None = None
 
@@ -55,10 +54,10 @@ class StartingPoint:
     warning: bool = False
 
 
-def standby_lag(last: Manifest | None, state: SourceState) -> str | None:
+def standby_lag(last: Manifest | None, status: SourceStatus) -> str | None:
     """Why a standby cannot be read yet: it shows less than the last run has seen. None if it can be read."""
-    place = state.place
-    if last is None or last.position is None or not state.in_recovery or not place.is_of(last.source):
+    place = status.place
+    if last is None or last.position is None or not status.in_recovery or not place.is_of(last.source):
         return None
     if place.timeline < last.position.timeline:
         return f"it is on timeline {place.timeline}, and run {last.run} was on {last.position.timeline}"
@@ -74,7 +73,7 @@ def choose_start(
     """Continue from the last run, unless its record does not fit this source or the tables `declared` now."""
     if last is None:
         return StartingPoint(None, None, "the lake has no run yet")
-    if reason := snapshot.state.place.breaks_with(last.source, last.position):
+    if reason := snapshot.status.place.breaks_with(last.source, last.position):
         return _everything(reason)
     mark, xmax = last.next_start, snapshot.mark.xmax
     if mark is None:
@@ -83,7 +82,7 @@ def choose_start(
         return _everything(f"the last run has seen transaction {mark.xmax}, and the source is only at {xmax}")
     if xmax - mark.xmin >= HALF_CIRCLE:
         return _everything("the last run is too many transactions old to tell which rows are newer")
-    if last.definitions and (tables := redefined(last.definitions, snapshot.definitions)):
+    if last.definitions and (tables := redefined(last.definitions, snapshot.changes.definitions)):
         return _everything(f"the definition of {', '.join(tables)} changed, so unwritten rows may show other values")
     if last.declared is None:
         return _everything("the last run does not record for which warehouse tables it was extracted")

@@ -1,4 +1,4 @@
-"""Which objects of the lake hold a row, found by reading them: parts are small, and one is in memory at a time."""
+"""Finds the lake objects that hold a row, by reading them: parts are small, and one is in memory at a time."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,15 +19,15 @@ from totesys.lake.quarantine import quarantine_parts
 from totesys.lake.records import REASONS, Manifest, Part, ProcessedManifest
 from totesys.schema import Model
 from totesys.table import WarehouseTable
-from totesys_load.trace.records import Quarantined
+from totesys_load.trace.origin_models import QuarantinedRow
 
-# Objects in quarantine that are looked at, newest first.
+# The most quarantine parts that a trace reads, newest first.
 _QUARANTINE_PARTS = 50
 
 
 @dataclass(frozen=True)
-class Objects:
-    """The lake's objects that may hold a row: of a table, with a key as text."""
+class OriginObjects:
+    """The objects that may hold a row, which is given by its table and its key as text."""
 
     lake: Lake
     model: Model
@@ -35,12 +35,12 @@ class Objects:
     key: str
 
     async def parquet(self, manifest: ProcessedManifest) -> str | None:
-        """The Parquet part of a run that has the row."""
+        """The key of the run's Parquet part that has the row."""
         built = manifest.tables.get(self.table.name)
         return await self._first(self.lake.processed, built.parts if built else (), _from_parquet, self.table.key)
 
     async def csv(self, manifest: Manifest) -> list[str]:
-        """The CSV parts that the row was built of: the one that has it, and those of the tables it is joined with."""
+        """The keys of the CSV parts that the row was built from: the one that has it, and those of joined tables."""
         if not self.table.sources:
             return []
         name, *joined = self.table.sources
@@ -50,11 +50,11 @@ class Objects:
         others = [part.key for other in joined if other in manifest.tables for part in manifest.tables[other].parts]
         return [first, *others] if first else []
 
-    async def quarantined(self) -> list[Quarantined]:
-        """The rows in quarantine with the key, newest run first."""
+    async def quarantined(self) -> list[QuarantinedRow]:
+        """The quarantined rows with the key, newest run first."""
         prefix = f"{QUARANTINE}{self.model.lake_schema(self.table)}/{self.table.name}/"
-        found: list[Quarantined] = []
-        seen = 0
+        found: list[QuarantinedRow] = []
+        read = 0
         async with aclosing(quarantine_parts(self.lake, prefix)) as parts:
             async for part in parts:
                 own = part.by_load or not self.table.sources
@@ -62,9 +62,9 @@ class Objects:
                 body = await self.lake.processed.get(part.key)
                 for row in await asyncio.to_thread(_rows_with, body or b"", key, self.key):
                     reasons = row.pop(REASONS)
-                    found.append(Quarantined(run=part.run, object=part.key, reasons=reasons, values=row))
-                seen += 1
-                if seen == _QUARANTINE_PARTS:
+                    found.append(QuarantinedRow(run=part.run, object=part.key, reasons=reasons, values=row))
+                read += 1
+                if read == _QUARANTINE_PARTS:
                     break
         return found
 
@@ -75,7 +75,7 @@ class Objects:
             try:
                 body = await bucket.get_part(part)
             except CorruptObject:
-                # It is not there any more, or not what the row was made of.
+                # The object is gone, or not the one that the row was made from.
                 continue
             if await asyncio.to_thread(_holds, read, body, column, self.key):
                 return part.key

@@ -1,34 +1,35 @@
-"""The verification that the system does of itself: compares, records in the lake, and lets an alarm know."""
+"""The scheduled verification: compares warehouse and source, records the result in the lake, and emits a metric."""
 
 import time
+from dataclasses import replace
 
 from totesys.lake.lake import Lake
-from totesys.lake.records import VerificationRecord, VerifiedTable, WrongRow
+from totesys.lake.records import VerificationRecord, VerifiedTable
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model
 from totesys.verify import Verification, verify
-from totesys_load.settings import LoadSettings
+from totesys_load.load_settings import LoadSettings
 
 log = logger("totesys.load.verification")
 
-# How many wrong rows of a table the record names: the command `verify` names them all.
-NAMED = 100
+# The most wrong rows of a table that the record names. `totesys verify` names them all.
+NAMED_ROWS = 100
 
 
 async def verify_and_record(settings: LoadSettings, lake: Lake, model: Model) -> None:
-    """Compare the warehouse with the source, if there is a DSN of it, and put the result into the lake.
+    """Compare the warehouse with the source, if its DSN is set, and put the result into the lake.
 
-    Raises what `verify` raises: then nothing is known of the warehouse.
+    Raises what `verify` raises; the state of the warehouse is unknown then.
     """
     if settings.source_dsn is None:
         log.warning(
             LogEvent.VERIFICATION_SKIPPED,
             reason="TOTESYS_SOURCE_DSN is not set",
-            next="set it, or turn the schedule off",
+            next="set it, or disable the verification schedule",
         )
         return
-    begun = time.monotonic()
+    started = time.monotonic()
     found = await verify(
         settings.source_dsn.get_secret_value(),
         settings.warehouse_dsn.get_secret_value(),
@@ -36,9 +37,9 @@ async def verify_and_record(settings: LoadSettings, lake: Lake, model: Model) ->
         source_schema=settings.source_schema,
         warehouse_schema=settings.warehouse_schema,
     )
-    record = _record(found, time.monotonic() - begun)
+    record = _record(found, time.monotonic() - started)
     await lake.put_verification(record)
-    _tell(record)
+    _log(record)
 
 
 def _record(found: Verification, seconds: float) -> VerificationRecord:
@@ -50,28 +51,18 @@ def _record(found: Verification, seconds: float) -> VerificationRecord:
         reason=found.reason,
         equal=found.is_equal,
         tables={
-            table.table: VerifiedTable(
-                compared=table.compared,
-                equal=table.equal,
-                differing=table.differing,
-                missing=table.missing,
-                extra=table.extra,
-                quarantined=table.quarantined,
-                changed_since=table.changed_since,
-                deleted_since=table.deleted_since,
-                wrong=tuple(
-                    WrongRow(key=row.key, verdict=str(row.verdict), columns=row.columns) for row in table.wrong[:NAMED]
-                ),
+            table.table: VerifiedTable.model_validate(
+                replace(table, wrong=table.wrong[:NAMED_ROWS]), from_attributes=True
             )
             for table in found
         },
     )
 
 
-def _tell(record: VerificationRecord) -> None:
+def _log(record: VerificationRecord) -> None:
     wrong = {name: table.compared - table.equal for name, table in record.tables.items() if not table.is_equal}
-    say = log.info if record.equal else log.error
-    say(
+    level = log.info if record.equal else log.error
+    level(
         LogEvent.VERIFICATION_COMPLETED if record.equal else LogEvent.DIFFERENCES_FOUND,
         run=record.run,
         rows=sum(table.compared for table in record.tables.values()),

@@ -1,4 +1,4 @@
-"""What a warehouse's database has under the names that load uses, read at once."""
+"""Reads the relations of a warehouse's database that have the names that load uses."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from totesys.postgres import Connection
+from totesys.schema import ETL
 
 
 @dataclass(frozen=True)
-class Sequence:
-    """What numbers a column. `last` is None if it has given none, or may not be asked."""
+class ColumnSequence:
+    """The sequence that numbers a column. `last` is None if it has given no number, or if the role may not read it."""
 
     name: str
     last: int | None
@@ -22,8 +23,8 @@ class Sequence:
 
 
 @dataclass(frozen=True)
-class FoundColumn:
-    """A column; `kind` is what `format_type` prints, `default` the SQL of its default or of what generates it."""
+class WarehouseColumn:
+    """A column. `kind` is its type as `format_type` prints it, `default` the SQL of its default or its generation."""
 
     name: str
     kind: str
@@ -32,17 +33,17 @@ class FoundColumn:
     identity: str
     generated: bool
     deterministic: bool
-    sequence: Sequence | None
+    sequence: ColumnSequence | None
 
     @property
     def required(self) -> bool:
-        """Whether an INSERT must give it a value."""
+        """Whether an INSERT must provide a value."""
         return self.not_null and self.default is None and not self.identity
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """A CHECK (`c`), exclusion (`x`) or foreign key (`f`) constraint; `columns` refer to `target_columns`."""
+    """A CHECK (`c`), exclusion (`x`) or foreign key (`f`) constraint. `columns` refer to `target_columns`."""
 
     name: str
     kind: str
@@ -54,17 +55,17 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Index:
-    """A valid index; of an expression the column is None. `whole` if it leaves no row out."""
+    """A valid index. A column that is an expression is None. A `partial` index omits some rows."""
 
     name: str
     unique: bool
-    whole: bool
+    partial: bool
     columns: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
 class Relation:
-    """Whatever stands under a name; `kind` is its `relkind`, `lacking` the rights that the role has not."""
+    """The relation that has a name. `kind` is its `relkind`, `lacking` the privileges that the role does not have."""
 
     schema: str
     name: str
@@ -76,7 +77,7 @@ class Relation:
     comment: str | None
     definition: str | None
     lacking: tuple[str, ...]
-    columns: tuple[FoundColumn, ...]
+    columns: tuple[WarehouseColumn, ...]
     constraints: tuple[Constraint, ...]
     indexes: tuple[Index, ...]
     triggers: tuple[str, ...]
@@ -85,12 +86,19 @@ class Relation:
 
 
 @dataclass(frozen=True)
-class Catalog:
-    """The relations by schema and name, who asks, and the schemas: whether the role may use each that there is."""
+class WarehouseCatalog:
+    """The relations by schema and name, the current role, and for each existing schema whether the role may use it."""
 
     role: str
     schemas: Mapping[str, bool]
     relations: Mapping[tuple[str, str], Relation]
+
+    def may_add_columns(self, found: Relation) -> bool:
+        """Whether load may add columns to a table: it owns the table and has loaded this warehouse before.
+
+        In a warehouse of another tool, a missing column may exist under another name.
+        """
+        return found.owned and (ETL, "run") in self.relations
 
 
 _SEQUENCE = """
@@ -133,7 +141,7 @@ _CONSTRAINTS = f"""
     FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype IN ('c', 'x', 'f')"""
 _INDEXES = f"""
     SELECT json_agg(json_build_object(
-        'name', ic.relname, 'unique', i.indisunique, 'whole', i.indpred IS NULL,
+        'name', ic.relname, 'unique', i.indisunique, 'partial', i.indpred IS NOT NULL,
         'columns', {_names("c.oid", "(i.indkey::int2[])[0:i.indnkeyatts - 1]")}) ORDER BY ic.relname)
     FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid
     WHERE i.indrelid = c.oid AND i.indisvalid AND NOT i.indisexclusion"""
@@ -164,13 +172,13 @@ _SCHEMAS = "SELECT nspname, has_schema_privilege(oid, 'USAGE') FROM pg_namespace
 _RELATION = TypeAdapter(Relation)
 
 
-async def read_catalog(connection: Connection, names: Iterable[tuple[str, str]]) -> Catalog:
-    """What stands under these names of (schema, relation)."""
+async def read_warehouse_catalog(connection: Connection, names: Iterable[tuple[str, str]]) -> WarehouseCatalog:
+    """The relations with these names of (schema, relation)."""
     wanted = list(names)
     schemas, tables = [schema for schema, _ in wanted], [name for _, name in wanted]
     rows = await connection.fetch(_RELATIONS, schemas, tables)
     found = [_RELATION.validate_json(row[0]) for row in rows]
-    return Catalog(
+    return WarehouseCatalog(
         role=await connection.fetchval("SELECT quote_ident(current_user)"),
         schemas={row[0]: row[1] for row in await connection.fetch(_SCHEMAS, schemas)},
         relations={(relation.schema, relation.name): relation for relation in found},

@@ -1,20 +1,19 @@
-"""What a trace says."""
+"""The result of a trace."""
 
 from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel
 
-# A row's columns as text; NULL is null.
+# A row's columns as text, or None for NULL.
 Values = dict[str, str | None]
 
 
 class Origin(BaseModel):
     """A run that brought a row: its snapshot, its times, and the objects that hold the row.
 
-    `xmin_after` is the first transaction id that the snapshot may not have seen. `csv` are the parts that `parquet`
-    was built of: the one with the row, and all of the tables that it was joined with. Both are empty where the
-    objects are not there any more.
+    `xmin_after` is the first transaction id that the snapshot may not have seen. `csv` are the parts that `parquet` was
+    built from: the one with the row, and all parts of joined tables. Both are empty if the objects no longer exist.
     """
 
     run: int
@@ -34,9 +33,9 @@ class Origin(BaseModel):
 
 
 class Version(BaseModel):
-    """A row of the warehouse, or a version of a fact, and the runs that brought it, newest first.
+    """A version of a fact or a row of a dimension, with the runs that brought it, newest first.
 
-    A version of a fact comes from one run. A row of a dimension is in every run that had it; of these the newest few.
+    One run brings a version of a fact. A row of a dimension lists the newest few of the runs that had it.
     """
 
     record_id: int | None
@@ -45,7 +44,7 @@ class Version(BaseModel):
 
 
 class Deletion(BaseModel):
-    """When a sweep found the id no more, and when a run brought it again."""
+    """When a deletion sweep found that the key was gone, and when a run brought it again."""
 
     run: int
     deleted_at: datetime
@@ -53,8 +52,8 @@ class Deletion(BaseModel):
     returned_at: datetime | None
 
 
-class Quarantined(BaseModel):
-    """A row with the id that could not become one of the warehouse: its own values, why, and where it is kept."""
+class QuarantinedRow(BaseModel):
+    """A row with the key that could not become a warehouse row: its own values, the reasons, and its object."""
 
     run: int
     object: str
@@ -63,14 +62,14 @@ class Quarantined(BaseModel):
 
 
 class Trace(BaseModel):
-    """All that is known of an id: its versions newest first, deletions, and rows in quarantine."""
+    """Everything known about a key: its versions, newest first, its deletions, and its rows in quarantine."""
 
     table: str
     id: str
     lake: UUID
     versions: list[Version]
     deletions: list[Deletion]
-    quarantine: list[Quarantined]
+    quarantine: list[QuarantinedRow]
 
     @property
     def empty(self) -> bool:

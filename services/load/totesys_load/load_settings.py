@@ -1,4 +1,4 @@
-"""What load can be told besides what every service can."""
+"""The settings of load, besides those of every service."""
 
 from datetime import timedelta
 
@@ -29,17 +29,17 @@ class LoadSettings(ServiceSettings):
         default=timedelta(minutes=1),
         ge=SHORTEST_PERIOD,
         le=timedelta(days=1),
-        description="How often it tells how old what the warehouse shows is.",
+        description="Interval of the freshness metric.",
     )
     lock_timeout: Period = Field(
         default=timedelta(seconds=60),
         ge=SHORTEST_LIMIT,
         le=LONGEST_LIMIT,
-        description="How long to wait for another load, or for whoever else locks a table of the warehouse.",
+        description="How long to wait for another load, or for another lock on a table of the warehouse.",
     )
     statement_timeout: Period = Field(
         default=timedelta(hours=1),
         ge=SHORTEST_LIMIT,
         le=LONGEST_LIMIT,
-        description="How long a statement may take. A run is bounded: what takes longer than this has lost its server.",
+        description="Time limit of a statement. Runs are bounded, so a statement that exceeds it has lost its server.",
     )
