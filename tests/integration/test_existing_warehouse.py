@@ -96,7 +96,7 @@ async def test_the_companys_warehouse_of_another_tool_becomes_equal_to_the_sourc
         assert await verified(source, pipeline.warehouse_dsn, COMPANY)
 
 
-async def test_orphans_are_set_apart_where_references_are_enforced(shop: Pipeline) -> None:
+async def test_unresolved_rows_are_set_apart_where_references_are_enforced(shop: Pipeline) -> None:
     await sell(shop, (3, 1), (4, 99), (5, 1))
     before = await rows(shop.warehouse_dsn, SALES)
     assert before == [(1, 1, 10), (2, 2, 20), (3, 3, 3), (5, 5, 5)]

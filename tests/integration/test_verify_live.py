@@ -127,7 +127,7 @@ async def test_what_is_wrong_is_named_while_the_source_is_written(shops: Pipelin
     assert named(table(verification, "dim_ticket").wrong) == [("7", Verdict.MISSING, ("ticket_id",))]
 
 
-async def test_orphans_and_rows_that_lack_a_value_are_counted_as_quarantined(shops: Pipeline) -> None:
+async def test_unresolved_rows_and_rows_that_lack_a_value_are_counted_as_quarantined(shops: Pipeline) -> None:
     await execute(
         shops.source_dsn,
         "INSERT INTO sale VALUES (3000, 99, 1, 1, NULL, now()), (3001, 1, 1, 1, NULL, now())",

@@ -56,7 +56,7 @@ class Ingest:
     unprompted: ExtractTrigger | None = None
     _warned: set[NonBreakingChange] = field(default_factory=set)
     _backoff: Backoff = field(default_factory=Backoff)
-    # The last run, as long as the standby has not been seen to show all of it.
+    # The last run, while the source is a standby that does not show all of it yet.
     _awaited: Manifest | None = None
 
     @property

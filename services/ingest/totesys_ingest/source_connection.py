@@ -24,7 +24,7 @@ from totesys_ingest.source_contract import ContractChanges, compare
 
 # The key of the advisory lock: any number, as long as every ingest uses the same one.
 LOCK = 0x746F7465737973
-# Whoever waits to alter a table blocks everybody else from it meanwhile, so an extraction gives up after this long.
+# How long an extraction waits for a table that another session is altering.
 LOCK_TIMEOUT = "60s"
 # The errors of a declared table that is missing, denied to this role, or not a table.
 _CANNOT_BE_LOCKED = (
@@ -102,7 +102,7 @@ class SourceConnection:
         return compare(tables, await read_source_catalog(self.connection, self.schema, tables))
 
     async def inspect(self, tables: Sequence[SourceTable]) -> ContractChanges:
-        """Compare as `compare` does, and look for duplicate keys as well."""
+        """Compare as `compare` does, and look for duplicate keys."""
         changes = await self.compare(tables)
         return changes if changes.breaking else await self.with_duplicate_keys(changes)
 

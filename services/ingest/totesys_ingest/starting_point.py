@@ -44,8 +44,8 @@ class SourceSnapshot:
 class StartingPoint:
     """Where an extraction starts and why: after what `mark` has seen, or with everything (None).
 
-    `kept` is the high-water mark that stays in force until the extraction is complete. `warning` marks a full
-    extraction that nobody asked for.
+    `kept` is the high-water mark that stays in force until the extraction is complete. `warning` marks an
+    unrequested full extraction.
     """
 
     mark: HighWaterMark | None

@@ -24,7 +24,9 @@ class InsertOnlyCheck:
     async def fact(self, fact: Fact, built: BuiltTable) -> bool:
         """Whether the fact has none of the run's keys, and none waits for a dimension row."""
         waiting = f"SELECT FROM {ETL}.orphan WHERE table_name = $1 AND id BETWEEN $2 AND $3"
-        if built.first_key is not None and await self._any(waiting, fact.name, built.first_key, built.last_key):
+        if built.first_key is not None and await self.warehouse.exists(
+            waiting, fact.name, built.first_key, built.last_key
+        ):
             return False
         return await self._has_only_this_extraction(fact) or await self._has_no_key_between(fact, built)
 
@@ -32,14 +34,14 @@ class InsertOnlyCheck:
         if built.first_key is None:
             return False
         deleted = f"SELECT FROM {ETL}.deletion WHERE table_name = $1 AND id BETWEEN $2 AND $3 AND returned_run IS NULL"
-        if await self._any(deleted, table.name, built.first_key, built.last_key):
+        if await self.warehouse.exists(deleted, table.name, built.first_key, built.last_key):
             return False
         present = f"SELECT FROM {self.warehouse.relation(table)} WHERE {ident(table.key)} BETWEEN $1 AND $2"
-        return not await self._any(present, built.first_key, built.last_key)
+        return not await self.warehouse.exists(present, built.first_key, built.last_key)
 
     async def _is_filling(self, dimension: Dimension) -> bool:
         """Whether all rows of the dimension are from this run's extraction, which brings a key in one run only."""
-        if not await self._any(f"SELECT FROM {self.warehouse.relation(dimension)}"):
+        if not await self.warehouse.exists(f"SELECT FROM {self.warehouse.relation(dimension)}"):
             self.filling[dimension.name] = self.manifest.extraction
         return (
             self.filling.get(dimension.name) == self.manifest.extraction
@@ -72,6 +74,3 @@ class InsertOnlyCheck:
         )
         lake, extraction = self.manifest.lake, self.manifest.extraction
         return bool(await self.warehouse.connection.fetchval(query, table.name, lake, extraction))
-
-    async def _any(self, query: str, *parameters: object) -> bool:
-        return await self.warehouse.exists(query, *parameters)

@@ -7,7 +7,7 @@ before can work with the result.
 from totesys.ledger_schema import DELETION, DIMENSION_KEY, MIGRATION, ORPHAN, RUN, RUN_TABLE, LedgerTable
 from totesys.postgres import Connection
 from totesys.schema import ETL
-from totesys.sql import column_list, ident, literal
+from totesys.sql import literal
 
 _CREATE_SCHEMA = f"CREATE SCHEMA IF NOT EXISTS {ETL};\n"
 
@@ -18,15 +18,15 @@ def _declare(*tables: LedgerTable) -> str:
 
 
 def _declaration(table: LedgerTable) -> str:
-    columns = [f"{ident(name)} {kind}" for name, kind in {**table.columns, **table.added}.items()]
-    columns.append(f"PRIMARY KEY ({column_list(table.key)})")
-    if table.of_a_run:
-        columns.append(f"FOREIGN KEY (lake, run) REFERENCES {RUN.qualified} ON DELETE CASCADE")
-    added = ", ".join(f"ADD COLUMN IF NOT EXISTS {ident(name)} {kind}" for name, kind in table.added.items())
+    run = f", FOREIGN KEY (lake, run) REFERENCES {RUN.qualified} ON DELETE CASCADE" if table.of_a_run else ""
+    add = "".join(
+        f"ALTER TABLE {table.qualified} ADD COLUMN IF NOT EXISTS {column};\n"
+        for column in table.added.split(", ")
+        if column
+    )
     return (
-        f"CREATE TABLE IF NOT EXISTS {table.qualified} ({', '.join(columns)});\n"
-        + (f"ALTER TABLE {table.qualified} {added};\n" if added else "")
-        + f"COMMENT ON TABLE {table.qualified} IS {literal(table.description)};\n"
+        f"CREATE TABLE IF NOT EXISTS {table.qualified} ({table.columns}, PRIMARY KEY ({table.key}){run});\n{add}"
+        f"COMMENT ON TABLE {table.qualified} IS {literal(table.description)};\n"
     )
 
 

@@ -8,7 +8,6 @@ from uuid import UUID
 from totesys.lake.records import LoadedTable, ProcessedManifest
 from totesys.postgres import Connection
 from totesys.schema import ETL
-from totesys_load.warehouse_connection import exists
 
 # The columns of `etl.run_table` with the fields of load's record that they hold.
 _LOADED = {
@@ -23,7 +22,7 @@ _LOADED = {
 
 @dataclass(frozen=True)
 class VersionIds:
-    """The version ids that a run took of a fact, some perhaps for unresolved rows. A run without versions took none."""
+    """The version ids that a run took of a fact, those of unresolved rows included. A run may have taken none."""
 
     first: int = 1
     last: int = 0
@@ -70,8 +69,8 @@ async def loaded_state(connection: Connection, lake: UUID) -> LoadedState:
 async def is_superseded(connection: Connection, manifest: ProcessedManifest) -> bool:
     """Whether a newer extraction came into the warehouse before this run. Extractions are numbered in order."""
     # A run's number is never below its extraction's, and the index is on runs.
-    query = f"SELECT FROM {ETL}.run WHERE lake = $1 AND run > $2 AND run < $3 AND extraction > $2"
-    return await exists(connection, query, manifest.lake, manifest.extraction, manifest.run)
+    query = f"SELECT EXISTS (SELECT FROM {ETL}.run WHERE lake = $1 AND run > $2 AND run < $3 AND extraction > $2)"
+    return bool(await connection.fetchval(query, manifest.lake, manifest.extraction, manifest.run))
 
 
 async def record_run(connection: Connection, manifest: ProcessedManifest) -> None:

@@ -84,7 +84,7 @@ class Load:
             await verify_and_record(self.settings, self.lake, self.model)
 
     async def _prepared(self, warehouse: WarehouseConnection) -> LoadContext:
-        """Make the warehouse match the model, if this has not been done since the last error."""
+        """Prepare the warehouse, once after a start and after any error."""
         if self._write_plan is None:
             async with self._locked(warehouse):
                 self._write_plan = await prepare(warehouse.connection, self.model, warehouse.schema, self._dsn)

@@ -182,7 +182,7 @@ class RunLoader:
         await staging.analyze_incoming(self._connection)
 
     async def _record_returned(self, table: WarehouseTable) -> None:
-        """Record which deleted keys are among the incoming rows and so exist again."""
+        """Record which deleted keys are among the incoming rows and therefore exist again."""
         if returned := await deletions.record_returned(self._warehouse, table, self._manifest):
             log.info(LogEvent.DELETED_ROWS_RESTORED, run=self._manifest.run, table=table.name, rows=returned)
 
@@ -210,7 +210,7 @@ class RunLoader:
 def loaded_fact(
     built: BuiltTable, written: int, taken: Sequence[UnresolvedRow], ids: ledger_queries.VersionIds, started: float
 ) -> LoadedTable:
-    """What was written of a fact: `written` versions, of which the unresolved ones were taken out."""
+    """What was written of a fact: `written` versions, minus the unresolved rows that were taken out."""
     return LoadedTable(
         rows=built.rows,
         written=written - len(taken),

@@ -1,9 +1,8 @@
 """Why load cannot use an existing table, each reason with its fix. Pure."""
 
-import re
 from collections.abc import Iterator
 
-from totesys.ledger_schema import LedgerTable
+from totesys.ledger_schema import LedgerTable, column_types
 from totesys.schema import Model
 from totesys.sql import ident, qualified
 from totesys.table import Column, Fact, WarehouseTable
@@ -45,12 +44,11 @@ def ledger_problems(table: LedgerTable, found: Relation, catalog: WarehouseCatal
         return
     existing = {column.name: column.kind for column in found.columns}
     fix = f"rename the schema {found.schema}, which load needs for its ledger"
-    for name, definition in {**table.columns, **table.added}.items():
-        declared = re.split(" NOT NULL| DEFAULT", definition)[0]
-        if name not in existing:
-            if name in table.columns:
-                yield f"column {found.schema}.{found.name}.{name} is missing: {fix}"
-        elif existing[name] != declared:
+    required = column_types(table.columns)
+    for name, declared in {**required, **column_types(table.added)}.items():
+        if name not in existing and name in required:
+            yield f"column {found.schema}.{found.name}.{name} is missing: {fix}"
+        elif existing.get(name, declared) != declared:
             yield f"column {found.schema}.{found.name}.{name} is {existing[name]}, not {declared}: {fix}"
     yield from _of_privileges(found, catalog)
 

@@ -27,11 +27,12 @@ class WarehouseConnection:
 
     async def write(self, statement: str, *parameters: object) -> int:
         """Execute an INSERT, UPDATE or DELETE. Returns the number of rows."""
-        return count(await self.connection.execute(statement, *parameters))
+        status = await self.connection.execute(statement, *parameters)
+        return int(status.rpartition(" ")[2])
 
     async def exists(self, query: str, *parameters: object) -> bool:
         """Whether a query returns any row."""
-        return await exists(self.connection, query, *parameters)
+        return bool(await self.connection.fetchval(f"SELECT EXISTS ({query})", *parameters))
 
     @asynccontextmanager
     async def locked(self, longest: timedelta) -> AsyncIterator[None]:
@@ -41,13 +42,3 @@ class WarehouseConnection:
             await self.connection.execute("SELECT set_config('lock_timeout', $1, true)", milliseconds)
             await self.connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
             yield
-
-
-async def exists(connection: Connection, query: str, *parameters: object) -> bool:
-    """Whether a query returns any row."""
-    return bool(await connection.fetchval(f"SELECT EXISTS ({query})", *parameters))
-
-
-def count(status: str) -> int:
-    """The number of rows in a statement's status."""
-    return int(status.rpartition(" ")[2])

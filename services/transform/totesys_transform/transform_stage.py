@@ -28,7 +28,7 @@ class Transform:
     name: str = "transform"
     database: str | None = None
     unprompted: RunsTrigger | None = RECONCILE
-    # Every run up to this one is transformed. After a restart, the runs that load has recorded tell.
+    # Every run up to this one is transformed. A restart begins with the newest run that load has recorded.
     _done: int | None = None
 
     @property

@@ -52,7 +52,7 @@ class Deletion(BaseModel):
     returned_at: datetime | None
 
 
-class QuarantinedRow(BaseModel):
+class QuarantineEntry(BaseModel):
     """A row with the key that could not become a warehouse row: its own values, the reasons, and its object."""
 
     run: int
@@ -69,7 +69,7 @@ class Trace(BaseModel):
     lake: UUID
     versions: list[Version]
     deletions: list[Deletion]
-    quarantine: list[QuarantinedRow]
+    quarantine: list[QuarantineEntry]
 
     @property
     def empty(self) -> bool:

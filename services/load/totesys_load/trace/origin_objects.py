@@ -19,7 +19,7 @@ from totesys.lake.quarantine import quarantine_parts
 from totesys.lake.records import REASONS, Manifest, Part, ProcessedManifest
 from totesys.schema import Model
 from totesys.table import WarehouseTable
-from totesys_load.trace.origin_models import QuarantinedRow
+from totesys_load.trace.origin_models import QuarantineEntry
 
 # The most quarantine parts that a trace reads, newest first.
 _QUARANTINE_PARTS = 50
@@ -50,10 +50,10 @@ class OriginObjects:
         others = [part.key for other in joined if other in manifest.tables for part in manifest.tables[other].parts]
         return [first, *others] if first else []
 
-    async def quarantined(self) -> list[QuarantinedRow]:
+    async def quarantined(self) -> list[QuarantineEntry]:
         """The quarantined rows with the key, newest run first."""
         prefix = f"{QUARANTINE}{self.model.lake_schema(self.table)}/{self.table.name}/"
-        found: list[QuarantinedRow] = []
+        found: list[QuarantineEntry] = []
         read = 0
         async with aclosing(quarantine_parts(self.lake, prefix)) as parts:
             async for part in parts:
@@ -62,7 +62,7 @@ class OriginObjects:
                 body = await self.lake.processed.get(part.key)
                 for row in await asyncio.to_thread(_rows_with, body or b"", key, self.key):
                     reasons = row.pop(REASONS)
-                    found.append(QuarantinedRow(run=part.run, object=part.key, reasons=reasons, values=row))
+                    found.append(QuarantineEntry(run=part.run, object=part.key, reasons=reasons, values=row))
                 read += 1
                 if read == _QUARANTINE_PARTS:
                     break

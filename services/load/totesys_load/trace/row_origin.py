@@ -37,7 +37,7 @@ _FROM_MANIFEST = {*("run", "extraction", "complete", "trigger", "source", "snaps
 
 @dataclass(frozen=True)
 class TraceRequest:
-    """A row of a warehouse table, given by its key, and for a fact perhaps one version, given by its version id."""
+    """A row of a warehouse table, given by its key; with `version`, one version of a fact by its id."""
 
     table: str
     id: str
@@ -73,7 +73,7 @@ async def trace_row(lake: Lake, model: Model, dsn: str, schema: str, request: Tr
                 quarantine=await objects.quarantined(),
             )
         except asyncpg.UndefinedTableError:
-            # Load has not made it yet.
+            # Load has not created the table yet.
             return None
     return None if trace.empty or (request.version is not None and not trace.versions) else trace
 

@@ -38,7 +38,7 @@ async def sell(pipeline: Pipeline, *sales: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("unknown", [2, *long(99)])
 @pytest.mark.parametrize("orphans", [[3], [5], [3, 4, 5], [4, 5]])
-async def test_a_run_with_orphans_is_loaded_again_as_it_was(
+async def test_a_run_with_unresolved_references_is_replayed_as_it_was(
     pipeline: Pipeline, orphans: list[int], unknown: int
 ) -> None:
     await sell(pipeline, *((sale, unknown if sale in orphans else 1, sale) for sale in (3, 4, 5)))
@@ -52,7 +52,7 @@ async def test_a_run_with_orphans_is_loaded_again_as_it_was(
     assert await rows(pipeline.warehouse_dsn, SALES) == [*before, (8, 8)]
 
 
-async def test_an_orphan_takes_its_place_by_itself_when_its_dimension_comes(pipeline: Pipeline) -> None:
+async def test_an_unresolved_row_takes_its_place_when_its_dimension_row_arrives(pipeline: Pipeline) -> None:
     await sell(pipeline, (3, 1, 3), (4, 99, 4))
     await sell(pipeline, (5, 1, 5), (6, 99, 6))
     assert [row["sale_id"] for row in await pipeline.quarantine("fact_sale")] == ["4", "6"]
@@ -67,7 +67,7 @@ async def test_an_orphan_takes_its_place_by_itself_when_its_dimension_comes(pipe
         assert await rows(pipeline.warehouse_dsn, SALES) == found
 
 
-async def test_a_row_that_comes_back_to_what_it_was_before_it_was_an_orphan_is_a_version_of_its_own(
+async def test_a_row_that_returns_to_its_values_before_an_unresolved_version_is_a_new_version(
     pipeline: Pipeline,
 ) -> None:
     await execute(pipeline.source_dsn, "UPDATE sale SET shop_id = 99 WHERE sale_id = 2")
@@ -83,7 +83,7 @@ async def test_a_row_that_comes_back_to_what_it_was_before_it_was_an_orphan_is_a
     assert await verified(pipeline.source_dsn, pipeline.warehouse_dsn, MODEL)
 
 
-async def test_an_orphan_that_comes_again_as_it_was_waits_once(pipeline: Pipeline) -> None:
+async def test_an_unresolved_row_that_comes_again_unchanged_waits_once(pipeline: Pipeline) -> None:
     await sell(pipeline, (3, 99, 3))
     await execute(pipeline.source_dsn, "UPDATE sale SET shop_id = 99 WHERE sale_id = 2")
     for mode in ("changes", "full", "full"):
