@@ -14,7 +14,7 @@ from bench.stages.step import Meter, Step, in_thread
 from totesys.model import MODEL
 from totesys.model.expressions import moments
 from totesys.table import Fact, SourceTable
-from totesys_load.parquet_copy import read_parquet
+from totesys_load.parquet_parts import open_part
 from totesys_transform.csv_reader import SourceRows, read_csv
 from totesys_transform.parquet_writer import to_parquet
 from totesys_transform.table_builder import build
@@ -89,12 +89,13 @@ async def parquet_write(meter: Meter, fact: Fact, frames: Sequence[pl.DataFrame]
     return [(frame.height, to_parquet(frame, fact)) for frame in frames]
 
 
-async def parquet_read(meter: Meter, fact: Fact, bodies: Iterable[bytes]) -> list[pa.Table]:
+async def parquet_read(meter: Meter, fact: Fact, parts: Iterable[tuple[int, bytes]]) -> list[pa.Table]:
     """Measure the reading of Parquet; the rows, one table a part."""
-    compressed = list(bodies)
+    compressed = list(parts)
 
-    def ours(body: bytes) -> pa.Table:
-        return read_parquet(body, fact, fact.name)
+    def ours(part: tuple[int, bytes]) -> pa.Table:
+        rows, body = part
+        return pa.Table.from_batches(open_part(body, rows, fact, fact.name).batches())
 
     tables = _each(ours, compressed)
     plain = _each(_write_plain, tables)

@@ -30,15 +30,35 @@ async def record_absent(warehouse: WarehouseConnection, table: WarehouseTable, m
     """
     await warehouse.connection.execute(f"ANALYZE pg_temp.{PRESENT}")
     key = ident(table.key)
-    absent = f"SELECT t.{key}::bigint AS id FROM gap JOIN {warehouse.relation(table)} AS t ON {_inside(f't.{key}')}"
+    gone = f"SELECT t.{key}::bigint AS id FROM gap JOIN {warehouse.relation(table)} AS t ON {_inside(f't.{key}')}"
     if isinstance(table, Fact):
         # All versions of a key may be waiting for a dimension row.
-        absent += f" UNION SELECT o.id FROM gap JOIN {ETL}.orphan AS o ON {_inside('o.id')} WHERE o.table_name = $1"
+        gone += f" UNION SELECT o.id FROM gap JOIN {ETL}.orphan AS o ON {_inside('o.id')} WHERE o.table_name = $1"
+    return await _record(warehouse, table, manifest, f"WITH gap AS ({_GAPS}), gone AS ({gone})")
+
+
+async def record_left_out(warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest) -> int:
+    """Record the table's keys that are in a range as deleted, as `record_absent` does with the others."""
+    await warehouse.connection.execute(f"ANALYZE pg_temp.{PRESENT}")
+    key, left_out = ident(table.key), f"pg_temp.{PRESENT} AS r"
+    gone = (
+        f"SELECT t.{key}::bigint AS id FROM {left_out} JOIN {warehouse.relation(table)} AS t "
+        f"ON t.{key} BETWEEN r.first_key AND r.last_key"
+    )
+    if isinstance(table, Fact):
+        gone += (
+            f" UNION SELECT o.id FROM {left_out} JOIN {ETL}.orphan AS o ON o.id BETWEEN r.first_key AND r.last_key "
+            "WHERE o.table_name = $1"
+        )
+    return await _record(warehouse, table, manifest, f"WITH gone AS ({gone})")
+
+
+async def _record(warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest, gone: str) -> int:
+    """Record the ids of the relation `gone` as deleted, unless they are already, and drop the ranges."""
     deleted = await warehouse.write(
-        f"WITH gap AS ({_GAPS}), absent AS ({absent}) "
-        f"INSERT INTO {ETL}.deletion (table_name, id, lake, run, deleted_at) "
-        "SELECT DISTINCT $1, id, $2::uuid, $3::bigint, $4::timestamptz FROM absent "
-        f"WHERE NOT EXISTS (SELECT FROM {ETL}.deletion AS d WHERE d.table_name = $1 AND d.id = absent.id "
+        f"{gone} INSERT INTO {ETL}.deletion (table_name, id, lake, run, deleted_at) "
+        "SELECT DISTINCT $1, id, $2::uuid, $3::bigint, $4::timestamptz FROM gone "
+        f"WHERE NOT EXISTS (SELECT FROM {ETL}.deletion AS d WHERE d.table_name = $1 AND d.id = gone.id "
         "AND d.returned_run IS NULL)",
         table.name,
         manifest.lake,

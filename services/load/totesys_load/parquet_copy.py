@@ -1,52 +1,50 @@
-"""Copies Parquet into a table by binary COPY, without a Python object per row."""
+"""Copies Arrow rows into a table by binary COPY, without a Python object per row."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 import pyarrow as pa
-import pyarrow.parquet
 
-from totesys.arrow import arrow_schema
-from totesys.errors import CorruptObject
 from totesys.postgres import Connection
-from totesys.table import Table
 from totesys_load.binary import END, HEADER, encode
+from totesys_load.parquet_parts import BATCH_ROWS
 
-# Rows encoded at once: enough to keep the server busy, few enough to bound memory.
-BATCH_ROWS = 65_536
 PIECE_BYTES = 4 * 1024 * 1024
 TEMPORARY = "pg_temp"
 
 
-def read_parquet(body: bytes, table: Table, where: str) -> pa.Table:
-    """A part's rows in the declared columns. Ignores other columns, which a later release may have written.
-
-    Raises CorruptObject if a declared column is missing or has another type.
-    """
-    try:
-        rows = pyarrow.parquet.ParquetFile(pa.BufferReader(body)).read()
-    except pa.ArrowInvalid as error:
-        raise CorruptObject(f"{where} is not valid Parquet: {error}. Trigger transform for its run again.") from error
-    rows = rows.select([name for name in table.column_names if name in rows.column_names])
-    if not rows.schema.equals(arrow_schema(table)):
-        raise CorruptObject(
-            f"{where} does not have the declared columns of {table.name}. Trigger transform for its run again."
-        )
-    return rows
-
-
 async def copy_rows(connection: Connection, schema: str, name: str, rows: pa.Table) -> None:
     """Append the rows to the table `name`, into the columns of the same names."""
+    await copy_batches(connection, schema, name, rows.column_names, rows.to_batches(max_chunksize=BATCH_ROWS))
+
+
+async def copy_batches(
+    connection: Connection, schema: str, name: str, columns: Sequence[str], batches: Iterable[pa.RecordBatch]
+) -> None:
+    """Append the rows of the batches to these columns of the table `name`. Raises what the batches raise."""
     await connection.copy_to_table(
-        name, schema_name=schema, columns=rows.column_names, source=_encoded(rows), format="binary"
+        name, schema_name=schema, columns=columns, source=_encoded(iter(batches)), format="binary"
     )
 
 
-async def _encoded(rows: pa.Table) -> AsyncIterator[bytes]:
-    yield HEADER
-    for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
-        # In pieces, because the driver copies twice what it sends.
-        encoded = await asyncio.to_thread(encode, batch)
-        for start in range(0, len(encoded), PIECE_BYTES):
-            yield encoded[start : start + PIECE_BYTES]
-    yield END
+async def _encoded(batches: Iterator[pa.RecordBatch]) -> AsyncIterator[bytes]:
+    """The stream of COPY. While the server takes one batch, the next is read and encoded."""
+    following = asyncio.create_task(asyncio.to_thread(_next, batches))
+    try:
+        yield HEADER
+        while encoded := await following:
+            following = asyncio.create_task(asyncio.to_thread(_next, batches))
+            # In pieces, because the driver copies twice what it sends.
+            for start in range(0, len(encoded), PIECE_BYTES):
+                yield encoded[start : start + PIECE_BYTES]
+        yield END
+    finally:
+        # A thread cannot be cancelled, and no other may read the batches meanwhile.
+        with suppress(Exception):
+            await following
+
+
+def _next(batches: Iterator[pa.RecordBatch]) -> bytes:
+    """The next batch that has rows, encoded; empty after the last one."""
+    return next((encode(batch) for batch in batches if batch.num_rows), b"")

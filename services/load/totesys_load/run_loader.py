@@ -1,8 +1,7 @@
 """Loads one run into the warehouse, in the caller's transaction."""
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,15 +22,16 @@ from totesys_load import deletions, dimension_keys, ledger_queries, staging, unr
 from totesys_load.compatibility import WritePlan
 from totesys_load.insert_only import InsertOnlyCheck
 from totesys_load.key_ranges import NumberRange, numbers, ranges_of, union
-from totesys_load.parquet_copy import TEMPORARY, copy_rows, read_parquet
-from totesys_load.unresolved_references import ReferencedKeys, UnresolvedRow
+from totesys_load.parquet_copy import TEMPORARY, copy_batches
+from totesys_load.parquet_parts import ParquetPart, get_part
+from totesys_load.unresolved_references import ReferencedKeys
 from totesys_load.warehouse_connection import WarehouseConnection
 
 log = logger("totesys.load.run")
 
 W = TypeVar("W", bound=WarehouseTable)
 # Sees the rows of a run on their way.
-Observer = Callable[[pa.Table], None]
+Observer = Callable[[pa.RecordBatch], None]
 
 # A run with less Parquet than this is read at once: its rows fit into memory, too.
 SMALL_BYTES = 256 * 1024
@@ -60,7 +60,7 @@ class RunLoader:
         self._warehouse = context.warehouse
         self._connection = context.warehouse.connection
         self._manifest = manifest
-        self._parts: AsyncGenerator[pa.Table, None]
+        self._parts: AsyncGenerator[ParquetPart, None]
 
     async def apply(self) -> dict[str, LoadedTable]:
         """Write the run's rows and its ledger rows. Returns what was written, by table."""
@@ -71,6 +71,7 @@ class RunLoader:
             for fact, built in self._in_run(self._model.facts):
                 loaded[fact.name] = await self._append(fact, built)
         await self._record_deletions(loaded)
+        await self._record_left_out(loaded)
         await ledger_queries.record_tables(self._connection, self._manifest, loaded)
         return loaded
 
@@ -88,7 +89,7 @@ class RunLoader:
         started = time.monotonic()
         keys: list[NumberRange] = []
 
-        def collect(rows: pa.Table) -> None:
+        def collect(rows: pa.RecordBatch) -> None:
             keys.extend(ranges_of(numbers(rows[dimension.key])))
 
         # The check comes first: it also remembers which extraction fills the dimension.
@@ -136,23 +137,20 @@ class RunLoader:
         await staging.drop_incoming(self._connection)
         return written
 
-    async def _insert_incoming(self, fact: Fact, referenced: ReferencedKeys) -> Sequence[UnresolvedRow]:
-        """Insert the numbered rows, except unresolved ones, which a foreign key would reject. Returns those."""
+    async def _insert_incoming(self, fact: Fact, referenced: ReferencedKeys) -> int:
+        """Insert the numbered rows, except unresolved ones, which a foreign key would reject. Returns how many."""
         taken = await self._take_unresolved(fact, referenced, qualified(TEMPORARY, staging.INCOMING), 0)
         await staging.insert_incoming(self._warehouse, fact)
         await staging.drop_incoming(self._connection)
         return taken
 
-    async def _take_unresolved(
-        self, fact: Fact, referenced: ReferencedKeys, relation: str, first: int
-    ) -> Sequence[UnresolvedRow]:
-        taken = await referenced.take_unresolved(relation, first)
+    async def _take_unresolved(self, fact: Fact, referenced: ReferencedKeys, relation: str, first: int) -> int:
+        taken = await referenced.take_unresolved(relation, first, self._manifest)
         if taken:
-            await unresolved_references.keep_unresolved(self._connection, fact, self._manifest, taken)
             known = self._manifest.quarantine.get(fact.name)
             part = len(known.parts) if known else 0
             key = quarantine_key(self._model.lake_schema(fact), fact.name, self._manifest.run, part)
-            body = unresolved_references.unresolved_parquet(fact, taken)
+            body = await unresolved_references.unresolved_parquet(self._connection, fact, self._manifest)
             await self._context.lake.processed.put(key, body)
         return taken
 
@@ -169,11 +167,19 @@ class RunLoader:
             started = time.monotonic()
             await deletions.make_present(self._connection)
             for part in self._manifest.keys[table.name].parts:
-                await copy_rows(self._connection, TEMPORARY, deletions.PRESENT, await self._read(KEY_RANGES, part))
+                await self._copy_part(await self._read(KEY_RANGES, part), TEMPORARY, deletions.PRESENT)
             deleted = await deletions.record_absent(self._warehouse, table, self._manifest)
-            before = loaded.get(table.name, LoadedTable(rows=0, written=0, seconds=0))
-            seconds = round(before.seconds + since(started), 6)
-            loaded[table.name] = before.model_copy(update={"deleted": deleted, "seconds": seconds})
+            _add_deleted(loaded, table, deleted, started)
+
+    async def _record_left_out(self, loaded: dict[str, LoadedTable]) -> None:
+        """Record as deleted the keys that the run brought and from which no row was built."""
+        for name, left_out in self._manifest.left_out.items():
+            started, table = time.monotonic(), self._model.table(name)
+            await deletions.make_present(self._connection)
+            for part in left_out.parts:
+                await self._copy_part(await self._read(KEY_RANGES, part), TEMPORARY, deletions.PRESENT)
+            deleted = await deletions.record_left_out(self._warehouse, table, self._manifest)
+            _add_deleted(loaded, table, deleted, started)
 
     async def _copy_incoming(self, table: WarehouseTable, built: BuiltTable, observe: Observer) -> None:
         """Copy the run's rows of a table into the temporary table."""
@@ -188,9 +194,16 @@ class RunLoader:
 
     async def _copy(self, schema: str, name: str, built: BuiltTable, observe: Observer) -> None:
         for _ in built.parts:
-            rows = await anext(self._parts)
-            observe(rows)
-            await copy_rows(self._connection, schema, name, rows)
+            await self._copy_part(await anext(self._parts), schema, name, observe)
+
+    async def _copy_part(self, part: ParquetPart, schema: str, name: str, observe: Observer | None = None) -> None:
+        def observed() -> Iterator[pa.RecordBatch]:
+            for batch in part.batches():
+                if observe is not None:
+                    observe(batch)
+                yield batch
+
+        await copy_batches(self._connection, schema, name, part.columns, observed())
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[None]:
@@ -202,23 +215,28 @@ class RunLoader:
         async with aclosing(prefetched(reads, ahead)) as self._parts:
             yield
 
-    async def _read(self, table: Table, part: Part) -> pa.Table:
-        bucket = self._context.lake.processed
-        return await asyncio.to_thread(read_parquet, await bucket.get_part(part), table, bucket.where(part.key))
+    async def _read(self, table: Table, part: Part) -> ParquetPart:
+        return await get_part(self._context.lake.processed, part, table)
 
 
 def loaded_fact(
-    built: BuiltTable, written: int, taken: Sequence[UnresolvedRow], ids: ledger_queries.VersionIds, started: float
+    built: BuiltTable, written: int, taken: int, ids: ledger_queries.VersionIds, started: float
 ) -> LoadedTable:
     """What was written of a fact: `written` versions, minus the unresolved rows that were taken out."""
     return LoadedTable(
         rows=built.rows,
-        written=written - len(taken),
-        quarantined=len(taken),
+        written=written - taken,
+        quarantined=taken,
         first_record_id=ids.first,
         last_record_id=ids.last,
         seconds=since(started),
     )
+
+
+def _add_deleted(loaded: dict[str, LoadedTable], table: WarehouseTable, deleted: int, started: float) -> None:
+    before = loaded.get(table.name, LoadedTable(rows=0, written=0, seconds=0))
+    changes = {"deleted": before.deleted + deleted, "seconds": round(before.seconds + since(started), 6)}
+    loaded[table.name] = before.model_copy(update=changes)
 
 
 def since(started: float) -> float:

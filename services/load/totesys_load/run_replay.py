@@ -2,8 +2,6 @@
 
 import time
 
-import pyarrow as pa
-
 from totesys.errors import WarehouseMismatch
 from totesys.lake.lake import Lake
 from totesys.lake.records import BuiltTable, LoadedTable, RunRecord
@@ -11,7 +9,8 @@ from totesys.postgres import Connection
 from totesys.table import Dimension, Fact
 from totesys_load import dimension_keys, ledger_queries, staging, unresolved_references
 from totesys_load.key_ranges import NumberRange, are_in, numbers, ranges_of, union
-from totesys_load.parquet_copy import TEMPORARY, copy_rows, read_parquet
+from totesys_load.parquet_copy import TEMPORARY, copy_batches
+from totesys_load.parquet_parts import get_part
 from totesys_load.run_loader import RunLoader, loaded_fact, since
 from totesys_load.unresolved_references import ReferencedKeys
 
@@ -48,17 +47,18 @@ class RunReplay(RunLoader):
         started = time.monotonic()
         name, written_keys = dimension.name, list[NumberRange]()
         for _ in built.parts:
-            rows = await anext(self._parts)
-            keys = numbers(rows[dimension.key])
-            ranges = ranges_of(keys)
-            ours = await dimension_keys.not_written_later(self._connection, name, self._manifest, ranges)
-            if not ours:
-                continue
-            if not written_keys:
-                await staging.make_incoming(self._warehouse, dimension)
-            kept = rows if ours == ranges else rows.filter(are_in(keys, ours))
-            await copy_rows(self._connection, TEMPORARY, staging.INCOMING, kept)
-            written_keys += ours
+            part = await anext(self._parts)
+            for batch in part.batches():
+                keys = numbers(batch[dimension.key])
+                ranges = ranges_of(keys)
+                ours = await dimension_keys.not_written_later(self._connection, name, self._manifest, ranges)
+                if not ours:
+                    continue
+                if not written_keys:
+                    await staging.make_incoming(self._warehouse, dimension)
+                kept = batch if ours == ranges else batch.filter(are_in(keys, ours))
+                await copy_batches(self._connection, TEMPORARY, staging.INCOMING, part.columns, [kept])
+                written_keys += ours
         upserted = staging.Upserted()
         if written_keys:
             await staging.analyze_incoming(self._connection)
@@ -101,9 +101,8 @@ async def record_later_keys(connection: Connection, lake: Lake, dimension: Dimen
             ranges: list[NumberRange] = []
             built = manifest.tables.get(dimension.name)
             for part in built.parts if built else ():
-                body, where = await lake.processed.get_part(part), lake.processed.where(part.key)
-                rows: pa.Table = read_parquet(body, dimension, where)
-                ranges += ranges_of(numbers(rows[dimension.key]))
+                for batch in (await get_part(lake.processed, part, dimension)).batches():
+                    ranges += ranges_of(numbers(batch[dimension.key]))
             ours = await dimension_keys.not_written_later(connection, dimension.name, manifest, union(ranges))
             await dimension_keys.record_keys(connection, dimension.name, manifest, ours)
         await dimension_keys.mark_recorded(connection, dimension.name, run.lake, number)

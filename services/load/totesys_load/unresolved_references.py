@@ -3,8 +3,9 @@
 import io
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
@@ -19,17 +20,11 @@ from totesys_load.parquet_copy import TEMPORARY, copy_rows
 from totesys_load.warehouse_connection import WarehouseConnection
 
 REFERENCED = "referenced"
+UNKNOWN = "unknown"
 # Keys are compared by counting if they are no further apart than this: otherwise the count would read too many rows.
 _SPREAD = 4
-
-
-@dataclass(frozen=True)
-class UnresolvedRow:
-    """A version that was taken out of a fact: its version id, its values as text, and the unresolved references."""
-
-    version_id: int
-    values: Mapping[str, str | None]
-    reasons: Sequence[str]
+# The texts of a row group of unresolved rows.
+_GROUP_BYTES = 8 * 1024 * 1024
 
 
 def _references(model: Model, fact: Fact) -> list[tuple[str, Dimension]]:
@@ -47,40 +42,49 @@ class ReferencedKeys:
     fact: Fact
     _keys: dict[str, list[pa.Array]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, rows: pa.Table) -> None:
+    def add(self, rows: pa.RecordBatch) -> None:
         """Collect the keys of more rows."""
         for column, dimension in _references(self.model, self.fact):
             self._keys[dimension.name].append(pyarrow.compute.unique(rows[column]))
 
-    async def take_unresolved(self, relation: str, first: int) -> list[UnresolvedRow]:
-        """Delete the rows with unresolved references from a relation, and return them.
+    async def take_unresolved(self, relation: str, first: int, manifest: ProcessedManifest) -> int:
+        """Move the run's rows with unresolved references from a relation to the ledger. Returns the number of rows.
 
-        `relation` is the fact, or the table of what will be inserted into it. Only version ids from `first` count.
+        `relation` is the fact, or the table of what will be inserted into it. Only version ids from `first` count. The
+        server moves the rows by itself: they may be most of a run.
         """
-        taken: list[UnresolvedRow] = []
+        taken = 0
         for column, dimension in _references(self.model, self.fact):
             arrays = self._keys.get(dimension.name)
-            if arrays and (unknown := await self._unknown_keys(dimension, arrays)):
-                taken += await self._take(relation, column, dimension, unknown, first)
+            if arrays and await self._find_unknown_keys(dimension, arrays):
+                taken += await self._take(relation, first, manifest, column, dimension)
+                await self.warehouse.connection.execute(f"DROP TABLE pg_temp.{UNKNOWN}")
         return taken
 
     async def _take(
-        self, relation: str, column: str, dimension: Dimension, keys: list[object], first: int
-    ) -> list[UnresolvedRow]:
-        texts = ", ".join(f"{ident(name)}::text" for name in self.fact.column_names)
-        rows = await self.warehouse.connection.fetch(
-            f"DELETE FROM {relation} WHERE {ident(self.fact.record_id)} >= $1 AND {ident(column)} = ANY ($2) "
-            f"RETURNING {ident(self.fact.record_id)}, {texts}",
+        self, relation: str, first: int, manifest: ProcessedManifest, column: str, dimension: Dimension
+    ) -> int:
+        fact = self.fact
+        names = ", ".join(map(literal, fact.column_names))
+        texts = ", ".join(f"t.{ident(name)}::text" for name in fact.column_names)
+        return await self.warehouse.write(
+            f"WITH taken AS (DELETE FROM {relation} AS v USING pg_temp.{UNKNOWN} AS u "
+            f"WHERE v.{ident(fact.record_id)} >= $1 AND v.{ident(column)} = u.key RETURNING v.*) "
+            f"INSERT INTO {ETL}.orphan (table_name, record_id, id, lake, run, reasons, row) "
+            f"SELECT $2, t.{ident(fact.record_id)}, t.{ident(fact.key)}::bigint, $3, $4, $5, "
+            f"jsonb_object(ARRAY[{names}], ARRAY[{texts}]) FROM taken AS t",
             first,
-            keys,
+            fact.name,
+            manifest.lake,
+            manifest.run,
+            [f"{column} is not in {dimension.name}"],
         )
-        reasons = [f"{column} is not in {dimension.name}"]
-        return [UnresolvedRow(row[0], {name: row[name] for name in self.fact.column_names}, reasons) for row in rows]
 
-    async def _unknown_keys(self, dimension: Dimension, arrays: Sequence[pa.Array]) -> list[object]:
+    async def _find_unknown_keys(self, dimension: Dimension, arrays: Sequence[pa.Array]) -> bool:
+        """Put the keys that the dimension lacks into a temporary table. Without any, there is no table."""
         keys = pyarrow.compute.unique(pa.chunked_array(arrays))
         if pa.types.is_integer(keys.type) and await self._has_all_between(dimension, keys):
-            return []
+            return False
         connection, key = self.warehouse.connection, ident(dimension.key)
         target = self.warehouse.relation(dimension)
         await connection.execute(
@@ -89,12 +93,12 @@ class ReferencedKeys:
         )
         await copy_rows(connection, TEMPORARY, REFERENCED, pa.table({"key": keys}))
         await connection.execute(f"ANALYZE pg_temp.{REFERENCED}")
-        rows = await connection.fetch(
-            f"SELECT r.key FROM pg_temp.{REFERENCED} AS r "
+        unknown = await self.warehouse.write(
+            f"CREATE TEMPORARY TABLE {UNKNOWN} ON COMMIT DROP AS SELECT r.key FROM pg_temp.{REFERENCED} AS r "
             f"WHERE NOT EXISTS (SELECT FROM {target} AS d WHERE d.{key} = r.key)"
         )
-        await connection.execute(f"DROP TABLE pg_temp.{REFERENCED}")
-        return [row["key"] for row in rows]
+        await connection.execute(f"DROP TABLE pg_temp.{REFERENCED}" + ("" if unknown else f", pg_temp.{UNKNOWN}"))
+        return unknown > 0
 
     async def _has_all_between(self, dimension: Dimension, keys: pa.Array) -> bool:
         """Whether the dimension has every number from the least to the greatest key. Counting beats lookups."""
@@ -108,36 +112,24 @@ class ReferencedKeys:
         return bool(await self.warehouse.connection.fetchval(query, first, last) == last - first + 1)
 
 
-def unresolved_parquet(fact: Fact, rows: Sequence[UnresolvedRow]) -> bytes:
-    """Unresolved rows as a quarantine part: the reasons, and every column as text."""
+async def unresolved_parquet(connection: Connection, fact: Fact, manifest: ProcessedManifest) -> bytes:
+    """The run's unresolved rows as a quarantine part: the reasons, and every column as text.
+
+    One row group of them is in memory at a time.
+    """
     columns = [pa.field(name, pa.string()) for name in fact.column_names]
     schema = pa.schema([pa.field(REASONS, pa.list_(pa.string())), *columns])
-    sink = io.BytesIO()
-    table = pa.Table.from_pylist([{REASONS: row.reasons, **row.values} for row in rows], schema)
-    pyarrow.parquet.write_table(table, sink, compression="zstd")
+    query = f"SELECT reasons, row FROM {ETL}.orphan WHERE table_name = $1 AND lake = $2 AND run = $3 ORDER BY record_id"
+    sink, size, rows = io.BytesIO(), 0, list[dict[str, Any]]()
+    with pyarrow.parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
+        async for found in connection.cursor(query, fact.name, manifest.lake, manifest.run):
+            rows.append({REASONS: found["reasons"], **json.loads(found["row"])})
+            size += len(found["row"])
+            if size >= _GROUP_BYTES:
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+                size, rows = 0, []
+        writer.write_table(pa.Table.from_pylist(rows, schema))
     return sink.getvalue()
-
-
-async def keep_unresolved(
-    connection: Connection, fact: Fact, manifest: ProcessedManifest, rows: Sequence[UnresolvedRow]
-) -> None:
-    """Keep a run's unresolved rows in the ledger."""
-    await connection.executemany(
-        f"INSERT INTO {ETL}.orphan (table_name, record_id, id, lake, run, reasons, row) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        [
-            (
-                fact.name,
-                row.version_id,
-                int(row.values[fact.key] or 0),
-                manifest.lake,
-                manifest.run,
-                list(row.reasons),
-                json.dumps(row.values),
-            )
-            for row in rows
-        ],
-    )
 
 
 async def delete_unresolved(connection: Connection, fact: Fact, manifest: ProcessedManifest) -> None:
