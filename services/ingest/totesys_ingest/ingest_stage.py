@@ -19,7 +19,7 @@ from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
-from totesys.table import Capture, SourceTable
+from totesys.table import Capture, SourceTable, full_refresh_tables
 from totesys.transactions import LONG_OPEN, Position
 from totesys_ingest.backoff import Backoff
 from totesys_ingest.extraction_jobs import key_jobs, plan_jobs
@@ -119,7 +119,7 @@ class Ingest:
         self._log_start(start, snapshot)
         (counter, position), tables = await both(
             both(self.lake.claim_run_number(), self._read_position(last, snapshot)),
-            self._tables(source, start, trigger.keys),
+            self._tables(source, start, snapshot.resized(last), trigger.keys),
         )
         pages, page_bytes = await read_pages(source.connection, source.schema, self.model.sources)
         job_bytes = self.settings.part_bytes if start.mark is None else self.settings.scan_bytes
@@ -136,12 +136,13 @@ class Ingest:
             return await read_position(other.connection, snapshot, last.position if last else None)
 
     async def _tables(
-        self, source: SourceConnection, start: StartingPoint, wanted: Collection[str]
+        self, source: SourceConnection, start: StartingPoint, deleted_from: Collection[str], wanted: Collection[str]
     ) -> list[SourceTable]:
         if start.mark is None:
             return list(self.model.extraction_order)
-        full_refresh = [table for table in self.model.sources if table.capture is Capture.FULL_REFRESH]
-        changed = await source.changed(full_refresh, start.mark) | {t.name for t in full_refresh if t.name in wanted}
+        full_refresh = full_refresh_tables(self.model.sources)
+        changed = await source.changed(full_refresh, start.mark)
+        changed |= {table.name for table in full_refresh if table.name in wanted or table.name in deleted_from}
         needed = changed | self.model.needed_with(changed)
         return [t for t in self.model.extraction_order if t.capture is Capture.INCREMENTAL or t.name in needed]
 

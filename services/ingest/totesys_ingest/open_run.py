@@ -105,6 +105,7 @@ class OpenRun:
             keys={of.table.name: TableParts(**self._written(of)) for of in self._parts if of.keys},
             definitions=dict(snapshot.changes.definitions),
             declared=dict(spec.model.declared),
+            counts=dict(snapshot.counts),
         )
 
     def _written(self, stream: Stream) -> dict[str, Any]:

@@ -126,6 +126,15 @@ class SourceConnection:
         assert row is not None
         return {table.name for table, found in zip(tables, row, strict=True) if found}
 
+    async def counts(self, tables: Sequence[SourceTable]) -> dict[str, int]:
+        """How many rows each table has."""
+        if not tables:
+            return {}
+        counted = (f"(SELECT count(*) FROM {qualified(self.schema, table.name)})" for table in tables)
+        row = await self.connection.fetchrow(f"SELECT {', '.join(counted)}")
+        assert row is not None
+        return {table.name: rows for table, rows in zip(tables, row, strict=True)}
+
     async def copy(self, job: Job, sink: Sink) -> int:
         """Stream the rows of a job, or the ranges of all keys, as CSV without a header. Returns the number of rows.
 

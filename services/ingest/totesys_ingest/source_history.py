@@ -9,7 +9,7 @@ from random import SystemRandom
 from totesys.errors import DatabaseUnavailable
 from totesys.lake.records import Manifest
 from totesys.postgres import Connection
-from totesys.table import SourceTable
+from totesys.table import SourceTable, full_refresh_tables
 from totesys.transactions import LSN, OUTCOMES, SOURCE_ID, HighWaterMark, OpenTransaction, Outcomes, Place, Position
 from totesys_ingest.source_connection import SourceConnection
 from totesys_ingest.starting_point import SourceSnapshot, SourceStatus, standby_lag
@@ -78,7 +78,14 @@ async def take_snapshot(
     mark = await read_mark(connection, status, last.next_start if last and continues else None)
     open_transaction = await read_open_transaction(connection, status, last.open_transaction if last else None)
     exported, changes = await source.begin(tables)
-    return SourceSnapshot(status, mark, **exported, changes=changes, open_transaction=open_transaction)
+    return SourceSnapshot(
+        status,
+        mark,
+        **exported,
+        changes=changes,
+        open_transaction=open_transaction,
+        counts=await source.counts(full_refresh_tables(tables)),
+    )
 
 
 async def read_mark(connection: Connection, status: SourceStatus, last: HighWaterMark | None) -> HighWaterMark:

@@ -28,7 +28,7 @@ class SourceSnapshot:
     """A snapshot of the source, and what ingest knows about the source at that point.
 
     The snapshot shows everything committed before `taken_at` (the source's clock) and nothing later in the log than
-    `lsn`. `mark` is what it has seen, and `changes` describe its tables.
+    `lsn`. `mark` is what it has seen, `changes` describe its tables, and `counts` are the rows of full-refresh tables.
     """
 
     status: SourceStatus
@@ -38,6 +38,12 @@ class SourceSnapshot:
     lsn: int
     changes: ContractChanges = field(default_factory=ContractChanges)
     open_transaction: OpenTransaction | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def resized(self, last: Manifest | None) -> set[str]:
+        """The full-refresh tables with another number of rows than at the last run, the only trace of deleted rows."""
+        before = last.counts if last else {}
+        return {table for table, rows in self.counts.items() if before.get(table) != rows}
 
 
 @dataclass(frozen=True)

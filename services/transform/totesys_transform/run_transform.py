@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,17 +16,17 @@ import pyarrow as pa
 from totesys.discreet import words
 from totesys.errors import CorruptObject
 from totesys.frames import key_type
-from totesys.lake.keys import part_key, quarantine_key, ranges_key
+from totesys.lake.keys import left_out_key, part_key, quarantine_key, ranges_key
 from totesys.lake.lake import Lake
 from totesys.lake.prefetch import prefetched
 from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
 from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.schema import Model
-from totesys.table import KEY_RANGES, Capture, Dimension, Table, WarehouseTable
+from totesys.table import KEY_RANGES, Dimension, SourceTable, Table, WarehouseTable
 from totesys_transform.csv_reader import ROW, SourceRows, concat, read_csv, read_text
 from totesys_transform.parquet_writer import to_parquet, to_plain_parquet
-from totesys_transform.table_builder import Built, build, build_from_references
+from totesys_transform.table_builder import SAMPLE, Built, build, build_from_references, check_grain, key_ranges
 
 log = logger("totesys.transform.run")
 
@@ -52,27 +52,22 @@ class _Output:
         return {"columns": self.columns, "parts": tuple(self.parts), "seconds": round(self.seconds, 6)}
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """What is built at once: a part of an incremental table, or a full refresh with all tables that it joins."""
-
-    table: WarehouseTable
-    parts: Mapping[str, Sequence[Part]]
-
-
 class RunTransform:
-    """Transforms one run. Threads do the CPU work on one piece while the bytes of the next arrive.
+    """Transforms one run. Threads do the CPU work on one part while the bytes of the next arrive.
 
-    A `replay` requires every declared source column, because its result replaces that of the first time.
+    A `replay` requires every declared source column, because its result replaces that of the first time. `checked` has
+    the largest number of rows on which this process has checked the grain of each table.
     """
 
-    def __init__(self, model: Model, lake: Lake, manifest: Manifest, *, replay: bool) -> None:
+    def __init__(self, model: Model, lake: Lake, manifest: Manifest, checked: dict[str, int], *, replay: bool) -> None:
+        self._checked = checked
         self._replay = replay
         self._model = model
         self._lake = lake
         self._manifest = manifest
         self._built: dict[str, _Output] = {}
         self._quarantined: dict[str, _Output] = {}
+        self._left_out: dict[str, list[pl.Series]] = defaultdict(list)
         self._referenced: dict[str, list[pl.Series]] = defaultdict(list)
 
     async def transform(self) -> ProcessedManifest:
@@ -81,10 +76,8 @@ class RunTransform:
         Raises CorruptObject, LakeUnavailable or ModelError.
         """
         started = time.monotonic()
-        pieces = list(self._pieces())
-        async with aclosing(prefetched([partial(self._get, piece) for piece in pieces])) as bodies:
-            for piece in pieces:
-                await self._write(piece, await anext(bodies))
+        for table in self._buildable():
+            await self._build(table)
         for dimension in self._model.dimensions:
             if not dimension.sources:
                 await self._write_derived(dimension)
@@ -102,9 +95,10 @@ class RunTransform:
             },
             quarantine={name: TableParts(**out.fields()) for name, out in self._quarantined.items()},
             keys=keys,
+            left_out={name: await self._put_left_out(self._model.table(name)) for name in self._left_out},
         )
 
-    def _pieces(self) -> Iterator[_Piece]:
+    def _buildable(self) -> Iterator[WarehouseTable]:
         for table in self._model.tables:
             if not table.sources or any(name not in self._manifest.tables for name in table.sources):
                 continue
@@ -117,12 +111,7 @@ class RunTransform:
                     next="a full extraction follows if the columns are newly declared, and brings the rows",
                 )
                 continue
-            parts = {name: self._manifest.tables[name].parts for name in table.sources}
-            primary = self._model.source(table.sources[0])
-            if primary.capture is Capture.FULL_REFRESH:
-                yield _Piece(table, parts)
-            else:
-                yield from (_Piece(table, {primary.name: (part,)}) for part in parts[primary.name])
+            yield table
 
     def _missing_columns(self, table: WarehouseTable) -> list[str]:
         """The source columns that were not declared when the run was extracted."""
@@ -133,8 +122,21 @@ class RunTransform:
             if column not in self._manifest.tables[name].columns
         ]
 
-    async def _get(self, piece: _Piece) -> dict[str, bytes]:
-        return {part.key: await self._lake.ingest.get_part(part) for parts in piece.parts.values() for part in parts}
+    async def _build(self, table: WarehouseTable) -> None:
+        """Build a table part by part of its first source. Memory holds two of these, and the joined tables."""
+        started = time.monotonic()
+        first, *others = (self._model.source(name) for name in table.sources)
+        joined = {other.name: await self._every_row(other) for other in others}
+        parts = self._manifest.tables[first.name].parts
+        self._built.setdefault(table.name, _Output(table.column_names))
+        async with aclosing(prefetched([partial(self._lake.ingest.get_part, part) for part in parts])) as bodies:
+            for part in parts:
+                await self._build_part(table, first, part, await anext(bodies), joined)
+        self._built[table.name].seconds += time.monotonic() - started
+
+    async def _every_row(self, source: SourceTable) -> SourceRows:
+        parts = self._manifest.tables[source.name].parts
+        return concat([await self._rows(source, part, await self._lake.ingest.get_part(part)) for part in parts])
 
     async def _read(self, source: Table, part: Part, body: bytes, read: Callable[[bytes, Table], R]) -> R:
         try:
@@ -155,22 +157,21 @@ class RunTransform:
             )
         return rows
 
-    async def _write(self, piece: _Piece, bodies: Mapping[str, bytes]) -> None:
-        started = time.monotonic()
-        table = piece.table
-        sources = {
-            name: concat([await self._rows(self._model.source(name), part, bodies[part.key]) for part in parts])
-            for name, parts in piece.parts.items()
-        }
+    async def _build_part(
+        self, table: WarehouseTable, first: SourceTable, part: Part, body: bytes, joined: Mapping[str, SourceRows]
+    ) -> None:
+        sources = {first.name: await self._rows(first, part, body), **joined}
+        # Again for twice as many rows: few may not show it.
+        if part.rows > 1 and part.rows >= 2 * (checked := self._checked.get(table.name, 0)) and checked < SAMPLE:
+            await asyncio.to_thread(check_grain, self._model, table, sources)
+            self._checked[table.name] = part.rows
         built, parquet = await asyncio.to_thread(_build_and_encode, self._model, table, sources)
-        out = self._built.setdefault(table.name, _Output(table.column_names))
         if not built.rows.is_empty():
             await self._put_rows(table, built.rows, parquet)
         if not built.rejected.is_empty():
-            source = self._model.source(table.sources[0])
-            texts = [await self._read(source, part, bodies[part.key], read_text) for part in piece.parts[source.name]]
-            await self._put_rejected(table, built.rejected, pl.concat(texts))
-        out.seconds += time.monotonic() - started
+            await self._put_rejected(table, built.rejected, await self._read(first, part, body, read_text))
+        if not built.left_out.is_empty():
+            self._left_out[table.name].append(built.left_out)
 
     async def _put_rows(self, table: WarehouseTable, rows: pl.DataFrame, body: bytes) -> None:
         out = self._built.setdefault(table.name, _Output(table.column_names))
@@ -199,6 +200,15 @@ class RunTransform:
             body = await asyncio.to_thread(to_parquet, rows.frame, KEY_RANGES)
             out.parts.append(await self._lake.processed.put_part(key, body, rows.frame.height))
         out.seconds = time.monotonic() - started
+        return TableParts(**out.fields())
+
+    async def _put_left_out(self, table: WarehouseTable) -> TableParts:
+        """Write the keys that the table's function leaves out, as ranges."""
+        out = _Output(KEY_RANGES.column_names)
+        ranges = key_ranges(pl.concat(self._left_out[table.name]))
+        key = left_out_key(self._schema(table), table.name, self._manifest.run, 0)
+        body = await asyncio.to_thread(to_parquet, ranges, KEY_RANGES)
+        out.parts.append(await self._lake.processed.put_part(key, body, ranges.height))
         return TableParts(**out.fields())
 
     async def _write_derived(self, dimension: Dimension) -> None:

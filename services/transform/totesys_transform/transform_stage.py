@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from totesys.errors import TerminalError
@@ -30,6 +30,7 @@ class Transform:
     unprompted: RunsTrigger | None = RECONCILE
     # Every run up to this one is transformed. A restart begins with the newest run that load has recorded.
     _done: int | None = None
+    _checked: dict[str, int] = field(default_factory=dict)
 
     @property
     def background(self) -> Mapping[str, Task]:
@@ -76,7 +77,7 @@ class Transform:
         async with self.lake.failures_recorded(run, self.name):
             manifest = await self.lake.manifest(run)
             assert manifest is not None
-            processed = await RunTransform(self.model, self.lake, manifest, replay=replay).transform()
+            processed = await RunTransform(self.model, self.lake, manifest, self._checked, replay=replay).transform()
             await self.lake.commit_processed(processed, again=replay)
         rows = {name: table.rows for name, table in processed.tables.items()}
         quarantined = {name: table.rows for name, table in processed.quarantine.items()}
@@ -88,6 +89,7 @@ class Transform:
             duration_s=processed.seconds,
             rows=rows,
             quarantined=quarantined,
+            left_out=sorted(processed.left_out),
             **metrics(
                 {"stage": self.name},
                 RunSeconds=(processed.seconds, "Seconds"),
