@@ -140,10 +140,11 @@ def load_model(module: str) -> Model:
     """The MODEL of the module that a setting names. Raises ModelError."""
     try:
         model = import_module(module).MODEL
-    except (ImportError, AttributeError) as error:
-        raise ModelError(
-            f"Setting TOTESYS_MODEL names {module!r}, which gives no MODEL ({error}). Name a module that does."
-        ) from error
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a module of others raises
+        fault = f"{type(error).__name__}: {error}".removeprefix("AttributeError: ")
+        raise ModelError(f"TOTESYS_MODEL names {module!r}, which gives no MODEL: {fault}. Correct it.") from error
     if not isinstance(model, Model):
         raise ModelError(f"MODEL of {module!r} is a {type(model).__name__}, not a totesys.schema.Model.")
     return model

@@ -11,9 +11,9 @@ from totesys.settings import ServiceSettings
 from totesys_infra.names import SERVICES, Service
 from totesys_infra.sizing import PRESETS as SIZINGS
 from totesys_infra.sizing import Preset
-from totesys_ingest.settings import IngestSettings
-from totesys_load.settings import LoadSettings
-from totesys_transform.settings import TransformSettings
+from totesys_ingest.ingest_settings import IngestSettings
+from totesys_load.load_settings import LoadSettings
+from totesys_transform.transform_settings import TransformSettings
 
 Template = dict[str, Any]
 SETTINGS: dict[Service, type[ServiceSettings]] = {

@@ -10,14 +10,14 @@ import pytest
 from tests.models import shops, values
 from totesys.model import MODEL
 from totesys.postgres import Connection, connect
-from totesys.schema import Model
+from totesys.schema import ETL, Model
 from totesys.table import Column, Fact
 from totesys.types import TEXT
 from totesys_cli.dictionary import to_markdown
 from totesys_load import ddl
-from totesys_load.acceptance import accepted, adaptations, problems
-from totesys_load.catalog import read_catalog
-from totesys_load.warehouse import prepare
+from totesys_load.compatibility import missing_indexes, problems, write_plan
+from totesys_load.warehouse_catalog import read_warehouse_catalog
+from totesys_load.warehouse_setup import prepare
 
 pytestmark = pytest.mark.postgres
 
@@ -44,11 +44,11 @@ async def prepared(connection: Connection, model: Model) -> list[asyncpg.Record]
 async def test_a_new_warehouse_is_as_declared_and_is_made_once(warehouse: Connection, model: Model) -> None:
     first = await prepared(warehouse, model)
     assert await prepared(warehouse, model) == first
-    catalog = await read_catalog(warehouse, ddl.names(model, SCHEMA))
+    catalog = await read_warehouse_catalog(warehouse, ddl.names(model, SCHEMA))
     assert problems(model, SCHEMA, catalog) == []
-    assert adaptations(model, SCHEMA, catalog) == []
+    assert missing_indexes(model, SCHEMA, catalog) == []
     assert ddl.missing(model, SCHEMA, catalog) == ""
-    assert all(accepted(model, SCHEMA, catalog).straight(table) for table in model.tables)
+    assert all(write_plan(model, SCHEMA, catalog).copies_into(table) for table in model.tables)
     for table in model.tables:
         columns = {column.name: column.kind for column in catalog.relations[SCHEMA, table.name].columns}
         record_id = {table.record_id: "bigint"} if isinstance(table, Fact) else {}
@@ -127,11 +127,11 @@ async def test_a_column_that_the_model_gains_is_added_and_shown_or_named_where_l
     gained = replace(fact, columns=(*fact.columns, Column("remark", TEXT, description="What was said")))
     grown = replace(MODEL, tables=tuple(gained if table is fact else table for table in MODEL.tables))
     await prepared(warehouse, MODEL)
-    catalog = await read_catalog(warehouse, ddl.names(grown, SCHEMA))
+    catalog = await read_warehouse_catalog(warehouse, ddl.names(grown, SCHEMA))
     foreign = {key: replace(relation, owned=False) for key, relation in catalog.relations.items()}
     missing = [f"column {fact.name}.remark is missing: add it as text"]
     assert problems(grown, SCHEMA, replace(catalog, relations=foreign)) == missing
-    before_any_run = {key: relation for key, relation in catalog.relations.items() if key[0] != ddl.ETL}
+    before_any_run = {key: relation for key, relation in catalog.relations.items() if key[0] != ETL}
     assert problems(grown, SCHEMA, replace(catalog, relations=before_any_run)) == missing
     first = await prepared(warehouse, grown)
     assert await prepared(warehouse, grown) == first

@@ -7,9 +7,9 @@ import typer
 
 from totesys.settings import SECRETS_DIR, ServiceSettings
 from totesys_cli.settings.variables import Variable, of_command, of_service
-from totesys_ingest.settings import IngestSettings
-from totesys_load.settings import LoadSettings
-from totesys_transform.settings import TransformSettings
+from totesys_ingest.ingest_settings import IngestSettings
+from totesys_load.load_settings import LoadSettings
+from totesys_transform.transform_settings import TransformSettings
 
 SERVICES: Mapping[str, type[ServiceSettings]] = {
     "ingest": IngestSettings,

@@ -18,7 +18,7 @@ REASONS = "reasons"
 
 # Of the shape of all records: the second number changes with a field that the release before can do without, the first
 # with one that it cannot.
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 
 class Record(BaseModel):
@@ -118,6 +118,8 @@ class Manifest(RunRecord):
 
     `declared` are the warehouse tables that the model declared when the run was extracted, each with its columns; None
     in a record of before they were told.
+
+    `counts` are the rows of each full-refresh table in the snapshot: a number that changes tells of deleted rows.
     """
 
     trigger: str
@@ -131,6 +133,7 @@ class Manifest(RunRecord):
     keys: dict[str, TableParts] = {}
     definitions: dict[str, TableDefinition] = {}
     declared: dict[str, tuple[str, ...]] | None = None
+    counts: dict[str, int] = {}
 
     @property
     def empty(self) -> bool:
@@ -148,7 +151,7 @@ class ProcessedManifest(RunRecord):
     """Transform's record: the Parquet of a run, and the rows that could not become warehouse rows.
 
     `trigger`, `source`, `xmin_after`, `high_water_mark`, `position` and `keys` are the manifest's, `keys` by warehouse
-    table.
+    table. `left_out` are, by warehouse table, the ranges of keys that came and that the table's function leaves out.
     """
 
     trigger: str = ""
@@ -159,6 +162,7 @@ class ProcessedManifest(RunRecord):
     tables: dict[str, BuiltTable]
     quarantine: dict[str, TableParts]
     keys: dict[str, TableParts] = {}
+    left_out: dict[str, TableParts] = {}
 
 
 class LoadedTable(Record):

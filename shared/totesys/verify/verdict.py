@@ -64,7 +64,7 @@ class Judge:
         impossible = await self._impossible(extra)
         unreadable = await self._unreadable([pair.key for pair in pairs if pair.expected is not None])
         orphans, awaited = await self._orphans(unloaded), await self._awaited(unloaded)
-        brought = await self._brought(extra)
+        brought = await self._brought(extra) - await self._still_there(extra)
         changed = changed or await self._has_changed()
 
         def judge(pair: Pair) -> Verdict | None:
@@ -180,6 +180,13 @@ class Judge:
             queries.keys_parameter(self.table, keys),
         )
         return {row[0] for row in rows}
+
+    async def _still_there(self, keys: list[str]) -> set[str]:
+        """The keys that the first source has, so that only the table's build can have left their rows out."""
+        first = self.at.model.source(self.table.sources[0])
+        key = f"own.{ident(first.key)}"
+        query = f"SELECT {key}::text FROM {ident(first.name)} AS own WHERE {queries.key_in(self.table, key)}"
+        return await self._source_keys(query, keys)
 
     async def _has_changed(self) -> bool:
         """Whether any row of the sources has changed since the baseline, where that cannot be told of a key."""
