@@ -44,6 +44,10 @@ class DatabaseUnavailable(TransientError):
     title = "Database unavailable"
 
 
+class TooManyConnections(DatabaseUnavailable):
+    """The server, the database or the role allows no further connection."""
+
+
 class LoginRefused(DatabaseUnavailable):
     """A Postgres server lets a role not in: its password is wrong, or is just being changed."""
 

@@ -81,5 +81,12 @@ MIGRATION = LedgerTable(
     columns="number integer, applied_at timestamp with time zone NOT NULL DEFAULT clock_timestamp()",
     of_a_run=False,
 )
+OWNER = LedgerTable(
+    "owner",
+    "The model and the schema that this ledger belongs to",
+    key="schema",
+    columns="schema text, model text NOT NULL",
+    of_a_run=False,
+)
 
-LEDGER_TABLES = (RUN, RUN_TABLE, DELETION, ORPHAN, DIMENSION_KEY, MIGRATION)
+LEDGER_TABLES = (RUN, RUN_TABLE, DELETION, ORPHAN, DIMENSION_KEY, MIGRATION, OWNER)

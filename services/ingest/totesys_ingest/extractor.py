@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from totesys.errors import DatabaseUnavailable, TotesysError
+from totesys.errors import DatabaseUnavailable, TooManyConnections, TotesysError
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest, RunCounter
 from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.transactions import Position
 from totesys_ingest.extraction_jobs import Job
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.open_run import ExtractionSpec, OpenRun
 from totesys_ingest.part_writer import PartWriter
 from totesys_ingest.source_connection import SourceConnection
+from totesys_ingest.source_history import read_position
 
 log = logger("totesys.ingest.extract")
 
@@ -36,8 +38,14 @@ class Extractor:
     open_source: OpenSource
     lock_holder: SourceConnection
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # One statement at a time runs on the lock holder.
+    _holder_free: asyncio.Lock = field(default_factory=asyncio.Lock)
     _opened: asyncio.Queue[OpenRun | None] = field(default_factory=asyncio.Queue)
     _uncommitted: list[OpenRun] = field(default_factory=list)
+    _position: Position | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._position = self.spec.position or self.spec.last_position
 
     async def run(self, jobs: Sequence[Job], first: RunCounter, previous: int) -> list[Manifest]:
         """Run all jobs, and return the manifests of the committed runs. The last one completes the extraction.
@@ -54,6 +62,8 @@ class Extractor:
                 committer = tasks.create_task(self._commit_all(previous))
                 workers = [tasks.create_task(self._work(waiting)) for _ in range(min(connections, len(jobs)))]
                 await asyncio.gather(*workers)
+                if self.spec.position is None:
+                    self._position = await self._late_position()
                 self._current.close()
                 self._opened.put_nowait(None)
         except TotesysError:
@@ -81,16 +91,37 @@ class Extractor:
     async def _work(self, waiting: list[Job]) -> None:
         if not waiting:
             return
-        async with self.open_source() as source:
-            await source.share_snapshot(self.spec.snapshot.id)
+        async with self._reader() as (source, turn):
             parts = PartWriter(self.lake.ingest, self.spec, self.settings.part_bytes)
             try:
                 while assigned := await self._next(waiting):
-                    await parts.copy(source, *assigned)
+                    async with turn:
+                        await parts.copy(source, *assigned)
                 await parts.finish()
             except BaseException:
                 await parts.abort()
                 raise
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[tuple[SourceConnection, AbstractAsyncContextManager[None]]]:
+        """A connection that reads the snapshot, and the turn to wait for before each use.
+
+        Where the server allows no further connection, the lock holder reads, too.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                source = await stack.enter_async_context(self.open_source())
+            except TooManyConnections:
+                yield self.lock_holder, self._holder_free
+                return
+            await source.share_snapshot(self.spec.snapshot.id)
+            yield source, nullcontext()
+
+    async def _late_position(self) -> Position:
+        """The source's position, read by the lock holder when its transaction has served all jobs."""
+        async with self._holder_free:
+            await self.lock_holder.end_transaction()
+            return await read_position(self.lock_holder.connection, self.spec.snapshot, self.spec.last_position)
 
     async def _next(self, waiting: list[Job]) -> tuple[OpenRun, Job] | None:
         async with self._turn:
@@ -117,6 +148,7 @@ class Extractor:
                 first=committed[0].run if committed else run.number,
                 previous=previous,
                 complete=following is None,
+                position=self._position,
             )
             await self._commit(manifest)
             committed.append(manifest)
@@ -126,7 +158,9 @@ class Extractor:
 
     async def _commit(self, manifest: Manifest) -> None:
         # Without the lock, another extraction may have overtaken this one.
-        if not await self.lock_holder.holds_lock():
+        async with self._holder_free:
+            holds_lock = await self.lock_holder.holds_lock()
+        if not holds_lock:
             raise DatabaseUnavailable(f"Run {manifest.run} lost its lock on the source. Ingest discards the run.")
         await self.lake.commit(manifest)
         log.info(

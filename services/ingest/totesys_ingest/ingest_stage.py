@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
 from totesys.concurrent import both
-from totesys.errors import BadMessage, DatabaseUnavailable
+from totesys.errors import BadMessage, DatabaseUnavailable, TooManyConnections
 from totesys.events import ExtractTrigger
 from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
@@ -126,14 +126,20 @@ class Ingest:
         jobs = plan_jobs(tables, pages, max(1, job_bytes // page_bytes), start.mark, trigger.keys)
         if trigger.mode != "changes" or start.warning:
             jobs += key_jobs(self.model)
-        spec = ExtractionSpec(self.model, trigger, start, snapshot, position)
+        spec = ExtractionSpec(self.model, trigger, start, snapshot, position, last.position if last else None)
         extractor = Extractor(spec, self.lake, self.settings, self._opened, source)
         return await extractor.run(jobs, counter, _newest_with_parts(last) if last else 0)
 
-    async def _read_position(self, last: Manifest | None, snapshot: SourceSnapshot) -> Position:
-        # The snapshot's own connection is in a transaction.
-        async with self._opened() as other:
-            return await read_position(other.connection, snapshot, last.position if last else None)
+    async def _read_position(self, last: Manifest | None, snapshot: SourceSnapshot) -> Position | None:
+        """The source's position, or None where the server allows no second connection.
+
+        The snapshot's own connection is in a transaction, which has to stay open.
+        """
+        try:
+            async with self._opened() as other:
+                return await read_position(other.connection, snapshot, last.position if last else None)
+        except TooManyConnections:
+            return None
 
     async def _tables(
         self, source: SourceConnection, start: StartingPoint, deleted_from: Collection[str], wanted: Collection[str]

@@ -17,13 +17,17 @@ from totesys_ingest.starting_point import SourceSnapshot, StartingPoint
 
 @dataclass(frozen=True)
 class ExtractionSpec:
-    """What all runs of one extraction have in common."""
+    """What all runs of one extraction have in common.
+
+    `position` is None where no second connection could be opened to read it; `last_position` is that of the last run.
+    """
 
     model: Model
     trigger: ExtractTrigger
     start: StartingPoint
     snapshot: SourceSnapshot
-    position: Position
+    position: Position | None
+    last_position: Position | None
 
 
 @dataclass
@@ -73,7 +77,9 @@ class OpenRun:
         if self.closed and self.jobs == 0:
             self.finished.set()
 
-    def manifest(self, spec: ExtractionSpec, *, first: int, previous: int, complete: bool) -> Manifest:
+    def manifest(
+        self, spec: ExtractionSpec, *, first: int, previous: int, complete: bool, position: Position | None
+    ) -> Manifest:
         """The record that commits this run.
 
         `first` is the first run of the extraction, `previous` the newest run with parts before this one. Only a
@@ -95,7 +101,7 @@ class OpenRun:
             xmin_before=start.xmin if start else None,
             xmin_after=mark.xmin if mark else None,
             high_water_mark=mark,
-            position=spec.position,
+            position=position,
             open_transaction=snapshot.open_transaction,
             tables={
                 of.table.name: ExtractedTable(**self._written(of), mode=of.table.capture)

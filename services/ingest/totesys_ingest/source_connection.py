@@ -97,6 +97,10 @@ class SourceConnection:
                 "not an endpoint that may connect to several."
             ) from error
 
+    async def end_transaction(self) -> None:
+        """End the transaction of the snapshot. The lock is the session's, and stays."""
+        await self.connection.execute("COMMIT")
+
     async def compare(self, tables: Sequence[SourceTable]) -> ContractChanges:
         """How the source's schema differs from the declared tables."""
         return compare(tables, await read_source_catalog(self.connection, self.schema, tables))

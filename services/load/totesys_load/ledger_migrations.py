@@ -4,7 +4,7 @@ A release adds migrations and changes none. A migration only adds tables, column
 before can work with the result.
 """
 
-from totesys.ledger_schema import DELETION, DIMENSION_KEY, MIGRATION, ORPHAN, RUN, RUN_TABLE, LedgerTable
+from totesys.ledger_schema import DELETION, DIMENSION_KEY, MIGRATION, ORPHAN, OWNER, RUN, RUN_TABLE, LedgerTable
 from totesys.postgres import Connection
 from totesys.schema import ETL
 from totesys.sql import literal
@@ -48,7 +48,9 @@ CREATE INDEX IF NOT EXISTS run_table_quarantined ON {ETL}.run_table (table_name)
 CREATE INDEX IF NOT EXISTS run_table_not_noted ON {ETL}.run_table (table_name, lake, run) WHERE NOT keys_noted;
 """
 
-MIGRATIONS = (_FIRST, _HIGH_WATER_MARK, _LAST_KEYS)
+_OWNER = _declare(OWNER)
+
+MIGRATIONS = (_FIRST, _HIGH_WATER_MARK, _LAST_KEYS, _OWNER)
 LEDGER = "".join(MIGRATIONS)
 
 

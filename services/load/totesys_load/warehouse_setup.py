@@ -7,6 +7,7 @@ import asyncpg
 from totesys.database_errors import plain
 from totesys.encodings import UTF8
 from totesys.errors import AccessDenied, SettingsError, WarehouseMismatch
+from totesys.ledger_schema import OWNER
 from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.postgres import Connection, encoding_of, place
@@ -48,6 +49,7 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
     script = ddl.missing(model, schema, catalog) + "".join(one.statement(schema) for one in indexes if one.owned)
     try:
         await migrate(connection, recorded=(ETL, "migration") in catalog.relations)
+        await _claim_ledger(connection, model, schema, dsn)
         if script:
             await connection.execute(script)
     except asyncpg.InsufficientPrivilegeError as error:
@@ -56,6 +58,22 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
             "Grant CREATE on the database, or prepare the warehouse once with a role that has it."
         ) from error
     return compatibility.write_plan(model, schema, catalog)
+
+
+async def _claim_ledger(connection: Connection, model: Model, schema: str, dsn: str) -> None:
+    """Make the ledger this model's, in this schema. Raises WarehouseMismatch if it belongs to another one."""
+    await connection.execute(
+        f"INSERT INTO {OWNER.qualified} (schema, model) SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM {OWNER.qualified})",
+        schema,
+        model.name,
+    )
+    owner = await connection.fetchrow(f"SELECT schema, model FROM {OWNER.qualified}")
+    assert owner is not None
+    if (owner["schema"], owner["model"]) != (schema, model.name):
+        raise WarehouseMismatch(
+            f"{WHAT} at {place(dsn)} has a ledger (schema {ETL}) that belongs to the model {owner['model']} in schema "
+            f"{owner['schema']}, not to {model.name} in {schema}. Nothing was written. Use another database."
+        )
 
 
 def _require_none(problems: Sequence[str], schema: str, dsn: str) -> None:
