@@ -121,8 +121,11 @@ class Environment(_Part):
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
     # GitHub's OpenID Connect provider is there once an account: "use" the one that is there already.
     github_provider: Literal["make", "use"] = "make"
-    # `owner/repository` that may deploy by OpenID Connect; without it no such role is made.
+    # `owner/repository` whose workflow may deploy through OpenID Connect. Without it, no such role is created.
     github_repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    # GitHub's numeric ids of that owner and repository, which the tokens of newer repositories carry.
+    github_owner_id: int | None = Field(default=None, ge=1)
+    github_repository_id: int | None = Field(default=None, ge=1)
     source: Source
     warehouse: Warehouse = Warehouse()
     network: Network = Network()
@@ -154,6 +157,29 @@ class Environment(_Part):
         if self.hosts and self.http != "alb":
             raise ValueError('hosts are names of the balancer: only http = "alb" has one')
         return self
+
+    @model_validator(mode="after")
+    def _github_ids(self) -> Self:
+        ids = (self.github_owner_id, self.github_repository_id)
+        if ids != (None, None) and (None in ids or self.github_repository is None):
+            raise ValueError("github_owner_id and github_repository_id go together, and with github_repository")
+        return self
+
+    @property
+    def github_subjects(self) -> tuple[str, ...]:
+        """The token subjects of the workflow jobs that may deploy: jobs of the GitHub environment `name`.
+
+        Repositories that were created, renamed or transferred since 2026-07-15 put ids into the subject; older ones
+        send names alone until they opt in.
+        """
+        if self.github_repository is None:
+            return ()
+        subjects = [f"repo:{self.github_repository}:environment:{self.name}"]
+        if self.github_repository_id is not None:
+            owner, _, repository = self.github_repository.partition("/")
+            with_ids = f"{owner}@{self.github_owner_id}/{repository}@{self.github_repository_id}"
+            subjects.append(f"repo:{with_ids}:environment:{self.name}")
+        return tuple(subjects)
 
     @property
     def names(self) -> Names:

@@ -110,6 +110,16 @@ def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> 
             'http = "alb"\ncertificate = "arn:aws:acm:us-east-1:123456789012:certificate/1"',
             "the certificate has to be in eu-west-2",
         ),
+        (
+            'sizing = "lean"',
+            'sizing = "lean"\ngithub_repository = "acme/totesys"\ngithub_owner_id = 123456',
+            "github_owner_id and github_repository_id go together",
+        ),
+        (
+            'sizing = "lean"',
+            'sizing = "lean"\ngithub_repository_id = 456789',
+            "go together, and with github_repository",
+        ),
         ("[lake]", "[lake", "is no TOML"),
     ],
 )

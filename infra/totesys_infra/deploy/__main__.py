@@ -77,6 +77,11 @@ def _deploy_access(deployment: Deployment) -> None:
         raise DeployRefused("The file sets no github_repository, so there is nobody to give access to.")
     found = synthesise(deployment.environment, "any", ROOT / "cdk.out")
     (template,) = (one for one in found if one.name == deployment.names.stack("access"))
+    if deployment.environment.github_repository_id is None:
+        deployment.say(
+            "The role accepts tokens that name the repository without its id. AWS refuses those of a repository that was "
+            "created, renamed or transferred since 2026-07-15: for it, set github_owner_id and github_repository_id."
+        )
     show(deployment, [template])
     # With the rights of an administrator: the execution role is what it makes.
     apply(Deployment(deployment.environment, deployment.aws, deployment.say, as_caller=True), template)
