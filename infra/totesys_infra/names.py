@@ -112,6 +112,11 @@ class Names:
         return f"arn:{self.partition}:iam::{self.account}:policy/{self.boundary}"
 
     @property
+    def trigger_token(self) -> str:
+        """The secret whose value authorizes triggers over HTTP."""
+        return f"{self.name}/trigger-token"
+
+    @property
     def warehouse_instance(self) -> str:
         """The identifier of the RDS instance, where the environment has one of its own."""
         return f"{self.name}-warehouse"

@@ -102,6 +102,7 @@ def test_a_build_may_do_what_it_does_and_nothing_else(build: Template, environme
         "logs:PutLogEvents",
         "ecr:GetAuthorizationToken",
         "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
         "ecr:CompleteLayerUpload",
         "ecr:DescribeImages",
         "ecr:InitiateLayerUpload",
@@ -160,7 +161,7 @@ def test_who_deploys_cannot_give_himself_more(access: Template, environment: Env
 
 def test_no_policy_is_larger_than_iam_takes(access: Template) -> None:
     policies = of_type(access, "AWS::IAM::ManagedPolicy")
-    assert len(policies) == 6
+    assert len(policies) == 8
     for policy in policies:
         assert len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) < LARGEST_POLICY
 

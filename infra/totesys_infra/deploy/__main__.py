@@ -79,8 +79,8 @@ def _deploy_access(deployment: Deployment) -> None:
     (template,) = (one for one in found if one.name == deployment.names.stack("access"))
     if deployment.environment.github_repository_id is None:
         deployment.say(
-            "The role accepts tokens that name the repository without its id. AWS refuses those of a repository that was "
-            "created, renamed or transferred since 2026-07-15: for it, set github_owner_id and github_repository_id."
+            "The role accepts tokens that name the repository without its id. Set github_owner_id and "
+            "github_repository_id if the repository was created, renamed or transferred since 2026-07-15."
         )
     show(deployment, [template])
     # With the rights of an administrator: the execution role is what it makes.

@@ -116,6 +116,8 @@ class Build(cdk.Stack):
             (
                 [
                     "ecr:BatchCheckLayerAvailability",
+                    # A push reads the manifest that a tag has already.
+                    "ecr:BatchGetImage",
                     "ecr:CompleteLayerUpload",
                     "ecr:DescribeImages",
                     "ecr:InitiateLayerUpload",

@@ -78,7 +78,7 @@ class ServicesStack(cdk.Stack):
         token = secretsmanager.Secret(
             self,
             "TriggerToken",
-            secret_name=f"{self._environment.name}/trigger-token",
+            secret_name=self._names.trigger_token,
             description="Whoever asks the services for work shows it as a bearer token",
             generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
             removal_policy=cdk.RemovalPolicy.DESTROY,
