@@ -84,7 +84,7 @@ def graphs(environment: Environment) -> list[tuple[Graph, ...]]:
         (
             Graph("Messages that wait", tuple((waiting(names.queue(s)), s) for s in SERVICES), "Maximum"),
             Graph("Dead letters", tuple((waiting(names.dead_letters(s)), s) for s in SERVICES), "Maximum"),
-            Graph("Tasks", tuple((running_tasks(names, s), s) for s in SERVICES), "Average"),
+            Graph("Running tasks", tuple((running_tasks(names, s), s) for s in SERVICES), "SampleCount", period=MINUTE),
         ),
         (
             Graph("Verification: rows that differ", (_verification(names, "Differences", "Count"),), "Maximum"),

@@ -240,16 +240,18 @@ def test_transform_grows_with_the_messages_that_wait_for_each_task(
         "MetricName": "ApproximateNumberOfMessagesVisible",
         "Dimensions": [{"Name": "QueueName", "Value": "shop-transform"}],
     }
+    # The number of samples in a minute is the number of tasks.
+    assert [one["MetricStat"]["Stat"] for one in (waiting, running)] == ["Average", "SampleCount"]
     assert running["MetricStat"]["Metric"] == {
-        "Namespace": "ECS/ContainerInsights",
-        "MetricName": "RunningTaskCount",
+        "Namespace": "AWS/ECS",
+        "MetricName": "CPUUtilization",
         "Dimensions": [{"Name": "ClusterName", "Value": "shop"}, {"Name": "ServiceName", "Value": "transform"}],
     }
 
 
-def test_the_cluster_has_insights_and_both_capacities_before_a_service_is_made(template: Template) -> None:
+def test_the_cluster_has_both_capacities_before_a_service_is_made_and_no_paid_metrics(template: Template) -> None:
     (cluster,) = of_type(template, "AWS::ECS::Cluster").values()
-    assert cluster["Properties"]["ClusterSettings"] == [{"Name": "containerInsights", "Value": "enabled"}]
+    assert cluster["Properties"]["ClusterSettings"] == [{"Name": "containerInsights", "Value": "disabled"}]
     assert cluster["Properties"]["CapacityProviders"] == ["FARGATE", "FARGATE_SPOT"]
 
 

@@ -73,6 +73,12 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
         "warehouse/Instance*",
         "Alarms watch storage and connections, which RDS measures anyway; the machine below costs more to look at.",
     ),
+    Acknowledgement(
+        "checkov",
+        "CKV_AWS_65",
+        "services/Cluster*",
+        "AWS bills the metrics of Container Insights; the free ones of ECS count the tasks as well.",
+    ),
     Acknowledgement("checkov", "CKV_AWS_149", "services/TriggerToken*", _OWN_KEY),
     Acknowledgement("checkov", "CKV_AWS_158", "*", _OWN_KEY),
     Acknowledgement(

@@ -183,7 +183,8 @@ def _network(region: Conditions) -> tuple[Grant, ...]:
                 "AllocateAddress AssociateAddress AssociateRouteTable AttachInternetGateway AuthorizeSecurityGroup* "
                 "CreateFlowLogs CreateInternetGateway CreateNatGateway CreateRoute CreateRouteTable "
                 "CreateSecurityGroup CreateSubnet CreateTags CreateVpc CreateVpcEndpoint DeleteFlowLogs "
-                "DeleteInternetGateway DeleteNatGateway DeleteRoute DeleteRouteTable DeleteSecurityGroup DeleteSubnet DeleteTags DeleteVpc "
+                "DeleteInternetGateway DeleteNatGateway DeleteRoute DeleteRouteTable DeleteSecurityGroup "
+                "DeleteSubnet DeleteTags DeleteVpc "
                 "DeleteVpcEndpoints Describe* DetachInternetGateway DisassociateAddress DisassociateRouteTable "
                 "GetSecurityGroupsForVpc ModifySubnetAttribute ModifyVpcAttribute ModifyVpcEndpoint ReleaseAddress "
                 "ReplaceRoute ReplaceRouteTableAssociation RevokeSecurityGroup* UpdateSecurityGroupRuleDescriptions*",
