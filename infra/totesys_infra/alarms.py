@@ -213,7 +213,7 @@ def _warehouse(environment: Environment) -> tuple[Alarm, ...]:
         "Minimum",
         round(sizing.warehouse_gib * GIB * FREE_SHARE),
         "The warehouse's disk is nearly full, and RDS has not made it larger.",
-        "Give it a larger one: warehouse_gib in sizing.py.",
+        "Give it a larger one: storage_gib under [warehouse] in the environment's file.",
         comparison="LessThanThreshold",
     )
     connections = Alarm(
@@ -232,7 +232,7 @@ def _warehouse(environment: Environment) -> tuple[Alarm, ...]:
         of_warehouse(names, "CPUCreditBalance", "Count"),
         "Minimum",
         CREDITS,
-        "The warehouse has used nearly all CPU credits of its class. It stays as fast, and AWS bills what it uses beyond.",
+        "The warehouse has used nearly all CPU credits of its class. It stays as fast, and AWS bills the excess.",
         "If this lasts for days, choose a larger preset, or find the query that takes the CPU time.",
         comparison="LessThanThreshold",
         periods=2,

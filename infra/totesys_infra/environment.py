@@ -1,12 +1,13 @@
 """An environment: what `make deploy` makes. `environments/example.toml` explains each setting."""
 
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from totesys_infra.names import Names
-from totesys_infra.sizing import PRESETS, Egress, Preset, Sizing
+from totesys_infra.sizing import Egress, Preset, Sizing, sizing
 
 # What a bucket's name must not begin with.
 _RESERVED = ("xn--", "sthree-", "amzn-s3-demo-")
@@ -58,6 +59,8 @@ class Warehouse(_Part):
     secret: SecretArn | None = None
     port: int = Field(default=5432, ge=1, le=65535)
     schema_name: SchemaName = Field(default="warehouse", alias="schema")
+    # Of the instance's disk at first; RDS grows it by itself, and cannot shrink it.
+    storage_gib: int | None = Field(default=None, ge=20, le=6144)
 
 
 class Network(_Part):
@@ -199,8 +202,9 @@ class Environment(_Part):
 
     @property
     def preset(self) -> Sizing:
-        """What its `sizing` stands for."""
-        return PRESETS[self.sizing]
+        """What its `sizing` stands for in its region, with the disk that is set."""
+        found = sizing(self.sizing, self.region)
+        return replace(found, warehouse_gib=self.warehouse.storage_gib or found.warehouse_gib)
 
     @property
     def egress(self) -> Egress:

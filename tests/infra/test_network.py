@@ -1,5 +1,6 @@
 """What the network promises: a way out, no way in but for whoever is named."""
 
+import re
 from typing import Any
 
 import pytest
@@ -46,6 +47,15 @@ def group(template: Template, description: str) -> dict[str, Any]:
         if one["Properties"]["GroupDescription"] == description
     )
     return {"Fn::GetAtt": [key, "GroupId"]}
+
+
+def imported(reference: dict[str, Any]) -> str:
+    """The logical id of a security group: of this stack, or, without its hash, of the network's."""
+    if "Fn::GetAtt" in reference:
+        return str(reference["Fn::GetAtt"][0])
+    found = re.search(r"GetAtt([A-Za-z]+?)[0-9A-F]{8}GroupId", reference["Fn::ImportValue"])
+    assert found
+    return found[1]
 
 
 @pytest.mark.parametrize("egress", EGRESSES)
@@ -109,23 +119,26 @@ def test_http_is_for_callers_and_behind_a_balancer_for_it_alone(networks: dict[s
     callers = group(networks["nat"], "May call the services over HTTP")
     for rule in ingress(networks["nat"]):
         assert (rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) == (callers, 8080, 8080)
-    template = networks["endpoints"]
+    alb = networks["endpoints"]
+    tasks = [group(alb, f"The tasks of {service}") for service in ("ingest", "transform", "load")]
+    assert not [rule for rule in ingress(alb) if rule["GroupId"] in tasks]
+    template = templates_of(environment(network={"egress": "endpoints"}, http="alb"))["shop-services"]
     balancer = group(template, "The internal load balancer")
-    for service in ("ingest", "transform", "load"):
-        (rule,) = (r for r in ingress(template) if r["GroupId"] == group(template, f"The tasks of {service}"))
-        assert (rule["SourceSecurityGroupId"], rule["FromPort"]) == (balancer, 8080)
-    (source,) = {str(r["SourceSecurityGroupId"]) for r in ingress(template) if r["GroupId"] == balancer}
-    assert source == str(group(template, "May call the services over HTTP"))
+    let_in = {
+        (imported(rule["GroupId"]), imported(rule["SourceSecurityGroupId"]), rule["FromPort"])
+        for rule in ingress(template)
+    }
+    own = balancer["Fn::GetAtt"][0]
+    assert let_in == {
+        *((service, own, 8080) for service in ("Ingest", "Transform", "Load")),
+        *((own, "Callers", port) for port in (8081, 8082, 8083)),
+    }
 
 
 def test_a_vpc_that_is_there_is_used_by_its_ids_and_left_as_it_is() -> None:
     templates = templates_of(own_everything())
     kinds = {one["Type"] for one in templates["shop-network"]["Resources"].values()}
-    assert kinds == {
-        "AWS::EC2::SecurityGroup",
-        "AWS::EC2::SecurityGroupIngress",
-        "AWS::EC2::SecurityGroupEgress",
-    }
+    assert kinds == {"AWS::EC2::SecurityGroup"}
     assert all(g["VpcId"] == OWN_VPC["vpc"] for g in properties(templates["shop-network"], "AWS::EC2::SecurityGroup"))
     for service in properties(templates["shop-services"], "AWS::ECS::Service"):
         where = service["NetworkConfiguration"]["AwsvpcConfiguration"]

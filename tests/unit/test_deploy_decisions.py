@@ -40,6 +40,24 @@ def test_only_what_holds_data_needs_more_than_a_look(resource: "ResourceChangeTy
             require_data_kept([change])
 
 
+@pytest.mark.parametrize(
+    ("changed", "loses"),
+    [({"MultiAZ"}, False), ({"MultiAZ", "BackupRetentionPeriod"}, False), ({"MultiAZ", "Engine"}, True), (set(), True)],
+)
+def test_what_rds_changes_in_place_needs_no_permission_to_lose_data(changed: set[str], loses: bool) -> None:
+    """CloudFormation calls the replacement conditional, as it does where RDS would make another instance."""
+    details = [{"Target": {"Name": name, "RequiresRecreation": "Conditionally"}} for name in changed]
+    details.append({"Target": {"Name": "DBInstanceClass", "RequiresRecreation": "Never"}})
+    resource: ResourceChangeTypeDef = {
+        "Action": "Modify",
+        "ResourceType": "AWS::RDS::DBInstance",
+        "Replacement": "Conditional",
+        "Details": details,  # type: ignore[typeddict-item]
+    }
+    (change,) = changes_of([{"Type": "Resource", "ResourceChange": resource}])
+    assert change.loses_data is loses
+
+
 def releases(*revisions: str) -> list[Release]:
     return [Release(revision=revision, released_at=datetime.now(UTC), stacks={}) for revision in revisions]
 

@@ -6,7 +6,7 @@ from totesys_infra.deploy import bundle, images, release
 from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import DeployRefused, SmokeFailed
-from totesys_infra.deploy.order import apply, require_data_kept, show
+from totesys_infra.deploy.order import apply, require_data_kept, require_disks_kept, show
 from totesys_infra.deploy.patience import Patience
 from totesys_infra.deploy.release import Release
 from totesys_infra.deploy.smoke import PATIENCE, Smoke
@@ -26,6 +26,7 @@ def up(
     What fails the smoke test is undone: the stacks that run images go back to what they were. Raises DeployRefused,
     StackFailed, BuildFailed or SmokeFailed.
     """
+    require_disks_kept(deployment, templates)
     if not accept_data_loss:
         require_data_kept(show(deployment, templates))
     running = [template.name for template in templates if template.takes_images]

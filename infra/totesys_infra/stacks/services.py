@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_logs as logs
@@ -113,7 +114,15 @@ class ServicesStack(cdk.Stack):
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             vpc_subnets=self._network.tasks,
             assign_public_ip=self._network.public_addresses,
-            security_groups=[self._network.services[service]],
+            # By its id: the rule that lets a load balancer in is then this stack's, as the balancer is.
+            security_groups=[
+                ec2.SecurityGroup.from_security_group_id(
+                    self,
+                    f"{service.title()}Group",
+                    self._network.services[service].security_group_id,
+                    allow_all_outbound=False,
+                )
+            ],
             enable_execute_command=False,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
