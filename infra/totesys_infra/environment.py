@@ -122,6 +122,8 @@ class Environment(_Part):
     hosts: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")], ...] = ()
     monthly_budget_usd: int = Field(default=100, ge=1)
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
+    # Where the images are built: by CodeBuild, or with Docker on the machine that deploys.
+    images: Literal["codebuild", "local"] = "codebuild"
     # GitHub's OpenID Connect provider is there once an account: "use" the one that is there already.
     github_provider: Literal["make", "use"] = "make"
     # `owner/repository` whose workflow may deploy through OpenID Connect. Without it, no such role is created.

@@ -6,6 +6,8 @@ from typing import Literal
 Service = Literal["ingest", "transform", "load"]
 SERVICES: tuple[Service, ...] = ("ingest", "transform", "load")
 Purpose = Literal["ingest", "processed", "code", "queries"]
+# As in the Dockerfile, but from a registry without Docker Hub's limits.
+PYTHON_IMAGE = "public.ecr.aws/docker/library/python:3.13-slim"
 # A deployment tags its images so, beside their revision.
 DEPLOYED_PREFIX = "deployed-"
 

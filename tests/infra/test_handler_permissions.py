@@ -213,13 +213,14 @@ def arns(kind: str, action: str, own: str | None) -> tuple[str, ...]:
         return (own or "*",)
     if not found:
         return ("*",)
-    is_own = own is not None and own.split(":")[2] == service
+    mine = (own,) if own is not None and own.split(":")[2] == service else ()
     main = (kinds(MAKING[kind][0]) or ("",))[0]
-    return tuple(
+    about = tuple(
         arn
         for one in found
-        for arn in EXCEPTIONS.get((kind, one)) or ((own,) if is_own and one == main else ARNS.get((service, one), ()))
-    ) or (own if is_own and own else f"arn:aws:{service}:{HERE}:any/x",)
+        for arn in EXCEPTIONS.get((kind, one)) or (mine if mine and one == main else ARNS.get((service, one), ()))
+    )
+    return about or mine or (f"arn:aws:{service}:{HERE}:any/x",)
 
 
 def context(kind: str, action: str) -> dict[str, str]:

@@ -4,11 +4,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from totesys.errors import SettingsError
+from totesys_infra.deploy.aws import Aws
+from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.change import Change, changes_of, table
-from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.deploy.deployment import Deployment
+from totesys_infra.deploy.errors import BuildFailed, DeployRefused
+from totesys_infra.deploy.images import build
 from totesys_infra.deploy.order import require_data_kept
 from totesys_infra.deploy.release import Release, choose
 from totesys_infra.deploy.template import stack_template
@@ -151,6 +157,23 @@ def test_a_file_that_cannot_be_deployed_says_what_is_wrong_with_it(
     with pytest.raises(SettingsError) as caught:
         read_environment(path)
     assert said in str(caught.value)
+
+
+def test_an_account_without_builds_is_told_of_its_alternatives(tmp_path: Path) -> None:
+    """As AWS answers in new accounts; the emulator has no quota."""
+    commit = Commit(tmp_path, "a" * 40, "1.0")
+    aws = Aws("eu-west-2", boto3.Session("key", "secret"))
+    refusal = "Cannot have more than 0 builds in queue for the account"
+    with Stubber(aws.ecr) as ecr, Stubber(aws.s3) as s3, Stubber(aws.codebuild) as codebuild:
+        for _ in range(3):
+            ecr.add_client_error("describe_images", "ImageNotFoundException")
+        s3.add_response("head_object", {})
+        codebuild.add_client_error("start_build", "AccountLimitExceededException", refusal)
+        with pytest.raises(BuildFailed) as caught:
+            build(Deployment(read_environment(EXAMPLE), aws, print), commit)
+    said = str(caught.value)
+    for alternative in ("more than 0 builds", 'images = "local"', "ubuntu-24.04-arm", "Service Quotas"):
+        assert alternative in said
 
 
 def test_the_example_is_an_environment() -> None:

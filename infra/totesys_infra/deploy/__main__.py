@@ -13,6 +13,7 @@ from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.destroy import destroy
 from totesys_infra.deploy.errors import DeployRefused
 from totesys_infra.deploy.order import apply, show, synthesise
+from totesys_infra.deploy.service_roles import create_absent
 from totesys_infra.deploy.smoke import Smoke
 from totesys_infra.deploy.template import StackTemplate
 from totesys_infra.deploy.up import roll_back, up
@@ -85,6 +86,7 @@ def _deploy_access(deployment: Deployment) -> None:
     show(deployment, [template])
     # With the rights of an administrator: the execution role is what it makes.
     apply(Deployment(deployment.environment, deployment.aws, deployment.say, as_caller=True), template)
+    create_absent(deployment)
 
 
 def _chosen(templates: list[StackTemplate], only: Sequence[str] | None) -> list[StackTemplate]:

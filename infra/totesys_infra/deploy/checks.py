@@ -9,6 +9,7 @@ from totesys_infra.deploy.aws import code
 from totesys_infra.deploy.cloudformation import describe
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.deploy.service_roles import absent
 from totesys_infra.names import Purpose
 
 _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
@@ -41,6 +42,11 @@ def _access_faults(deployment: Deployment) -> Iterable[str]:
         yield (
             f"The stacks are made with the role {deployment.names.execution_role}, and there is no stack {access} that "
             "has it. As an administrator, run: make deploy ENV=FILE.toml VERB=access"
+        )
+    elif deployment.execution_role is not None and (services := [*absent(deployment)]):
+        yield (
+            f"The account lacks the service-linked roles of {', '.join(services)}. As an administrator, create them: "
+            "make deploy ENV=FILE.toml VERB=access"
         )
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from totesys_infra.deploy import bundle, images, release
+from totesys_infra.deploy import images, release
 from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import DeployRefused, SmokeFailed
 from totesys_infra.deploy.order import apply, require_data_kept, require_disks_kept, show
 from totesys_infra.deploy.patience import Patience
 from totesys_infra.deploy.release import Release
+from totesys_infra.deploy.service_roles import create_absent
 from totesys_infra.deploy.smoke import PATIENCE, Smoke
 from totesys_infra.deploy.template import StackTemplate
 
@@ -26,6 +27,8 @@ def up(
     What fails the smoke test is undone: the stacks that run images go back to what they were. Raises DeployRefused,
     StackFailed, BuildFailed or SmokeFailed.
     """
+    if deployment.execution_role is None:
+        create_absent(deployment)
     require_disks_kept(deployment, templates)
     if not accept_data_loss:
         require_data_kept(show(deployment, templates))
@@ -53,7 +56,6 @@ def roll_back(
 
 
 def _make_images(deployment: Deployment, commit: Commit) -> None:
-    bundle.upload(deployment, commit)
     images.build(deployment, commit)
     images.protect(deployment, commit.revision)
 
