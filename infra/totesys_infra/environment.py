@@ -14,6 +14,7 @@ _RESERVED = ("xn--", "sthree-", "amzn-s3-demo-")
 # Names of things and addresses of AWS are spelled out as they are everywhere but in these.
 _OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eusc-")
 
+KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:kms:[a-z0-9-]+:\d{12}:key/.+$")]
 CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/.+$")]
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
 # 0: never. Nothing between 0 and 30: a run that transform has not read by then would be lost.
@@ -28,12 +29,16 @@ Rate = Annotated[
 SchemaName = Annotated[str, StringConstraints(min_length=1)]
 
 
-def _with_room(cidr: str) -> str:
+def _range(cidr: str) -> str:
     try:
-        network = IPv4Network(cidr)
+        IPv4Network(cidr)
     except ValueError as error:
-        raise ValueError(f"cidr {cidr} is no range of addresses, such as 10.42.0.0/16: {error}") from error
-    if not 16 <= network.prefixlen <= 24:
+        raise ValueError(f"cidr {cidr} is not a range of addresses, such as 10.42.0.0/16: {error}") from error
+    return cidr
+
+
+def _with_room(cidr: str) -> str:
+    if not 16 <= IPv4Network(_range(cidr)).prefixlen <= 24:
         raise ValueError(f"cidr {cidr} is no size for a VPC with subnets in each zone: take /16 to /24")
     return cidr
 
@@ -46,17 +51,33 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """The operational database. `secret` holds its DSN, of a role that may SELECT; `port` is the DSN's."""
+    """The operational database, and how tasks reach it. `secret` holds the DSN of a role that may SELECT."""
 
     secret: SecretArn
+    # The customer-managed KMS key of that secret, if it has one.
+    secret_key: KeyArn | None = None
+    # The port of the DSN.
     port: int = Field(default=5432, ge=1, le=65535)
     schema_name: SchemaName = Field(default="public", alias="schema")
+    # The database's security group, to which a rule for the tasks is added.
+    security_group: Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")] | None = None
+    # The peering connection of a new VPC through which the database is reached, and the addresses behind it.
+    peering: Annotated[str, StringConstraints(pattern=r"^pcx-[0-9a-f]+$")] | None = None
+    cidr: Annotated[str, AfterValidator(_range)] | None = None
+
+    @model_validator(mode="after")
+    def _peered_range(self) -> Self:
+        if (self.peering is None) != (self.cidr is None):
+            raise ValueError("source.peering and source.cidr go together: the connection, and the addresses behind it")
+        return self
 
 
 class Warehouse(_Part):
     """The warehouse: `secret` holds the DSN of one that is there, at `port`; without it an RDS instance is made."""
 
     secret: SecretArn | None = None
+    # The customer-managed KMS key of that secret, if it has one.
+    secret_key: KeyArn | None = None
     port: int = Field(default=5432, ge=1, le=65535)
     schema_name: SchemaName = Field(default="warehouse", alias="schema")
     # Of the instance's disk at first; RDS grows it by itself, and cannot shrink it.
@@ -145,7 +166,9 @@ class Environment(_Part):
             raise ValueError(f"region {self.region} has names and addresses of its own, which nothing here knows")
         for what, arn in (
             ("secret of source", self.source.secret),
+            ("key of the source's secret", self.source.secret_key),
             ("secret of warehouse", self.warehouse.secret),
+            ("key of the warehouse's secret", self.warehouse.secret_key),
             ("certificate", self.certificate),
         ):
             if arn is not None and arn.split(":")[3:5] != [self.region, self.account]:
@@ -161,6 +184,33 @@ class Environment(_Part):
             raise ValueError('http = "alb" needs a certificate, and nothing else has a use for one')
         if self.hosts and self.http != "alb":
             raise ValueError('hosts are names of the balancer: only http = "alb" has one')
+        return self
+
+    @model_validator(mode="after")
+    def _reaches_the_source(self) -> Self:
+        source, network = self.source, self.network
+        if network.vpc and source.peering:
+            raise ValueError("source.peering is for a new VPC: an existing one has its own routes")
+        if source.security_group and not (network.vpc or source.peering):
+            raise ValueError(
+                "source.security_group can admit the tasks only from the same VPC or a peered one: "
+                "set vpc under [network], or source.peering"
+            )
+        if not network.vpc and self.egress == "endpoints" and not source.peering:
+            raise ValueError(
+                'egress "endpoints" leaves the tasks in a new VPC no route to the source: choose "nat" or "public", '
+                "or a VPC that reaches the source (vpc under [network]), or set source.peering and source.cidr"
+            )
+        if source.cidr and IPv4Network(source.cidr).overlaps(IPv4Network(network.cidr)):
+            raise ValueError(
+                f"source.cidr {source.cidr} overlaps the new VPC's {network.cidr}: change cidr under [network]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_key_for_a_secret(self) -> Self:
+        if self.warehouse.secret_key and not self.warehouse.secret:
+            raise ValueError("warehouse.secret_key is the key of warehouse.secret, which is not set")
         return self
 
     @model_validator(mode="after")

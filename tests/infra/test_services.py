@@ -5,7 +5,16 @@ from typing import Any, cast
 
 import pytest
 
-from tests.infra.environments import CERTIFICATE, OWN_SECRET, PRESETS, SECRET, environment, own_everything, templates_of
+from tests.infra.environments import (
+    CERTIFICATE,
+    KEY,
+    OWN_SECRET,
+    PRESETS,
+    SECRET,
+    environment,
+    own_everything,
+    templates_of,
+)
 from tests.infra.test_data_plane import of_type
 from totesys.settings import ServiceSettings
 from totesys_infra.names import SERVICES, Service
@@ -202,6 +211,25 @@ def test_the_execution_role_reads_the_secrets_and_the_image_of_its_service_and_n
         **{action: [f"arn:aws:ecr:{region}:repository/shop/{name}"] for action in PULLS},
         **{action: [f"arn:aws:logs:{region}:log-group:/shop/{name}:*"] for action in LOGS},
     }
+
+
+def test_tasks_may_decrypt_the_secrets_that_have_a_key_of_their_own() -> None:
+    keys = {"source": f"{KEY}0", "warehouse": f"{KEY}1"}
+    template = templates_of(
+        environment(
+            source={"secret": f"{SECRET}:totesys-source-AbCdEf", "secret_key": keys["source"]},
+            warehouse={"secret": OWN_SECRET, "secret_key": keys["warehouse"]},
+        )
+    )["shop-services"]
+    may = {
+        name: {
+            statement["Resource"]
+            for statement in role(template, name, "ExecutionRoleArn")
+            if statement["Action"] == "kms:Decrypt"
+        }
+        for name in SERVICES
+    }
+    assert may == {"ingest": {keys["source"]}, "transform": set(), "load": {*keys.values()}}
 
 
 def test_each_role_is_one_task_s(template: Template) -> None:

@@ -126,6 +126,23 @@ def test_nothing_is_deployed_without_the_secrets_or_to_another_account(place: Pl
         check_all(Deployment(elsewhere, place.deployment.aws, place.told.append))
 
 
+def test_a_secret_under_a_key_of_its_own_needs_that_key_in_the_file(place: Place) -> None:
+    aws = place.deployment.aws
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/one"
+    made = aws.secrets.create_secret(
+        Name=f"{place.environment.name}-source", SecretString="postgresql://", KmsKeyId=key
+    )
+
+    def check(**given: str) -> None:
+        source = place.environment.source.model_copy(update={"secret": made["ARN"], **given})
+        found = place.environment.model_copy(update={"source": source})
+        check_all(Deployment(found, aws, place.told.append))
+
+    with pytest.raises(DeployRefused, match=f"is encrypted under the KMS key {key}. Set secret_key"):
+        check()
+    check(secret_key=key)
+
+
 async def started(
     place: Place, emulator: Emulator, database: Callable[[], str], open_: AsyncExitStack
 ) -> tuple[list[Service], str]:

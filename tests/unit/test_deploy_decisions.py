@@ -115,7 +115,7 @@ def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> 
         ('schema = "public"', "schema = 3", "source.schema = 3 has to be a text, in quotes"),
         ('schema = "public"', 'schema = ""', "source.schema = ''"),
         ("port = 5432", "port = 70000", "source.port = 70000: it has to be less than or equal to 65535"),
-        ('cidr = "10.42.0.0/16"', 'cidr = "ours"', "cidr ours is no range of addresses, such as 10.42.0.0/16"),
+        ('cidr = "10.42.0.0/16"', 'cidr = "ours"', "cidr ours is not a range of addresses, such as 10.42.0.0/16"),
         ('cidr = "10.42.0.0/16"', 'subnets = "subnet-1"', "network.subnets = 'subnet-1' is not a list of ids"),
         ('cidr = "10.42.0.0/16"', 'vpc = "vpc-1"\nsubnets = ["a"]', "network.subnets.0 = 'a' is not a list of ids"),
         ('cidr = "10.42.0.0/16"', 'vpc = "vpc-1"\nsubnets = ["subnet-1", "subnet-1"]', "needs two subnets or more"),

@@ -13,6 +13,8 @@ from totesys_infra.deploy.service_roles import absent
 from totesys_infra.names import Purpose
 
 _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+# AWS's own key, which needs no permission.
+_DEFAULT_KEY = "alias/aws/secretsmanager"
 # They go with their stacks.
 _GONE: tuple[Purpose, ...] = ("code", "queries")
 
@@ -52,7 +54,8 @@ def _access_faults(deployment: Deployment) -> Iterable[str]:
 
 def _secret_faults(deployment: Deployment) -> Iterable[str]:
     environment = deployment.environment
-    for what, arn in (("source", environment.source.secret), ("warehouse", environment.warehouse.secret)):
+    for what, part in (("source", environment.source), ("warehouse", environment.warehouse)):
+        arn = part.secret
         if arn is None:
             continue
         try:
@@ -67,6 +70,12 @@ def _secret_faults(deployment: Deployment) -> Iterable[str]:
         else:
             if secret.get("DeletedDate"):
                 yield f"[{what}] secret {arn} is marked for deletion: aws secretsmanager restore-secret brings it back."
+            key = secret.get("KmsKeyId", _DEFAULT_KEY)
+            if not key.endswith(_DEFAULT_KEY) and part.secret_key is None:
+                yield (
+                    f"[{what}] secret {arn} is encrypted under the KMS key {key}. Set secret_key under [{what}] to the "
+                    "key's ARN, so that the tasks may decrypt it."
+                )
 
 
 def _bucket_faults(deployment: Deployment) -> Iterable[str]:

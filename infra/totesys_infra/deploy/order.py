@@ -88,3 +88,11 @@ def apply(deployment: Deployment, template: StackTemplate, *, accept_data_loss: 
         require_data_kept(plan.changes)
     deployment.say(f"{template.name}: {len(plan.changes)} changes")
     execute(deployment, template.name, plan)
+    _say_outputs(deployment, template.name)
+
+
+def _say_outputs(deployment: Deployment, name: str) -> None:
+    """Report the outputs that are for people; the others are for later stacks, and have no description."""
+    for output in (describe(deployment, name) or {}).get("Outputs", []):
+        if "Description" in output:
+            deployment.say(f"  {output['OutputKey']} = {output['OutputValue']}  ({output['Description']})")

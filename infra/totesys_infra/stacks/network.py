@@ -56,13 +56,54 @@ class NetworkStack(cdk.Stack):
         self.services = {service: self._service_group(service) for service in SERVICES}
         if not environment.network.vpc:
             self._endpoints(environment.egress)
+        self._admit_to_source()
         self._export()
-        cdk.CfnOutput(
-            self,
-            "CallersOutput",
-            value=self.callers.security_group_id,
-            description="The security group of whoever may call the services",
-        ).override_logical_id("CallersSecurityGroup")
+        self._outputs()
+
+    def _admit_to_source(self) -> None:
+        """Have the source's security group admit the tasks that read it, and route to a peered VPC."""
+        source = self._environment.source
+        if source.security_group:
+            for service in READS_SOURCE:
+                ec2.CfnSecurityGroupIngress(
+                    self,
+                    f"{service.title()}ToSource",
+                    group_id=source.security_group,
+                    source_security_group_id=self.services[service].security_group_id,
+                    ip_protocol="tcp",
+                    from_port=source.port,
+                    to_port=source.port,
+                    description=f"{self._environment.name}: {service}",
+                )
+        if source.peering:
+            for number, subnet in enumerate(self.vpc.select_subnets(subnet_group_name="Tasks").subnets, 1):
+                ec2.CfnRoute(
+                    self,
+                    f"PeeringRoute{number}",
+                    route_table_id=subnet.route_table.route_table_id,
+                    destination_cidr_block=source.cidr,
+                    vpc_peering_connection_id=source.peering,
+                )
+
+    def _outputs(self) -> None:
+        found = {"CallersSecurityGroup": (self.callers.security_group_id, "For clients of the services' HTTP")}
+        for service in SERVICES:
+            admitted = "; admit it to the source" if service in READS_SOURCE else ""
+            group = self.services[service].security_group_id
+            found[f"{service.title()}SecurityGroup"] = (group, f"The tasks of {service}{admitted}")
+        if not self._environment.network.vpc:
+            found["VpcId"] = (self.vpc.vpc_id, f"The VPC of {self._environment.network.cidr}, for peering")
+        if addresses := self._nat_addresses():
+            found["EgressAddresses"] = (cdk.Fn.join(",", addresses), "Public addresses that the tasks connect from")
+        for name, (value, description) in found.items():
+            cdk.CfnOutput(self, f"{name}Output", value=value, description=description).override_logical_id(name)
+
+    def _nat_addresses(self) -> list[str]:
+        if self._environment.network.vpc or self._environment.egress != "nat":
+            return []
+        subnets = self.vpc.select_subnets(subnet_group_name="Nat").subnets
+        addresses = [subnet.node.try_find_child("EIP") for subnet in subnets]
+        return [address.ref for address in addresses if isinstance(address, ec2.CfnEIP)]
 
     def _use(self, vpc: str, subnets: tuple[str, ...]) -> None:
         # Nothing is looked up: the zones are not used, but there has to be one for each subnet.

@@ -16,7 +16,7 @@ from totesys_infra.permissions import Grant, grants
 from totesys_infra.sizing import Task
 from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.http import InternalBalancer, private_dns, private_name
-from totesys_infra.stacks.network import SERVICE_PORT, NetworkStack, retention
+from totesys_infra.stacks.network import READS_SOURCE, SERVICE_PORT, NetworkStack, retention
 from totesys_infra.stacks.roles import execution_role, task_role
 from totesys_infra.stacks.scaling import grow_with_backlog
 from totesys_infra.stacks.warehouse import WarehouseStack
@@ -138,7 +138,7 @@ class ServicesStack(cdk.Stack):
         )
         secrets = self._secrets(service)
         arns = [secret.secret_arn for secret in secrets.values()]
-        execution = execution_role(self, service, names, arns)
+        execution = execution_role(self, service, names, arns, self._secret_keys(service))
         definition = ecs.FargateTaskDefinition(
             self,
             f"{service.title()}Task",
@@ -229,6 +229,13 @@ class ServicesStack(cdk.Stack):
                 self, "Warehouse", self._environment.warehouse.secret
             )
         return found
+
+    def _secret_keys(self, service: Service) -> list[str]:
+        """The customer-managed KMS keys of the secrets that a service gets."""
+        environment = self._environment
+        keys = [environment.source.secret_key if service in READS_SOURCE else None]
+        keys.append(environment.warehouse.secret_key if service == "load" else None)
+        return sorted({key for key in keys if key})
 
     def _grants(self, service: Service) -> tuple[Grant, ...]:
         given = grants(service, self._names)
