@@ -1,5 +1,6 @@
 """An environment: what `make deploy` makes. `environments/example.toml` explains each setting."""
 
+import re
 from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated, Literal, Self
@@ -9,12 +10,35 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from totesys_infra.names import Names
 from totesys_infra.sizing import Egress, Preset, Sizing, sizing
 
-# What a bucket's name must not begin with.
-_RESERVED = ("xn--", "sthree-", "amzn-s3-demo-")
+# Prefixes that S3 reserves for buckets, and Elastic Load Balancing for load balancers.
+_RESERVED = ("sthree-", "amzn-s3-demo-", "internal-")
+# CloudFormation cuts the stack's part of a role's name to this, and its permissions on roles go by the full `{name}-`.
+LONGEST_NAME = 24
 # Names of things and addresses of AWS are spelled out as they are everywhere but in these.
 _OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eusc-")
 
 KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:kms:[a-z0-9-]+:\d{12}:key/.+$")]
+
+
+def _fit_for_all(name: str) -> str:
+    """A name that every kind of resource can begin with."""
+    if not re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])", name):
+        raise ValueError(
+            f"name = '{name}' is not 2 to {LONGEST_NAME} lower-case letters, digits and hyphens, with a letter first "
+            "and no hyphen last"
+        )
+    if len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"name {name} has {len(name)} characters, and at most {LONGEST_NAME} are possible: AWS cuts the names of "
+            "roles, and CloudFormation's permissions would no longer match them"
+        )
+    if "--" in name:
+        raise ValueError(f"name {name} has two hyphens in a row, which RDS and ECR refuse")
+    if name.startswith(_RESERVED):
+        raise ValueError(f"name {name} begins with a prefix that AWS reserves: {', '.join(_RESERVED)}")
+    return name
+
+
 CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/.+$")]
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
 # 0: never. Nothing between 0 and 30: a run that transform has not read by then would be lost.
@@ -131,7 +155,7 @@ class Environment(_Part):
     """All that can be set of one deployment."""
 
     # What every name begins with. Buckets have their names in the whole of AWS, so it has to be one of its own.
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}[a-z0-9]$")]
+    name: Annotated[str, AfterValidator(_fit_for_all)]
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
@@ -160,8 +184,6 @@ class Environment(_Part):
 
     @model_validator(mode="after")
     def _in_one_place(self) -> Self:
-        if self.name.startswith(_RESERVED):
-            raise ValueError(f"name {self.name} begins as no bucket may: {', '.join(_RESERVED)}")
         if self.region.startswith(_OTHER_PARTITIONS):
             raise ValueError(f"region {self.region} has names and addresses of its own, which nothing here knows")
         for what, arn in (

@@ -16,7 +16,7 @@ _KEY = "the ARN of a KMS key: arn:aws:kms:REGION:ACCOUNT:key/ID"
 _RATE = "a schedule of EventBridge: rate(5 minutes), or cron(0 6 * * ? *)"
 # What a setting is meant to be, in other words than its pattern.
 _MEANT = {
-    "name": "2 to 33 small letters, digits and hyphens, a letter first and no hyphen last",
+    "name": "2 to 24 lower-case letters, digits and hyphens, in quotes",
     "account": "an account's number: 12 digits, in quotes",
     "region": "a region, such as eu-west-2",
     "alert_email": "an e-mail address",

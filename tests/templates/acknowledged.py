@@ -41,6 +41,13 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
     Acknowledgement("totesys", "named_actions", "access/Boundary*", _BOUNDARY),
     Acknowledgement("totesys", "named_resources", "access/*Rights*", _DEPLOYER),
     Acknowledgement("totesys", "named_resources", "access/Boundary*", _BOUNDARY),
+    # cfn-lint.
+    Acknowledgement(
+        "cfn-lint",
+        "W3691",
+        "warehouse/Instance*",
+        "It lists minor versions. For a major version, RDS takes the default minor version, which does not expire.",
+    ),
     # cloudformation-validate.
     Acknowledgement(
         "cloudformation-validate",

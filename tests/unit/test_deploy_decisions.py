@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import boto3
 import pytest
@@ -12,13 +12,16 @@ from totesys.errors import SettingsError
 from totesys_infra.deploy.aws import Aws
 from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.change import Change, changes_of, table
+from totesys_infra.deploy.cloudformation import advice
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import BuildFailed, DeployRefused
 from totesys_infra.deploy.images import build
 from totesys_infra.deploy.order import require_data_kept
 from totesys_infra.deploy.release import Release, choose
 from totesys_infra.deploy.template import stack_template
+from totesys_infra.environment import LONGEST_NAME
 from totesys_infra.environment_file import FOLDER, read_environment
+from totesys_infra.names import Names, Purpose
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import ResourceChangeTypeDef
@@ -95,6 +98,56 @@ def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> 
     content = {"Parameters": {"Set": {"Type": "String"}, "Unset": {"Type": "String"}}, "Resources": {}}
     with pytest.raises(DeployRefused, match="declares the parameter Unset"):
         stack_template("one", content, {"Set": "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a--b", "two hyphens in a row"),
+        ("a" * 25, "has 25 characters, and at most 24"),
+        ("shop-of-the-north-and-the-south-1", "has 33 characters, and at most 24"),
+        ("internal-shop", "begins with a prefix that AWS reserves"),
+        ("sthree-shop", "begins with a prefix that AWS reserves"),
+        ("Shop", "is not 2 to 24 lower-case letters"),
+        ("shop-", "is not 2 to 24 lower-case letters"),
+        ("1shop", "is not 2 to 24 lower-case letters"),
+        ("s", "is not 2 to 24 lower-case letters"),
+        ("shop_1", "is not 2 to 24 lower-case letters"),
+        ("", "is not 2 to 24 lower-case letters"),
+    ],
+)
+def test_a_name_that_some_resource_could_not_have_is_refused_with_a_sentence(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(EXAMPLE.read_text().replace('name = "totesys-example"', f'name = "{name}"'))
+    with pytest.raises(SettingsError, match=said):
+        read_environment(path)
+
+
+def test_the_longest_name_leaves_every_name_within_its_limit() -> None:
+    """AWS's limits: 63 for buckets and RDS, 32 for load balancers, 64 for roles and rules."""
+    names = Names("a" * LONGEST_NAME, "123456789012", "eu-west-2")
+    assert max(len(names.bucket(one)) for one in get_args(Purpose)) <= 63
+    assert len(names.warehouse_instance) <= 63
+    assert len(names.name) <= 32
+    assert max(map(len, (names.deploy_role, names.execution_role))) <= 64
+    # Half of a role's 64 characters, less two hyphens and twelve of CloudFormation's own, is the stack's part.
+    assert len(names.name) <= (64 - 2 - 12) // 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("The specified DB instance class is not available in the free plan", 'sizing = "lean"'),
+        ("FreeTierRestrictionError: the backup retention period exceeds the maximum", "upgrade the account"),
+        ("Unable to assume the service linked role. Please verify that the ECS service linked role exists", "again"),
+        ("Bucket exists", ""),
+    ],
+)
+def test_a_stack_that_fails_for_a_new_account_s_sake_says_what_to_do(reason: str, said: str) -> None:
+    assert said in advice(reason)
+    assert bool(advice(reason)) is bool(said)
 
 
 @pytest.mark.parametrize(
