@@ -8,6 +8,8 @@ SERVICES: tuple[Service, ...] = ("ingest", "transform", "load")
 Purpose = Literal["ingest", "processed", "code", "queries"]
 # As in the Dockerfile, but from a registry without Docker Hub's limits.
 PYTHON_IMAGE = "public.ecr.aws/docker/library/python:3.13-slim"
+APP = "totesys"
+TAG_APP, TAG_ENVIRONMENT = "app", "environment"
 # A deployment tags its images so, beside their revision.
 DEPLOYED_PREFIX = "deployed-"
 

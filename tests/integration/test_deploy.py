@@ -31,6 +31,7 @@ from totesys_infra.deploy.patience import Patience
 from totesys_infra.deploy.smoke import Smoke
 from totesys_infra.deploy.template import StackTemplate
 from totesys_infra.deploy.up import roll_back, up
+from totesys_infra.grants.deployer import deployer
 
 # Long enough for a service that runs.
 PATIENT = Patience(longest=60, between=0.05)
@@ -281,6 +282,46 @@ def test_the_roles_that_a_new_account_lacks_are_created_first_or_an_administrato
         # The emulator calls two of the roles the same, and has the first alone.
         assert [*service_roles.absent(new.deployment)] == ["ecs.application-autoscaling.amazonaws.com"]
         aws.close()
+
+
+def test_the_workflow_s_role_may_call_all_that_deploying_and_rolling_back_call(
+    emulator: Emulator, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator enforces no policy, so what is called is noted and compared."""
+    called: set[str] = set()
+    session = boto3.Session(emulator.credentials.access_key, emulator.credentials.secret_key)
+    session.events.register(
+        "before-call.*.*", lambda model, **_: called.add(f"{model.service_model.service_id.hyphenize()}:{model.name}")
+    )
+    commit = make_commit(tmp_path, "one")
+    place.with_images(commit.revision)
+    limited = place.environment.model_copy(update={"github_repository": "acme/totesys", "images": "local"})
+    deployment = Deployment(limited, Aws(REGION, session), place.told.append)
+    stacks = [place.template(commit.revision), place.services(commit.revision)]
+    with pytest.raises(DeployRefused, match=r"there is no stack .*-access"):
+        check_all(deployment)
+    for _ in range(2):
+        with pytest.raises(SmokeFailed):
+            up(deployment, stacks, commit, patience=IMPATIENT)
+    now = release.deployed(deployment, [stacks[1].name])
+    assert now is not None
+    release.record(deployment, now)
+    with pytest.raises(DeployRefused, match="nothing to go back to"):
+        roll_back(deployment, [stacks[1].name], None, IMPATIENT)
+    assert list(service_roles.absent(deployment))
+    given = {action for one in deployer(limited)["Deploy"] if one.allow for action in one.actions}
+    assert {action for call in called if (action := ACTIONS.get(call, call))} - given == set()
+    assert len(called) > 15
+
+
+# Where an operation is not called as its action; None: everybody may.
+ACTIONS = {
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "secrets-manager:DescribeSecret": "secretsmanager:DescribeSecret",
+    "sts:GetCallerIdentity": None,
+}
 
 
 def make_commit(folder: Path, content: str) -> bundle.Commit:

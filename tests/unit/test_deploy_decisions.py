@@ -19,6 +19,7 @@ from totesys_infra.deploy.images import build
 from totesys_infra.deploy.order import require_data_kept
 from totesys_infra.deploy.release import Release, choose
 from totesys_infra.deploy.template import stack_template
+from totesys_infra.deploy.up import report_subscription
 from totesys_infra.environment import LONGEST_NAME
 from totesys_infra.environment_file import FOLDER, read_environment
 from totesys_infra.names import Names, Purpose
@@ -227,6 +228,28 @@ def test_an_account_without_builds_is_told_of_its_alternatives(tmp_path: Path) -
     said = str(caught.value)
     for alternative in ("more than 0 builds", 'images = "local"', "ubuntu-24.04-arm", "Service Quotas"):
         assert alternative in said
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "warned"),
+    [
+        ([], True),
+        ([("data@example.com", "PendingConfirmation")], True),
+        ([("other@example.com", "arn:aws:sns:eu-west-2:123456789012:totesys-example-alerts:1")], True),
+        ([("data@example.com", "arn:aws:sns:eu-west-2:123456789012:totesys-example-alerts:1")], False),
+    ],
+)
+def test_an_address_that_has_not_confirmed_its_subscription_is_reported(
+    subscriptions: list[tuple[str, str]], warned: bool
+) -> None:
+    """AWS waits for the recipient; the emulator confirms at once."""
+    aws, told = Aws("eu-west-2", boto3.Session("key", "secret")), list[str]()
+    found = [{"Protocol": "email", "Endpoint": address, "SubscriptionArn": arn} for address, arn in subscriptions]
+    with Stubber(aws.sns) as sns:
+        sns.add_response("list_subscriptions_by_topic", {"Subscriptions": found})
+        report_subscription(Deployment(read_environment(EXAMPLE), aws, told.append))
+    assert bool(told) is warned
+    assert all("data@example.com has not confirmed" in one for one in told)
 
 
 def test_the_example_is_an_environment() -> None:

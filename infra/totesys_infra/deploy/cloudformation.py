@@ -33,9 +33,9 @@ _ADVICE = (
     (
         "free.?tier|free.?plan",
         (
-            "The account is on AWS's Free plan, which allows RDS its smallest classes, one zone and one day of backups. "
-            'Use sizing = "lean" without storage_gib, bring a warehouse (secret under [warehouse]), or upgrade the account '
-            "to the Paid plan."
+            "The account is on AWS's Free plan, which limits RDS to its smallest classes, one zone and one day of "
+            'backups. Use sizing = "lean" without storage_gib, bring a warehouse (secret under [warehouse]), or '
+            "upgrade the account to the Paid plan."
         ),
     ),
     (

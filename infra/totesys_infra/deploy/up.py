@@ -13,6 +13,8 @@ from totesys_infra.deploy.service_roles import create_absent
 from totesys_infra.deploy.smoke import PATIENCE, Smoke
 from totesys_infra.deploy.template import StackTemplate
 
+_PENDING = "PendingConfirmation"
+
 
 def up(
     deployment: Deployment,
@@ -40,6 +42,7 @@ def up(
             _make_images(deployment, commit)
             built = True
         apply(deployment, template, accept_data_loss=accept_data_loss)
+    report_subscription(deployment)
     if running:
         _test(deployment, running, before, patience)
 
@@ -53,6 +56,20 @@ def roll_back(
     release.restore(deployment, target)
     Smoke(deployment, patience).run()
     deployment.say(f"{target.revision} is deployed again")
+
+
+def report_subscription(deployment: Deployment) -> None:
+    """Say so if nobody gets the alerts, because the address has not confirmed its subscription."""
+    topic, address = deployment.names.alerts_arn, deployment.environment.alert_email
+    pages = deployment.aws.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+    confirmed = {
+        found["Endpoint"] for page in pages for found in page["Subscriptions"] if found["SubscriptionArn"] != _PENDING
+    }
+    if address not in confirmed:
+        deployment.say(
+            f"alerts: {address} has not confirmed its subscription, so no alarm reaches anybody. "
+            "Follow the link in the e-mail from AWS Notifications."
+        )
 
 
 def _make_images(deployment: Deployment, commit: Commit) -> None:

@@ -12,6 +12,7 @@ def deployer(environment: Environment) -> dict[str, tuple[Grant, ...]]:
     of = Arns(environment.names)
     checks = (
         Grant("SecretsExist", ("secretsmanager:DescribeSecret",), environment.secrets),
+        Grant("AlertsAreRead", ("sns:ListSubscriptionsByTopic",), (of.names.alerts_arn,)),
         Grant("ServiceRolesExist", ("iam:ListRoles",), ("*",), "Lists roles; the action takes no resource."),
     )
     pushes = _pushes(of) if environment.images == "local" else ()

@@ -15,6 +15,7 @@ from totesys_infra.names import SERVICES
 from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.alerts import add_alerts
 from totesys_infra.stacks.lifecycle import Lifecycle
+from totesys_infra.stacks.tags import tag
 
 COMMIT_SUFFIX = "manifest.json"
 TICK = {"mode": "changes", "trigger": "schedule"}
@@ -78,6 +79,7 @@ class DataPlane(cdk.Stack):
         outputs["AlertsTopic"] = add_alerts(self).topic_arn
         for key, value in outputs.items():
             cdk.CfnOutput(self, f"{key}Output", value=value).override_logical_id(key)
+        tag(self, cdk.Fn.ref("Name"))
 
     def _parameters(self) -> None:
         cdk.CfnParameter(
