@@ -93,6 +93,7 @@ def apply(deployment: Deployment, template: StackTemplate, *, accept_data_loss: 
 
 def _say_outputs(deployment: Deployment, name: str) -> None:
     """Report the outputs that are for people; the others are for later stacks, and have no description."""
-    for output in (describe(deployment, name) or {}).get("Outputs", []):
+    stack = describe(deployment, name)
+    for output in stack.get("Outputs", []) if stack else []:
         if "Description" in output:
             deployment.say(f"  {output['OutputKey']} = {output['OutputValue']}  ({output['Description']})")
