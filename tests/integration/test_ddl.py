@@ -11,7 +11,7 @@ from tests.models import shops, values
 from totesys.model import MODEL
 from totesys.postgres import Connection, connect
 from totesys.schema import ETL, Model
-from totesys.table import Column, Fact
+from totesys.table import Column, Fact, WarehouseTable
 from totesys.types import TEXT
 from totesys_cli.dictionary import to_markdown
 from totesys_load import ddl
@@ -110,7 +110,7 @@ COLUMN_COMMENTS = """
 
 def described(model: Model) -> dict[tuple[str, str, str], str | None]:
     """The description of each column of each view: the current views, and the views of each star."""
-    shown = [(SCHEMA, fact.current, fact) for fact in model.facts]
+    shown: list[tuple[str, str, WarehouseTable]] = [(SCHEMA, fact.current, fact) for fact in model.facts]
     for star, tables in model.stars.items():
         shown += [(star, table.name, table) for table in tables]
         shown += [(star, table.current, table) for table in tables if isinstance(table, Fact)]

@@ -36,13 +36,13 @@ def report_of(model: str) -> Report:
     return report
 
 
-async def ask(dsn: str, schema: str, model: str, day: date | None) -> Content:
+async def ask(dsn: str, model: str, day: date | None) -> Content:
     """The answers, all of one snapshot; `day` is that of the newest run's if not given.
 
     Raises BadInput where the warehouse has no run, or not the model's stars.
     """
     report, declared = report_of(model), load_model(model)
-    chapters = (*report.chapters, quality(declared, schema))
+    chapters = (*report.chapters, quality(declared))
     async with connect(WHAT, dsn) as connection:
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
