@@ -21,18 +21,26 @@ SELECT run, snapshot_time, complete FROM {ETL}.run ORDER BY snapshot_time DESC, 
 _PARAMETER = "$1"
 
 
-def report_of(model: str) -> Report:
-    """What the model's company reports. Raises BadInput if that is nothing."""
+def find_report(model: str) -> Report | None:
+    """What the model's company reports, if its model declares that."""
     module = f"{model}.report"
     try:
         report: Report = import_module(module).REPORT
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
+        return None
+    return report
+
+
+def report_of(model: str) -> Report:
+    """What the model's company reports. Raises BadInput if that is nothing."""
+    report = find_report(model)
+    if report is None:
         raise BadInput(
-            f"Model {model} has no module {module}, so there is nothing to report. Declare a REPORT there, as "
+            f"Model {model} has no module {model}.report, so there is nothing to report. Declare a REPORT there, as "
             "totesys.model.report does."
-        ) from error
+        )
     return report
 
 
