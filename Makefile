@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-pooler test-dbt test-postgres test-compose faults lint template docs pages rds-bundle docs-check hooks version release bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-pooler test-dbt test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site hooks version release bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,10 @@ docs-check: ## whether the pages that `make docs` makes are current
 		&& $(MAKE) --no-print-directory pages PAGES="$$made/docs" DBT="$$made/dbt.yml" \
 		&& diff -ru docs "$$made/docs" && diff -u $(DBT) "$$made/dbt.yml" \
 		|| { echo "Run make docs, and commit what it writes." >&2; exit 1; }
+
+docs-site: $(UV) ## README and docs/ as a website in site/; a broken link fails
+	@$(UV) sync --locked --quiet --group site
+	@$(RUN) python -m website.build site
 
 hooks: setup ## ruff and docs-check before each commit
 	@$(RUN) pre-commit install
