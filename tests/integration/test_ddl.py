@@ -11,7 +11,7 @@ from tests.models import shops, values
 from totesys.model import MODEL
 from totesys.postgres import Connection, connect
 from totesys.schema import ETL, Model
-from totesys.table import Column, Fact
+from totesys.table import Column, Fact, WarehouseTable
 from totesys.types import TEXT
 from totesys_cli.dictionary import to_markdown
 from totesys_load import ddl
@@ -100,6 +100,57 @@ async def test_the_database_says_what_each_table_and_column_means(warehouse: Con
     assert {(row["name"], row["place"]): row["description"] for row in comments} == descriptions | {
         (table.name, 0): table.description for table in MODEL.tables
     }
+
+
+COLUMN_COMMENTS = """
+    SELECT relnamespace::regnamespace::text AS schema, relname, attname, col_description(attrelid, attnum)
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relkind = 'v' AND attnum > 0 AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)'"""
+
+
+def described(model: Model) -> dict[tuple[str, str, str], str | None]:
+    """The description of each column of each view: the current views, and the views of each star."""
+    shown: list[tuple[str, str, WarehouseTable]] = [(SCHEMA, fact.current, fact) for fact in model.facts]
+    for star, tables in model.stars.items():
+        shown += [(star, table.name, table) for table in tables]
+        shown += [(star, table.current, table) for table in tables if isinstance(table, Fact)]
+    return {(schema, name, c.name): c.description or None for schema, name, t in shown for c in t.stored_columns}
+
+
+async def comments(connection: Connection) -> dict[tuple[str, str, str], str | None]:
+    return {tuple(row)[:3]: row[3] for row in await connection.fetch(COLUMN_COMMENTS)}
+
+
+@pytest.mark.parametrize("model", [MODEL, shops.MODEL, values.MODEL], ids=lambda model: str(model.name))
+async def test_every_column_of_every_view_is_described(warehouse: Connection, model: Model) -> None:
+    await prepared(warehouse, model)
+    assert await comments(warehouse) == described(model)
+    if model is MODEL:
+        assert None not in described(model).values()
+
+
+@pytest.mark.parametrize("comment", ["NULL", "'What the release before wrote'"])
+async def test_a_view_of_an_earlier_release_is_described_without_being_replaced(
+    warehouse: Connection, comment: str
+) -> None:
+    before = await prepared(warehouse, MODEL)
+    for schema, name, column in described(MODEL):
+        await warehouse.execute(f"COMMENT ON COLUMN {schema}.{name}.{column} IS {comment}")
+    queries = "SELECT ev_class, xmin::text FROM pg_rewrite ORDER BY 1"
+    written = await warehouse.fetch(queries)
+    assert await prepared(warehouse, MODEL) == before
+    assert await comments(warehouse) == described(MODEL)
+    assert await warehouse.fetch(queries) == written
+
+
+async def test_comments_on_a_view_of_another_role_stay(warehouse: Connection) -> None:
+    star = MODEL.facts[0].star
+    await prepared(warehouse, MODEL)
+    await warehouse.execute(f"COMMENT ON COLUMN {star}.{MODEL.facts[0].name}.{MODEL.facts[0].key} IS NULL")
+    catalog = await read_warehouse_catalog(warehouse, ddl.names(MODEL, SCHEMA))
+    foreign = {key: replace(relation, owned=False) for key, relation in catalog.relations.items()}
+    assert ddl.missing(MODEL, SCHEMA, catalog)
+    assert ddl.missing(MODEL, SCHEMA, replace(catalog, relations=foreign)) == ""
 
 
 @pytest.mark.parametrize("model", [MODEL, shops.MODEL], ids=lambda model: str(model.name))

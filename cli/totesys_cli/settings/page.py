@@ -29,6 +29,8 @@ made of the declarations by `make docs`.
   of the command takes `30s`, `5m`, `1h`.
 - Region, credentials and endpoint of S3 and SQS are AWS's own: `AWS_DEFAULT_REGION`, `AWS_PROFILE`,
   `AWS_ENDPOINT_URL`, …
+- `TOTESYS_ANALYST_PASSWORD` is the password that `totesys local reader` sets. It has no option, so it never shows in a
+  list of processes.
 - What `docker compose` reads besides is in [.env.example](../.env.example).
 - An image has the commit that it was built from in `TOTESYS_REVISION`: `totesys --version` prints it."""
 

@@ -1,6 +1,6 @@
 """The warehouse's DDL, derived from the declarations. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from totesys.ledger_schema import LEDGER_TABLES
@@ -21,11 +21,18 @@ class View:
     statement: str
     comment: str
     mark: str
-    columns: tuple[str, ...]
+    columns: Mapping[str, str]
+    """The description of each column."""
 
     def is_up_to_date(self, found: Relation) -> bool:
         """Whether an existing view shows all that it should, as it should."""
         return found.comment == self.comment and {column.name for column in found.columns}.issuperset(self.columns)
+
+    def missing_comments(self, found: Relation) -> str:
+        """Statements that describe the columns of an existing view as declared; none if another role owns the view."""
+        comments = {column.name: column.comment for column in found.columns}
+        stale = {name: text for name, text in self.columns.items() if comments.get(name) != (text or None)}
+        return comment_on_columns(found.schema, found.name, stale) if found.owned else ""
 
 
 def create_table(schema: str, table: WarehouseTable) -> str:
@@ -53,12 +60,22 @@ def _definition(column: Column) -> str:
 def _comments(schema: str, table: WarehouseTable) -> str:
     """The descriptions of the table and its columns, for readers with tools of their own."""
     name = qualified(schema, table.name)
-    descriptions = {f"TABLE {name}": table.description} | {
-        f"COLUMN {name}.{ident(column.name)}": column.description for column in table.stored_columns
-    }
+    of_table = f"COMMENT ON TABLE {name} IS {literal(table.description)};\n" if table.description else ""
+    return of_table + comment_on_columns(schema, table.name, _descriptions(table))
+
+
+def comment_on_columns(schema: str, relation: str, descriptions: Mapping[str, str]) -> str:
+    """COMMENT ON COLUMN for each described column of a table or a view."""
+    name = qualified(schema, relation)
     return "".join(
-        f"COMMENT ON {what} IS {literal(description)};\n" for what, description in descriptions.items() if description
+        f"COMMENT ON COLUMN {name}.{ident(column)} IS {literal(description)};\n"
+        for column, description in descriptions.items()
+        if description
     )
+
+
+def _descriptions(table: WarehouseTable) -> dict[str, str]:
+    return {column.name: column.description for column in table.stored_columns}
 
 
 def create_index(schema: str, table: str, *columns: str, unique: bool = False) -> str:
@@ -131,7 +148,7 @@ def views(model: Model, schema: str) -> dict[tuple[str, str], View]:
             create_current_view(schema, fact) + _create_as_of(schema, fact),
             _current_comment(fact),
             NEWEST,
-            _stored_names(fact),
+            _descriptions(fact),
         )
         for fact in model.facts
     }
@@ -140,15 +157,11 @@ def views(model: Model, schema: str) -> dict[tuple[str, str], View]:
             for name in (table.name, table.current) if isinstance(table, Fact) else (table.name,):
                 comment = f"{ALL} {schema}.{name}"
                 statement = _create_view(star, name, f"SELECT * FROM {qualified(schema, name)}", comment)
-                made[star, name] = View(statement, comment, ALL, _stored_names(table))
+                made[star, name] = View(statement, comment, ALL, _descriptions(table))
         for fact in (table for table in tables if isinstance(table, Fact)):
             view = made[star, fact.current]
             made[star, fact.current] = replace(view, statement=view.statement + _create_star_as_of(schema, fact))
     return made
-
-
-def _stored_names(table: WarehouseTable) -> tuple[str, ...]:
-    return tuple(column.name for column in table.stored_columns)
 
 
 def names(model: Model, schema: str) -> list[tuple[str, str]]:
@@ -181,14 +194,16 @@ def missing(model: Model, schema: str, catalog: WarehouseCatalog) -> str:
     existing = catalog.relations
     tables = [create_table(schema, table) for table in model.tables if (schema, table.name) not in existing]
     tables += [_add_column(schema, table, column) for table, column in added_columns(model, schema, catalog)]
-    made = {
-        key: view
-        for key, view in views(model, schema).items()
-        if key not in existing or not view.is_up_to_date(existing[key])
-    }
+    made: dict[tuple[str, str], str] = {}
+    described = []
+    for key, view in views(model, schema).items():
+        if key in existing and view.is_up_to_date(existing[key]):
+            described.append(view.missing_comments(existing[key]))
+        else:
+            made[key] = view.statement + comment_on_columns(*key, view.columns)
     schemas = {*([schema] if tables else []), *(star for star, _ in made)} - catalog.schemas.keys()
     create = [f"CREATE SCHEMA {ident(name)};\n" for name in sorted(schemas)]
-    return "".join([*create, *tables, *(view.statement for view in made.values())])
+    return "".join([*create, *tables, *made.values(), *described])
 
 
 def same_columns(table: WarehouseTable, left: str, right: str) -> str:

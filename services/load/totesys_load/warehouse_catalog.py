@@ -34,6 +34,7 @@ class WarehouseColumn:
     generated: bool
     deterministic: bool
     sequence: ColumnSequence | None
+    comment: str | None
 
     @property
     def required(self) -> bool:
@@ -119,7 +120,7 @@ _COLUMNS = f"""
         'name', a.attname, 'kind', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
         'default', pg_get_expr(d.adbin, d.adrelid), 'identity', a.attidentity, 'generated', a.attgenerated <> '',
         'deterministic', coalesce((SELECT collisdeterministic FROM pg_collation WHERE oid = a.attcollation), true),
-        'sequence', ({_SEQUENCE})) ORDER BY a.attnum)
+        'sequence', ({_SEQUENCE}), 'comment', col_description(c.oid, a.attnum)) ORDER BY a.attnum)
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"""
 
