@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-pooler test-dbt test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site hooks version release bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site hooks version release bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,9 +40,12 @@ test: setup ## the tests that need no containers, before you commit; SEED=… va
 test-all: setup ## those and the long ones: the benchmark's harness, fuzzed requests, the local servers' life, more histories
 	@$(RUN) pytest $(SEEDED) $(PARALLEL) -m "not alone" $(ARGS)
 
-coverage: setup ## make test-all, and which branches of shared/ and services/ it reached
+test-long: setup ## only the long ones of these
+	@$(RUN) pytest $(SEEDED) $(PARALLEL) -m "long and not alone" $(ARGS)
+
+coverage: setup ## make test, and which branches of shared/, console/ and services/ it reached
 	@rm -rf .coverage && mkdir .coverage
-	@$(RUN) coverage run -m pytest $(SEEDED) $(PARALLEL) -m "not alone" $(ARGS)
+	@$(RUN) coverage run -m pytest $(SEEDED) $(PARALLEL) -m "not long and not alone" $(ARGS)
 	@$(RUN) coverage combine --quiet && $(RUN) coverage report
 
 # Checkov has an environment of its own: it pins what the project has in other versions.
