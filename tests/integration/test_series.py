@@ -188,7 +188,8 @@ async def test_a_part_is_bounded_however_much_one_statement_gives(library: Pipel
     limit = 32 * 1024
     library.ingest.settings = library.ingest.settings.model_copy(update={"scan_bytes": 2**30, "run_bytes": 2**30})
     await library.tick()
-    await execute(library.source_dsn, """UPDATE loan SET reader = 'a "quoted" name' || chr(10) || loan_id""")
+    quoted = """'a "quoted" name' || chr(10) || loan_id || repeat('x', 300)"""
+    await execute(library.source_dsn, f"UPDATE loan SET reader = {quoted}")
     await library.tick()
     changes = (await series(library))[-1].tables["loan"]
     assert len(changes.parts) > 3
