@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from totesys.errors import BadRequest
-from totesys.events import ExtractTrigger, LoadTrigger, RunsTrigger, Trigger
-from totesys_console.records import STAGES
+from totesys.stage_names import STAGES
+from totesys.triggers import ExtractTrigger, LoadTrigger, RunsTrigger, Trigger
 
 TRIGGER = "console"
 Form = Mapping[str, str]

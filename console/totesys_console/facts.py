@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from totesys.errors import TotesysError
-from totesys.lake.lake import Lake
-from totesys.lake.looking_back import intervals_back
+from totesys.lake.keys import intervals_back
 from totesys.lake.records import VerificationRecord
+from totesys.lake.store import Lake
 from totesys.service.running import Running
 from totesys.service.runs import RunDetail, describe
-from totesys_console.history import History, Recent
 from totesys_console.patience import in_time
-from totesys_console.queues import QueueState, all_queues
-from totesys_console.records import Listed, Records
+from totesys_console.run_cache import Listed, Records
+from totesys_console.stage_queues import QueueState, all_queues
+from totesys_console.visible_runs import History, Recent
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from totesys.service.sites import site_fault
+from totesys.service.csrf import site_fault
 from totesys.service.token import is_token
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from totesys.lake.records import LoadedTable, TableParts
 from totesys.service.runs import RunDetail
-from totesys_console.rows import Row, row
+from totesys_console.run_table import Row, row
 from totesys_console.wording import size, span
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from totesys.lake.records import VerificationRecord
+from totesys_console.attention import Problem, problems
 from totesys_console.facts import PAGE, Facts
-from totesys_console.freshness import PROMISE, Line, ages, draw, fresh_as_of
-from totesys_console.problems import Problem, problems
+from totesys_console.freshness_chart import PROMISE, Line, ages, draw, fresh_as_of
 from totesys_console.quarantined import Quarantined, quarantined
-from totesys_console.rows import Row, rows
-from totesys_console.stages import StageView, stage_views
+from totesys_console.run_table import Row, rows
+from totesys_console.stage_status import StageView, stage_views
 from totesys_console.wording import Moment, age, counted, moment, span, stamp
 
 

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Service = Literal["ingest", "transform", "load"]
-SERVICES: tuple[Service, ...] = ("ingest", "transform", "load")
+from totesys.stage_names import STAGES, Stage
+
+Service = Stage
+SERVICES = STAGES
+
 Purpose = Literal["ingest", "processed", "code", "queries"]
 # A deployment tags its images so, beside their revision.
 DEPLOYED_PREFIX = "deployed-"

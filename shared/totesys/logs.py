@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 import structlog
 
-from totesys.discreet import words, write_traceback
 from totesys.log_events import LogEvent
+from totesys.redaction import safe_message, write_traceback
 
 NAMESPACE = "totesys"
 # Warnings and errors of one kind, in so many seconds.
@@ -117,7 +117,7 @@ def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
 def _log_crash(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
     """What ends a process is a line, too: Python would print the words of whatever error."""
     logger("totesys").critical(
-        LogEvent.SERVICE_CRASHED, error=words(error), kind=kind.__name__, exc_info=(kind, error, at)
+        LogEvent.SERVICE_CRASHED, error=safe_message(error), kind=kind.__name__, exc_info=(kind, error, at)
     )
 
 

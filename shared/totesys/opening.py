@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
+from totesys.aws_logins import iam_token
 from totesys.dsn.parameters import REGION
-from totesys.dsn.target import Host, Target
-from totesys.iam import token
+from totesys.dsn.resolve import DatabaseTarget, Host
 from totesys.keepalive import Keepalive, KeepaliveConnection
 from totesys.pooler import FOREIGN_STATEMENTS, SharedSession, check_kept, is_pooled
 from totesys.session import at_start, statement
@@ -27,7 +27,7 @@ _keep_sessions: set[tuple[Host, str, str]] = set()
 class Opening:
     """How a connection is to be opened. Without `password`, the DSN says what lets the user in at each host."""
 
-    target: Target
+    target: DatabaseTarget
     user: str
     password: str | None = field(repr=False)
     session: Mapping[str, str]
@@ -99,7 +99,7 @@ class Opening:
         if self.password is not None:
             return self.password
         if self.target.uses_iam:
-            return await token(host, self.user, self.target.values.get(REGION))
+            return await iam_token(host, self.user, self.target.values.get(REGION))
         return self.target.password(host)
 
     async def _prepare(self, connection: KeepaliveConnection, host: Host) -> None:
@@ -120,7 +120,7 @@ class Opening:
             raise SharedSession from None
 
 
-def _keepalive(target: Target) -> Keepalive:
+def _keepalive(target: DatabaseTarget) -> Keepalive:
     """What the DSN says of keepalives, and ours for the rest. Raises DsnError."""
     if target.number("keepalives") == 0:
         return Keepalive(on=False)
@@ -134,7 +134,7 @@ def _keepalive(target: Target) -> Keepalive:
     )
 
 
-def _connect_seconds(target: Target) -> float:
+def _connect_seconds(target: DatabaseTarget) -> float:
     """How long a host may take to answer; no time at all, which libpq takes for "for ever", is the usual one."""
     asked = target.number("connect_timeout")
     return float(asked) if asked is not None and asked > 0 else CONNECT_SECONDS

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal, TypedDict
 from urllib.parse import urlencode
 
-from totesys.dsn.errors import DsnError
-from totesys.dsn.target import Host, Target
+from totesys.dsn.parameters import DsnError
+from totesys.dsn.resolve import DatabaseTarget, Host
 
 # The authorities of RDS's certificates, which no system trusts by itself: docs/connecting.md says where they are from.
 RDS_BUNDLE = Path(__file__).with_name("rds-global-bundle.pem")
@@ -52,14 +52,14 @@ class TlsArguments(TypedDict):
     direct_tls: bool
 
 
-def mode_of(target: Target) -> str:
+def mode_of(target: DatabaseTarget) -> str:
     """The sslmode, which is verify-full by default where the system's authorities are asked for, or IAM."""
     values = target.values
     strict = values.get("sslrootcert") == _SYSTEM or target.uses_iam
     return values.get("sslmode") or ("verify-full" if strict else "prefer")
 
 
-def tls_arguments(target: Target, host: Host) -> TlsArguments:
+def tls_arguments(target: DatabaseTarget, host: Host) -> TlsArguments:
     """How the driver is told about TLS for a host. Raises DsnError; OSError for what a file holds."""
     mode, values = mode_of(target), target.values
     _check(target, mode)
@@ -82,7 +82,7 @@ def _versions_of_the_driver(values: Mapping[str, str]) -> dict[str, str]:
     return {name: at.name.replace("_", ".") for name, at in limits.items() if at and at >= ssl.TLSVersion.TLSv1_2}
 
 
-def _check(target: Target, mode: str) -> None:
+def _check(target: DatabaseTarget, mode: str) -> None:
     values = target.values
     if values.get("sslrootcert") == _SYSTEM and mode != "verify-full":
         raise DsnError("sslrootcert=system needs sslmode=verify-full: anybody has a certificate of some authority")
@@ -99,7 +99,7 @@ def _check(target: Target, mode: str) -> None:
         raise DsnError("ssl_min_protocol_version is later than ssl_max_protocol_version")
 
 
-def _context(target: Target, host: Host, mode: str) -> _Context:
+def _context(target: DatabaseTarget, host: Host, mode: str) -> _Context:
     values = target.values
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     context.server_name = host.name if values.get("sslsni", "1").startswith("1") else None

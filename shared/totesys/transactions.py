@@ -124,7 +124,7 @@ class Position(_Recorded):
 
 
 @dataclass(frozen=True)
-class Place:
+class SourceState:
     """A source, as SOURCE_ID says it, at a time; `lsn` is how far its log was at the least.
 
     `outcomes` are those of the transactions that an earlier position has the outcomes of.

@@ -6,7 +6,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from totesys.model.source import (
+from totesys.model.source_tables import (
     ADDRESS,
     COUNTERPARTY,
     CURRENCY,
@@ -19,9 +19,9 @@ from totesys.model.source import (
     TRANSACTION,
 )
 from totesys.table import SourceTable
-from totesys_simulation import company, words
-from totesys_simulation.company import Row
-from totesys_simulation.orders import Ids, Order, delivery_day, purchase, sale
+from totesys_simulation import reference_rows, words
+from totesys_simulation.orders import Ids, OrderRows, delivery_day, purchase, sale
+from totesys_simulation.reference_rows import Row
 
 TRANSACTIONS_A_SECOND = 20
 CHANGES_OF_AN_EVENT = 2  # about: an order makes three rows, everything else changes one
@@ -56,7 +56,7 @@ Change = Insert | Update
 
 
 @dataclass(frozen=True)
-class Work:
+class PlannedTransaction:
     """One database transaction: `changes`, then `undone` in a savepoint that is rolled back, then its end."""
 
     changes: tuple[Change, ...]
@@ -72,7 +72,7 @@ class Keys:
     last: dict[str, int]
     free: dict[str, list[int]] = field(default_factory=lambda: {table.name: [] for table in INSERTED})
 
-    def learn(self, work: Work) -> None:
+    def learn(self, work: PlannedTransaction) -> None:
         """Take in what a committed transaction inserted."""
         for change in work.changes:
             if isinstance(change, Insert) and change.table in NUMBERED:
@@ -109,9 +109,9 @@ class Decisions:
         """Seconds that the next long transaction stays open with its changes in it."""
         return self._random.uniform(2, 6)
 
-    def work(self, now: datetime, events: int) -> Work:
+    def work(self, now: datetime, events: int) -> PlannedTransaction:
         """The next transaction. Takes at most `events` + 1 free keys of a table."""
-        return Work(
+        return PlannedTransaction(
             changes=self._changes(now, events),
             undone=self._changes(now, 1) if self._chance(WITH_SAVEPOINT) else (),
             commits=not self._chance(ROLLED_BACK),
@@ -137,27 +137,27 @@ class Decisions:
         return self._update(PURCHASE_ORDER, now, agreed_delivery_date=delivery_day(self._random, now))
 
     def _new_design(self, now: datetime) -> list[Change]:
-        return [Insert(DESIGN, (self._free(DESIGN), now, *company.design(self._random, now), now))]
+        return [Insert(DESIGN, (self._free(DESIGN), now, *reference_rows.design(self._random, now), now))]
 
     def _staff_moved(self, now: datetime) -> list[Change]:
         department = self._random.choice(self._keys.referenced[DEPARTMENT.name])
         return self._update(STAFF, now, department_id=department)
 
     def _department_moved(self, now: datetime) -> list[Change]:
-        location, manager = self._random.choice(words.LOCATIONS), company.person(self._random)
+        location, manager = self._random.choice(words.LOCATIONS), reference_rows.person(self._random)
         return self._update(DEPARTMENT, now, location=location, manager=manager)
 
     def _address_changed(self, now: datetime) -> list[Change]:
         return self._update(
             ADDRESS,
             now,
-            address_line_1=company.street_address(self._random),
+            address_line_1=reference_rows.street_address(self._random),
             address_line_2=self._random.choice(words.SECOND_LINES),
-            phone=company.phone(self._random),
+            phone=reference_rows.phone(self._random),
         )
 
     def _contacts_changed(self, now: datetime) -> list[Change]:
-        commercial, delivery = company.person(self._random), company.contact(self._random)
+        commercial, delivery = reference_rows.person(self._random), reference_rows.contact(self._random)
         return self._update(COUNTERPARTY, now, commercial_contact=commercial, delivery_contact=delivery)
 
     def _update(self, table: SourceTable, now: datetime, **values: object) -> list[Change]:
@@ -179,7 +179,7 @@ class Decisions:
         return self._random.random() < probability
 
 
-def _inserts(order: Order) -> list[Change]:
+def _inserts(order: OrderRows) -> list[Change]:
     return [
         Insert(order.table, order.order),
         Insert(TRANSACTION, order.transaction),

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from random import Random
 
-from totesys.model.source import (
+from totesys.connection import Connection
+from totesys.model.source_tables import (
     ADDRESS,
     COUNTERPARTY,
     CURRENCY,
@@ -20,13 +21,12 @@ from totesys.model.source import (
     STAFF,
     TRANSACTION,
 )
-from totesys.postgres import Connection
 from totesys.sql import ident
 from totesys.table import SourceTable
-from totesys_simulation import company
+from totesys_simulation import reference_rows
 from totesys_simulation.calendar import CLOSING, working_moment
-from totesys_simulation.company import Row
-from totesys_simulation.orders import Ids, Keys, Order, purchase, sale
+from totesys_simulation.orders import Ids, Keys, OrderRows, purchase, sale
+from totesys_simulation.reference_rows import Row
 
 ROWS = {
     "address": 30,
@@ -98,16 +98,16 @@ def batches(seed: int, counts: dict[str, int]) -> Iterator[tuple[SourceTable, li
 
 def _reference_rows(seed: int, counts: dict[str, int]) -> Iterator[tuple[SourceTable, Iterable[Row]]]:
     random = Random(f"{seed}/company")
-    yield ADDRESS, company.addresses(random, counts[ADDRESS.name])
-    yield COUNTERPARTY, company.counterparties(random, counts[COUNTERPARTY.name], counts[ADDRESS.name])
-    yield CURRENCY, company.currencies(random)
-    yield DEPARTMENT, company.departments(random)
-    yield DESIGN, company.designs(random, counts[DESIGN.name])
-    yield STAFF, company.staff(random, counts[STAFF.name])
-    yield PAYMENT_TYPE, company.payment_types(random)
+    yield ADDRESS, reference_rows.addresses(random, counts[ADDRESS.name])
+    yield COUNTERPARTY, reference_rows.counterparties(random, counts[COUNTERPARTY.name], counts[ADDRESS.name])
+    yield CURRENCY, reference_rows.currencies(random)
+    yield DEPARTMENT, reference_rows.departments(random)
+    yield DESIGN, reference_rows.designs(random, counts[DESIGN.name])
+    yield STAFF, reference_rows.staff(random, counts[STAFF.name])
+    yield PAYMENT_TYPE, reference_rows.payment_types(random)
 
 
-def _orders(random: Random, counts: dict[str, int]) -> Iterator[Order]:
+def _orders(random: Random, counts: dict[str, int]) -> Iterator[OrderRows]:
     """Sales and purchases in order of time, evenly mixed, each kind numbered from 1."""
     keys: Keys = {name: range(1, count + 1) for name, count in counts.items()}
     orders, sales = counts[TRANSACTION.name], counts[SALES_ORDER.name]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from random import Random
 from typing import NamedTuple
 
-from totesys.model.source import (
+from totesys.model.source_tables import (
     ADDRESS,
     COUNTERPARTY,
     CURRENCY,
@@ -18,7 +18,7 @@ from totesys.model.source import (
     STAFF,
 )
 from totesys.table import SourceTable
-from totesys_simulation.company import Row
+from totesys_simulation.reference_rows import Row
 
 SALES_RECEIPT = PAYMENT_TYPE_NAME.values.index("SALES_RECEIPT") + 1
 PURCHASE_PAYMENT = PAYMENT_TYPE_NAME.values.index("PURCHASE_PAYMENT") + 1
@@ -36,7 +36,7 @@ class Ids(NamedTuple):
     payment: int
 
 
-class Order(NamedTuple):
+class OrderRows(NamedTuple):
     """One order of `table`: its row, and those of its transaction and its payment."""
 
     table: SourceTable
@@ -57,7 +57,7 @@ class Terms:
     payment_day: datetime
 
 
-def sale(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime | None = None) -> Order:
+def sale(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime | None = None) -> OrderRows:
     """A sales order made at `at`. Where its payment fell due before `closing`, most likely it is paid."""
     terms = _terms(random, keys, at)
     units, price = random.randint(1_000, 100_000), random.randint(200, 400)
@@ -67,10 +67,10 @@ def sale(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime |
     )
     transaction = (ids.transaction, "SALE", ids.order, None, at, at)
     payment = _payment(random, ids, at, terms, units * price, SALES_RECEIPT, closing)
-    return Order(SALES_ORDER, order, transaction, payment)
+    return OrderRows(SALES_ORDER, order, transaction, payment)
 
 
-def purchase(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime | None = None) -> Order:
+def purchase(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime | None = None) -> OrderRows:
     """A purchase order made at `at`. Where its payment fell due before `closing`, most likely it is paid."""
     terms = _terms(random, keys, at)
     quantity, price = random.randint(1, 1_000), random.randint(300, 100_000)
@@ -81,7 +81,7 @@ def purchase(random: Random, keys: Keys, ids: Ids, at: datetime, closing: dateti
     )
     transaction = (ids.transaction, "PURCHASE", None, ids.order, at, at)
     payment = _payment(random, ids, at, terms, quantity * price, PURCHASE_PAYMENT, closing)
-    return Order(PURCHASE_ORDER, order, transaction, payment)
+    return OrderRows(PURCHASE_ORDER, order, transaction, payment)
 
 
 def money(cents: int) -> Decimal:

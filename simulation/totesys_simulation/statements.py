@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from totesys.model.source import SOURCES
+from totesys.model.source_tables import SOURCES
 from totesys.schema import sorted_by_references
 from totesys.sql import column_list, ident
 from totesys.table import SourceTable

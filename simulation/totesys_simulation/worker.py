@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys.sql import ident
 from totesys_simulation.counts import Counts
-from totesys_simulation.decisions import INSERTED, Change, Decisions, Insert, Keys, Work
+from totesys_simulation.decisions import INSERTED, Change, Decisions, Insert, Keys, PlannedTransaction
 from totesys_simulation.pace import Pace
 from totesys_simulation.statements import statements
 
@@ -39,13 +39,13 @@ class Worker:
         while not self.pace.over:
             await self.carry_out(await self._next(LONG_EVENTS), self.decisions.hold())
 
-    async def _next(self, events: int) -> Work:
+    async def _next(self, events: int) -> PlannedTransaction:
         await self._keep_free_keys(events + 1)
         work = self.decisions.work(_now(), events)
         await self.pace.turn(len(work.changes) if work.commits else 0)
         return work
 
-    async def carry_out(self, work: Work, hold: float) -> None:
+    async def carry_out(self, work: PlannedTransaction, hold: float) -> None:
         """Carry the work out, as often as it takes: two writers can be in each other's way."""
         while True:
             try:
@@ -58,7 +58,7 @@ class Worker:
             self.keys.learn(work)
         self.report(counts)
 
-    async def _transact(self, work: Work, hold: float) -> Counts:
+    async def _transact(self, work: PlannedTransaction, hold: float) -> Counts:
         transaction = self.connection.transaction()
         await transaction.start()
         try:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
 from totesys.sql import ident
 from totesys_simulation.counts import Counts
 from totesys_simulation.decisions import NUMBERED, REFERENCED, Decisions, Keys

@@ -9,7 +9,7 @@ from playwright.async_api import Browser
 
 from tests.browser.browser import IMAGES, Visit, launched, visiting
 from tests.processes import environment, running
-from totesys.lake.lake import Lake, open_lake
+from totesys.lake.store import Lake, open_lake
 from totesys_cli.local.data_plane import DataPlane
 
 # Shows the lake as it is: it needs no database, and of a lake that it finds done it does nothing.

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 from totesys.lake import keys
 from totesys.lake.bucket import Bucket
-from totesys.lake.lake import Lake
 from totesys.lake.records import (
     BuiltTable,
     ExtractedTable,
@@ -27,6 +26,7 @@ from totesys.lake.records import (
     VerifiedTable,
     WrongRow,
 )
+from totesys.lake.store import Lake
 from totesys.table import Capture
 
 EVERY = timedelta(minutes=5)

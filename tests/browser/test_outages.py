@@ -12,7 +12,7 @@ from tests.faulty_aws import Fault, faulty_aws, reset, silent
 from tests.processes import LIBRARY, environment, running
 from tests.proxy import in_front_of
 from tests.sources import execute
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from tests.browser.browser import PHONE, SCREEN
 from tests.browser.conftest import Look, Observe
 from tests.browser.day import Day, failure, put_failure, verification
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 

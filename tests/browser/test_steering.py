@@ -9,9 +9,10 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import Look, Observe
 from tests.processes import LIBRARY
 from tests.sources import execute, make_library, rows, value
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
+from totesys.stage_names import STAGES
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.services import STAGES, run_services
+from totesys_cli.services import run_services
 
 TOKEN = "ʘpen sesame"
 # Milliseconds.

@@ -7,7 +7,7 @@ import pytest
 
 from tests.infra.environments import CERTIFICATE, OWN_SECRET, PRESETS, SECRET, environment, own_everything, templates_of
 from tests.infra.test_data_plane import of_type
-from totesys.settings import ServiceSettings
+from totesys.service_settings import ServiceSettings
 from totesys_infra.names import SERVICES, Service
 from totesys_infra.sizing import PRESETS as SIZINGS
 from totesys_infra.sizing import Preset

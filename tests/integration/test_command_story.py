@@ -16,7 +16,7 @@ import pytest
 
 from tests.command import Command, Companies, Company, Ended, rows
 from tests.expected import EXPECTED, ROWS
-from totesys.postgres import connect
+from totesys.connection import connect
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_load.ddl import LEDGER_TABLES
 

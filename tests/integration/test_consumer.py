@@ -11,12 +11,12 @@ import pytest
 from tests.faulty_aws import Fault, FaultyAws, refused, silent
 from tests.until import until
 from totesys.errors import DatabaseUnavailable
-from totesys.events import RunsTrigger
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys.service.background import Background, Task
 from totesys.service.consumer import Consumer
 from totesys.service.queue import Queue, open_queue
-from totesys.settings import ServiceSettings
+from totesys.service_settings import ServiceSettings
+from totesys.triggers import RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 

@@ -10,9 +10,9 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, verified
 from totesys.errors import CorruptObject
-from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake.bucket import Bucket
 from totesys.lake.keys import EMPTY, MANIFEST, parse_record_key, record_key
+from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 
 STOP_AND_DELETE = (

@@ -8,6 +8,7 @@ import pytest
 
 from tests.command import as_role
 from tests.sources import execute
+from totesys.connection import connect, database_errors, redacted
 from totesys.errors import (
     AccessDenied,
     DatabaseUnavailable,
@@ -18,7 +19,6 @@ from totesys.errors import (
     WarehouseMismatch,
     to_trace,
 )
-from totesys.postgres import connect, database_errors, place
 from totesys.service.retry import DeadLetter, TryAgain, after_failure
 from totesys.sqlstates import CLASSES, STATES, Meaning, meaning_of
 from totesys_cli.local.reachable import ReachablePostgres
@@ -126,7 +126,7 @@ async def test_every_error_of_the_driver_becomes_one_of_ours_and_tells_no_value(
             text = "".join(traceback.format_exception(raised.value))
             assert SECRET not in text, name
             assert message in text or state in str(raised.value), name
-            assert str(raised.value).startswith(f"The warehouse at {place(dsn)}"), name
+            assert str(raised.value).startswith(f"The warehouse at {redacted(dsn)}"), name
             for decision in (after_failure(raised.value, 1, 5, 0.5), after_failure(raised.value, 5, 5, 0.5)):
                 assert isinstance(decision, TryAgain) or "asyncpg" not in decision.reason
 
@@ -166,7 +166,7 @@ async def test_a_database_that_takes_no_connections_is_an_outage(
     error = await said(dsn, "SELECT 1")
     assert isinstance(error, DatabaseUnavailable)
     assert str(error) == (
-        f'The warehouse at {place(dsn)} cannot do it now: database "{name}" is not currently accepting connections.'
+        f'The warehouse at {redacted(dsn)} cannot do it now: database "{name}" is not currently accepting connections.'
     )
     await execute(postgres.dsn(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await execute(dsn, "SELECT 1")
@@ -186,8 +186,8 @@ async def test_what_nobody_foresaw_is_tried_some_times_and_then_buried(database:
     assert isinstance(after_failure(error, 1, 5, 0.5), TryAgain)
     assert to_trace(error) is error
     assert after_failure(error, 5, 5, 0.5) == DeadLetter(
-        f"UnexpectedDatabaseError: The warehouse at {place(dsn)} reports what was not foreseen: syntax error at end of "
-        "input (SQLSTATE 42601). Report this defect. (tried 5 times)"
+        f"UnexpectedDatabaseError: The warehouse at {redacted(dsn)} reports what was not foreseen: syntax error at end "
+        "of input (SQLSTATE 42601). Report this defect. (tried 5 times)"
     )
 
 

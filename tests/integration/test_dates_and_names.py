@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.pipeline import Pipeline
 from tests.sources import make_company, rows, verified
+from totesys.connection import Connection, connect
 from totesys.model import MODEL
 from totesys.model.expressions import iso_date, iso_date_oracle
-from totesys.postgres import Connection, connect
 from totesys_cli.local.data_plane import DataPlane
 
 BAD_DATES = ["2022-13-45", "", "2022-1-5", "+2022-1-03", "0000-01-01", "2022-02-29", "٢٠٢٢-٠١-٠٣"]

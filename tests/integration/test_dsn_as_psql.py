@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from tests.psql import QUESTION, Answer, ask_psql, parameters_of_libpq, parsed_by_libpq
 from tests.sources import execute
-from totesys.dsn.errors import DsnError
-from totesys.dsn.parameters import ENVIRONMENT
+from totesys.connection import connect
+from totesys.dsn.parameters import ENVIRONMENT, DsnError
 from totesys.dsn.syntax import parse
 from totesys.errors import DatabaseUnavailable, SettingsError, TotesysError
-from totesys.postgres import connect
 from totesys_cli.local.reachable import ReachablePostgres
 
 ROLE, DATABASE, READ_ONLY = "dsn_role", "dsn_db", "dsn_read_only"

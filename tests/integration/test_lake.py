@@ -16,11 +16,11 @@ from tests.pipeline import Pipeline
 from tests.records import empty_manifest
 from tests.sources import verified
 from totesys.errors import CorruptObject
-from totesys.events import RECONCILE, ExtractTrigger
 from totesys.lake.keys import EMPTY, RUN_NUMBER, record_key
-from totesys.lake.lake import LOOK_BACK, Lake
 from totesys.lake.records import RunCounter
+from totesys.lake.store import LOOK_BACK, Lake
 from totesys.lake.upload import PIECE_BYTES, Upload
+from totesys.triggers import RECONCILE, ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 
 CSV = "lending/loan/run=00000001/part-00000.csv"

@@ -12,8 +12,9 @@ import pytest
 from tests.examples import TIMES
 from tests.processes import LIBRARY
 from tests.sources import make_library
+from totesys.stage_names import STAGES
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.services import STAGES, run_services
+from totesys_cli.services import run_services
 
 TOKEN = "open-sesame"
 EXAMPLES = 10 * TIMES

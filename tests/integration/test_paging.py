@@ -11,9 +11,9 @@ import pytest
 from tests.examples import rounds
 from tests.pipeline import Pipeline
 from totesys.lake import keys
-from totesys.lake.lake import Lake
-from totesys.lake.quarantine import quarantine_parts
+from totesys.lake.quarantine_parts import quarantine_parts
 from totesys.lake.records import Manifest, ProcessedManifest, VerificationRecord
+from totesys.lake.store import Lake
 from totesys.service.runs import list_quarantined, list_runs
 from totesys_console.facts import Memory
 

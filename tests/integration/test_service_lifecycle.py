@@ -11,9 +11,9 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, run_to_end, running
 from tests.sources import execute, make_library, until_there_is, verified
-from totesys.events import ExtractTrigger
+from totesys.connection import connect, redacted
 from totesys.log_events import LogEvent
-from totesys.postgres import connect, place
+from totesys.triggers import ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.postgres import PostgresServer
@@ -106,7 +106,7 @@ async def test_a_database_that_takes_no_connections_is_waited_for_and_uses_up_no
         await client.post("/trigger")
         waiting = await ingest.event(LogEvent.DEPENDENCIES_UNAVAILABLE, level="warning")
         assert waiting["dependencies"] == {
-            "source": f"The source at {place(source)} cannot do it now: "
+            "source": f"The source at {redacted(source)} cannot do it now: "
             f'database "{name}" is not currently accepting connections.'
         }
         problem = (await client.get("/health/ready")).json()

@@ -16,8 +16,8 @@ from tests.pipeline import Pipeline
 from tests.processes import LIBRARY
 from tests.proxy import Proxy, in_front_of
 from tests.sources import make_library, value, verified
+from totesys.connection import connect
 from totesys.errors import SettingsError
-from totesys.postgres import connect
 from totesys.tls import RDS_BUNDLE
 from totesys_cli.local.data_plane import DataPlane
 

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, value
-from totesys.events import ExtractTrigger, RunsTrigger
 from totesys.model import MODEL
 from totesys.representable import ROW_BYTES
+from totesys.triggers import ExtractTrigger, RunsTrigger
 from totesys.verify import Verdict, Verification, verify
 from totesys_cli.databases import Databases
 from totesys_cli.local.data_plane import DataPlane

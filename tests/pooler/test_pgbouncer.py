@@ -9,8 +9,8 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.pooler.pgbouncer import pgbouncer, through
 from tests.sources import execute, make_library, verified
+from totesys.connection import connect
 from totesys.errors import SettingsError
-from totesys.postgres import connect
 from totesys.session import SESSION
 from totesys_cli.doctor.databases import check_source, check_warehouse
 from totesys_cli.doctor.finding import Level

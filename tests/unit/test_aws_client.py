@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from totesys.lake.aws import CLIENT_CONFIG
+from totesys.aws_client import CLIENT_CONFIG
 
 # The class is made of its options at run time.
 CONFIG: Any = CLIENT_CONFIG

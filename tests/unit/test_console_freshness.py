@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from totesys_console.freshness import ages, draw, fresh_as_of
-from totesys_console.history import Recent, Visible
-from totesys_console.records import Listed
+from totesys_console.freshness_chart import ages, draw, fresh_as_of
+from totesys_console.run_cache import Listed
+from totesys_console.visible_runs import Recent, Visible
 from totesys_console.wording import age, moment, size, span
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 from totesys.lake.records import Failure
 from totesys.service.queue import Depth
 from totesys.service.runs import RunDetail, StageState
+from totesys.stage_names import STAGES
 from totesys.transactions import OpenTransaction
+from totesys_console.attention import Problem, next_after, problems
 from totesys_console.facts import ConsumerFacts, Facts, LakeFacts
-from totesys_console.history import Recent, Visible
-from totesys_console.problems import Problem, next_after, problems
-from totesys_console.queues import QueueState
-from totesys_console.records import STAGES, Listed
-from totesys_console.stages import StageView, stage_views
+from totesys_console.run_cache import Listed
+from totesys_console.stage_queues import QueueState
+from totesys_console.stage_status import StageView, stage_views
+from totesys_console.visible_runs import Recent, Visible
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 EMPTY = QueueState(Depth(0, 0), Depth(0, 0))
@@ -29,7 +30,7 @@ def visible(minutes: float) -> Recent:
 def undone(stage: str, minutes: float, failure: Failure | None = None) -> LakeFacts:
     """Run 2, which `stage` could do since so many minutes."""
     done = STAGES[: STAGES.index(stage)]
-    states = {
+    states: dict[str, StageState] = {
         one: StageState(state="done", finished_at=ago(minutes))
         if one in done
         else StageState(state="failed" if one == stage and failure else "waiting", error=failure)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.test_settings import ALL
 from totesys.errors import SettingsError
-from totesys.settings import ServiceSettings, read_settings
+from totesys.service_settings import ServiceSettings, read_settings
 from totesys_cli.durations import parse_period
 from totesys_cli.settings.page import SERVICES
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from totesys.connection import connect, redacted
 from totesys.dsn.parameters import ENVIRONMENT, KNOWN
 from totesys.errors import DatabaseUnavailable, SettingsError, TotesysError
-from totesys.postgres import connect, place
 
 # Each with a word of its own of what is wrong.
 UNREADABLE = {
@@ -138,7 +138,7 @@ async def test_whatever_a_parameter_is_the_error_is_ours_and_shows_no_password(
             with pytest.raises(TotesysError) as raised:
                 async with connect("The source", dsn):
                     raise AssertionError
-            assert "hidden" not in f"{raised.value} {place(dsn)}"
+            assert "hidden" not in f"{raised.value} {redacted(dsn)}"
         if variable := ENVIRONMENT.get(name):
             monkeypatch.setenv(variable, value)
             with pytest.raises(TotesysError):
@@ -161,10 +161,10 @@ async def test_a_server_that_does_not_answer_is_named_without_the_password(dsn: 
 
 
 def test_a_place_is_host_port_and_database() -> None:
-    assert place("postgresql://u:secret@h:1/db") == "h:1/db"
-    assert place("postgresql://u:secret@h/db?sslmode=require") == "h:5432/db"
-    assert place("host=h user=u dbname=db password=secret") == "h:5432/db"
-    assert place("postgresql://u:secret@h:1,k/db") == "h:1,k:5432/db"
-    assert place("postgresql://u:1/secret@h/db") == "its DSN"
-    assert place("postgresql://u:sec@ret@h/db") == "its DSN"
-    assert place("postgresql://u:secret@h:port/db") == "its DSN"
+    assert redacted("postgresql://u:secret@h:1/db") == "h:1/db"
+    assert redacted("postgresql://u:secret@h/db?sslmode=require") == "h:5432/db"
+    assert redacted("host=h user=u dbname=db password=secret") == "h:5432/db"
+    assert redacted("postgresql://u:secret@h:1,k/db") == "h:1,k:5432/db"
+    assert redacted("postgresql://u:1/secret@h/db") == "its DSN"
+    assert redacted("postgresql://u:sec@ret@h/db") == "its DSN"
+    assert redacted("postgresql://u:secret@h:port/db") == "its DSN"

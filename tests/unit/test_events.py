@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from totesys.errors import BadMessage
-from totesys.events import ExtractTrigger, RunsTrigger, Trigger, parse_message
+from totesys.triggers import ExtractTrigger, RunsTrigger, Trigger, parse_message
 
 S3_EVENT = {
     "Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "runs/run%3D00000001/manifest.json"}}}]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from totesys.lake.prefetch import prefetched
+from totesys.concurrency import prefetched
 
 
 class Reads:

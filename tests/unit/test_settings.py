@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from totesys.errors import SettingsError
-from totesys.settings import ServiceSettings, read_settings
+from totesys.service_settings import ServiceSettings, read_settings
 from totesys_ingest.settings import IngestSettings
 from totesys_load.settings import LoadSettings
 from totesys_transform.settings import TransformSettings

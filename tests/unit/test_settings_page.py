@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from totesys.settings import ServiceSettings
+from totesys.service_settings import ServiceSettings
 from totesys_cli.main import app
 from totesys_cli.settings.page import SERVICES, to_markdown
 

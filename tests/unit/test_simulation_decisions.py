@@ -2,14 +2,23 @@
 
 from datetime import datetime
 
-from totesys_simulation.decisions import INSERTED, NUMBERED, REFERENCED, Decisions, Insert, Keys, Update, Work
+from totesys_simulation.decisions import (
+    INSERTED,
+    NUMBERED,
+    REFERENCED,
+    Decisions,
+    Insert,
+    Keys,
+    PlannedTransaction,
+    Update,
+)
 from totesys_simulation.statements import statements
 
 NOON = datetime.fromisoformat("2026-03-02T12:00:00.123")
 EVENTS = 3
 
 
-def decide(seed: str, count: int) -> list[Work]:
+def decide(seed: str, count: int) -> list[PlannedTransaction]:
     keys = Keys(
         referenced={table.name: [3, 5, 8] for table in REFERENCED},
         last={table.name: 100 for table in NUMBERED},

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from totesys.service.sites import host_fault, own_names, site_fault
+from totesys.service.csrf import host_fault, own_names, site_fault
 
 HOST = "127.0.0.1:8080"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from totesys.lake.records import Manifest
-from totesys.transactions import ENOUGH, HALF_CIRCLE, HighWaterMark, Outcomes, Place, Position, xid
+from totesys.transactions import ENOUGH, HALF_CIRCLE, HighWaterMark, Outcomes, Position, SourceState, xid
 from totesys_ingest.start import Sight, Snapshot, Standing, Start, behind, choose_start
 
 HERE = "7000/1/16384"
@@ -63,7 +63,7 @@ def manifest(
 
 
 def sight(xmax: int, *, source: str = HERE, letters: str = SIGNED, lsn: int = LSN, in_recovery: bool = False) -> Sight:
-    standing = Standing(Place(source, lsn, letters), NOW, in_recovery, xmax, xmax)
+    standing = Standing(SourceState(source, lsn, letters), NOW, in_recovery, xmax, xmax)
     return Sight(standing, HighWaterMark(xmax=xmax), Snapshot("00000003-1", NOW, lsn))
 
 

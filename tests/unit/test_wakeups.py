@@ -2,9 +2,9 @@
 
 import pytest
 
-from totesys.events import ExtractTrigger, LoadTrigger, RunsTrigger
+from totesys.stage_names import Stage
+from totesys.triggers import ExtractTrigger, LoadTrigger, RunsTrigger
 from totesys_cli.errors import BadInput
-from totesys_cli.stages import Stage
 from totesys_cli.trigger.wakeup import Mode, make_trigger
 
 

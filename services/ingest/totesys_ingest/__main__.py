@@ -1,8 +1,8 @@
 """The service: `python -m totesys_ingest`."""
 
-from totesys.events import ExtractTrigger
-from totesys.service.main import Service, run_service
-from totesys_console.router import PAGES
+from totesys.service.server import Service, run_service
+from totesys.triggers import ExtractTrigger
+from totesys_console.routes import PAGES
 from totesys_ingest.settings import IngestSettings
 from totesys_ingest.stage import open_ingest
 

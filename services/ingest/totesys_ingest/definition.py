@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable, Mapping
 
+from totesys.connection import Connection
 from totesys.lake.records import TableDefinition
-from totesys.postgres import Connection
 from totesys.table import SourceTable
 
 _DEFINITIONS = """

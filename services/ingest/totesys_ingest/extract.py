@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from totesys.errors import DatabaseUnavailable, TotesysError
-from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest, RunCounter
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.schema import Model

@@ -6,8 +6,17 @@ Everybody may call these functions. No statement writes a row.
 from collections.abc import Iterable
 from random import SystemRandom
 
-from totesys.postgres import Connection
-from totesys.transactions import LSN, OUTCOMES, SOURCE_ID, HighWaterMark, OpenTransaction, Outcomes, Place, Position
+from totesys.connection import Connection
+from totesys.transactions import (
+    LSN,
+    OUTCOMES,
+    SOURCE_ID,
+    HighWaterMark,
+    OpenTransaction,
+    Outcomes,
+    Position,
+    SourceState,
+)
 from totesys_ingest.start import Standing
 
 # What a signature is made of. Nobody else's transactions end like it.
@@ -49,7 +58,7 @@ async def read_standing(connection: Connection, last: Outcomes | None = None) ->
     assert row is not None
     outcomes = await _letters(connection, last.first, last.after) if last else None
     return Standing(
-        Place(row["source"], row["lsn"], outcomes), row["time"], row["in_recovery"], row["xmin"], row["xmax"]
+        SourceState(row["source"], row["lsn"], outcomes), row["time"], row["in_recovery"], row["xmin"], row["xmax"]
     )
 
 

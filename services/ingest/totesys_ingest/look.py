@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from totesys.connection import redacted
 from totesys.errors import DatabaseUnavailable
 from totesys.lake.records import Manifest
-from totesys.postgres import place
 from totesys.table import SourceTable
 from totesys_ingest import history
 from totesys_ingest.contract import Comparison
@@ -37,7 +37,7 @@ async def read_standing(source: Source, last: Manifest | None) -> Standing:
     )
     if reason := behind(last, standing):
         raise DatabaseUnavailable(
-            f"{WHAT} at {place(source.dsn)} is a standby that shows less than the warehouse does: {reason}. "
+            f"{WHAT} at {redacted(source.dsn)} is a standby that shows less than the warehouse does: {reason}. "
             "Extraction waits until it has caught up. See whether its replication runs: docs/replicas.md."
         )
     return standing

@@ -10,10 +10,10 @@ from typing import Any
 
 import asyncpg
 
+from totesys.connection import Connection, connect, encoding_of, redacted
 from totesys.database_errors import plain
 from totesys.encodings import NOT_CHECKED
 from totesys.errors import AccessDenied, DatabaseUnavailable, DataRefused, SchemaDrift
-from totesys.postgres import Connection, connect, encoding_of, place
 from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
 from totesys.transactions import LSN, HighWaterMark
@@ -125,8 +125,8 @@ class Source:
         except (asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError) as error:
             # It ended with the connection that held it.
             raise DatabaseUnavailable(
-                f"{WHAT} at {place(self.dsn)} has no such snapshot: {plain(error)}. Name one server, not an endpoint "
-                "that leads each connection to another one."
+                f"{WHAT} at {redacted(self.dsn)} has no such snapshot: {plain(error)}. Name one server, not an "
+                "endpoint that leads each connection to another one."
             ) from error
 
     async def compare(self, tables: Sequence[SourceTable]) -> Comparison:
@@ -165,7 +165,7 @@ class Source:
 
     def require(self, comparison: Comparison) -> None:
         """Raises SchemaDrift or AccessDenied, with every breach, if there is one."""
-        where, breaches = f"{WHAT} at {place(self.dsn)}, schema {self.schema},", "; ".join(comparison.breaches)
+        where, breaches = f"{WHAT} at {redacted(self.dsn)}, schema {self.schema},", "; ".join(comparison.breaches)
         grant = "Grant this role what it lacks." if comparison.denied else ""
         if comparison.drift:
             mend = f"Mend the source or the declaration. {grant}".rstrip()
@@ -197,7 +197,7 @@ class Source:
             status = await self.connection.copy_from_query(query, *wanted, output=sink, format="csv", encoding=raw)
         except asyncpg.DataError as error:
             raise DataRefused(
-                f"{WHAT} at {place(self.dsn)} does not give all rows of {job.table.name}: {plain(error)}. "
+                f"{WHAT} at {redacted(self.dsn)} does not give all rows of {job.table.name}: {plain(error)}. "
                 "Correct the value in the source."
             ) from None
         return int(status.removeprefix("COPY "))

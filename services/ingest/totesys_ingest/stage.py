@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
-from totesys.concurrent import both
+from totesys.concurrency import gather_pair
 from totesys.errors import BadMessage, DatabaseUnavailable, TransientError
-from totesys.events import ExtractTrigger
-from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
 from totesys.table import Capture, SourceTable
 from totesys.transactions import LONG_OPEN, Position
+from totesys.triggers import ExtractTrigger
 from totesys_ingest import history
 from totesys_ingest.backoff import Backoff
 from totesys_ingest.contract import Addition, Comparison
@@ -131,8 +131,9 @@ class Ingest:
             OldestTransactionSeconds=(self._open_seconds(sight), "Seconds"),
         )
         say(LogEvent.EXTRACTION_STARTED, everything=start.mark is None, reason=start.reason, **figures)
-        (counter, position), tables = await both(
-            both(self.lake.claim_run_number(), self._position(last, sight)), self._tables(source, start, wakeup.keys)
+        (counter, position), tables = await gather_pair(
+            gather_pair(self.lake.claim_run_number(), self._position(last, sight)),
+            self._tables(source, start, wakeup.keys),
         )
         pages, page_bytes = await source.pages(self.model.sources)
         extraction = Extraction(wakeup.trigger, start, sight, position, self.model.declared, wakeup.keys)

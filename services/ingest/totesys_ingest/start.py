@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from totesys.lake.records import Manifest, TableDefinition
-from totesys.transactions import HALF_CIRCLE, HighWaterMark, OpenTransaction, Place, show_lsn
+from totesys.transactions import HALF_CIRCLE, HighWaterMark, OpenTransaction, SourceState, show_lsn
 from totesys_ingest.declaration import new_in
 from totesys_ingest.definition import redefined
 
@@ -17,7 +17,7 @@ class Standing:
     All transactions before `xmin` have ended, and none from `xmax` on.
     """
 
-    place: Place
+    place: SourceState
     time: datetime
     in_recovery: bool
     xmin: int

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys.sql import ident, qualified
 from totesys.table import SourceTable
 

@@ -1,8 +1,8 @@
 """The service: `python -m totesys_load`."""
 
-from totesys.events import LoadTrigger
-from totesys.service.main import Service, run_service
-from totesys_console.router import PAGES
+from totesys.service.server import Service, run_service
+from totesys.triggers import LoadTrigger
+from totesys_console.routes import PAGES
 from totesys_load.settings import LoadSettings
 from totesys_load.stage import open_load
 from totesys_load.trace.router import router

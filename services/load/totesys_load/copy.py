@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from totesys.arrow import arrow_schema
+from totesys.connection import Connection
 from totesys.errors import CorruptObject
-from totesys.postgres import Connection
 from totesys.table import Table
 from totesys_load.binary import END, HEADER, encode
 

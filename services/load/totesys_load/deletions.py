@@ -1,7 +1,7 @@
 """All SQL of deletions: ids that a sweep did not find, until a run brings them again."""
 
+from totesys.connection import Connection
 from totesys.lake.records import ProcessedManifest
-from totesys.postgres import Connection
 from totesys.sql import ident, qualified
 from totesys.table import KEY_RANGES, Fact, WarehouseTable
 from totesys_load.ddl import ETL

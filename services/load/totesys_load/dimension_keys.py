@@ -7,8 +7,8 @@ overwritten. The ledger of a release that did not note this yet is completed fro
 from collections.abc import Sequence
 from uuid import UUID
 
+from totesys.connection import Connection
 from totesys.lake.records import RunRecord
-from totesys.postgres import Connection
 from totesys_load.ddl import ETL
 from totesys_load.key_ranges import KeyRange, without
 

@@ -1,8 +1,8 @@
 """Completes the ledger of an earlier release, which did not note what keys of a dimension each run brought."""
 
-from totesys.lake.lake import Lake
+from totesys.connection import Connection
 from totesys.lake.records import ProcessedManifest, RunRecord
-from totesys.postgres import Connection
+from totesys.lake.store import Lake
 from totesys.table import Dimension
 from totesys_load import dimension_keys
 from totesys_load.copy import read_parquet

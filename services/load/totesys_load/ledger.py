@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from totesys.connection import Connection
 from totesys.lake.records import LoadedTable, ProcessedManifest
-from totesys.postgres import Connection
 from totesys_load.ddl import ETL
 
 # The key of the advisory lock: any number, but the same for every load.

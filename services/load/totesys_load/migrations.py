@@ -3,7 +3,7 @@
 A release adds steps and changes none. A step adds: the release before goes on with what is there then.
 """
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys.schema import ETL
 
 # Which runs are in the warehouse, and what each wrote. Releases without this record have it already, or a part of it.

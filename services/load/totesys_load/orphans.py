@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from totesys.connection import Connection
 from totesys.lake.records import ProcessedManifest
-from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.table import Column, Fact

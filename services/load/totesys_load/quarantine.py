@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet
 
+from totesys.connection import Connection
 from totesys.lake.records import REASONS
-from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.table import Dimension, Fact
 from totesys_load import merge

@@ -9,13 +9,13 @@ from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
+from totesys.concurrency import prefetched
+from totesys.connection import Connection
 from totesys.lake.keys import quarantine_key
-from totesys.lake.lake import Lake
-from totesys.lake.prefetch import prefetched
 from totesys.lake.records import BuiltTable, LoadedTable, Part, ProcessedManifest
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger
-from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.sql import qualified
 from totesys.table import KEY_RANGES, Dimension, Fact, Table, WarehouseTable

@@ -10,17 +10,17 @@ from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
+from totesys.connection import Connection, connect, database_errors
 from totesys.errors import CorruptObject, TerminalError
-from totesys.events import LoadTrigger, RunsTrigger
 from totesys.lake.keys import MANIFEST, record_key
-from totesys.lake.lake import Lake
 from totesys.lake.records import LoadedTable, LoadRecord, ProcessedManifest
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
-from totesys.postgres import Connection, connect, database_errors
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
-from totesys.service.replay import Replay, Work
+from totesys.service.resumable_replay import Replay, Work
+from totesys.triggers import LoadTrigger, RunsTrigger
 from totesys_load import ledger
 from totesys_load.acceptance import Accepted
 from totesys_load.freshness import tell_again_and_again

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from totesys.connection import Connection
 from totesys.lake.records import BuiltTable, ProcessedManifest
-from totesys.postgres import Connection
 from totesys.table import Dimension, Fact, WarehouseTable
 from totesys_load import deletions, ledger, merge, orphans
 

@@ -2,8 +2,8 @@
 
 import time
 
-from totesys.lake.lake import Lake
 from totesys.lake.records import VerificationRecord, VerifiedTable, WrongRow
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from totesys.connection import Connection, encoding_of, redacted
 from totesys.database_errors import plain
 from totesys.encodings import UTF8
 from totesys.errors import AccessDenied, SettingsError, WarehouseMismatch
 from totesys.log_events import LogEvent
 from totesys.logs import logger
-from totesys.postgres import Connection, encoding_of, place
 from totesys.schema import Model
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Fact
@@ -35,8 +35,8 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
         raise SettingsError(f"The warehouse schema cannot be {schema}, a star's or the ledger's. Name another.")
     if (encoding := encoding_of(connection)) != UTF8:
         raise WarehouseMismatch(
-            f"{WHAT} at {place(dsn)} has the encoding {encoding}, which does not hold every text rightly. Nothing was "
-            f"written. Name a database that was created with ENCODING '{UTF8}'."
+            f"{WHAT} at {redacted(dsn)} has the encoding {encoding}, which does not hold every text rightly. Nothing "
+            f"was written. Name a database that was created with ENCODING '{UTF8}'."
         )
     catalog = await read_catalog(connection, ddl.names(model, schema))
     _refuse(acceptance.problems(model, schema, catalog), schema, dsn)
@@ -52,7 +52,7 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
             await connection.execute(script)
     except asyncpg.InsufficientPrivilegeError as error:
         raise AccessDenied(
-            f"{WHAT} at {place(dsn)} does not let this role create its schemas: {plain(error)}. "
+            f"{WHAT} at {redacted(dsn)} does not let this role create its schemas: {plain(error)}. "
             "Grant CREATE on the database, or create the warehouse with a role that may."
         ) from error
     return acceptance.accepted(model, schema, catalog)
@@ -61,7 +61,7 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
 def _refuse(problems: Sequence[str], schema: str, dsn: str) -> None:
     if problems:
         raise WarehouseMismatch(
-            f"{WHAT} at {place(dsn)}, schema {schema}, is not what the model declares: {'; '.join(problems)}. "
+            f"{WHAT} at {redacted(dsn)}, schema {schema}, is not what the model declares: {'; '.join(problems)}. "
             "Nothing was written. Mend this, move these tables away, or name another schema."
         )
 

@@ -6,10 +6,10 @@ from datetime import date
 
 import polars as pl
 
-from totesys.discreet import words
 from totesys.errors import ModelError
 from totesys.frames import key_type, polars_type
 from totesys.lake.records import REASONS
+from totesys.redaction import safe_message
 from totesys.schema import Model
 from totesys.table import Column, Dimension, WarehouseTable
 from totesys.types import Kind
@@ -70,7 +70,9 @@ def _made(table: WarehouseTable, frames: Sequence[pl.DataFrame], source_key: str
     try:
         made = table.build(first, *others).select(_declared(table)).collect()
     except pl.exceptions.PolarsError as error:
-        raise ModelError(f"The function that builds {table.name} fails on these rows: {words(error)}.") from error
+        raise ModelError(
+            f"The function that builds {table.name} fails on these rows: {safe_message(error)}."
+        ) from error
     if not made[table.key].is_sorted():
         made = made.sort(table.key)
     if len(table.sources) > 1 and made[table.key].n_unique() != made.height:

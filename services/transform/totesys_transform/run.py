@@ -13,15 +13,15 @@ from typing import TypeVar
 import polars as pl
 import pyarrow as pa
 
-from totesys.discreet import words
+from totesys.concurrency import prefetched
 from totesys.errors import CorruptObject
 from totesys.frames import key_type
 from totesys.lake.keys import part_key, quarantine_key, ranges_key
-from totesys.lake.lake import Lake
-from totesys.lake.prefetch import prefetched
 from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.redaction import safe_message
 from totesys.schema import Model
 from totesys.table import KEY_RANGES, Capture, Dimension, Table, WarehouseTable
 from totesys_transform.build import Built, build, build_from_references
@@ -141,7 +141,7 @@ class RunTransform:
             return await asyncio.to_thread(read, body, source)
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
             raise CorruptObject(
-                f"{self._lake.ingest.where(part.key)} is no CSV of {source.name}: {words(error)}."
+                f"{self._lake.ingest.where(part.key)} is no CSV of {source.name}: {safe_message(error)}."
             ) from error
 
     async def _rows(self, source: Table, part: Part, body: bytes) -> Rows:

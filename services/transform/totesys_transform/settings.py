@@ -1,6 +1,6 @@
 """What transform can be told: nothing besides what every service can."""
 
-from totesys.settings import ServiceSettings
+from totesys.service_settings import ServiceSettings
 
 
 class TransformSettings(ServiceSettings):

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from totesys.errors import TerminalError
-from totesys.events import RECONCILE, RunsTrigger
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
-from totesys.service.replay import Replay, Work
+from totesys.service.resumable_replay import Replay, Work
+from totesys.triggers import RECONCILE, RunsTrigger
 from totesys_transform.run import RunTransform
 from totesys_transform.settings import TransformSettings
 

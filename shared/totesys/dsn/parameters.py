@@ -4,7 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from totesys.dsn.errors import DsnError
+FORM = "Write postgresql://user:password@host:port/database, with %2F for a / in the password"
+
+
+class DsnError(ValueError):
+    """A DSN can't be used. The message never quotes what may be part of a password."""
+
 
 # With the environment variable that libpq reads where a DSN does not name the parameter.
 ENVIRONMENT: Mapping[str, str | None] = {
@@ -62,7 +67,7 @@ ENVIRONMENT: Mapping[str, str | None] = {
 }
 # What libpq takes for blanks.
 BLANKS = " \t\n\v\f\r"
-# What no other client knows: see totesys.secrets.
+# What no other client knows: see totesys.aws_logins.
 SECRET, IAM, REGION = "secret", "iam", "region"
 KNOWN = {*ENVIRONMENT, SECRET, IAM, REGION}
 

@@ -3,8 +3,7 @@
 import re
 from urllib.parse import unquote_to_bytes
 
-from totesys.dsn.errors import FORM, DsnError
-from totesys.dsn.parameters import BLANKS, KNOWN
+from totesys.dsn.parameters import BLANKS, FORM, KNOWN, DsnError
 
 _SCHEMES = ("postgresql://", "postgres://")
 _PAIR = re.compile(

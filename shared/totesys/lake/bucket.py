@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteRe
 from botocore.parsers import ResponseParserError
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from totesys.aws_client import answered, error_code
 from totesys.errors import CorruptObject
-from totesys.lake.aws import answered, error_code
 from totesys.lake.records import Part
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Where an object stands in the lake. Pure."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 RUN_NUMBER = "run_number.json"
@@ -74,3 +75,20 @@ def parse_quarantine_key(key: str) -> tuple[str, int, int] | None:
     """Table, run and number of a quarantine part; None for any other key."""
     found = _QUARANTINE_KEY.fullmatch(key)
     return (found["table"], int(found["run"]), int(found["part"])) if found else None
+
+
+# The most run numbers of one listing: a few pages of keys.
+_WIDEST = 25_600
+
+
+def intervals_back(upper: int, first: int, lower: int = 0) -> Iterator[tuple[int, int]]:
+    """Intervals of run numbers, from `upper` down to `lower`, to list the newest runs first; a bucket lists ascending.
+
+    An interval excludes its first number and includes its second. The first one covers `first` numbers and each next
+    one twice as many, so that a long gap is soon crossed.
+    """
+    size = first
+    while upper > lower:
+        after = max(lower, upper - size)
+        yield after, upper
+        upper, size = after, min(2 * size, max(first, _WIDEST))

@@ -8,8 +8,8 @@ from zlib import crc32
 
 from botocore.exceptions import ClientError
 
+from totesys.aws_client import error_code
 from totesys.errors import TotesysError
-from totesys.lake.aws import error_code
 from totesys.lake.bucket import Bucket, checksum, writer
 from totesys.lake.records import Part
 from totesys.log_events import LogEvent

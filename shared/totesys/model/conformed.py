@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from iso4217 import Currency
 
-from totesys.model.source import ADDRESS, COUNTERPARTY, CURRENCY, DEPARTMENT, STAFF
+from totesys.model.source_tables import ADDRESS, COUNTERPARTY, CURRENCY, DEPARTMENT, STAFF
 from totesys.table import Column, Dimension
 from totesys.types import DATE, INTEGER, TEXT, varchar
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from totesys.model.expressions import MOMENTS_ORACLE, iso_date, iso_date_oracle, moment_columns, moments
-from totesys.model.source import (
+from totesys.model.source_tables import (
     MONEY,
     PAYMENT,
     PAYMENT_TYPE,

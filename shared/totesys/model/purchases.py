@@ -14,7 +14,7 @@ from totesys.model.expressions import (
     moment_columns,
     moments,
 )
-from totesys.model.source import MONEY, PURCHASE_ORDER
+from totesys.model.source_tables import MONEY, PURCHASE_ORDER
 from totesys.table import Column, Fact
 from totesys.types import INTEGER, TEXT
 

@@ -1,6 +1,6 @@
 """What the business side asks: the report that `totesys report` makes of the stars."""
 
-from totesys.questions import Cards, Chapter, Months, Question, Ranks, Report
+from totesys.reporting import Cards, Chapter, Months, Question, Ranks, Report
 
 # What a payment type's name says of the way the money goes.
 _INCOMING = "payment_type_name IN ('SALES_RECEIPT', 'PURCHASE_REFUND')"

@@ -14,7 +14,7 @@ from totesys.model.expressions import (
     moment_columns,
     moments,
 )
-from totesys.model.source import DESIGN, MONEY, SALES_ORDER
+from totesys.model.source_tables import DESIGN, MONEY, SALES_ORDER
 from totesys.table import Column, Dimension, Fact
 from totesys.types import INTEGER, TEXT
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from totesys.discreet import words
 from totesys.errors import to_trace
 from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.redaction import safe_message
 
 log = logger("totesys.service.background")
 
@@ -67,5 +67,9 @@ class Background:
         kind = type(error).__name__ if error else "no error"
         self._faults[name] = f"the background task {name!r} has ended ({kind}); the service's log says more"
         log.error(
-            LogEvent.BACKGROUND_TASK_ENDED, task=name, error=words(error) if error else "", kind=kind, exc_info=trace
+            LogEvent.BACKGROUND_TASK_ENDED,
+            task=name,
+            error=safe_message(error) if error else "",
+            kind=kind,
+            exc_info=trace,
         )

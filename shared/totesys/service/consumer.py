@@ -11,18 +11,18 @@ from typing import Generic, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
 
-from totesys.discreet import words
 from totesys.errors import LakeUnavailable, TerminalError, TotesysError, TransientError, to_trace
-from totesys.events import Trigger, parse_message
 from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.redaction import safe_message
 from totesys.service.background import Background
 from totesys.service.delivery import Delivery
 from totesys.service.queue import Message, Queue
 from totesys.service.readiness import ask
 from totesys.service.retry import back_off, jitter
-from totesys.service.stage import Stage
-from totesys.settings import ServiceSettings
+from totesys.service.stage_protocol import Stage
+from totesys.service_settings import ServiceSettings
+from totesys.triggers import Trigger, parse_message
 
 log = logger("totesys.service.consumer")
 
@@ -115,7 +115,7 @@ class Consumer(Generic[W]):
                 await self._turn()
             except Exception as error:
                 trace = to_trace(error)
-                log.warning(LogEvent.QUEUE_FAILED, error=words(error), kind=type(error).__name__, exc_info=trace)
+                log.warning(LogEvent.QUEUE_FAILED, error=safe_message(error), kind=type(error).__name__, exc_info=trace)
                 self._in_doubt = True
                 await self._pause(PAUSE.total_seconds())
             finally:
@@ -153,7 +153,7 @@ class Consumer(Generic[W]):
         async with self._signs_of_life():
             error = await delivery.handle(partial(self._work, message.id))
         self._in_doubt = isinstance(error, TransientError)
-        self._last_failure = words(error) if error else self._last_failure
+        self._last_failure = safe_message(error) if error else self._last_failure
 
     async def _work(self, message_id: str, body: str) -> None:
         wakeup = parse_message(body, self._wakeup)
@@ -170,20 +170,14 @@ class Consumer(Generic[W]):
                 await self._stage.work(self._stage.unprompted)
         except Exception as error:  # noqa: BLE001 - as in a delivery
             self._failures += 1
-            self._last_failure = words(error)
+            self._last_failure = safe_message(error)
             self._in_doubt = isinstance(error, TransientError)
             again = self._settings.resync if isinstance(error, TerminalError) else back_off(self._failures, jitter())
             self._pass_after(again)
             trace = to_trace(error)
             level = log.warning if isinstance(error, TransientError) else log.error
-            fields = {"error": words(error), "kind": type(error).__name__}
-            level(
-                LogEvent.RECONCILIATION_FAILED,
-                **fields,
-                next="again",
-                retry_s=round(again.total_seconds(), 1),
-                exc_info=trace,
-            )
+            fields = {"error": safe_message(error), "kind": type(error).__name__}
+            level("pass failed", **fields, next="again", after_seconds=round(again.total_seconds(), 1), exc_info=trace)
         else:
             self._all_done()
 

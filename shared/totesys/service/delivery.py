@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from structlog.contextvars import bound_contextvars
 
-from totesys.discreet import words
 from totesys.errors import TotesysError, TransientError, to_trace
 from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.redaction import safe_message
 from totesys.service.background import Background
 from totesys.service.queue import Message, Queue
 from totesys.service.retry import DeadLetter, after_failure, jitter
@@ -56,7 +56,7 @@ class Delivery:
 
     async def _failed(self, error: Exception) -> None:
         decision = after_failure(error, self.message.receives, self.max_receives, jitter())
-        fields = {"error": words(error), "kind": type(error).__name__}
+        fields = {"error": safe_message(error), "kind": type(error).__name__}
         trace = to_trace(error)
         if isinstance(decision, DeadLetter):
             log.error(LogEvent.MESSAGE_FAILED, **fields, next="dead-letter queue", exc_info=trace)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
-from totesys.lake.aws import CLIENT_CONFIG, answered, message_is_lost
+from totesys.aws_client import CLIENT_CONFIG, answered, message_is_lost
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

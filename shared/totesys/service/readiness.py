@@ -6,7 +6,7 @@ from typing import Any
 
 from totesys.errors import DatabaseUnavailable, LakeUnavailable, TotesysError, TransientError
 from totesys.service.queue import Queue
-from totesys.service.stage import Stage
+from totesys.service.stage_protocol import Stage
 
 # Shorter than whoever asks waits for the answer.
 ASK_SECONDS = 5.0

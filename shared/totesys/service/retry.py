@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
-from totesys.discreet import words
 from totesys.errors import TerminalError
+from totesys.redaction import safe_message
 
 FIRST_DELAY = timedelta(seconds=1)
 # Twice in five minutes, so that a database that comes back is noticed well within the promised 30.
@@ -31,7 +31,7 @@ def after_failure(error: Exception, receives: int, max_receives: int, jitter: fl
 
     An error that is not ours may be a passing one: only a TerminalError is buried at once.
     """
-    reason = f"{type(error).__name__}: {words(error)}"
+    reason = f"{type(error).__name__}: {safe_message(error)}"
     if isinstance(error, TerminalError):
         return DeadLetter(reason)
     if receives >= max_receives:

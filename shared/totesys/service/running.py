@@ -5,11 +5,11 @@ from typing import Any, Generic, TypeVar
 
 from fastapi import Request
 
-from totesys.events import Trigger
 from totesys.service.background import Background
 from totesys.service.consumer import Consumer
 from totesys.service.queue import Queue
-from totesys.service.stage import Stage
+from totesys.service.stage_protocol import Stage
+from totesys.triggers import Trigger
 
 W = TypeVar("W", bound=Trigger)
 

@@ -9,9 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from totesys.lake.lake import Lake
-from totesys.lake.looking_back import intervals_back
-from totesys.lake.quarantine import quarantined_runs
+from totesys.lake.keys import intervals_back
+from totesys.lake.quarantine_parts import quarantined_runs
 from totesys.lake.records import (
     BuiltTable,
     ExtractedTable,
@@ -22,6 +21,7 @@ from totesys.lake.records import (
     ProcessedManifest,
     TableParts,
 )
+from totesys.lake.store import Lake
 from totesys.transactions import OpenTransaction
 
 State = Literal["done", "empty", "waiting", "failed"]

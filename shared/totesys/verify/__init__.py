@@ -4,7 +4,7 @@ Both sides add up hashes of their rows by range of keys, so that only ranges who
 What the warehouse need not have yet, because it came about after the newest run's snapshot, is told apart.
 """
 
-from totesys.verify.result import Baseline, Sample, TableComparison, UnequalRow, Verdict, Verification, equal
-from totesys.verify.verification import verify
+from totesys.verify.compare_tables import verify
+from totesys.verify.comparison import NewestRun, Sample, TableComparison, UnequalRow, Verdict, Verification, equal
 
-__all__ = ["Baseline", "Sample", "TableComparison", "UnequalRow", "Verdict", "Verification", "equal", "verify"]
+__all__ = ["NewestRun", "Sample", "TableComparison", "UnequalRow", "Verdict", "Verification", "equal", "verify"]

@@ -7,7 +7,7 @@ BUCKETS = 4096
 
 
 @dataclass(frozen=True)
-class Checksum:
+class BucketChecksum:
     """How many rows a bucket has, and the sum of their hashes, whatever their order."""
 
     rows: int
@@ -15,40 +15,40 @@ class Checksum:
 
 
 @dataclass(frozen=True)
-class KeyRange:
+class KeySpan:
     """All keys from `first` to `last`."""
 
     first: int
     last: int
 
 
-def width_for(span: KeyRange) -> int:
+def width_for(span: KeySpan) -> int:
     """The width of buckets that cover the span in about BUCKETS steps."""
     return -(-(span.last - span.first + 1) // BUCKETS)
 
 
 def differing(
-    expected: Mapping[int, Checksum], found: Mapping[int, Checksum], width: int, span: KeyRange
-) -> list[KeyRange]:
+    expected: Mapping[int, BucketChecksum], found: Mapping[int, BucketChecksum], width: int, span: KeySpan
+) -> list[KeySpan]:
     """The keys of the buckets that are not the same, neighbours in one range, within the span."""
     unequal = (bucket for bucket in expected.keys() | found.keys() if expected.get(bucket) != found.get(bucket))
     return ranges_of(unequal, width, span)
 
 
-def ranges_of(buckets: Iterable[int], width: int, span: KeyRange) -> list[KeyRange]:
+def ranges_of(buckets: Iterable[int], width: int, span: KeySpan) -> list[KeySpan]:
     """The keys of the buckets, neighbours in one range, within the span."""
-    ranges: list[KeyRange] = []
+    ranges: list[KeySpan] = []
     for bucket in sorted(buckets):
         keys = _keys_of(bucket, width, span)
         if ranges and ranges[-1].last + 1 == keys.first:
-            keys = KeyRange(ranges.pop().first, keys.last)
+            keys = KeySpan(ranges.pop().first, keys.last)
         ranges.append(keys)
     return ranges
 
 
-def _keys_of(bucket: int, width: int, span: KeyRange) -> KeyRange:
+def _keys_of(bucket: int, width: int, span: KeySpan) -> KeySpan:
     """The keys whose quotient by `width`, cut towards zero as Postgres cuts it, is the bucket's number."""
     start = bucket * width
     first = start if bucket > 0 else start - width + 1
     last = start if bucket < 0 else start + width - 1
-    return KeyRange(max(first, span.first), min(last, span.last))
+    return KeySpan(max(first, span.first), min(last, span.last))

@@ -10,14 +10,14 @@ from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.table import Capture, Fact, WarehouseTable
 from totesys.types import Kind
-from totesys.verify.ledger import DELETION
+from totesys.verify.run_ledger import DELETION
 
 # Of a row that is too long, texts of more bytes than these are named.
 NAMED_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Rows:
+class SideQueries:
     """A side's rows: a relation `side` that has the declared columns, and how to take each.
 
     `values` are for the hashes, `texts` for the comparison. `possible` is true of a row that can be in the warehouse;
@@ -174,14 +174,14 @@ def unreadable_sources(model: Model, table: WarehouseTable, encoding: str = UTF8
     return met and f"SELECT {key}::text FROM {ident(source.name)} AS source WHERE {key_in(table, key)} AND ({met})"
 
 
-def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: str = UTF8) -> Rows:
+def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: str = UTF8) -> SideQueries:
     """What the reference query gives: over the source, or for a dimension without sources over the warehouse.
 
     `encoding` is that of the database which is asked.
     """
     values = {c.name: f"CAST(side.{ident(c.name)} AS {c.type.postgres})" for c in table.columns}
     common = "" if table.sources else f"WITH referenced (key) AS MATERIALIZED ({_wanted_keys(model, table, schema)})"
-    return Rows(
+    return SideQueries(
         table,
         f"({table.reference_query})",
         values,
@@ -193,7 +193,7 @@ def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: st
     )
 
 
-def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> Rows:
+def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> SideQueries:
     """What the warehouse has: of a fact the current versions, of a dimension the rows that are not marked as deleted.
 
     Values are not cast to the declared types: it could hide a difference.
@@ -203,7 +203,7 @@ def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> Rows:
              for c in table.columns}  # fmt: skip
     stored = qualified(schema, table.name)
     if isinstance(table, Fact):
-        return Rows(table, qualified(schema, table.current), values, texts, stored=stored)
+        return SideQueries(table, qualified(schema, table.current), values, texts, stored=stored)
     relation = stored
     if ledger and table.sources and table.column(table.key).type.is_integer:
         relation = (
@@ -211,7 +211,7 @@ def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> Rows:
             f"WHERE deletion.table_name = {literal(table.name)} AND deletion.id = dimension.{ident(table.key)} "
             "AND deletion.returned_run IS NULL))"
         )
-    return Rows(table, relation, values, texts, stored=stored)
+    return SideQueries(table, relation, values, texts, stored=stored)
 
 
 def _as_declared(value: str, scale: int) -> str:

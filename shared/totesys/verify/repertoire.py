@@ -4,8 +4,8 @@ import re
 
 import asyncpg
 
+from totesys.connection import Connection, encoding_of
 from totesys.encodings import NOT_CHECKED, UTF8
-from totesys.postgres import Connection, encoding_of
 
 # A character that the database has not, as it travels there and back.
 _WRITTEN = re.compile("\x01([0-9a-f]+)\x02")

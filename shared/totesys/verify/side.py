@@ -7,9 +7,9 @@ from typing import Any
 
 import asyncpg
 
+from totesys.connection import Connection, connect, encoding_of, redacted
 from totesys.database_errors import plain
 from totesys.errors import TerminalError
-from totesys.postgres import Connection, connect, encoding_of, place
 from totesys.verify.repertoire import Repertoire
 
 ROWS_AT_ONCE = 2000
@@ -20,7 +20,7 @@ class Side:
     """A connection within one snapshot, and the error that says that a table is not as the model declares it."""
 
     name: str
-    place: str
+    redacted: str
     connection: Connection
     mismatch: type[TerminalError]
     repertoire: Repertoire
@@ -36,7 +36,7 @@ class Side:
             repertoire = Repertoire(connection)
             await repertoire.prepare()
             await connection.execute("SELECT 1")  # the first statement takes the snapshot
-            yield cls(name, place(dsn), connection, mismatch, repertoire)
+            yield cls(name, redacted(dsn), connection, mismatch, repertoire)
 
     @property
     def encoding(self) -> str:
@@ -82,6 +82,6 @@ class Side:
             yield
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
             raise self.mismatch(
-                f"{self.name} at {self.place} is not what the model declares: {plain(error)}. "
+                f"{self.name} at {self.redacted} is not what the model declares: {plain(error)}. "
                 "Name the database and the schema that hold the declared tables."
             ) from error

@@ -10,8 +10,8 @@ from totesys.errors import SchemaDrift, WarehouseMismatch
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys.table import WarehouseTable
-from totesys.verify import ledger
-from totesys.verify.result import Baseline
+from totesys.verify import run_ledger
+from totesys.verify.comparison import NewestRun
 from totesys.verify.side import Side
 
 
@@ -25,7 +25,7 @@ class Snapshots:
     schema: str
     has_ledger: bool
     time: datetime
-    baseline: Baseline | None
+    baseline: NewestRun | None
     reason: str
 
     @classmethod
@@ -35,12 +35,12 @@ class Snapshots:
     ) -> AsyncIterator[Self]:
         """Take the warehouse's snapshot, then the source's. Raises as `Side.open` does."""
         async with Side.open("The warehouse", warehouse_dsn, WarehouseMismatch) as warehouse:
-            has_ledger = await ledger.has_ledger(warehouse)
-            newest = await ledger.newest_run(warehouse) if has_ledger else None
+            has_ledger = await run_ledger.has_ledger(warehouse)
+            newest = await run_ledger.newest_run(warehouse) if has_ledger else None
             search_path = ident(source_schema)
             async with Side.open("The source", source_dsn, SchemaDrift, search_path=search_path) as source:
                 if has_ledger:
-                    baseline, reason = await ledger.baseline_of(newest, source)
+                    baseline, reason = await run_ledger.baseline_of(newest, source)
                 else:
                     baseline, reason = None, "the warehouse has no ledger"
                 time = await source.value("SELECT now()")

@@ -7,8 +7,8 @@ import asyncpg
 
 from totesys.sql import ident, literal, qualified
 from totesys.table import Column, Dimension, Fact, WarehouseTable
-from totesys.verify import ledger, queries
-from totesys.verify.result import Sample, UnequalRow, Verdict
+from totesys.verify import queries, run_ledger
+from totesys.verify.comparison import Sample, UnequalRow, Verdict
 from totesys.verify.snapshots import Snapshots
 
 
@@ -84,7 +84,7 @@ class Judge:
         """Rows that no fact refers to are added with the days, by the next run that brings the table."""
         missing = [pair.key for pair in pairs if pair.found is None]
         at = self.at
-        if not missing or not at.baseline or await ledger.is_built_today(at.warehouse, at.source, self.table.name):
+        if not missing or not at.baseline or await run_ledger.is_built_today(at.warehouse, at.source, self.table.name):
             return [pair.kind for pair in pairs]
         referenced = queries.referenced_keys(self.at.model, self.table, self.at.schema)
         rows = await self.at.warehouse.rows(
@@ -170,11 +170,11 @@ class Judge:
         if not keys or not self.at.baseline:
             return set()
         if not isinstance(self.table, Fact):
-            return set(keys) if await ledger.written_by_runs(self.at.warehouse, self.table.name) else set()
+            return set(keys) if await run_ledger.written_by_runs(self.at.warehouse, self.table.name) else set()
         key, record_id = f"fact.{ident(self.table.key)}", f"fact.{ident(self.table.record_id)}"
         rows = await self.at.warehouse.rows(
             f"SELECT {key}::text FROM {qualified(self.at.schema, self.table.current)} AS fact "
-            f"WHERE {queries.key_in(self.table, key)} AND EXISTS (SELECT FROM {ledger.RUN_TABLE} AS run "
+            f"WHERE {queries.key_in(self.table, key)} AND EXISTS (SELECT FROM {run_ledger.RUN_TABLE} AS run "
             f"WHERE run.table_name = {literal(self.table.name)} "
             f"AND {record_id} BETWEEN run.first_record_id AND run.last_record_id)",
             queries.keys_parameter(self.table, keys),
