@@ -57,7 +57,7 @@ def all_queues(stage: str, own: Queue) -> Queues:
     for other in STAGES:
         url, dlq_url = _renamed(own.url, stage, other, ""), _renamed(own.dlq_url, stage, other, "-dlq")
         if other != stage and url and dlq_url:
-            found[other] = own.beside(url, dlq_url)
+            found[other] = own.sibling(url, dlq_url)
     return Queues(found)
 
 
@@ -81,7 +81,7 @@ async def redrive(queue: Queue) -> int:
     while revived < wanted:
         letters = await queue.dead_letters(wanted - revived, TO_ACT)
         for letter in letters:
-            await queue.revive(letter)
+            await queue.redrive(letter)
         if not letters:
             break
         revived += len(letters)

@@ -122,9 +122,3 @@ class BadMessage(TerminalError):
     """A message that no service sends."""
 
     title = "Bad message"
-
-
-def to_trace(error: Exception) -> Exception | None:
-    """The error, if it is one that nobody foresaw: then the log tells its traceback."""
-    foreseen = isinstance(error, TotesysError) and not isinstance(error, UnexpectedDatabaseError)
-    return None if foreseen else error

@@ -44,6 +44,8 @@ class LogEvent(StrEnum):
     """The message stays hidden until its visibility timeout ends: `error`, `next`."""
     VISIBILITY_EXTENSION_FAILED = "visibility_extension_failed"
     """Another replica may receive the message too, which changes nothing: `error`."""
+    RECONCILIATION_FAILED = "reconciliation_failed"
+    """Work without a message failed: `error`, `kind`, `next`, `retry_s`."""
     TRIGGER_SENT = "trigger_sent"
     """The console queued a trigger: `stage`, `action`, `message_id`."""
     DEAD_LETTERS_REDRIVEN = "dead_letters_redriven"

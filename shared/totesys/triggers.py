@@ -1,79 +1,97 @@
-"""The messages that wake a service: S3 events, the schedule's and the HTTP trigger's."""
+"""The messages that trigger a stage: S3 events, the schedule's, and those of `POST /trigger`."""
 
 import json
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from totesys.errors import BadMessage
 
-RunNumber = Annotated[int, Field(ge=1, le=99_999_999)]
-
-
-# It is part of a key.
-ReplayName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,100}$")]
-
 
 def _number(value: object) -> object:
     if isinstance(value, str | bool):
-        raise PydanticCustomError("key_type", "A key is a number")
+        raise PydanticCustomError("number_type", "Input should be a number")
     return value
 
 
-# A schema's limits are floating-point numbers: these are exact, and beyond any key.
+RunNumber = Annotated[int, Field(ge=1, le=99_999_999)]
+# In JSON, text and booleans are not numbers: pydantic would convert them.
+_JsonRunNumber = Annotated[RunNumber, BeforeValidator(_number)]
+# JSON Schema limits are floating-point numbers. These are exact, and beyond any key.
 Key = Annotated[int, Field(ge=-(10**18), le=10**18), BeforeValidator(_number)]
+# It becomes part of an object's key.
+ReplayName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,100}$")]
 
 
 class Trigger(BaseModel):
-    """A message's content. Without any field it says: do what is undone."""
+    """The content of a message. Without any field: do what is pending."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def of_message(self, _message_id: str) -> Self:
-        """The same, as the message of this id says it whenever it is received."""
+        """The trigger, completed with the id of the message that carries it."""
         return self
 
 
 class ExtractTrigger(Trigger):
     """Asks ingest for an extraction.
 
-    `changes` takes the rows that changed. `full` takes every row. `sweep` takes what changed, and of every table the
-    keys that are there, which tells what was deleted; `repair` is a sweep with `keys`. These name, by source table,
-    rows that come whether or not they changed; a table captured as a snapshot comes whole, whatever its keys.
+    `changes` extracts the rows that changed, `full` every row. `sweep` extracts what changed and compares the keys of
+    every table, which finds deleted rows. `repair` is a sweep that also extracts the rows named in `keys`, by source
+    table, whether or not they changed; a full-refresh table is extracted whole, whatever its keys.
     """
 
     mode: Literal["changes", "full", "sweep", "repair"] = "changes"
     keys: dict[str, tuple[Key, ...]] = Field(default={}, max_length=100)
-    # It goes into logs, manifests, the ledger and the console: one line that anybody can read.
+    # Shown in logs, manifests, the ledger and the console: one printable line.
     trigger: str = Field(default="manual", min_length=1, max_length=100, pattern=r"^[ -~]+$")
 
 
-class RunsTrigger(Trigger):
-    """Asks transform or load for what is undone; with numbers, to do those runs again even if they are done.
+def _null_or_absent(*names: str) -> JsonDict:
+    return {"properties": {name: {"type": "null"} for name in names}}
 
-    `replay` names that work: asked for under the same name again, it goes on where it was. Without a name the message's
-    id is one.
+
+# What JSON Schema can express of the rules below.
+_ONE_RUN_OR_A_RANGE: JsonDict = {
+    "anyOf": [
+        _null_or_absent("from_run", "to_run"),
+        {
+            "properties": {"run": {"type": "null"}, "from_run": {"type": "integer"}, "to_run": {"type": "integer"}},
+            "required": ["from_run", "to_run"],
+        },
+    ]
+}
+
+
+class RunsTrigger(Trigger):
+    """Asks transform or load for what is pending; with run numbers, to replay those runs first.
+
+    Give either `run`, or `from_run` and `to_run`, which is not less than `from_run`. `replay` names the replay: a
+    message with the same name continues it. Without a name, the message's id is the name.
     """
 
-    run: RunNumber | None = None
-    from_run: RunNumber | None = None
-    to_run: RunNumber | None = None
+    model_config = ConfigDict(json_schema_extra=_ONE_RUN_OR_A_RANGE)
+
+    run: _JsonRunNumber | None = None
+    from_run: _JsonRunNumber | None = None
+    to_run: _JsonRunNumber | None = None
     replay: ReplayName | None = None
 
     @model_validator(mode="after")
-    def _one_way_to_name_runs(self) -> "RunsTrigger":
+    def _check_range(self) -> "RunsTrigger":
         if self.run is not None and (self.from_run is not None or self.to_run is not None):
-            raise ValueError("give either run, or from_run and to_run")
+            raise PydanticCustomError("runs", "give either run, or from_run and to_run")
         if (self.from_run is None) != (self.to_run is None):
-            raise ValueError("from_run and to_run go together")
+            raise PydanticCustomError("runs", "from_run and to_run go together")
         if self.from_run is not None and self.to_run is not None and self.from_run > self.to_run:
-            raise ValueError("from_run is after to_run")
+            raise PydanticCustomError("runs", "from_run is after to_run")
         return self
 
     @property
-    def again(self) -> tuple[int, int] | None:
-        """First and last run to do again, or None."""
+    def to_replay(self) -> tuple[int, int] | None:
+        """The first and the last run to replay; None if the trigger names none."""
         if self.run is not None:
             return self.run, self.run
         if self.from_run is not None and self.to_run is not None:
@@ -81,28 +99,28 @@ class RunsTrigger(Trigger):
         return None
 
     def of_message(self, message_id: str) -> Self:
-        unnamed = self.again is not None and self.replay is None
+        unnamed = self.to_replay is not None and self.replay is None
         return self.model_copy(update={"replay": message_id}) if unnamed else self
 
 
 class LoadTrigger(RunsTrigger):
-    """Asks load for what any `RunsTrigger` does, then with `verify` to compare the warehouse with the source."""
+    """Asks load for what any `RunsTrigger` does; with `verify`, to compare the warehouse with the source afterwards."""
 
-    verify: bool = False
+    verify: StrictBool = False
 
 
-# What an S3 event says, too.
+# An S3 event asks for this, too.
 RECONCILE = RunsTrigger()
 
-W = TypeVar("W", bound=Trigger)
+T = TypeVar("T", bound=Trigger)
 
 
-def parse_message(body: str, kind: type[W]) -> W | None:
-    """A message's body as a wake-up; None for S3's test event, which asks for nothing. Raises BadMessage."""
+def parse_message(body: str, kind: type[T]) -> T | None:
+    """The trigger in a message's body; None for S3's test event, which asks for nothing. Raises BadMessage."""
     try:
         content = json.loads(body)
         if not isinstance(content, dict):
-            raise TypeError("it is no JSON object")
+            raise TypeError("it is not a JSON object")
         if content.get("Event") == "s3:TestEvent":
             return None
         if "Records" in content:

@@ -84,7 +84,7 @@ async def test_another_site_cannot_wake_a_service_that_has_no_token(
 ) -> None:
     for headers in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}):
         refused = await client.post("/trigger", headers=headers, json={"run": 4711})
-        assert (refused.status_code, refused.json()["detail"]) == (403, "Another site has asked for this.")
+        assert (refused.status_code, refused.json()["detail"]) == (403, "Another site sent this request.")
     assert (await client.post("/trigger", json={"run": 4712})).status_code == 202
     # There is no such run: what woke the service is a dead letter.
     dead = await asyncio.to_thread(emulator.sqs.receive_message, QueueUrl=plane.transform_dlq_url, WaitTimeSeconds=20)

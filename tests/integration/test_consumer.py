@@ -27,7 +27,7 @@ class Diary:
 
     lake: Lake
     then: Callable[[], Awaitable[None]]
-    unprompted: RunsTrigger | None = None
+    default_trigger: RunsTrigger | None = None
     name: str = "diary"
     database: str | None = None
     begun: int = 0
@@ -112,7 +112,7 @@ async def test_what_fails_again_and_again_is_a_dead_letter_with_its_reason(
 async def test_a_stage_works_unprompted_at_the_start_and_when_no_message_comes(
     faulty_lake: Lake, data_plane: DataPlane
 ) -> None:
-    stage = Diary(faulty_lake, nothing, unprompted=RunsTrigger())
+    stage = Diary(faulty_lake, nothing, default_trigger=RunsTrigger())
     async with consuming(data_plane, stage, resync="PT0.1S"):
         await until(lambda: stage.ended >= 3)
 
@@ -124,7 +124,7 @@ async def test_a_pass_that_fails_is_tried_again_and_is_nobodys_dead_letter(
         if stage.begun == 1:
             raise ZeroDivisionError
 
-    stage = Diary(faulty_lake, fail_once, unprompted=RunsTrigger())
+    stage = Diary(faulty_lake, fail_once, default_trigger=RunsTrigger())
     async with consuming(data_plane, stage):
         await until(lambda: stage.ended)
     assert "Messages" not in emulator.sqs.receive_message(QueueUrl=data_plane.transform_dlq_url)

@@ -17,9 +17,9 @@ from totesys.errors import (
     TotesysError,
     UnexpectedDatabaseError,
     WarehouseMismatch,
-    to_trace,
 )
-from totesys.service.retry import DeadLetter, TryAgain, after_failure
+from totesys.redaction import error_fields
+from totesys.service.retry import GiveUp, Retry, after_failure
 from totesys.sqlstates import CLASSES, STATES, Meaning, meaning_of
 from totesys_cli.local.reachable import ReachablePostgres
 
@@ -128,7 +128,7 @@ async def test_every_error_of_the_driver_becomes_one_of_ours_and_tells_no_value(
             assert message in text or state in str(raised.value), name
             assert str(raised.value).startswith(f"The warehouse at {redacted(dsn)}"), name
             for decision in (after_failure(raised.value, 1, 5, 0.5), after_failure(raised.value, 5, 5, 0.5)):
-                assert isinstance(decision, TryAgain) or "asyncpg" not in decision.reason
+                assert isinstance(decision, Retry) or "asyncpg" not in decision.reason
 
 
 async def test_what_a_statement_does_to_a_value_tells_the_column_and_not_the_value(database: Callable[[], str]) -> None:
@@ -183,9 +183,9 @@ async def test_what_somebody_must_mend_is_not(
 
 async def test_what_nobody_foresaw_is_tried_some_times_and_then_buried(database: Callable[[], str]) -> None:
     error = await said(dsn := database(), "SELECT 1 FROM")
-    assert isinstance(after_failure(error, 1, 5, 0.5), TryAgain)
-    assert to_trace(error) is error
-    assert after_failure(error, 5, 5, 0.5) == DeadLetter(
+    assert isinstance(after_failure(error, 1, 5, 0.5), Retry)
+    assert error_fields(error)["exc_info"] is error
+    assert after_failure(error, 5, 5, 0.5) == GiveUp(
         f"UnexpectedDatabaseError: The warehouse at {redacted(dsn)} reports what was not foreseen: syntax error at end "
         "of input (SQLSTATE 42601). Report this defect. (tried 5 times)"
     )

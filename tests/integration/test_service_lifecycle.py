@@ -64,7 +64,7 @@ def test_a_missing_region_is_named(data_plane: DataPlane) -> None:
     regionless = {k: v for k, v in environment("transform", data_plane).items() if not k.endswith("_REGION")}
     code, (line,) = run_to_end("transform", regionless | {"AWS_CONFIG_FILE": "/dev/null"})
     assert code == 2
-    assert line["error"].startswith("AWS_DEFAULT_REGION: no region is set")
+    assert line["error"].startswith("AWS_DEFAULT_REGION is not set")
 
 
 async def test_a_source_that_is_down_is_waited_for_and_uses_up_no_receive(

@@ -44,7 +44,7 @@ async def test_a_task_that_ends_unbidden_is_a_fault_and_its_error_is_logged(
     with capture_logs() as logs:
         async with background.during("sweeper", task):  # type: ignore[arg-type]
             await asyncio.sleep(0.01)
-            assert background.fault == f"the background task 'sweeper' has ended ({kind}); the service's log says more"
+            assert background.fault == f"the background task 'sweeper' has ended ({kind}); see the service's log"
     (said,) = logs
     assert (said["log_level"], said["event"]) == ("error", LogEvent.BACKGROUND_TASK_ENDED)
     assert (said["task"], said["kind"], said["error"]) == ("sweeper", kind, error)

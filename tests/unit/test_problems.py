@@ -34,10 +34,10 @@ async def answer_to(error: Exception) -> dict[str, Any]:
 async def test_a_defect_tells_nothing_of_itself() -> None:
     problem = await answer_to(ZeroDivisionError("s3cret"))
     assert problem == {
-        "type": "defect",
-        "title": "Defect",
+        "type": "internal-server-error",
+        "title": "Internal Server Error",
         "status": 500,
-        "detail": "Something unexpected happened; the service's log says what.",
+        "detail": "An unexpected error occurred. See the service's log.",
     }
 
 

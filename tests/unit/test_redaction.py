@@ -20,7 +20,7 @@ from totesys.errors import DataRefused
 from totesys.log_events import LogEvent
 from totesys.logs import configure_logs, logger
 from totesys.redaction import safe_message
-from totesys.service.retry import DeadLetter, after_failure
+from totesys.service.retry import GiveUp, after_failure
 
 SECRET = "Ada Lovelace"
 
@@ -138,7 +138,7 @@ def test_a_dead_letter_shows_no_value(fail: Callable[[], None]) -> None:
     with pytest.raises(Exception) as raised:  # noqa: PT011 - any of them
         fail()
     decision = after_failure(raised.value, 5, 5, 0.5)
-    assert isinstance(decision, DeadLetter)
+    assert isinstance(decision, GiveUp)
     assert SECRET not in decision.reason
     assert type(raised.value).__name__ in decision.reason
 
@@ -164,7 +164,7 @@ def test_what_is_no_value_is_still_said() -> None:
         with pytest.raises(Exception) as raised:  # noqa: PT011 - any of them
             fail()
         said[fail.__name__] = safe_message(raised.value)
-    assert said["driver"] == "SQLSTATE 23502, not quoted"
+    assert said["driver"] == "SQLSTATE 23502; the message is not shown"
     assert said["polars_cast"] == "conversion from `str` to `i64` failed in column 'name'"
     assert said["arrow_columns"] == "CSV parse error: Expected 2 columns"
     assert said["arrow_value"] == "In CSV column #0: CSV conversion error to int64"

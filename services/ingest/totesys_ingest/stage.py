@@ -54,7 +54,7 @@ class Ingest:
     name: str = "ingest"
     database: str | None = "source"
     # The schedule is its clock.
-    unprompted: ExtractTrigger | None = None
+    default_trigger: ExtractTrigger | None = None
     _warned: set[Addition] = field(default_factory=set)
     _backoff: Backoff = field(default_factory=Backoff)
     _ahead: Manifest | None = None

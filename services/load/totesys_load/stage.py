@@ -19,7 +19,7 @@ from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
-from totesys.service.resumable_replay import Replay, Work
+from totesys.service.resumable_replay import Replay
 from totesys.triggers import LoadTrigger, RunsTrigger
 from totesys_load import ledger
 from totesys_load.acceptance import Accepted
@@ -53,7 +53,7 @@ class Load:
     model: Model
     name: str = "load"
     database: str | None = "warehouse"
-    unprompted: LoadTrigger | None = field(default_factory=LoadTrigger)
+    default_trigger: LoadTrigger | None = field(default_factory=LoadTrigger)
     on_run: Callable[[LoadRecord], None] | None = None
     _prepared: bool = False
     _accepted: Accepted = field(default_factory=Accepted)
@@ -81,7 +81,7 @@ class Load:
     async def _load(self, wakeup: RunsTrigger, lake: UUID) -> None:
         async with self._connected() as connection:
             await self._prepare(connection)
-            if wakeup.again:
+            if wakeup.to_replay:
                 await self._replay(connection, lake, wakeup)
             await self._load_undone(connection, lake)
 
@@ -142,7 +142,7 @@ class Load:
                 log.warning(LogEvent.NEW_RUNS_PAUSED, error=str(error), next="they load when the replay is done")
 
         again = partial(self._load_again, connection, pending)
-        await Replay(self.lake, self.name, wakeup).do(Work(runs, again, pending))
+        await Replay(self.lake, self.name, wakeup).replay(runs, again, pending)
 
     async def _load_again(self, connection: Connection, pending: Pending, run: int) -> None:
         async with self.lake.failures_recorded(run, self.name):

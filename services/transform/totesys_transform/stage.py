@@ -11,7 +11,7 @@ from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
-from totesys.service.resumable_replay import Replay, Work
+from totesys.service.resumable_replay import Replay
 from totesys.triggers import RECONCILE, RunsTrigger
 from totesys_transform.run import RunTransform
 from totesys_transform.settings import TransformSettings
@@ -27,7 +27,7 @@ class Transform:
     model: Model
     name: str = "transform"
     database: str | None = None
-    unprompted: RunsTrigger | None = RECONCILE
+    default_trigger: RunsTrigger | None = RECONCILE
     # Every run up to this one is done, which a restart finds out again: what load has done, this stage had.
     _done: int | None = None
 
@@ -47,9 +47,9 @@ class Transform:
         """
         failures: dict[int, TerminalError] = {}
         pending = partial(self._transform_undone, failures)
-        if wakeup.again:
+        if wakeup.to_replay:
             again = partial(self._transform, again=True)
-            await Replay(self.lake, self.name, wakeup).do(Work(self.lake.runs_with_parts, again, pending))
+            await Replay(self.lake, self.name, wakeup).replay(self.lake.runs_with_parts, again, pending)
         await pending()
         for failure in failures.values():
             raise failure

@@ -1,4 +1,4 @@
-"""Whom a service answers to when a browser asks: to pages of its own, under its own address."""
+"""Protection from requests that a page of another site makes a browser send (CSRF and DNS rebinding)."""
 
 import socket
 from collections.abc import Callable, Collection, Mapping
@@ -11,16 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# These change nothing, and what they say no page of another site can read.
-_SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
-_OWN = {"same-origin", "none"}
+# These change nothing, and another site's page can't read their answers.
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
+_SAME_SITE = {"same-origin", "none"}
 
 
-class OwnSite:
-    """Refuses with 403, before the app sees it, what a page of another site has a browser send.
+class SameSiteOnly:
+    """Refuses with 403 what another site's page sends, before the app sees it.
 
-    What says nothing of a site passes: it is no browser's. `names` are those that the service has; `refuse` makes the
-    answer.
+    A request without a browser's headers passes. `names` are the service's own host names; `refuse` makes the answer.
     """
 
     def __init__(self, app: ASGIApp, refuse: Callable[[Request, Exception], Response], names: Collection[str]) -> None:
@@ -35,27 +34,27 @@ class OwnSite:
             await self._app(scope, receive, send)
 
     def _fault(self, headers: Mapping[str, str], method: str) -> str | None:
-        return host_fault(headers, self._names) or (None if method in _SAFE else site_fault(headers))
+        return host_fault(headers, self._names) or (None if method in _SAFE_METHODS else site_fault(headers))
 
 
 def own_names(service: str) -> frozenset[str]:
-    """The names of a service that nobody outside its network can give to an address: its own, and its machine's."""
+    """The names that nobody outside its network can point at another address: the service's and its machine's."""
     return frozenset((service, socket.gethostname().lower()))
 
 
 def host_fault(headers: Mapping[str, str], names: Collection[str]) -> str | None:
-    """Why a request's Host is refused; None if it is not.
+    """Why a request's Host is refused; None if it is accepted.
 
-    Whoever lets a name of their own point at a service could make a browser that reaches it read what it says as if it
-    were theirs (DNS rebinding), whether or not a token guards the rest. So a service answers to addresses, which cannot
-    be pointed elsewhere, to `localhost`, and to `names`. What names no host is no browser.
+    A site that points its own name at a service could have a browser read the answers as if they were the site's (DNS
+    rebinding), with or without a token. So a service accepts addresses, which can't be pointed elsewhere, `localhost`
+    and `names`. A request without a Host is not a browser's.
     """
     host = headers.get("host")
     if host is None or _is_own(host, names):
         return None
     return (
-        "This service answers to its address, to localhost and to its own names, and this is another name. "
-        "If its network gives it this one, add it to TOTESYS_ALLOWED_HOSTS."
+        "The service does not accept this host name: it answers to its address, to localhost and to its own names. "
+        "If its network calls it by this name, add the name to TOTESYS_ALLOWED_HOSTS."
     )
 
 
@@ -71,10 +70,18 @@ def _is_own(host: str, names: Collection[str]) -> bool:
 
 
 def site_fault(headers: Mapping[str, str]) -> str | None:
-    """Why a request is one of another site's page; None if it is the service's own, or no browser's."""
+    """Why a request counts as another site's; None if it is the service's own page's, or not a browser's."""
     origin = headers.get("origin")
-    own = headers.get("sec-fetch-site", "none") in _OWN and (origin is None or _is_of(origin, headers.get("host")))
-    return None if own else "Another site has asked for this."
+    same_site = headers.get("sec-fetch-site", "none") in _SAME_SITE
+    own = same_site and (origin is None or _is_of(origin, headers.get("host")))
+    return None if own else "Another site sent this request."
+
+
+def form_fault(headers: Mapping[str, str]) -> str | None:
+    """Why a request doesn't come from a form of the service's own pages; None if it does."""
+    if "sec-fetch-site" not in headers and "origin" not in headers:
+        return "The browser does not say which site sent this request. From a script, use POST /trigger."
+    return site_fault(headers)
 
 
 def _is_of(origin: str, host: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""The HTTP side of a service: health, the manual trigger, the record of runs."""
+"""The HTTP API of a service: health, the manual trigger, and what the lake records of runs."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,9 +13,9 @@ from pydantic import BaseModel, SecretStr
 
 from totesys.lake.records import VerificationRecord
 from totesys.service.body import BodyLimit
-from totesys.service.csrf import OwnSite, own_names
+from totesys.service.csrf import SameSiteOnly, own_names
 from totesys.service.problems import NotReadyDocument, answer_with_problems, documented
-from totesys.service.readiness import ask
+from totesys.service.readiness import check_dependencies
 from totesys.service.running import running
 from totesys.service.runs import QuarantinedRows, RunDetail, RunState, list_quarantined, list_runs, run_detail
 from totesys.service.token import is_token
@@ -23,14 +23,13 @@ from totesys.service_settings import ServiceSettings
 from totesys.triggers import RunNumber, Trigger
 from totesys.version import VERSION
 
-W = TypeVar("W", bound=Trigger)
+T = TypeVar("T", bound=Trigger)
 
 # Above every run number.
-NO_RUN_YET = 100_000_000
+ABOVE_ALL_RUNS = 100_000_000
 
 Limit = Annotated[int, Query(ge=1, le=200)]
-Before = Annotated[int, Query(ge=1, le=NO_RUN_YET)]
-
+Before = Annotated[int, Query(ge=1, le=ABOVE_ALL_RUNS)]
 
 Refusal = Callable[[Request, Exception], Response]
 
@@ -39,8 +38,8 @@ Refusal = Callable[[Request, Exception], Response]
 class WebPages:
     """The pages for people beside the API.
 
-    `router` makes their routes from the service's name and the trigger token. `refusal` makes what answers a refused
-    request: a page where a page was requested, else what the given refusal answers.
+    `router` makes their routes from the service's name and the trigger token. `refusal` wraps the function that answers
+    errors, to answer with a page where a page was requested.
     """
 
     router: Callable[[str, SecretStr | None], APIRouter]
@@ -55,46 +54,46 @@ class Health(BaseModel):
 
 
 class Readiness(Health):
-    """The answer of a service whose dependencies all answer."""
+    """The answer of a service that is ready: all its dependencies answer."""
 
     dependencies: dict[str, str]
 
 
 class Queued(BaseModel):
-    """The answer to a trigger: the id of the message that will wake the service."""
+    """The answer to a trigger: the id of its message."""
 
     message_id: str
 
 
 def make_app(
     name: str,
-    wakeup: type[W],
+    kind: type[T],
     settings: ServiceSettings,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
     pages: WebPages,
     router: APIRouter | None = None,
 ) -> FastAPI:
-    """The app of the service `name`. `lifespan` must set `app.state.running` to a Running.
+    """The app of the service `name`, which takes triggers of `kind`. `lifespan` must set `app.state.running`.
 
-    `router` has the routes of this service alone. They show rows, so the trigger's token guards them too.
+    `router` has the routes of this service alone. They show rows, so the trigger token guards them too.
     """
     app = FastAPIOffline(
-        # The console has a page for it, under a policy of its own; from here are the files alone.
+        # The console has the page, with a stricter policy. Only its files come from here.
         docs_url=None,
         redoc_url=None,
         title=f"totesys {name}",
         version=VERSION,
         lifespan=lifespan,
-        # What is not there is a 404, not a way to what is.
+        # A wrong path is a 404, not a redirect.
         redirect_slashes=False,
-        # Where any request can end.
+        # Any request can end so.
         responses=documented(403, 408, 413, 500),
     )
     refuse = pages.refusal(name, answer_with_problems(app))
-    app.add_middleware(OwnSite, refuse=refuse, names=own_names(name) | settings.host_names)
+    app.add_middleware(SameSiteOnly, refuse=refuse, names=own_names(name) | settings.host_names)
     app.add_middleware(BodyLimit, refuse=refuse)
     _add_health(app, name)
-    _add_trigger(app, wakeup, settings.trigger_token)
+    _add_trigger(app, kind, settings.trigger_token)
     _add_runs(app)
     app.include_router(pages.router(name, settings.trigger_token))
     if router is not None:
@@ -105,15 +104,15 @@ def make_app(
 def _add_health(app: FastAPI, name: str) -> None:
     @app.get("/health", tags=["health"], responses=documented(503))
     async def health(request: Request) -> Health:
-        """Whether the service is alive: 503 when its consumer is stuck, or a background task has ended."""
+        """Whether the service is alive: 503 if its consumer is stuck or a background task has ended."""
         if fault := running(request).fault:
             raise Problem(title="Not healthy", status=503, detail=fault, type_="not-healthy")
         return Health(service=name)
 
     @app.get("/health/ready", tags=["health"], responses=documented(503, model=NotReadyDocument))
     async def ready(request: Request) -> Readiness:
-        """Whether everything that the service depends on answers: 503 names what does not."""
-        faults = await ask(running(request).queue, running(request).stage)
+        """Whether every dependency of the service answers: 503 names those that do not."""
+        faults = await check_dependencies(running(request).queue, running(request).stage)
         states = {of: fault.title.lower() if fault else "ok" for of, fault in faults.items()}
         detail = " ".join(f"{of}: {fault}" for of, fault in faults.items() if fault)
         if detail:
@@ -121,14 +120,14 @@ def _add_health(app: FastAPI, name: str) -> None:
         return Readiness(service=name, dependencies=states)
 
 
-def _add_trigger(app: FastAPI, wakeup: type[W], token: SecretStr | None) -> None:
-    default = wakeup()
+def _add_trigger(app: FastAPI, kind: type[T], token: SecretStr | None) -> None:
+    default = kind()
 
-    # The body's type is the stage's own, which a checker cannot know.
-    async def trigger(request: Request, ask_for: Annotated[wakeup, Body()] = default) -> Queued:  # type: ignore[valid-type]
-        """Queue the wake-up that an event would. Without a body: do what is undone."""
-        body: Trigger = ask_for
-        # A queue takes not every character of Unicode, but every one of ASCII.
+    # The body's type is the stage's own, which a type checker cannot know.
+    async def trigger(request: Request, given: Annotated[kind, Body()] = default) -> Queued:  # type: ignore[valid-type]
+        """Queue a message for this service. Without a body, it asks for what is pending."""
+        body: Trigger = given
+        # SQS accepts every character of ASCII, but not of Unicode.
         message = body.model_dump_json(exclude_none=True, ensure_ascii=True)
         return Queued(message_id=await running(request).queue.send(message))
 
@@ -145,15 +144,15 @@ def _add_trigger(app: FastAPI, wakeup: type[W], token: SecretStr | None) -> None
 
 def _add_runs(app: FastAPI) -> None:
     @app.get("/runs", tags=["runs"], responses=documented(422, 503))
-    async def runs(request: Request, limit: Limit = 20, before: Before = NO_RUN_YET) -> list[RunState]:
-        """Runs below `before`, newest first, each with the state of its three stages."""
+    async def runs(request: Request, limit: Limit = 20, before: Before = ABOVE_ALL_RUNS) -> list[RunState]:
+        """The runs below `before`, newest first, each with the state of its three stages."""
         return await list_runs(running(request).stage.lake, limit, before)
 
     @app.get("/verifications", tags=["runs"], responses=documented(422, 503))
     async def verifications(
         request: Request, limit: Annotated[int, Query(ge=1, le=100)] = 10
     ) -> list[VerificationRecord]:
-        """What the last comparisons of the warehouse with the source found, newest first."""
+        """The results of the last comparisons of the warehouse with the source, newest first."""
         return await running(request).stage.lake.verifications(limit)
 
     @app.get("/runs/{run}", tags=["runs"], responses=documented(404, 422, 503))
@@ -165,8 +164,8 @@ def _add_runs(app: FastAPI) -> None:
         return detail
 
     @app.get("/quarantine", tags=["runs"], responses=documented(422, 503))
-    async def quarantine(request: Request, limit: Limit = 20, before: Before = NO_RUN_YET) -> list[QuarantinedRows]:
-        """How many rows are in quarantine, by run and table, of the newest runs below `before` that have any."""
+    async def quarantine(request: Request, limit: Limit = 20, before: Before = ABOVE_ALL_RUNS) -> list[QuarantinedRows]:
+        """The numbers of quarantined rows by run and table, for the newest runs below `before` that have any."""
         return await list_quarantined(running(request).stage.lake, limit, before)
 
 
@@ -182,11 +181,11 @@ def _authorise(token: SecretStr) -> Callable[..., None]:
     bearer = HTTPBearer(auto_error=False)
 
     def check(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
-        # A header's bytes are read as Latin-1, whatever they are.
+        # Headers are decoded as Latin-1, whatever their bytes are.
         if not is_token(credentials.credentials.encode("latin-1") if credentials else b"", token):
             raise HTTPException(
                 401,
-                "Give the trigger token as `Authorization: Bearer …`.",
+                "The trigger token is missing or wrong. Send it as `Authorization: Bearer …`.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
 

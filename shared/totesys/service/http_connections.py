@@ -1,4 +1,4 @@
-"""HTTP connections, of which uvicorn has as many as come, for as long as they stay: here both have limits."""
+"""Limits on HTTP connections, for which uvicorn has none: how many there are, and how long each may take."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from totesys.logs import logger
 
 log = logger("totesys.service.http_connections")
 
-# What asyncio accepts in one go, before it looks at what it has.
+# How many connections asyncio accepts before it handles what it has.
 BACKLOG = 128
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many connections a server has at the most, and how long each may take.
+    """How many connections a server keeps, and how long each may take.
 
-    By default it needs few of the 1,024 files that a process may open; a service has some dozens of its own. `to_ask`
-    is for a request line and its headers, `to_answer` for everything after them, where a body has 10 s of its own.
+    The default is well below the 1,024 files that a process may open. `to_ask` covers a request line and its headers,
+    `to_answer` everything after them; a body has a limit of its own, 10 s.
     """
 
     most: int = 256
@@ -30,62 +30,62 @@ class Limits:
     to_answer: timedelta = timedelta(minutes=2)
 
 
-class Connection(H11Protocol):
-    """A connection of a server that has limits.
+class LimitedConnection(H11Protocol):
+    """A connection of a server with limits.
 
-    One that is too many takes the place of that which has been silent or asking for longest: who asks at once is
-    answered, however many others hold a connection without asking.
+    A connection beyond the limit replaces the one that has been idle for longest, so a prompt client is served however
+    many others hold a connection open.
     """
 
     limits: ClassVar[Limits]
-    # Those that have not asked yet, in the order in which they came or were last answered.
-    asking: ClassVar[dict["Connection", None]]
+    # Connections without a complete request, in the order in which they came or were last answered.
+    asking: ClassVar[dict["LimitedConnection", None]]
 
     _deadline: asyncio.TimerHandle | None = None
     _asks = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take it in, and give up another if it is one too many."""
+        """Accept the connection, and close another one if there are too many."""
         super().connection_made(transport)
-        self._begin()
+        self._restart_deadline()
         if len(self.connections) > self.limits.most:
-            next(iter(self.asking)).give_up("others want to ask")
+            next(iter(self.asking)).close("too many connections")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone, whoever has closed it."""
+        """Either side has closed the connection."""
         self._forget()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes, which may be the last of a request's headers."""
+        """Take bytes, which may complete a request's headers."""
         super().data_received(data)
-        self._note()
+        self._update()
 
     def on_response_complete(self) -> None:
-        """It may ask again."""
+        """The next request may come."""
         super().on_response_complete()
-        self._note()
+        self._update()
 
-    def give_up(self, reason: str) -> None:
-        """Close it now, whatever is on its way."""
+    def close(self, reason: str) -> None:
+        """Close the connection at once."""
         self._forget()
         log.warning(LogEvent.HTTP_CONNECTION_CLOSED, reason=reason)
         self.transport.abort()
 
-    def _note(self) -> None:
-        """The time begins anew with a request and with its answer, not with each byte."""
+    def _update(self) -> None:
+        """Restart the deadline with a request and with its answer, not with each byte."""
         asks = self.conn.their_state is h11.IDLE
         if asks != self._asks and self in self.connections:
             self._asks = asks
-            self._begin()
+            self._restart_deadline()
 
-    def _begin(self) -> None:
+    def _restart_deadline(self) -> None:
         self._forget()
-        longest, reason = self.limits.to_answer, "its answer has no end"
+        longest, reason = self.limits.to_answer, "the answer took too long"
         if self._asks:
             self.asking[self] = None
-            longest, reason = self.limits.to_ask, "no request came"
-        self._deadline = self.loop.call_later(longest.total_seconds(), self.give_up, reason)
+            longest, reason = self.limits.to_ask, "no request came in time"
+        self._deadline = self.loop.call_later(longest.total_seconds(), self.close, reason)
 
     def _forget(self) -> None:
         self.asking.pop(self, None)
@@ -93,6 +93,6 @@ class Connection(H11Protocol):
             self._deadline.cancel()
 
 
-def limited(limits: Limits | None = None) -> type[Connection]:
-    """The protocol of one server."""
-    return type("LimitedConnection", (Connection,), {"limits": limits or Limits(), "asking": {}})
+def limited(limits: Limits | None = None) -> type[LimitedConnection]:
+    """The protocol class of one server."""
+    return type("ServerConnection", (LimitedConnection,), {"limits": limits or Limits(), "asking": {}})

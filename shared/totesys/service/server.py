@@ -1,4 +1,4 @@
-"""The one process of a service: HTTP and the consumer in one event loop."""
+"""The process of a service: HTTP and the consumer in one event loop."""
 
 import asyncio
 import gc
@@ -19,6 +19,7 @@ from totesys.errors import SettingsError, TotesysError
 from totesys.lake.store import Lake, open_lake
 from totesys.log_events import LogEvent
 from totesys.logs import configure_logs, logger
+from totesys.redaction import error_fields
 from totesys.schema import load_model
 from totesys.service.background import Background
 from totesys.service.consumer import Consumer
@@ -33,54 +34,49 @@ from totesys.triggers import Trigger
 log = logger("totesys.service")
 
 S = TypeVar("S", bound=ServiceSettings)
-W = TypeVar("W", bound=Trigger)
+T = TypeVar("T", bound=Trigger)
 
-# Makes a stage from its settings and the lake, and closes what it opened.
-OpenStage = Callable[[S, Lake], AbstractAsyncContextManager[Stage[W]]]
+# Opens a stage from its settings and the lake, and closes it.
+OpenStage = Callable[[S, Lake], AbstractAsyncContextManager[Stage[T]]]
 
-WRONG_CALL = 2
+USAGE_ERROR = 2
 
 
 @dataclass(frozen=True)
-class Service(Generic[S, W]):
-    """What makes a service: the type of its settings and of its triggers, its stage, its pages, its own routes."""
+class Service(Generic[S, T]):
+    """The parts of a service: its types of settings and triggers, its stage, its pages, and its own routes."""
 
     name: str
     settings: type[S]
-    trigger: type[W]
-    open_stage: OpenStage[S, W]
+    trigger: type[T]
+    open_stage: OpenStage[S, T]
     pages: WebPages
     router: APIRouter | None = None
 
 
-def run_service(service: Service[S, W]) -> None:
-    """Serve until SIGTERM or SIGINT, then exit 0. Exit 2 with one log line if the settings are wrong."""
+def run_service(service: Service[S, T]) -> None:
+    """Serve until SIGTERM or SIGINT, then exit with 0. Log one line and exit with 2 if the settings are wrong."""
     name = service.name
     configure_logs(name)
     try:
-        read = read_settings(service.settings)
-        configure_logs(name, read.metrics_namespace)
-        load_model(read.model)
+        settings = read_settings(service.settings)
+        configure_logs(name, settings.metrics_namespace)
+        load_model(settings.model)
         _require_region()
-        listener = _listen(read.host, read.port)
+        listener = _listen(settings.host, settings.port)
     except TotesysError as error:
-        log.error(LogEvent.SERVICE_START_FAILED, error=str(error), kind=type(error).__name__)
-        sys.exit(WRONG_CALL)
-    app = make_app(name, service.trigger, read, _lifespan(service, read), service.pages, service.router)
-    # uvicorn stops at a signal and then raises it again for whoever was there before: for nobody.
+        log.error(LogEvent.SERVICE_START_FAILED, **error_fields(error))
+        sys.exit(USAGE_ERROR)
+    app = make_app(name, service.trigger, settings, _lifespan(service, settings), service.pages, service.router)
+    # uvicorn stops at a signal and then raises it again for the handler that was there before, which is this one.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    # What is imported lives as long as the process: the collector need not look at it again and again.
+    # What is imported lives as long as the process: the collector need not look at it.
     gc.freeze()
-    log.info(LogEvent.SERVICE_LISTENING, host=read.host, port=listener.getsockname()[1])
+    log.info(LogEvent.SERVICE_LISTENING, host=settings.host, port=listener.getsockname()[1])
+    # `http` names the protocol, since uvicorn would use another parser where one is installed.
     config = uvicorn.Config(
-        app,
-        # Also where another parser is installed, which has another protocol.
-        http=limited(),
-        backlog=BACKLOG,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
+        app, http=limited(), backlog=BACKLOG, log_config=None, access_log=False, timeout_graceful_shutdown=5
     )
     server = _Server(config, app)
     asyncio.run(server.serve(sockets=[listener]))
@@ -90,7 +86,7 @@ def run_service(service: Service[S, W]) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Has the consumer receive no more as soon as a signal comes: open HTTP connections still have their grace."""
+    """Stops receiving messages at the signal, while open HTTP connections still have their grace period."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
@@ -100,15 +96,15 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
         running: Running[Any] | None = getattr(self._app.state, "running", None)
         if running is not None:
-            asyncio.get_running_loop().call_soon_threadsafe(running.consumer.receive_no_more)
+            asyncio.get_running_loop().call_soon_threadsafe(running.consumer.stop_receiving)
 
 
 def _require_region() -> None:
     if not botocore.session.Session().get_config_variable("region"):
-        raise SettingsError("AWS_DEFAULT_REGION: no region is set for S3 and SQS. Set it and start again.")
+        raise SettingsError("AWS_DEFAULT_REGION is not set: S3 and SQS need a region. Set it and start again.")
 
 
-def _lifespan(service: Service[S, W], settings: S) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(service: Service[S, T], settings: S) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
@@ -142,6 +138,6 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise SettingsError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Set TOTESYS_PORT to a free one, or end what uses it."
+            f"Cannot listen on {host}:{port}: {error.strerror}. Set TOTESYS_PORT to a free port, or stop what uses it."
         ) from None
     return listener

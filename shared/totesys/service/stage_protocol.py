@@ -1,4 +1,4 @@
-"""What a service has to bring: its stage of the pipeline."""
+"""What a service provides: its stage of the pipeline."""
 
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
@@ -7,10 +7,10 @@ from totesys.lake.store import Lake
 from totesys.service.background import Task
 from totesys.triggers import Trigger
 
-W = TypeVar("W", bound=Trigger)
+T = TypeVar("T", bound=Trigger)
 
 
-class Stage(Protocol[W]):
+class Stage(Protocol[T]):
     """One stage of the pipeline: ingest, transform or load."""
 
     @property
@@ -21,18 +21,18 @@ class Stage(Protocol[W]):
 
     @property
     def database(self) -> str | None:
-        """What the database of `check` is to the stage, such as `source`; None for a stage without one."""
+        """The role of the stage's database, such as `source`; None for a stage without one."""
 
     @property
-    def unprompted(self) -> W | None:
-        """What the service does without a message, at its start and when none has come for long; None for nothing."""
+    def default_trigger(self) -> T | None:
+        """The trigger that the service works on at start-up and when no message has come for long; None for none."""
 
     @property
     def background(self) -> Mapping[str, Task]:
-        """What goes on for as long as the stage is open, by name; mostly nothing."""
+        """The tasks that run for as long as the stage is open, by name."""
 
-    async def work(self, wakeup: W) -> None:
-        """Do all that the wake-up asks for and all that is undone. Raises TransientError or TerminalError."""
+    async def work(self, trigger: T) -> None:
+        """Do what the trigger asks and all that is pending. Raises TransientError or TerminalError."""
 
     async def check(self) -> None:
-        """Ask the database, if the stage has one, whether it answers. Raises TotesysError."""
+        """Check that the stage's database answers, if it has one. Raises TotesysError."""

@@ -45,17 +45,17 @@ def test_a_trigger_is_read_back_as_it_was_sent() -> None:
 
 
 def test_runs_to_do_again_are_a_range() -> None:
-    assert RunsTrigger().again is None
-    assert RunsTrigger(run=7).again == (7, 7)
-    assert RunsTrigger(from_run=3, to_run=9).again == (3, 9)
+    assert RunsTrigger().to_replay is None
+    assert RunsTrigger(run=7).to_replay == (7, 7)
+    assert RunsTrigger(from_run=3, to_run=9).to_replay == (3, 9)
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
         ("", "Expecting value"),
-        ("[]", "no JSON object"),
-        ("null", "no JSON object"),
+        ("[]", "not a JSON object"),
+        ("null", "not a JSON object"),
         ('{"run": 0}', "run"),
         ('{"run": 100000000}', "run"),
         ('{"run": 1, "to_run": 2}', "either run, or"),
