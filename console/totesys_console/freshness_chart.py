@@ -1,4 +1,4 @@
-"""How fresh the warehouse is and was. Pure."""
+"""How old the data in the warehouse is, and was during the last day, as a chart. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,45 +9,45 @@ from totesys_console.visible_runs import WINDOW, Visible, within_window
 
 PROMISE = timedelta(minutes=30)
 
-# The drawing's own units: the page stretches it.
+# In the chart's own units: the page stretches it.
 WIDTH, HEIGHT = 1440, 300
-# As many as a screen has room for: of each of these columns the highest is drawn.
+# As many as fit on a screen. In each of these columns the highest point is drawn.
 _COLUMNS = 480
 
 
 @dataclass(frozen=True)
 class Age:
-    """How old what the warehouse showed was, in seconds, at a moment."""
+    """The age of the warehouse's data at a time, in seconds."""
 
     at: datetime
     seconds: float
 
 
 @dataclass(frozen=True)
-class Line:
-    """The last day as a drawing: coordinates of the greatest ages, and the height at which the promise is."""
+class Chart:
+    """The chart of the last day: the coordinates of its line and area, and the height of the promise."""
 
     points: str
     area: str
     promise: float
     top_seconds: float
     worst: Age
-    broken_seconds: float
+    over_seconds: float
     since: datetime
 
 
 def fresh_as_of(visible: Sequence[Visible]) -> datetime | None:
-    """The newest snapshot that the warehouse shows whole."""
+    """The time of the newest snapshot that the warehouse shows completely; None if there is none."""
     return next((one.snapshot for one in reversed(visible) if one.complete), None)
 
 
 def ages(visible: Sequence[Visible], now: datetime) -> list[Age]:
-    """The corners of the saw: it rises with time, and falls when a snapshot is visible whole."""
+    """The corners of a sawtooth line: age rises with time, and falls when a snapshot is completely visible."""
     corners: list[Age] = []
     shown: datetime | None = None
     latest: datetime | None = None
     for one in within_window(visible, now):
-        # One that is empty shows nothing before the runs that it comes after.
+        # An empty run shows nothing before the runs that precede it.
         latest = one.at if latest is None else max(latest, one.at)
         if not one.complete:
             continue
@@ -73,8 +73,8 @@ def _clipped(corners: list[Age], start: datetime) -> list[Age]:
     return inside
 
 
-def draw(corners: Sequence[Age], now: datetime) -> Line | None:
-    """The line of the last day; None where there is nothing to draw."""
+def draw(corners: Sequence[Age], now: datetime) -> Chart | None:
+    """The chart of the last day; None if there is nothing to draw."""
     if len(corners) < 2:
         return None
     worst = max(corners, key=lambda corner: corner.seconds)
@@ -89,19 +89,19 @@ def draw(corners: Sequence[Age], now: datetime) -> Line | None:
 
     drawn = [f"{x(one.at):.1f},{y(one.seconds):.1f}" for one in _peaks(corners)]
     first, last = x(corners[0].at), x(corners[-1].at)
-    return Line(
+    return Chart(
         points=" ".join(drawn),
         area=f"{first:.1f},{HEIGHT} {' '.join(drawn)} {last:.1f},{HEIGHT}",
         promise=round(y(PROMISE.total_seconds()), 1),
         top_seconds=top,
         worst=worst,
-        broken_seconds=_beyond(corners),
+        over_seconds=_over(corners),
         since=corners[0].at,
     )
 
 
 def _peaks(corners: Sequence[Age]) -> list[Age]:
-    """The teeth's points, where the next snapshot became visible, and the ends."""
+    """The peaks of the line, just before a snapshot became visible, and its ends."""
     higher = [before for before, after in pairwise(corners) if after.seconds <= before.seconds]
     peaks = [corners[0], *higher, corners[-1]]
     if len(peaks) <= _COLUMNS:
@@ -111,11 +111,11 @@ def _peaks(corners: Sequence[Age]) -> list[Age]:
     return [max(column, key=lambda one: one.seconds) for _, column in columns]
 
 
-def _beyond(corners: Sequence[Age]) -> float:
-    """For how many seconds the promise was broken."""
-    beyond = 0.0
+def _over(corners: Sequence[Age]) -> float:
+    """For how many seconds the age was over the promise."""
+    over = 0.0
     for before, after in pairwise(corners):
         if after.seconds > before.seconds:
             rise = after.seconds - max(before.seconds, PROMISE.total_seconds())
-            beyond += max(0.0, rise)
-    return beyond
+            over += max(0.0, rise)
+    return over

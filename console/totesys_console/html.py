@@ -1,16 +1,17 @@
-"""Pages as HTML, with the headers that let them load nothing from elsewhere."""
+"""HTML pages, and the style and scripts that they load. They load nothing from other sites."""
 
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.exceptions import HTTPException
 
-from totesys_console.assets import ASSETS
-
-_SELF_ONLY = "; ".join(
+_POLICY = "; ".join(
     (
         "default-src 'none'",
         "style-src 'self'",
@@ -23,14 +24,35 @@ _SELF_ONLY = "; ".join(
     )
 )
 _HEADERS = {
-    "Content-Security-Policy": _SELF_ONLY,
+    "Content-Security-Policy": _POLICY,
     "Cache-Control": "no-store",
-    # Not less: a form would be sent with the origin `null`.
+    # With less, a form would be sent with the origin `null`.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_CACHED_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A static file. Its name contains the hash of its content, so it can be cached forever."""
+
+    name: str
+    body: bytes
+    media_type: str
+
+
+def _asset(name: str) -> Asset:
+    body = (files("totesys_console") / "static" / name).read_bytes()
+    stem, _, suffix = name.rpartition(".")
+    return Asset(f"{stem}-{sha256(body).hexdigest()[:12]}.{suffix}", body, _TYPES[suffix])
+
+
+_ASSETS = {name: _asset(name) for name in ("console.css", "console.js", "docs.js", "icon.svg")}
+_BY_HASHED_NAME = {asset.name: asset for asset in _ASSETS.values()}
 _templates = Environment(
     loader=PackageLoader("totesys_console"),
     autoescape=True,
@@ -39,31 +61,41 @@ _templates = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_templates.globals["assets"] = {name: f"/console/static/{asset.name}" for name, asset in ASSETS.items()}
+_templates.globals["assets"] = {name: f"/console/static/{asset.name}" for name, asset in _ASSETS.items()}
 
 
-def html(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
-    """A page. All that is put into it is escaped."""
+def static_file(name: str) -> Response:
+    """The static file of this hashed name. Raises HTTPException if there is none."""
+    asset = _BY_HASHED_NAME.get(name)
+    if asset is None:
+        raise HTTPException(404, f"There is no file {name}.")
+    return Response(asset.body, media_type=asset.media_type, headers=_CACHED_FOREVER)
+
+
+def render(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
+    """A page. All values are escaped."""
     body = _templates.get_template(template).render(values)
     return Response(body, status, _HEADERS, "text/html; charset=utf-8")
 
 
-def refusal(service: str, status: int, fault: str) -> Response:
-    """The page that says why there is no other."""
-    return html("refusal.html", status, service=service, title=HTTPStatus(status).phrase, fault=fault)
+def error_page(service: str, status: int, detail: str) -> Response:
+    """The page that reports an error."""
+    return render("error.html", status, service=service, title=HTTPStatus(status).phrase, detail=detail)
 
 
-def pages_or_else(
-    service: str, otherwise: Callable[[Request, Exception], Response]
+def with_error_pages(
+    service: str, answer: Callable[[Request, Exception], Response]
 ) -> Callable[[Request, Exception], Response]:
-    """What answers a refused request: a page where a page was asked for, else what `otherwise` makes."""
+    """Turns the problem documents that `answer` makes into pages, for requests of pages."""
 
-    def answer(request: Request, error: Exception) -> Response:
+    def answer_with_page(request: Request, error: Exception) -> Response:
+        response = answer(request, error)
         path = request.scope["path"]
-        if not isinstance(error, HTTPException) or not (path == "/" or path.startswith("/console/")):
-            return otherwise(request, error)
-        page = refusal(service, error.status_code, error.detail)
-        page.headers.update(error.headers or {})
+        if path != "/" and not path.startswith("/console/"):
+            return response
+        page = error_page(service, response.status_code, json.loads(bytes(response.body))["detail"])
+        kept = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        page.headers.update(kept)
         return page
 
-    return answer
+    return answer_with_page

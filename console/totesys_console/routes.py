@@ -1,48 +1,48 @@
-"""The console's routes: the page, the page of a run, and the buttons."""
+"""The console's routes: the home page, the page of a run, and the actions."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import SecretStr
 
+from totesys.aws_client import answered
 from totesys.errors import BadRequest, TotesysError
 from totesys.log_events import LogEvent
 from totesys.logs import logger
-from totesys.service.csrf import site_fault
+from totesys.service.csrf import form_fault, site_fault
 from totesys.service.http_api import WebPages
 from totesys.service.queue import Queue
 from totesys.service.running import running
+from totesys.service.token import is_token
 from totesys.triggers import RunNumber
-from totesys_console import assets
 from totesys_console.actions import ACTIONS, Action, Form, chosen_stage
-from totesys_console.facts import Memory
-from totesys_console.guard import form_fault, token_fault
-from totesys_console.html import html, pages_or_else, refusal
-from totesys_console.patience import in_time
+from totesys_console.facts import Observer
+from totesys_console.html import render, static_file, with_error_pages
 from totesys_console.run_page import run_page
-from totesys_console.stage_queues import all_queues, look, redrive
-from totesys_console.view import page
+from totesys_console.stage_queues import TO_SHOW, find_queues, redrive
+from totesys_console.view import home_page
 
 log = logger("totesys.console")
 
 Before = Annotated[int | None, Query(ge=1, le=100_000_000)]
 _FORM = "application/x-www-form-urlencoded"
+QUEUE_SECONDS = 10.0
 
 
 def make_console(service: str, token: SecretStr | None) -> APIRouter:
-    """The routes; none of them is in the OpenAPI document, which is for programs."""
+    """The routes. They are not in the OpenAPI document, which is for programs."""
     console = Console(service, token)
     router = APIRouter(include_in_schema=False)
     router.add_api_route("/", console.home, methods=["GET"])
     router.add_api_route("/docs", console.docs, methods=["GET"])
     router.add_api_route("/console/runs/{run}", console.run, methods=["GET"])
-    router.add_api_route("/console/actions/{name}", console.question, methods=["GET"])
+    router.add_api_route("/console/actions/{name}", console.confirm, methods=["GET"])
     router.add_api_route("/console/actions/{name}", console.act, methods=["POST"])
-    router.add_api_route("/console/static/{name}", assets.answer, methods=["GET"])
+    router.add_api_route("/console/static/{name}", static_file, methods=["GET"])
     return router
 
 
@@ -52,91 +52,80 @@ class Console:
     def __init__(self, service: str, token: SecretStr | None) -> None:
         self._service = service
         self._token = token
-        self._memory = Memory()
+        self._observer = Observer()
 
     async def home(self, request: Request, before: Before = None) -> Response:
-        """The page for the whole pipeline; below run `before`, earlier runs."""
-        facts = await self._memory.facts(self._service, running(request), before)
+        """The whole pipeline, with the newest runs or those below run `before`."""
+        facts = await self._observer.facts(self._service, running(request), before)
         done = ACTIONS.get(request.query_params.get("done", ""))
-        reachable = all_queues(self._service, running(request).queue).by_stage
-        return html(
+        return render(
             "home.html",
-            page=page(facts),
-            done=done.done if done else "",
+            page=home_page(facts),
+            confirmation=done.confirmation if done else "",
             actions=ACTIONS,
-            reachable=reachable,
-            asks=self._token is not None,
+            reachable=find_queues(self._service, running(request).queue),
+            needs_token=self._token is not None,
         )
 
     async def docs(self) -> Response:
-        """What the service answers to, as its OpenAPI document says."""
-        return html("docs.html", service=self._service)
+        """The HTTP API, from its OpenAPI document."""
+        return render("docs.html", service=self._service)
 
     async def run(self, request: Request, run: Annotated[RunNumber, Path()]) -> Response:
         """What each stage did with a run, table by table."""
-        lake = running(request).stage.lake
-        try:
-            async with in_time("The lake"):
-                counter = await lake.counter()
-                found = await self._memory.run(lake, run)
-        except TotesysError as error:
-            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        found, last = await self._observer.run(running(request).stage.lake, run)
         if found is None:
-            return self._refuse(HTTPStatus.NOT_FOUND, f"Ingest has committed no run {run}.")
-        last = counter.last if counter else run
-        return html("run.html", page=run_page(self._service, found, last, datetime.now(UTC)))
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"Ingest has committed no run {run}.")
+        return render("run.html", page=run_page(self._service, found, last, datetime.now(UTC)))
 
-    async def question(self, request: Request, name: str) -> Response:
-        """What a button would do, with the form that does it."""
-        action = ACTIONS.get(name)
-        if action is None:
-            return self._refuse(HTTPStatus.NOT_FOUND, "There is no such button.")
-        # It hides dead letters from others while it shows them.
+    async def confirm(self, request: Request, name: str) -> Response:
+        """An action with the form that does it."""
+        # Another site's link must not read the dead letters.
         if fault := site_fault(request.headers):
-            return self._refuse(HTTPStatus.FORBIDDEN, fault)
-        return await self._ask(request, action, dict(request.query_params), entitled=not self._token)
+            raise HTTPException(HTTPStatus.FORBIDDEN, fault)
+        return await self._form_page(request, _action(name), dict(request.query_params), entitled=not self._token)
 
     async def act(self, request: Request, name: str) -> Response:
-        """Do what a button says, and go back to the page."""
-        action = ACTIONS.get(name)
-        if action is None:
-            return self._refuse(HTTPStatus.NOT_FOUND, "There is no such button.")
+        """Do an action, and return to the home page."""
+        action = _action(name)
         if fault := form_fault(request.headers):
-            return self._refuse(HTTPStatus.FORBIDDEN, fault)
+            raise HTTPException(HTTPStatus.FORBIDDEN, fault)
         form = await _form(request)
-        if fault := token_fault(form.get("token", ""), self._token):
-            return await self._ask(request, action, form, HTTPStatus.UNAUTHORIZED, token_fault=fault)
+        if fault := self._token_fault(form.get("token", "").strip()):
+            return await self._form_page(request, action, form, HTTPStatus.UNAUTHORIZED, token_fault=fault)
         if action.changes and form.get("sure") != "yes":
-            return await self._ask(request, action, form, entitled=True)
+            return await self._form_page(request, action, form, entitled=True)
         try:
             await self._do(request, action, form)
-        except BadRequest as error:
-            status = HTTPStatus.UNPROCESSABLE_ENTITY
-            return await self._ask(request, action, form, status, fault=str(error), entitled=True)
         except TotesysError as error:
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-            return await self._ask(request, action, form, status, fault=str(error), entitled=True)
+            wrong = isinstance(error, BadRequest)
+            status = HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.SERVICE_UNAVAILABLE
+            return await self._form_page(request, action, form, status, fault=str(error), entitled=True)
         return RedirectResponse(f"/?done={action.name}", HTTPStatus.SEE_OTHER)
+
+    def _token_fault(self, given: str) -> str | None:
+        if not self._token or is_token(given.encode(errors="replace"), self._token):
+            return None
+        return "This is not the trigger token." if given else "Enter the trigger token."
 
     async def _do(self, request: Request, action: Action, form: Form) -> None:
         stage = chosen_stage(action, form)
         queue = self._queue(request, stage)
-        if action.message is None:
-            moved = await redrive(queue)
-            log.info(LogEvent.DEAD_LETTERS_REDRIVEN, stage=stage, messages=moved)
+        if action.trigger is None:
+            log.info(LogEvent.DEAD_LETTERS_REDRIVEN, stage=stage, messages=await redrive(queue))
             return
-        wakeup = action.message(form)
-        async with in_time(f"The queue of {stage}"):
-            message_id = await queue.send(wakeup.model_dump_json(exclude_none=True, ensure_ascii=True))
+        body = action.trigger(form).model_dump_json(exclude_none=True, ensure_ascii=True)
+        async with answered(f"The queue of {stage}", QUEUE_SECONDS):
+            message_id = await queue.send(body)
         log.info(LogEvent.TRIGGER_SENT, stage=stage, action=action.name, message_id=message_id)
 
     def _queue(self, request: Request, stage: str) -> Queue:
-        queue = all_queues(self._service, running(request).queue).by_stage.get(stage)
+        queue = find_queues(self._service, running(request).queue).get(stage)
         if queue is None:
-            raise BadRequest(f"This service does not know {stage}'s queue. Open the page of {stage} itself.")
+            raise BadRequest(f"This service does not know the queue of {stage}. Use the console of {stage} itself.")
         return queue
 
-    async def _ask(
+    async def _form_page(
         self,
         request: Request,
         action: Action,
@@ -147,17 +136,17 @@ class Console:
         token_fault: str = "",
         entitled: bool = False,
     ) -> Response:
-        """The question; what dead letters say is for who is `entitled` to it, by the token where one is set."""
+        """The form of an action. The bodies of dead letters are shown only to those `entitled` to them by the token."""
         letters = []
-        if action.message is None and not token_fault:
+        if action.trigger is None and not token_fault:
             try:
                 stage = chosen_stage(action, form)
-                async with in_time(f"The dead-letter queue of {stage}"):
-                    letters = await look(self._queue(request, stage))
+                async with answered(f"The dead-letter queue of {stage}", QUEUE_SECONDS):
+                    letters = await self._queue(request, stage).dead_letters(10, TO_SHOW)
             except TotesysError as error:
                 fault = fault or str(error)
-        return html(
-            "question.html",
+        return render(
+            "action.html",
             status,
             service=self._service,
             action=action,
@@ -165,17 +154,21 @@ class Console:
             stage=form.get("stage", action.stages[0]),
             letters=letters,
             entitled=entitled,
-            asks=self._token is not None,
+            needs_token=self._token is not None,
             fault=fault,
             token_fault=token_fault,
         )
 
-    def _refuse(self, status: HTTPStatus, fault: str) -> Response:
-        return refusal(self._service, status, fault)
+
+def _action(name: str) -> Action:
+    action = ACTIONS.get(name)
+    if action is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no action {name[:20]}.")
+    return action
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form; none of a body that is none."""
+    """The fields of the form in a request's body; none if there is no form."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
         return {}
     body = (await request.body()).decode(errors="replace")
@@ -185,5 +178,5 @@ async def _form(request: Request) -> dict[str, str]:
         return {}
 
 
-# What a service serves for people.
-PAGES = WebPages(make_console, pages_or_else)
+# The pages that a service serves.
+PAGES = WebPages(make_console, with_error_pages)

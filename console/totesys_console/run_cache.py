@@ -1,4 +1,4 @@
-"""The records of runs, each read once: a listing says by its entity tag whether one has changed since."""
+"""The records of runs, each read once: its entity tag in the bucket's listing says whether it has changed."""
 
 import asyncio
 from collections import OrderedDict, defaultdict
@@ -14,15 +14,15 @@ from totesys.service.runs import RunRecords
 
 R = TypeVar("R", bound=Record)
 
-# Of a few kB each.
-MOST_KEPT = 1000
-# A run's own, in the processed bucket, with a failure of either stage.
+# Records of a few kB each.
+MOST_CACHED = 1000
+# The most records of one run in a bucket: those of transform and load, with a failure of each.
 _RECORDS = 4
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A run as the two buckets list it: the entity tag of each of its records."""
+    """A run as the two buckets list it: the entity tags of its records by name."""
 
     run: int
     ingest: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Listed:
 
     @property
     def done(self) -> bool:
-        """Whether no stage has anything to do with it any more."""
+        """Whether no stage has anything left to do with the run."""
         return self.empty or self.loaded
 
     @property
@@ -50,21 +50,21 @@ class Listed:
         return keys.LOAD in self.processed
 
 
-class Records:
-    """Reads records of the lake, and keeps the last that it read."""
+class RunCache:
+    """Reads the records of runs, and keeps those read last."""
 
-    def __init__(self, most: int = MOST_KEPT) -> None:
+    def __init__(self, most: int = MOST_CACHED) -> None:
         self._most = most
-        self._kept: OrderedDict[tuple[str, str, str], Record] = OrderedDict()
+        self._cached: OrderedDict[tuple[str, str, str], Record] = OrderedDict()
 
     async def listed(self, lake: Lake, after: int, upto: int) -> list[Listed]:
-        """The runs from after `after` to `upto` that ingest committed, in order."""
+        """The runs after `after`, up to `upto`, that ingest committed, in order."""
         ingest, processed = await asyncio.gather(_tags(lake.ingest, after, upto), _tags(lake.processed, after, upto))
         found = [Listed(run, names, processed.get(run, {})) for run, names in ingest.items()]
         return [one for one in found if one.committed]
 
     async def run(self, lake: Lake, listed: Listed) -> RunRecords | None:
-        """What the stages say of a run."""
+        """The records of a run."""
         name = keys.EMPTY if listed.empty else keys.MANIFEST
         manifest, processed, loaded = await asyncio.gather(
             self._read(lake.ingest, Manifest, listed.run, name, listed.ingest),
@@ -87,19 +87,19 @@ class Records:
         if name not in tags:
             return None
         key = keys.record_key(run, name)
-        place = (bucket.name, key, tags[name])
-        if place in self._kept:
-            self._kept.move_to_end(place)
-            kept = self._kept[place]
-            assert isinstance(kept, kind)
-            return kept
+        version = (bucket.name, key, tags[name])
+        if version in self._cached:
+            self._cached.move_to_end(version)
+            cached = self._cached[version]
+            assert isinstance(cached, kind)
+            return cached
         body = await bucket.get(key)
         if body is None:
             return None
         record = parse_record(kind, bucket.where(key), body)
-        self._kept[place] = record
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+        self._cached[version] = record
+        while len(self._cached) > self._most:
+            self._cached.popitem(last=False)
         return record
 
 

@@ -1,21 +1,21 @@
-"""Runs as lines of a table, with a bar for each stage. Pure."""
+"""Runs as rows of a table, with a bar for each stage, and what they have in quarantine. Pure."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from totesys.service.runs import RunDetail, StageState
 from totesys.stage_names import STAGES
-from totesys_console.attention import next_after
 from totesys_console.facts import LakeFacts
-from totesys_console.wording import Moment, span, stamp
+from totesys_console.wording import Timestamp, span, timestamp
 
-# What a bar of a stage that took no time is still wide, in hundredths.
+# The width of the bar of a stage that took no time, in hundredths.
 _LEAST_BAR = 3
 
 
 @dataclass(frozen=True)
-class Cell:
+class StageCell:
     """A stage of a run. `bar` is how long it took, in hundredths of the longest on the page."""
 
     stage: str
@@ -25,71 +25,101 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Why:
-    """Why a stage failed, when, and what happens next."""
+class StageFailure:
+    """Why a stage failed, and when."""
 
     stage: str
-    at: Moment
-    says: str
-    next: str
+    at: Timestamp
+    detail: str
 
 
 @dataclass(frozen=True)
-class Row:
-    """A run as a line of the table."""
+class RunRow:
+    """A run as a row of the table."""
 
     run: int
-    snapshot: Moment
+    snapshot: Timestamp
     trigger: str
-    cells: tuple[Cell, ...]
+    cells: tuple[StageCell, ...]
     rows: str
     quarantined: str
-    visible_after: str
-    failures: tuple[Why, ...]
+    latency: str
+    failures: tuple[StageFailure, ...]
 
 
-def rows(runs: LakeFacts, now: datetime, working: Collection[str]) -> tuple[Row, ...]:
-    """The runs of a page; `working` are the stages that are at work."""
-    longest = max((state.seconds or 0 for run in runs.shown for state in run.stages.values()), default=0)
-    next_of = {stage: _next_waiting(runs.newest, stage) for stage in working}
+@dataclass(frozen=True)
+class QuarantinedRows:
+    """The quarantined rows of a table in some runs: how many, why, and in which runs."""
+
+    name: str
+    rows: int
+    reasons: tuple[str, ...]
+    runs: tuple[int, ...]
+
+
+def run_rows(lake: LakeFacts, now: datetime, working: Collection[str]) -> tuple[RunRow, ...]:
+    """The rows of a page of runs; `working` are the stages that are working."""
+    longest = max((state.seconds or 0 for run in lake.shown for state in run.stages.values()), default=0)
+    in_progress = {stage: _oldest_waiting(lake.newest, stage) for stage in working}
     return tuple(
-        row(run, now, longest, {stage for stage, first in next_of.items() if first == run.run}) for run in runs.shown
+        run_row(run, now, longest, {stage for stage, first in in_progress.items() if first == run.run})
+        for run in lake.shown
     )
 
 
-def _next_waiting(runs: Sequence[RunDetail], stage: str) -> int | None:
-    """The run that a stage which is at work is at: the oldest that it has not done."""
+def _oldest_waiting(runs: Sequence[RunDetail], stage: str) -> int | None:
     return min((run.run for run in runs if stage in run.stages and run.stages[stage].state == "waiting"), default=None)
 
 
-def row(run: RunDetail, now: datetime, longest: float = 0, working: Collection[str] = ()) -> Row:
-    """A run's line. The widest bar stands for `longest` seconds; `working` are the stages that are at it."""
+def run_row(run: RunDetail, now: datetime, longest: float = 0, working: Collection[str] = ()) -> RunRow:
+    """The row of a run. The widest bar stands for `longest` seconds; the stages in `working` are working on the run."""
     ingest = run.stages["ingest"]
     quarantined = sum(state.quarantined for state in run.stages.values())
-    return Row(
+    return RunRow(
         run=run.run,
-        snapshot=stamp(run.snapshot_time, now),
+        snapshot=timestamp(run.snapshot_time, now),
         trigger=run.trigger,
         cells=tuple(_cell(stage, run.stages.get(stage), longest, stage in working) for stage in STAGES),
         rows=f"{ingest.rows:,}" if ingest.state != "empty" else "",
         quarantined=f"{quarantined:,}" if quarantined else "",
-        visible_after=span(run.freshness) if run.freshness is not None else "",
+        latency=span(run.freshness) if run.freshness is not None else "",
         failures=tuple(
-            Why(stage, stamp(state.error.failed_at, now), state.error.detail, next_after(state.error))
+            StageFailure(stage, timestamp(state.error.failed_at, now), state.error.detail)
             for stage, state in run.stages.items()
             if state.error is not None
         ),
     )
 
 
-def _cell(stage: str, state: StageState | None, longest: float, working: bool) -> Cell:
+def _cell(stage: str, state: StageState | None, longest: float, working: bool) -> StageCell:
     if state is None:
-        return Cell(stage, "none", "", 0)
+        return StageCell(stage, "none", "", 0)
     if state.state == "empty":
-        return Cell(stage, "empty", "nothing new", 0)
+        return StageCell(stage, "empty", "no changes", 0)
     if state.state == "done":
         share = round(100 * (state.seconds or 0) / longest) if longest else 0
-        return Cell(stage, "done", span(state.seconds or 0), max(_LEAST_BAR, share))
+        return StageCell(stage, "done", span(state.seconds or 0), max(_LEAST_BAR, share))
     if working and state.state == "waiting":
-        return Cell(stage, "working", "working", 100)
-    return Cell(stage, state.state, state.state, 100 if state.state == "failed" else 0)
+        return StageCell(stage, "working", "working", 100)
+    return StageCell(stage, state.state, state.state, 100 if state.state == "failed" else 0)
+
+
+def quarantined(runs: Sequence[RunDetail]) -> tuple[QuarantinedRows, ...]:
+    """The quarantined rows of the runs, by table, with the most frequent reasons first."""
+    rows: Counter[str] = Counter()
+    reasons: dict[str, Counter[str]] = {}
+    of: dict[str, list[int]] = {}
+    for run in runs:
+        for table, count in run.quarantined_rows.items():
+            rows[table] += count
+            of.setdefault(table, []).append(run.run)
+            reasons.setdefault(table, Counter()).update(run.quarantine_reasons(table))
+    return tuple(
+        QuarantinedRows(
+            table,
+            rows[table],
+            tuple(f"{count:,} × {reason}" for reason, count in reasons[table].most_common()),
+            tuple(of[table]),
+        )
+        for table in sorted(rows)
+    )

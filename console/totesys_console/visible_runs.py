@@ -1,4 +1,4 @@
-"""When each run became visible: little of each, remembered, because it never changes."""
+"""When each run of the last day became visible in the warehouse. Each record is read once: this never changes."""
 
 import asyncio
 import time
@@ -10,21 +10,21 @@ from itertools import takewhile
 from totesys.lake import keys
 from totesys.lake.records import LoadRecord, Manifest, parse_record
 from totesys.lake.store import Lake
-from totesys_console.run_cache import Listed, Records
+from totesys_console.run_cache import Listed, RunCache
 
 WINDOW = timedelta(hours=24)
-# Records are read so many at once, for so long; the next look at the page goes on where this one ended.
+# Records are read so many at once, for so long. The next look at the page continues where this one ended.
 AT_ONCE = 50
 SECONDS = 0.3
-# As many are looked for in one look.
+# The most runs that one look searches for.
 MOST_WANTED = 400
-# A tick a minute for more than a day.
+# The most runs that are remembered: more than one a minute for a day.
 MOST = 2000
 
 
 @dataclass(frozen=True)
 class Visible:
-    """A run that the warehouse shows since `at`. It is `complete` if it is the last of its snapshot."""
+    """A run that the warehouse has shown since `at`. It is `complete` if it is the last of its snapshot."""
 
     run: int
     snapshot: datetime
@@ -34,32 +34,32 @@ class Visible:
 
 @dataclass(frozen=True)
 class Recent:
-    """The newest runs that are known, in order: those that are visible, and those that are still undone."""
+    """The newest known runs, in order: those that are visible, and those that are pending."""
 
     visible: tuple[Visible, ...] = ()
-    undone: tuple[Listed, ...] = ()
+    pending: tuple[Listed, ...] = ()
 
     @property
-    def before_undone(self) -> tuple[Visible, ...]:
-        """The runs after which nothing is missing: an empty one behind a run that is not loaded shows nothing yet."""
-        first = self.undone[0].run if self.undone else None
+    def before_pending(self) -> tuple[Visible, ...]:
+        """The visible runs before the first pending one: an empty run after it shows nothing yet."""
+        first = self.pending[0].run if self.pending else None
         return tuple(one for one in self.visible if first is None or one.run < first)
 
 
-class History:
+class VisibleRuns:
     """What is known of the last day's runs, at most MOST of them."""
 
     def __init__(self) -> None:
-        # A number that no run has is None.
+        # None for a number that no run has.
         self._known: dict[int, Visible | None] = {}
 
-    async def recent(self, lake: Lake, records: Records, last: int, now: datetime) -> Recent:
-        """Look at what is new up to run `last`, and for a moment at what is old and not known yet."""
+    async def recent(self, lake: Lake, cache: RunCache, last: int, now: datetime) -> Recent:
+        """Look at the new runs up to `last` and, for a moment, at old ones that are not known yet."""
         wanted = self._wanted(last, now)
-        listed = [one for first, final in _stretches(wanted) for one in await records.listed(lake, first - 1, final)]
-        undone = sorted((one for one in listed if not one.done), key=lambda one: one.run)
+        listed = [one for first, final in _intervals(wanted) for one in await cache.listed(lake, first - 1, final)]
+        pending = sorted((one for one in listed if not one.done), key=lambda one: one.run)
         done = sorted((one for one in listed if one.done), key=lambda one: one.run, reverse=True)
-        # Behind the newest there may be one that is being extracted; a number before it that no run has stays so.
+        # A number after the newest run may be of one that is being extracted. A gap before it stays a gap.
         numbers = {one.run for one in listed}
         self._known |= {run: None for run in wanted if run not in numbers and run < max(numbers, default=0)}
         began = time.monotonic()
@@ -70,7 +70,7 @@ class History:
                 break
         self._known = {run: known for run, known in self._known.items() if last - MOST < run <= last}
         visible = [known for _, known in sorted(self._known.items()) if known is not None]
-        return Recent(tuple(visible), tuple(undone))
+        return Recent(tuple(visible), tuple(pending))
 
     def _wanted(self, last: int, now: datetime) -> list[int]:
         """The newest numbers of the window that are not known, newest first."""
@@ -87,25 +87,22 @@ class History:
 
 
 async def _visible(lake: Lake, listed: Listed) -> Visible | None:
-    if listed.empty:
-        key = keys.record_key(listed.run, keys.EMPTY)
-        body = await lake.ingest.get(key)
-        if body is None:
-            return None
-        empty = parse_record(Manifest, lake.ingest.where(key), body)
-        return Visible(listed.run, empty.snapshot_time, empty.complete, empty.finished_at)
-    key = keys.record_key(listed.run, keys.LOAD)
-    body = await lake.processed.get(key)
+    bucket, name = (lake.ingest, keys.EMPTY) if listed.empty else (lake.processed, keys.LOAD)
+    key = keys.record_key(listed.run, name)
+    body = await bucket.get(key)
     if body is None:
         return None
-    loaded = parse_record(LoadRecord, lake.processed.where(key), body)
-    # Not when load ended: a run that is done again ends again.
+    if listed.empty:
+        empty = parse_record(Manifest, bucket.where(key), body)
+        return Visible(listed.run, empty.snapshot_time, empty.complete, empty.finished_at)
+    loaded = parse_record(LoadRecord, bucket.where(key), body)
+    # Not when load finished: a replay changes that.
     at = loaded.snapshot_time + timedelta(seconds=loaded.freshness)
     return Visible(listed.run, loaded.snapshot_time, loaded.complete, at)
 
 
-def _stretches(descending: Iterable[int]) -> list[tuple[int, int]]:
-    """First and last of each series of neighbours."""
+def _intervals(descending: Iterable[int]) -> list[tuple[int, int]]:
+    """The first and the last number of each series of neighbours."""
     found: list[tuple[int, int]] = []
     for run in descending:
         if found and found[-1][0] == run + 1:
@@ -116,7 +113,7 @@ def _stretches(descending: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def within_window(visible: Iterable[Visible], now: datetime) -> list[Visible]:
-    """Those of the last day with the one before them, in the order in which they became visible."""
+    """The runs of the last day and the one before them, in order."""
     ordered = sorted(visible, key=lambda one: one.run)
     old = len(list(takewhile(lambda one: one.at < now - WINDOW, ordered)))
     return ordered[max(0, old - 1) :]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -17,7 +17,8 @@ from totesys.concurrency import prefetched
 from totesys.errors import CorruptObject
 from totesys.frames import key_type
 from totesys.lake.keys import part_key, quarantine_key, ranges_key
-from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
+from totesys.lake.quarantine_parts import without_value
+from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, QuarantinedTable, TableParts
 from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger
@@ -45,6 +46,7 @@ class _Output:
     columns: tuple[str, ...]
     parts: list[Part] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
 
@@ -101,7 +103,9 @@ class RunTransform:
                 if out.parts
             },
             quarantine={
-                name: TableParts(columns=out.columns, parts=tuple(out.parts), seconds=round(out.seconds, 6))
+                name: QuarantinedTable(
+                    columns=out.columns, parts=tuple(out.parts), seconds=round(out.seconds, 6), reasons=out.reasons
+                )
                 for name, out in self._quarantined.items()
             },
             keys=keys,
@@ -183,6 +187,7 @@ class RunTransform:
         rows = pl.concat([rejected.select(REASONS), text[rejected[ROW]]], how="horizontal")
         out = self._quarantined.setdefault(table.name, _Output(tuple(rows.columns)))
         key = quarantine_key(self._schema(table), table.name, self._manifest.run, len(out.parts))
+        out.reasons.update(map(without_value, rejected[REASONS].explode()))
         body = await asyncio.to_thread(to_plain_parquet, rows)
         out.parts.append(await self._lake.processed.put_part(key, body, rows.height))
 

@@ -18,7 +18,7 @@ REASONS = "reasons"
 
 # Of the shape of all records: the second number changes with a field that the release before can do without, the first
 # with one that it cannot.
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 
 class Record(BaseModel):
@@ -71,6 +71,15 @@ class BuiltTable(TableParts):
 
     first_key: int | None = None
     last_key: int | None = None
+
+
+class QuarantinedTable(TableParts):
+    """Rows that could not become rows of a warehouse table. `reasons` are their numbers by reason, without values.
+
+    A row may have several reasons. Records of releases before 0.2 have none.
+    """
+
+    reasons: dict[str, int] = {}
 
 
 class TableDefinition(Record):
@@ -157,7 +166,7 @@ class ProcessedManifest(RunRecord):
     high_water_mark: HighWaterMark | None = None
     position: Position | None = None
     tables: dict[str, BuiltTable]
-    quarantine: dict[str, TableParts]
+    quarantine: dict[str, QuarantinedTable]
     keys: dict[str, TableParts] = {}
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 from fastapi_problem.error import Problem
@@ -14,7 +15,7 @@ from pydantic import BaseModel, SecretStr
 from totesys.lake.records import VerificationRecord
 from totesys.service.body import BodyLimit
 from totesys.service.csrf import SameSiteOnly, own_names
-from totesys.service.problems import NotReadyDocument, answer_with_problems, documented
+from totesys.service.problems import Answer, NotReadyDocument, answer_with_problems, documented
 from totesys.service.readiness import check_dependencies
 from totesys.service.running import running
 from totesys.service.runs import QuarantinedRows, RunDetail, RunState, list_quarantined, list_runs, run_detail
@@ -31,19 +32,17 @@ ABOVE_ALL_RUNS = 100_000_000
 Limit = Annotated[int, Query(ge=1, le=200)]
 Before = Annotated[int, Query(ge=1, le=ABOVE_ALL_RUNS)]
 
-Refusal = Callable[[Request, Exception], Response]
-
 
 @dataclass(frozen=True)
 class WebPages:
     """The pages for people beside the API.
 
-    `router` makes their routes from the service's name and the trigger token. `refusal` wraps the function that answers
-    errors, to answer with a page where a page was requested.
+    `router` makes their routes from the service's name and the trigger token. `with_error_pages` takes that name and
+    the function that answers errors, and gives one that answers with a page where a page was requested.
     """
 
     router: Callable[[str, SecretStr | None], APIRouter]
-    refusal: Callable[[str, Refusal], Refusal]
+    with_error_pages: Callable[[str, Answer], Answer]
 
 
 class Health(BaseModel):
@@ -89,7 +88,7 @@ def make_app(
         # Any request can end so.
         responses=documented(403, 408, 413, 500),
     )
-    refuse = pages.refusal(name, answer_with_problems(app))
+    refuse = answer_with_problems(app, partial(pages.with_error_pages, name))
     app.add_middleware(SameSiteOnly, refuse=refuse, names=own_names(name) | settings.host_names)
     app.add_middleware(BodyLimit, refuse=refuse)
     _add_health(app, name)

@@ -1,7 +1,7 @@
 """Errors as problem documents (RFC 9457), and their description in the OpenAPI document."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from totesys.errors import BadRequest, TotesysError
 
 MEDIA_TYPE = "application/problem+json"
+
+Answer: TypeAlias = Callable[[Request, Exception], Response]
 
 
 class ProblemDocument(BaseModel):
@@ -70,12 +72,14 @@ def documented(*statuses: int, model: type[ProblemDocument] = ProblemDocument) -
     }
 
 
-def answer_with_problems(app: FastAPI) -> Callable[[Request, Exception], Response]:
-    """Answer every error of the app with a problem document. Returns the function that answers."""
-    handler = new_exception_handler(
-        handlers={TotesysError: _unable},
-        unhandled_wrappers={"default": _InternalServerError},
-        request_validation_handler=_invalid,
+def answer_with_problems(app: FastAPI, wrap: Callable[[Answer], Answer] = lambda answer: answer) -> Answer:
+    """Answer every error of the app with a problem document, or with what `wrap` makes of it; the function for that."""
+    handler = wrap(
+        new_exception_handler(
+            handlers={TotesysError: _unable},
+            unhandled_wrappers={"default": _InternalServerError},
+            request_validation_handler=_invalid,
+        )
     )
     for kind in (Exception, Problem, StarletteHTTPException, RequestValidationError, TotesysError):
         app.add_exception_handler(kind, handler)

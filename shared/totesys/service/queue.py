@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from aiobotocore.session import get_session
@@ -53,6 +53,7 @@ class DeadLetter:
     body: str
     receipt: str
     reason: str | None
+    sent: datetime
 
 
 class Queue:
@@ -108,7 +109,7 @@ class Queue:
         await self.delete(message)
 
     async def dead_letters(self, most: int, visibility: timedelta) -> list[DeadLetter]:
-        """Some of the dead letters, at most ten, hidden from others for `visibility`."""
+        """Some of the dead letters, at most ten, hidden from others for `visibility`; zero does not hide them."""
         async with answered(self.dlq_url):
             answer = await self._client.receive_message(
                 QueueUrl=self.dlq_url,
@@ -116,6 +117,7 @@ class Queue:
                 WaitTimeSeconds=1,
                 VisibilityTimeout=int(visibility.total_seconds()),
                 MessageAttributeNames=["reason"],
+                MessageSystemAttributeNames=["SentTimestamp"],
             )
         return [_dead_letter(message) for message in answer.get("Messages", [])]
 
@@ -163,7 +165,8 @@ async def _ignoring_lost(url: str) -> AsyncIterator[None]:
 def _dead_letter(message: MessageTypeDef) -> DeadLetter:
     attributes = message.get("MessageAttributes", {})
     reason = attributes["reason"].get("StringValue") if "reason" in attributes else None
-    return DeadLetter(message["MessageId"], message["Body"], message["ReceiptHandle"], reason)
+    sent = datetime.fromtimestamp(int(message.get("Attributes", {}).get("SentTimestamp", "0")) / 1000, UTC)
+    return DeadLetter(message["MessageId"], message["Body"], message["ReceiptHandle"], reason, sent)
 
 
 @asynccontextmanager

@@ -14,14 +14,18 @@ CHECK_SECONDS = 5.0
 
 async def check_dependencies(queue: Queue, stage: Stage[Any]) -> dict[str, TotesysError | None]:
     """Check the queue, the lake and the stage's database at once. Each has its error, or None if it answers."""
-    checks: dict[str, tuple[Callable[[], Awaitable[None]], type[TransientError]]] = {
-        "queue": (queue.check, LakeUnavailable),
-        "lake": (stage.lake.check, LakeUnavailable),
+    checks = {
+        "queue": _check("queue", queue.check, LakeUnavailable),
+        "lake": _check("lake", stage.lake.check, LakeUnavailable),
     }
     if stage.database is not None:
-        checks[stage.database] = (stage.check, DatabaseUnavailable)
-    errors = await asyncio.gather(*(_check(name, *check) for name, check in checks.items()))
-    return dict(zip(checks, errors, strict=True))
+        checks[stage.database] = check_database(stage)
+    return dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
+
+
+async def check_database(stage: Stage[Any]) -> TotesysError | None:
+    """Check the stage's database, if it has one. Returns the error; None if it answers."""
+    return await _check(stage.database or "database", stage.check, DatabaseUnavailable)
 
 
 async def _check(name: str, check: Callable[[], Awaitable[None]], silent: type[TransientError]) -> TotesysError | None:

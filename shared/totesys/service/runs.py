@@ -20,7 +20,7 @@ from totesys.lake.records import (
     LoadRecord,
     Manifest,
     ProcessedManifest,
-    TableParts,
+    QuarantinedTable,
 )
 from totesys.lake.store import Lake
 from totesys.transactions import OpenTransaction
@@ -60,7 +60,7 @@ class RunDetail(RunState):
     open_transaction: OpenTransaction | None = None
     extracted: dict[str, ExtractedTable] = {}
     built: dict[str, BuiltTable] = {}
-    quarantine: dict[str, TableParts] = {}
+    quarantine: dict[str, QuarantinedTable] = {}
     loaded: dict[str, LoadedTable] = {}
 
     @property
@@ -69,6 +69,16 @@ class RunDetail(RunState):
         rows = Counter({name: table.rows for name, table in self.quarantine.items()})
         rows.update({name: table.quarantined for name, table in self.loaded.items()})
         return {name: rows[name] for name in sorted(rows) if rows[name]}
+
+    def quarantine_reasons(self, table: str) -> dict[str, int]:
+        """Why rows of the table are in quarantine, without their values; the number of rows by reason."""
+        by_transform, by_load = self.quarantine.get(table), self.loaded.get(table)
+        reasons = dict(by_transform.reasons) if by_transform else {}
+        if by_transform and not reasons:
+            reasons["`totesys quarantine` shows the reason"] = by_transform.rows
+        if by_load and by_load.quarantined:
+            reasons["refers to a dimension row that has not arrived"] = by_load.quarantined
+        return reasons
 
 
 class QuarantinedRows(BaseModel):
