@@ -143,7 +143,6 @@ async def test_a_warehouse_that_is_down_is_named_although_nothing_waits_for_it(
     async with in_front_of(database()) as warehouse:
         settings = environment("load", data_plane, warehouse_dsn=warehouse.address())
         async with running("load", settings | LIBRARY) as service, look() as visit:
-            await service.event(LogEvent.SERVICE_STARTED)
             await visit.open(service.url)
             await expect(visit.page.locator("#attention")).to_be_hidden()
             warehouse.silent.set()

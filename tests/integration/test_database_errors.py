@@ -52,7 +52,7 @@ async def test_what_may_pass_is_tried_again(database: Callable[[], str], state: 
     error = await said(database(), f"DO $$BEGIN RAISE 'no, thanks' USING ERRCODE = '{state}'; END$$")
     assert isinstance(error, DatabaseUnavailable)
     assert str(error).startswith("The warehouse at 127.0.0.1:")
-    assert "cannot do it now: no, thanks" in str(error)
+    assert "cannot serve now: no, thanks" in str(error)
 
 
 async def test_it_is_so_with_what_a_server_says_by_itself(database: Callable[[], str]) -> None:
@@ -166,7 +166,7 @@ async def test_a_database_that_takes_no_connections_is_an_outage(
     error = await said(dsn, "SELECT 1")
     assert isinstance(error, DatabaseUnavailable)
     assert str(error) == (
-        f'The warehouse at {redacted(dsn)} cannot do it now: database "{name}" is not currently accepting connections.'
+        f'The warehouse at {redacted(dsn)} cannot serve now: database "{name}" is not currently accepting connections.'
     )
     await execute(postgres.dsn(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await execute(dsn, "SELECT 1")
@@ -186,8 +186,8 @@ async def test_what_nobody_foresaw_is_tried_some_times_and_then_buried(database:
     assert isinstance(after_failure(error, 1, 5, 0.5), Retry)
     assert error_fields(error)["exc_info"] is error
     assert after_failure(error, 5, 5, 0.5) == GiveUp(
-        f"UnexpectedDatabaseError: The warehouse at {redacted(dsn)} reports what was not foreseen: syntax error at end "
-        "of input (SQLSTATE 42601). Report this defect. (tried 5 times)"
+        f"UnexpectedDatabaseError: The warehouse at {redacted(dsn)} reports an unexpected error: syntax error at end "
+        "of input (SQLSTATE 42601). Please report it. (tried 5 times)"
     )
 
 
@@ -208,4 +208,4 @@ async def test_what_a_function_raises_is_not_told_whatever_state_it_gives(
     )
     error = await said(dsn, f"INSERT INTO person VALUES ('{SECRET}')")
     assert SECRET not in "".join(traceback.format_exception(error))
-    assert "its own log says more" in str(error)
+    assert "see the server's log" in str(error)

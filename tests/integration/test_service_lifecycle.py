@@ -106,7 +106,7 @@ async def test_a_database_that_takes_no_connections_is_waited_for_and_uses_up_no
         await client.post("/trigger")
         waiting = await ingest.event(LogEvent.DEPENDENCIES_UNAVAILABLE, level="warning")
         assert waiting["dependencies"] == {
-            "source": f"The source at {redacted(source)} cannot do it now: "
+            "source": f"The source at {redacted(source)} cannot serve now: "
             f'database "{name}" is not currently accepting connections.'
         }
         problem = (await client.get("/health/ready")).json()

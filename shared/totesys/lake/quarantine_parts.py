@@ -1,4 +1,4 @@
-"""Which objects hold the rows that could not become warehouse rows, as the records of runs say."""
+"""The objects of quarantined rows: those that could not become warehouse rows."""
 
 import asyncio
 from collections import defaultdict
@@ -12,7 +12,7 @@ from totesys.lake.store import LOOK_BACK, Lake
 
 @dataclass(frozen=True)
 class QuarantinePart:
-    """An object of quarantined rows. Transform's have the columns of the table's first source, load's the table's."""
+    """An object of quarantined rows, with the columns of the table's first source (transform) or the table's (load)."""
 
     run: int
     table: str
@@ -21,7 +21,7 @@ class QuarantinePart:
 
 
 def without_value(reason: str) -> str:
-    """What a reason says, without the value that it says it of."""
+    """A reason without the value that it quotes."""
     return reason.partition(": ")[0]
 
 
@@ -30,7 +30,7 @@ async def quarantine_parts(
 ) -> AsyncGenerator[QuarantinePart, None]:
     """The quarantine's objects below `prefix`, of all runs or of one, newest run first.
 
-    An object that a run which was done again has left behind is none of them.
+    Skips objects superseded by a replay.
     """
     upper, after = (await lake.last_number(), 0) if run is None else (run, run - 1)
     async with aclosing(_objects(lake, prefix, upper, after)) as objects:
@@ -40,19 +40,19 @@ async def quarantine_parts(
 
 
 async def quarantined_runs(lake: Lake, before: int, after: int = 0) -> AsyncGenerator[int, None]:
-    """The runs below `before`, down to the one after `after`, that have objects in quarantine, newest first."""
+    """The runs after `after` and before `before` that have objects in quarantine, newest first."""
     async with aclosing(_objects(lake, QUARANTINE, before - 1, after)) as objects:
         async for number, _ in objects:
             yield number
 
 
 async def quarantined_tables(lake: Lake) -> list[str]:
-    """The warehouse tables of which any run has objects in quarantine."""
+    """The warehouse tables with objects in quarantine."""
     return sorted(folder.rstrip("/").rpartition("/")[2] for folder in await _folders(lake, QUARANTINE))
 
 
 async def _objects(lake: Lake, prefix: str, upper: int, lower: int) -> AsyncGenerator[tuple[int, list[str]], None]:
-    """The objects below `prefix` of the runs up to `upper` and after `lower`, by run, newest run first."""
+    """The objects below `prefix` of the runs after `lower` and up to `upper`, by run, newest run first."""
     folders = await _folders(lake, prefix)
     if not folders:
         return
@@ -77,7 +77,7 @@ async def _between(lake: Lake, folder: str, after: int, upto: int) -> list[tuple
 
 
 async def _folders(lake: Lake, prefix: str) -> list[str]:
-    """The folders below `prefix` that hold a table's objects, found one after the other: each is skipped."""
+    """The folders below `prefix` with objects of a table. Each is found by skipping the one before."""
     found: list[str] = []
     after = ""
     while True:
@@ -87,7 +87,7 @@ async def _folders(lake: Lake, prefix: str) -> list[str]:
         else:
             return found
         found.append(f"{folder}/")
-        # What comes after "/".
+        # "0" sorts right after "/".
         after = f"{folder}0"
 
 
@@ -99,10 +99,10 @@ async def _valid(lake: Lake, run: int, keys: list[str]) -> list[QuarantinePart]:
         assert parsed
         table, _, number = parsed
         by_transform = manifest.quarantine.get(table) if manifest else None
-        # Load's object comes after those of transform.
-        orphans = loaded.tables.get(table) if loaded else None
+        # Load's object has the number after those of transform.
+        unresolved = loaded.tables.get(table) if loaded else None
         own = len(by_transform.parts) if by_transform else 0
-        by_load = number == own and orphans is not None and orphans.quarantined > 0
+        by_load = number == own and unresolved is not None and unresolved.quarantined > 0
         if number < own or by_load:
             valid.append(QuarantinePart(run, table, key, by_load))
     return valid

@@ -1,4 +1,4 @@
-"""The lake as the services see it: run numbers, records, and what is still to do."""
+"""The lake as the services see it: run numbers, the records of runs, and what is pending."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -36,20 +36,20 @@ log = logger("totesys.lake")
 R = TypeVar("R", bound=Record)
 Q = TypeVar("Q", bound=RunRecord)
 
-# How many run numbers back the first listing looks for the newest record.
+# How many run numbers the first listing for the newest record covers.
 LOOK_BACK = 100
 
-# No manifest, no run: ingest then starts where the last run that is left ended. It has to stand still meanwhile, for a
-# run that it commits would wait for ever for one that is deleted.
+# Without its manifest a run does not exist: ingest then starts where the last remaining run ended. It must be stopped
+# meanwhile, since a run that it commits would wait forever for a deleted one.
 INGEST_REMEDY = (
-    "Restore it. If that can't be: stop ingest, delete manifest.json and empty.json of its run and of all later runs "
-    "in both buckets, and start it again; its next extraction brings their rows as they are then."
+    "Restore it. If you can't: stop ingest, delete manifest.json and empty.json of its run and of all later runs in "
+    "both buckets, and start ingest again. Its next extraction brings the current state of their rows."
 )
-PROCESSED_REMEDY = "Restore it, or trigger transform for its run again."
+PROCESSED_REMEDY = "Restore it, or replay its run in transform."
 
 
 class _RunNumberTaken(LakeUnavailable):
-    """Another writer changed the run number in between."""
+    """Another writer changed the run number meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ class Lake:
     processed: Bucket
 
     async def check(self) -> None:
-        """Ask whether both buckets answer."""
+        """Check that both buckets answer."""
         for bucket in (self.ingest, self.processed):
             await bucket.get(keys.RUN_NUMBER)
 
     async def counter(self) -> RunCounter | None:
-        """The last run number given out; None in a lake that has had no run."""
+        """The record of the last assigned run number; None in a lake without runs."""
         return await _read(self.ingest, RunCounter, keys.RUN_NUMBER)
 
     @retry(
@@ -75,9 +75,9 @@ class Lake:
         reraise=True,
     )
     async def claim_run_number(self) -> RunCounter:
-        """The next run number, for the caller alone, however many ask at once.
+        """The next run number, which no other caller gets.
 
-        Raises LakeUnavailable, or CorruptObject in a lake that has runs and has lost their number.
+        Raises LakeUnavailable, or CorruptObject in a lake that has runs but no run number.
         """
         found = await self.ingest.get_with_etag(keys.RUN_NUMBER)
         if found is None:
@@ -89,27 +89,27 @@ class Lake:
             claimed = RunCounter(lake=before.lake, last=before.last + 1)
             won = await self.ingest.put_instead(keys.RUN_NUMBER, to_json(claimed), found[1])
         if not won:
-            raise _RunNumberTaken(f"{self.ingest.where(keys.RUN_NUMBER)} is changed by others all the time.")
+            raise _RunNumberTaken(f"{self.ingest.where(keys.RUN_NUMBER)} is changed by others again and again.")
         return claimed
 
     async def _check_new(self) -> None:
-        # Counting from 1 again would write over the parts of earlier runs.
+        # Starting from 1 again would overwrite the parts of earlier runs.
         async for _ in self.ingest.keys(keys.RUNS, at_once=1):
             runs = await self.ingested()
             if runs and await self.counter() is None:
                 raise CorruptObject(
                     f"{self.ingest.where(keys.RUN_NUMBER)} is missing, but the lake has runs up to {max(runs)}. "
-                    "Restore it: its lake is in every manifest, its last number must be the highest of any run."
+                    "Restore it: `lake` is in every manifest, and `last` is the highest run number."
                 )
             return
 
     async def newest_manifest(self) -> Manifest | None:
-        """The record of the last run that ingest committed, empty or not."""
+        """The record of the newest run that ingest committed, empty or not."""
         newest = await self.newest_ingested(await self.last_number())
         return await self.manifest(newest) if newest else None
 
     async def last_number(self) -> int:
-        """The last run number given out; 0 in a lake that has had no run."""
+        """The last assigned run number; 0 in a lake without runs."""
         counter = await self.counter()
         return counter.last if counter else 0
 
@@ -121,14 +121,14 @@ class Lake:
         return 0
 
     async def newest_loaded(self) -> int:
-        """The newest run that load has recorded; 0 if there is none. It keeps the order: all before are loaded."""
+        """The newest run that load has recorded; 0 if there is none. All runs before are loaded, too."""
         for after, upto in intervals_back(await self.last_number(), LOOK_BACK):
             if runs := await self.loaded_runs(after, upto):
                 return runs[-1]
         return 0
 
     async def ingested(self, after: int = 0, upto: int | None = None) -> dict[int, bool]:
-        """The runs after `after`, up to `upto`, that ingest committed, in order, each with whether it is empty."""
+        """The runs after `after`, up to `upto`, that ingest committed, in order, and whether each is empty."""
         return {
             run: keys.MANIFEST not in names
             async for run, names in _records(self.ingest, after, upto)
@@ -136,7 +136,7 @@ class Lake:
         }
 
     async def runs_with_parts(self, after: int, upto: int) -> AsyncGenerator[int, None]:
-        """The runs after `after`, up to `upto`, of which ingest committed parts, in order."""
+        """The runs after `after`, up to `upto`, that have parts, in order."""
         async with aclosing(_records(self.ingest, after, upto)) as records:
             async for run, names in records:
                 if keys.MANIFEST in names:
@@ -166,16 +166,18 @@ class Lake:
         return await _read_of_run(self.processed, LoadRecord, run, keys.LOAD)
 
     async def commit(self, manifest: Manifest) -> None:
-        """Make a run visible, and by the event of this put wake transform; an empty run wakes nobody.
+        """Commit a run. The event of this write triggers transform, unless the run is empty.
 
-        Raises CorruptObject if the run has another record already.
+        Raises CorruptObject if the run has a record already.
         """
         key = keys.record_key(manifest.run, keys.EMPTY if manifest.empty else keys.MANIFEST)
         if not await self.ingest.put_new(key, to_json(manifest)):
-            raise CorruptObject(f"{self.ingest.where(key)} is there already, so run {manifest.run} has two writers.")
+            raise CorruptObject(
+                f"{self.ingest.where(key)} exists already, so run {manifest.run} has two writers. Keep one ingest."
+            )
 
     async def commit_processed(self, manifest: ProcessedManifest, *, again: bool = False) -> None:
-        """Make a run's Parquet visible and wake load. The first put wins, unless done `again`."""
+        """Commit a run's Parquet. The event triggers load. The first write wins, unless it is done `again`."""
         key = keys.record_key(manifest.run, keys.MANIFEST)
         if again:
             await self.processed.put(key, to_json(manifest))
@@ -183,21 +185,21 @@ class Lake:
             await self.processed.put_new(key, to_json(manifest))
 
     async def put_load_record(self, record: LoadRecord) -> None:
-        """Say what load did with a run."""
+        """Record what load did with a run."""
         await self.processed.put(keys.record_key(record.run, keys.LOAD), to_json(record))
 
     async def put_verification(self, record: VerificationRecord) -> None:
-        """Say what a verification found."""
+        """Record the result of a verification."""
         await self.processed.put(keys.verification_key(record.started_at), to_json(record))
 
     async def verifications(self, limit: int) -> list[VerificationRecord]:
-        """What the last verifications found, newest first."""
+        """The records of the last verifications, newest first."""
         known = await self._newest_verifications(limit)
         found = [await _read(self.processed, VerificationRecord, key) for key in reversed(known[-limit:])]
         return [record for record in found if record is not None]
 
     async def _newest_verifications(self, limit: int) -> list[str]:
-        """The keys of at least so many, if there are: of the last day, of the last two, four, and so on."""
+        """The keys of at least `limit` verifications, if there are so many: of 1 day, 2 days, 4 days, and so on."""
         async for first in self.processed.keys(keys.VERIFICATIONS, at_once=1):
             for power in range(15):
                 after = keys.verification_key(datetime.now(UTC) - timedelta(days=2**power))
@@ -207,20 +209,20 @@ class Lake:
         return []
 
     async def replay(self, stage: str, name: str) -> ReplayRecord | None:
-        """How far a stage is with a replay; None if it has not begun."""
+        """The progress of a replay in a stage; None if it has not started."""
         return await _read(self.processed, ReplayRecord, keys.replay_key(stage, name))
 
     async def put_replay(self, stage: str, name: str, record: ReplayRecord) -> None:
-        """Say how far a stage is with a replay."""
+        """Record the progress of a replay in a stage."""
         await self.processed.put(keys.replay_key(stage, name), to_json(record))
 
     async def failure(self, run: int, stage: str) -> Failure | None:
-        """The last failure of a stage on a run."""
+        """The last failure of a stage on a run; None if there is none."""
         return await _read(self.processed, Failure, keys.record_key(run, keys.failure_name(stage)))
 
     @asynccontextmanager
     async def failures_recorded(self, run: int, stage: str) -> AsyncIterator[None]:
-        """Record an error of the block as the stage's failure on the run, and raise it on."""
+        """Record an error of the block as the stage's failure on the run, and re-raise it."""
         try:
             yield
         except LakeUnavailable:
@@ -244,9 +246,9 @@ class Lake:
 async def open_lake(
     ingest_bucket: str, processed_bucket: str, *, read_only: bool = False, **client: Any
 ) -> AsyncIterator[Lake]:
-    """The lake in two buckets; of one that is `read_only`, what is put is left as it is.
+    """The lake in two buckets. With `read_only`, writes do nothing.
 
-    Endpoint, region and credentials are the AWS client's own settings, or `client`'s, as `create_client` takes them.
+    Endpoint, region and credentials are the AWS client's own settings, or those in `client`, as `create_client` takes.
     """
     kind = UnchangedBucket if read_only else Bucket
     async with get_session().create_client("s3", config=CLIENT_CONFIG, **client) as s3:
@@ -254,7 +256,7 @@ async def open_lake(
 
 
 def failure_of(run: int, stage: str, error: TotesysError) -> Failure:
-    """An error of a stage at a run, as a record."""
+    """The record of a stage's error on a run."""
     return Failure(
         run=run,
         stage=stage,
@@ -266,11 +268,11 @@ def failure_of(run: int, stage: str, error: TotesysError) -> Failure:
 
 
 async def _read_of_run(bucket: Bucket, kind: type[Q], run: int, name: str) -> Q | None:
-    """A run's record. Raises CorruptObject for one of another run: it was copied or renamed."""
+    """A run's record. Raises CorruptObject for the record of another run, which was copied or renamed."""
     key = keys.record_key(run, name)
     record = await _read(bucket, kind, key)
     if record is not None and record.run != run:
-        raise CorruptObject(f"{bucket.where(key)} is the record of run {record.run}. Restore that of run {run}.")
+        raise CorruptObject(f"{bucket.where(key)} is the record of run {record.run}. Restore the one of run {run}.")
     return record
 
 
