@@ -1,4 +1,4 @@
-"""Connections to Postgres whose errors say what happened, to which database, and what to do."""
+"""Connections to Postgres, whose errors say what happened, to which database, and what to do."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,12 +22,12 @@ else:
     Connection = asyncpg.Connection
 
 CLOSE_SECONDS = 5.0
-# How much later than the server's own limit the client gives a statement up: the server is gone, or what is between.
+# How long after the server's own timeout the client gives up a statement: the server or the network is gone.
 MARGIN_SECONDS = 30.0
 
 
 def redacted(dsn: str) -> str:
-    """Where a DSN leads, without its password: `host:port/database`, or `its DSN` where that cannot be told."""
+    """A DSN without its password: `host:port/database`, or `its DSN` if that can't be told apart."""
     try:
         return resolve(dsn).redacted
     except (DsnError, OSError):
@@ -36,29 +36,26 @@ def redacted(dsn: str) -> str:
 
 @contextmanager
 def database_errors(what: str, dsn: str) -> Iterator[None]:
-    """Turn a driver's error into one of ours that names `what` ("the source") and where it is.
-
-    Raises what `as_ours` makes of it; an error that is not the driver's passes through.
-    """
+    """Turn the driver's errors into ours, which name `what` ("The source") and its location."""
     try:
         yield
     except ALL_ERRORS as error:
-        # Without the driver's error as its cause: a log of it would show the row's values.
+        # Without the driver's error as its cause, which would show the row's values in the log.
         raise as_ours(what, redacted(dsn), error).with_traceback(error.__traceback__) from None
 
 
 def encoding_of(connection: Connection) -> str:
-    """The encoding of the connection's database, as Postgres calls it."""
+    """The name of the encoding of the connection's database."""
     return str(connection.get_settings().server_encoding)
 
 
 @asynccontextmanager
 async def connect(what: str, dsn: str, **session: str) -> AsyncIterator[Connection]:
-    """A connection to `what`, closed at the end, with SESSION and the given settings.
+    """A connection to `what` for the block, with SESSION and the given settings.
 
-    A DSN that names a secret has its login from there, and again where the server refuses it: it was rotated.
-    No statement takes longer than `statement_timeout` (milliseconds): the server ends it, or the client if the server
-    is gone. Errors inside the block are mapped as `database_errors` says.
+    A DSN that names a secret takes its login from there, and reads it again if the server refuses the login: it may
+    have been rotated. `statement_timeout` (milliseconds) bounds every statement, even if the server is gone. Errors in
+    the block are turned into ours.
     """
     with database_errors(what, dsn):
         connection = await _open(what, dsn, SESSION | session)
@@ -75,19 +72,19 @@ async def _open(what: str, dsn: str, session: dict[str, str]) -> Connection:
     try:
         if secret is None:
             return await _connect(what, target, session)
-        known = await secret_login(secret)
+        cached = await secret_login(secret)
         try:
-            return await _connect(what, target, session, known)
+            return await _connect(what, target, session, cached)
         except asyncpg.InvalidAuthorizationSpecificationError:
-            return await _connect(what, target, session, await secret_login(secret, refused=known))
+            return await _connect(what, target, session, await secret_login(secret, refused=cached))
     except asyncpg.InvalidAuthorizationSpecificationError as error:
-        # While a password is being changed, the server and whoever logs in do not agree. That passes.
-        held, mend = "the login", "Correct the DSN or grant the right"
+        # While a password is being changed, server and client disagree. That passes.
+        login, fix = "the login", "Correct the DSN or grant the privilege"
         if secret:
-            held, mend = f"the login that the secret {secret} holds", "Correct the secret or the role's password"
+            login, fix = f"the login in the secret {secret}", "Correct the secret or the role's password"
         raise LoginRefused(
-            f"{what} at {target.redacted} refuses {held}: {plain(error)}. "
-            f"A password that is just being changed is waited for. {mend}."
+            f"{what} at {target.redacted} refuses {login}: {plain(error)}. "
+            f"If the password is just being changed, this passes. {fix}."
         ) from None
 
 
@@ -100,27 +97,27 @@ async def _connect(what: str, target: DatabaseTarget, session: dict[str, str], r
 
 @contextmanager
 def _hidden(what: str, target: DatabaseTarget) -> Iterator[None]:
-    """Keep to itself what the server calls a database that may be a part of the password."""
+    """Don't show the name of a database that may be part of the password."""
     try:
         yield
     except asyncpg.InvalidCatalogNameError:
         if target.shown:
             raise
         raise SettingsError(
-            f"{what}: the database that its DSN names does not exist. Create it, or write %2F for a / in the password."
+            f"{what}: the database in its DSN does not exist. Create it, or write %2F for a / in the password."
         ) from None
 
 
 @contextmanager
 def _usable(what: str, where: str) -> Iterator[None]:
-    """Turn the error of a DSN that says what cannot be, or of TLS that cannot be had, into a SettingsError."""
+    """Turn errors of the DSN, of a pooler or of TLS into a SettingsError."""
     try:
         yield
     except DsnError as error:
-        raise SettingsError(f"The DSN of {what.lower()} cannot be read: {error}.") from None
+        raise SettingsError(f"The DSN of {what.lower()} is invalid: {error}.") from None
     except SharedSession:
         raise SettingsError(
-            f"{what} at {where} is a pooler that gives each transaction another session. "
+            f"{what} at {where} is a connection pooler that shares sessions between clients. "
             "Set its pool_mode to session for this database, or name the server itself."
         ) from None
     except OSError as error:
@@ -128,8 +125,8 @@ def _usable(what: str, where: str) -> Iterator[None]:
             raise SettingsError(f"{what} at {where} {fault}") from error
         raise
     except ValueError:
-        # Python's own words might quote a part of it.
-        raise SettingsError(f"The DSN of {what.lower()} cannot be read: its host is none that can be.") from None
+        # Python's message might quote a part of it.
+        raise SettingsError(f"The DSN of {what.lower()} is invalid: its host is not a valid name.") from None
 
 
 async def _close(connection: Connection) -> None:

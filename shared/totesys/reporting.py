@@ -1,11 +1,11 @@
-"""What a company's report asks its warehouse: questions in SQL, and how their answers are drawn."""
+"""The declaration of a report: questions in SQL over the warehouse, and how their answers are drawn."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Months:
-    """Bars by month, a picture for each value of `panel`; what `below` says is drawn downwards."""
+    """Bars by month, a chart for each value of `panel`. The values of `below` are drawn downwards."""
 
     month: str
     above: str
@@ -15,9 +15,9 @@ class Months:
 
 @dataclass(frozen=True)
 class Ranks:
-    """Bars from the greatest to the least, a picture for each value of `panel`, if there is one.
+    """Bars from the greatest to the least, a chart for each value of `panel` if it is given.
 
-    Where two may have the same `label`, `key` tells them apart.
+    If several can have the same `label`, `key` distinguishes them.
     """
 
     label: str
@@ -28,7 +28,7 @@ class Ranks:
 
 @dataclass(frozen=True)
 class Cards:
-    """A card for each row: the first column is its title, the others are its lines."""
+    """A card for each row: the first column is the title, the others are its lines."""
 
 
 Drawing = Months | Ranks | Cards
@@ -36,9 +36,9 @@ Drawing = Months | Ranks | Cards
 
 @dataclass(frozen=True)
 class Question:
-    """SQL over the stars. A column is headed by its name; `$1`, where it is, is the day of the report.
+    """SQL over the stars. Column names become headings; `$1` is the day of the report.
 
-    `note` says what a reader must know. Amounts are never added across currencies.
+    `note` says what a reader must know. Never add amounts of different currencies.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a company's report shows, in its order."""
+    """The chapters of a report, in order."""
 
     title: str
     chapters: tuple[Chapter, ...]

@@ -1,4 +1,4 @@
-"""What every service can be told, by environment variables that start with `TOTESYS_` or by files of such names."""
+"""The settings of all services: environment variables that start with `TOTESYS_`, or files with these names."""
 
 import os
 import re
@@ -16,9 +16,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from totesys.errors import SettingsError
 from totesys.logs import NAMESPACE
 
-# What is done again and again must not take the machine.
+# The least interval of repeated work.
 SHORTEST_PERIOD = timedelta(milliseconds=100)
-# Postgres counts its limits of time in whole milliseconds below 2^31, and 0 means none.
+# The timeouts of Postgres are whole milliseconds below 2^31; 0 means none.
 SHORTEST_LIMIT = timedelta(milliseconds=1)
 LONGEST_LIMIT = timedelta(days=24)
 
@@ -43,36 +43,34 @@ Period = Annotated[timedelta, BeforeValidator(_read_period)]
 
 
 class ServiceSettings(BaseSettings):
-    """Settings of all three services. AWS's own (region, credentials, endpoint) are read by its client."""
+    """The settings of all three services. The AWS client reads its own: region, credentials, endpoint."""
 
     model_config = SettingsConfigDict(env_prefix="TOTESYS_", frozen=True, extra="ignore")
 
-    model: str = Field(
-        default="totesys.model", min_length=1, description="The module whose `MODEL` declares the company's tables."
-    )
+    model: str = Field(default="totesys.model", min_length=1, description="Module whose `MODEL` declares the tables.")
 
-    ingest_bucket: str = Field(min_length=1, description="The bucket of CSV and its manifests.")
+    ingest_bucket: str = Field(min_length=1, description="Bucket of the CSV and its manifests.")
     processed_bucket: str = Field(
-        min_length=1, description="The bucket of Parquet, quarantine, and transform's and load's records."
+        min_length=1, description="Bucket of the Parquet, the quarantine, and the records of transform and load."
     )
-    queue_url: str = Field(min_length=1, description="The queue that wakes this service.")
-    dlq_url: str = Field(min_length=1, description="The queue of the messages that this service gave up.")
+    queue_url: str = Field(min_length=1, description="Queue of this service.")
+    dlq_url: str = Field(min_length=1, description="Dead-letter queue of this service.")
 
     host: str = Field(
         default="127.0.0.1",
-        description="Where HTTP listens. Anyone who reaches the port may trigger work: without a token only a loopback "
-        "address is accepted. The images set `0.0.0.0`.",
+        description="Address that HTTP listens on. Without a token it must be a loopback address, since anyone who "
+        "reaches the port can trigger work. The images set `0.0.0.0`.",
     )
-    port: int = Field(default=8080, ge=0, le=65535, description="The port of HTTP; 0 takes a free one.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port of HTTP. 0 picks a free one.")
     allowed_hosts: str = Field(
         default="",
         pattern=r"^(\s*[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\s*(,|$))*$",
-        description="Names under which others reach this service, with commas between them, as a balancer, private DNS "
-        "or a tunnel gives them. It answers to addresses, `localhost`, its own name (`load`) and its machine's anyway, "
-        "and to no other: a web page could point a name of its own here.",
+        description="Host names of this service, separated by commas, as given by a load balancer, private DNS or a "
+        "tunnel. The service always answers to addresses, `localhost`, its own name (`load`) and its "
+        "machine's. It refuses all other names, which a web page could point here.",
     )
     trigger_token: SecretStr | None = Field(
-        default=None, description="What `POST /trigger` asks for as `Authorization: Bearer …`."
+        default=None, description="Token that `POST /trigger` requires as `Authorization: Bearer …`."
     )
 
     metrics_namespace: str = Field(
@@ -80,55 +78,55 @@ class ServiceSettings(BaseSettings):
         min_length=1,
         max_length=255,
         pattern=r"^[0-9A-Za-z.\-_/#:]+$",
-        description="CloudWatch's namespace of the metrics. Tells several deployments in one account apart.",
+        description="CloudWatch namespace of the metrics. It distinguishes deployments in one account.",
     )
 
     visibility: Period = Field(
         default=timedelta(seconds=60),
         ge=timedelta(seconds=1),
         le=timedelta(hours=12),
-        description="How long a message at work is hidden from other replicas: twice the longest pause that a healthy "
-        "event loop makes. Extended every third of it while work goes on.",
+        description="Visibility timeout of a message in progress: twice the longest pause of a healthy event loop. It "
+        "is extended after every third of it while the work goes on.",
     )
     long_poll: Period = Field(
         default=timedelta(seconds=20),
         ge=timedelta(seconds=1),
         le=timedelta(seconds=20),
-        description="How long one receive waits for a message. The longest that SQS allows makes the fewest requests "
-        "while nothing happens.",
+        description="How long one receive waits for a message. The longest wait that SQS allows makes the fewest idle "
+        "requests.",
     )
     max_receives: int = Field(
         default=5,
         ge=1,
         le=1000,
-        description="A message that fails at this receive is given up. The queue's redrive policy says the same.",
+        description="A message that fails at this receive is dead-lettered. The queue's redrive policy is the same.",
     )
     resync: Period = Field(
         default=timedelta(minutes=5),
         ge=SHORTEST_PERIOD,
         le=timedelta(days=1),
-        description="How long a service goes without a message before it looks for what is undone: as often as "
-        "the tick.",
+        description="How long a service waits for a message before it looks for pending work by itself: the interval "
+        "of the schedule.",
     )
     shutdown_grace: Period = Field(
         default=timedelta(seconds=10),
         ge=timedelta(0),
         le=timedelta(seconds=120),
-        description="How long work at hand may go on after SIGTERM. A run takes seconds; what takes longer is given "
-        "back to another replica. Fargate kills a task at 120 s.",
+        description="How long work in progress may go on after SIGTERM. A run takes seconds; a longer one is released "
+        "to another replica. Fargate kills a task after 120 s.",
     )
 
     @property
     def host_names(self) -> frozenset[str]:
-        """The names of `allowed_hosts`."""
+        """The names in `allowed_hosts`."""
         return frozenset(name.strip().lower() for name in self.allowed_hosts.split(",")) - {""}
 
     @model_validator(mode="after")
     def _token_unless_loopback(self) -> "ServiceSettings":
-        # An empty one, as a composed environment gives where nothing is set, guards nothing.
+        # An empty token, as from an unset variable in docker-compose.yml, guards nothing.
         if not self.trigger_token and not _is_loopback(self.host):
             raise ValueError(
-                f"TOTESYS_HOST is {self.host}, which others can reach, and there is no TOTESYS_TRIGGER_TOKEN. "
+                f"TOTESYS_HOST is {self.host}, which other machines can reach, and TOTESYS_TRIGGER_TOKEN is not set. "
                 "Set a token, or listen on 127.0.0.1"
             )
         return self
@@ -143,18 +141,18 @@ def _is_loopback(host: str) -> bool:
 
 S = TypeVar("S", bound=BaseSettings)
 
-# Names the folder where Docker, ECS or Kubernetes mount secrets: a file `totesys_source_dsn` is TOTESYS_SOURCE_DSN.
+# The folder where Docker, ECS or Kubernetes mount secrets: the file `totesys_source_dsn` is TOTESYS_SOURCE_DSN.
 SECRETS_DIR = "TOTESYS_SECRETS_DIR"
 
 
 def read_settings(kind: type[S], **given: Any) -> S:
-    """Settings of `kind` from `given`, else the environment, else the files of the folder TOTESYS_SECRETS_DIR.
+    """Settings of `kind` from `given`, then the environment, then the files in TOTESYS_SECRETS_DIR.
 
-    Raises SettingsError that names each fault.
+    Raises SettingsError, which names every fault.
     """
     try:
         with warnings.catch_warnings():
-            # A file that cannot be what it should be is only warned of.
+            # pydantic only warns of an unusable file.
             warnings.simplefilter("error", UserWarning)
             return kind(_secrets_dir=_secrets_folder(), **given)
     except ValidationError as error:
@@ -162,8 +160,8 @@ def read_settings(kind: type[S], **given: Any) -> S:
         raise SettingsError(f"{faults}. Set it and start again.") from None
     except pydantic_settings.SettingsError as error:
         cause = error.__cause__
-        # What Python says of text that is none shows a part of it.
-        raise _unreadable("a file is no UTF-8 text" if isinstance(cause, UnicodeError) else str(cause)) from None
+        # Python's message about invalid text quotes a part of it.
+        raise _unreadable("a file is not UTF-8 text" if isinstance(cause, UnicodeError) else str(cause)) from None
 
 
 def _secrets_folder() -> Path | None:
@@ -171,12 +169,12 @@ def _secrets_folder() -> Path | None:
     if not named:
         return None
     if not Path(named).is_dir():
-        raise _unreadable(f"{named} is no folder")
+        raise _unreadable(f"{named} is not a folder")
     return Path(named)
 
 
 def _unreadable(why: str) -> SettingsError:
-    return SettingsError(f"{SECRETS_DIR}: {why}. Mount the secrets there so that this account can read them.")
+    return SettingsError(f"{SECRETS_DIR}: {why}. Mount the secrets there, readable by this account.")
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:

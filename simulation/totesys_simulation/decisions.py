@@ -1,4 +1,4 @@
-"""What happens next in the company, pure and seeded: nothing here reads a clock or a database."""
+"""What the simulated company does next. Pure and seeded: nothing here reads a clock or a database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,11 +24,11 @@ from totesys_simulation.orders import Ids, OrderRows, delivery_day, purchase, sa
 from totesys_simulation.reference_rows import Row
 
 TRANSACTIONS_A_SECOND = 20
-CHANGES_OF_AN_EVENT = 2  # about: an order makes three rows, everything else changes one
+CHANGES_OF_AN_EVENT = 2  # on average: an order inserts three rows, everything else changes one
 ROLLED_BACK = 0.06
 WITH_SAVEPOINT = 0.06
 LAST_UPDATED_FORGOTTEN = 0.05
-RECENT = 2_000  # most changes concern orders that are no older than about so many others
+RECENT = 2_000  # most changes are of about the last so many orders
 
 REFERENCED = (ADDRESS, COUNTERPARTY, CURRENCY, DEPARTMENT, DESIGN, STAFF)
 NUMBERED = (SALES_ORDER, PURCHASE_ORDER, PAYMENT)
@@ -45,7 +45,7 @@ class Insert:
 
 @dataclass(frozen=True)
 class Update:
-    """New values of a row, which may not be there any more."""
+    """New values of a row, which may have been deleted."""
 
     table: SourceTable
     key: int
@@ -57,7 +57,7 @@ Change = Insert | Update
 
 @dataclass(frozen=True)
 class PlannedTransaction:
-    """One database transaction: `changes`, then `undone` in a savepoint that is rolled back, then its end."""
+    """A transaction: `changes`, then `undone` after a savepoint that is rolled back, then commit or rollback."""
 
     changes: tuple[Change, ...]
     undone: tuple[Change, ...]
@@ -66,15 +66,15 @@ class PlannedTransaction:
 
 @dataclass
 class Keys:
-    """The keys that rows can refer to, the last key of the numbered tables, and the keys that are free to use."""
+    """The keys that rows can refer to, the last keys of the numbered tables, and reserved keys."""
 
     referenced: dict[str, list[int]]
     last: dict[str, int]
     free: dict[str, list[int]] = field(default_factory=lambda: {table.name: [] for table in INSERTED})
 
-    def learn(self, work: PlannedTransaction) -> None:
-        """Take in what a committed transaction inserted."""
-        for change in work.changes:
+    def learn(self, planned: PlannedTransaction) -> None:
+        """Add the keys that a committed transaction inserted."""
+        for change in planned.changes:
             if isinstance(change, Insert) and change.table in NUMBERED:
                 self.last[change.table.name] = max(self.last[change.table.name], change.row[0])
             elif isinstance(change, Insert) and change.table in REFERENCED:
@@ -82,7 +82,7 @@ class Keys:
 
 
 class Decisions:
-    """A sequence of transactions that a seed and the known keys determine, whenever they are carried out."""
+    """A sequence of transactions, determined by a seed and the known keys."""
 
     def __init__(self, seed: str, keys: Keys) -> None:
         self._random = Random(seed)
@@ -101,16 +101,16 @@ class Decisions:
         }
 
     def events(self, rate: float) -> int:
-        """How many events the next transaction holds, for `rate` changed rows a second."""
+        """How many events the next transaction has, for `rate` changed rows a second."""
         average = rate / TRANSACTIONS_A_SECOND / CHANGES_OF_AN_EVENT
         return max(1, round(average * self._random.uniform(0.5, 1.5)))
 
     def hold(self) -> float:
-        """Seconds that the next long transaction stays open with its changes in it."""
+        """How many seconds the next long transaction stays open with its changes."""
         return self._random.uniform(2, 6)
 
-    def work(self, now: datetime, events: int) -> PlannedTransaction:
-        """The next transaction. Takes at most `events` + 1 free keys of a table."""
+    def transaction(self, now: datetime, events: int) -> PlannedTransaction:
+        """The next transaction. Uses at most `events` + 1 free keys of a table."""
         return PlannedTransaction(
             changes=self._changes(now, events),
             undone=self._changes(now, 1) if self._chance(WITH_SAVEPOINT) else (),

@@ -1,4 +1,4 @@
-"""Orders with their transaction and payment, pure and seeded, for the generated past and for the live writer."""
+"""Orders with their transaction and payment, pure and seeded, for generated history and for the live writer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Ids(NamedTuple):
 
 
 class OrderRows(NamedTuple):
-    """One order of `table`: its row, and those of its transaction and its payment."""
+    """The rows of one order of `table`: its own, its transaction's and its payment's."""
 
     table: SourceTable
     order: Row
@@ -47,7 +47,7 @@ class OrderRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What both kinds of order agree on. Days are text, yyyy-mm-dd."""
+    """The terms that both kinds of order have. `delivery_day` is text, yyyy-mm-dd."""
 
     staff: int
     counterparty: int
@@ -58,7 +58,7 @@ class Terms:
 
 
 def sale(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime | None = None) -> OrderRows:
-    """A sales order made at `at`. Where its payment fell due before `closing`, most likely it is paid."""
+    """A sales order of the time `at`. If its payment is due before `closing`, most likely it is paid."""
     terms = _terms(random, keys, at)
     units, price = random.randint(1_000, 100_000), random.randint(200, 400)
     order = (
@@ -71,7 +71,7 @@ def sale(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime |
 
 
 def purchase(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime | None = None) -> OrderRows:
-    """A purchase order made at `at`. Where its payment fell due before `closing`, most likely it is paid."""
+    """A purchase order of the time `at`. If its payment is due before `closing`, most likely it is paid."""
     terms = _terms(random, keys, at)
     quantity, price = random.randint(1, 1_000), random.randint(300, 100_000)
     code = "".join(random.choices(CODE_LETTERS, k=7))
@@ -90,7 +90,7 @@ def money(cents: int) -> Decimal:
 
 
 def delivery_day(random: Random, at: datetime) -> str:
-    """A day within the week after `at`, once in a while within two years, as yyyy-mm-dd."""
+    """A day within the week after `at`, rarely within two years, as yyyy-mm-dd."""
     days = random.randint(0, 7) if random.random() < 0.99 else random.randint(8, 700)
     return f"{at + timedelta(days=days):%Y-%m-%d}"
 

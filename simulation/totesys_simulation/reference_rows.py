@@ -8,7 +8,7 @@ from typing import Any
 
 from totesys.model.source_tables import PAYMENT_TYPE_NAME
 from totesys_simulation import words
-from totesys_simulation.calendar import OPENING, working_moment
+from totesys_simulation.calendar import OPENING, working_time
 
 Row = tuple[Any, ...]
 
@@ -17,8 +17,8 @@ def addresses(random: Random, count: int) -> Iterator[Row]:
     for key in range(1, count + 1):
         city = words.CITIES[(key - 1) % len(words.CITIES)]
         second_line = words.SECOND_LINES[(key - 1) % len(words.SECOND_LINES)]
-        place = (second_line, city.district, city.name, city.postal_code, city.country)
-        yield key, street_address(random), *place, phone(random), *moments(random)
+        rest = (second_line, city.district, city.name, city.postal_code, city.country)
+        yield key, street_address(random), *rest, phone(random), *timestamps(random)
 
 
 def counterparties(random: Random, count: int, address_count: int) -> Iterator[Row]:
@@ -26,7 +26,7 @@ def counterparties(random: Random, count: int, address_count: int) -> Iterator[R
         pattern = words.COMPANY_NAMES[(key - 1) % len(words.COMPANY_NAMES)]
         name = pattern.format(random.choice(words.LAST_NAMES), random.choice(words.LAST_NAMES))
         address = random.randint(1, address_count)
-        yield key, name, address, person(random), contact(random), *moments(random)
+        yield key, name, address, person(random), contact(random), *timestamps(random)
 
 
 def currencies(random: Random) -> Iterator[Row]:
@@ -36,12 +36,12 @@ def currencies(random: Random) -> Iterator[Row]:
 
 def departments(random: Random) -> Iterator[Row]:
     for key, department in enumerate(words.DEPARTMENTS, 1):
-        yield key, *department, *moments(random)
+        yield key, *department, *timestamps(random)
 
 
 def designs(random: Random, count: int) -> Iterator[Row]:
     for key in range(1, count + 1):
-        created_at, last_updated = moments(random)
+        created_at, last_updated = timestamps(random)
         yield key, created_at, *design(random, created_at), last_updated
 
 
@@ -54,7 +54,7 @@ def staff(random: Random, count: int) -> Iterator[Row]:
     for key in range(1, count + 1):
         first, last = random.choice(words.FIRST_NAMES), random.choice(words.LAST_NAMES)
         department = random.randint(1, len(words.DEPARTMENTS))
-        yield key, first, last, department, email_address(first, last, key), *moments(random)
+        yield key, first, last, department, email_address(first, last, key), *timestamps(random)
 
 
 def design(random: Random, day: datetime) -> tuple[str, str, str]:
@@ -77,18 +77,18 @@ def person(random: Random) -> str:
 
 
 def contact(random: Random) -> str | None:
-    """A person, or nobody: not every counterparty names one."""
+    """A person, or None: not every counterparty names one."""
     return person(random) if random.random() < 0.8 else None
 
 
 def email_address(first: str, last: str, number: int) -> str:
-    """An address of ASCII letters; the number keeps namesakes apart."""
+    """An address in ASCII letters, unique by its number."""
     decomposed = unicodedata.normalize("NFKD", f"{first}.{last}").lower()
     local = "".join(letter for letter in decomposed if letter.isascii() and (letter.isalpha() or letter == "."))
     return f"{local}.{number}@totes.example"
 
 
-def moments(random: Random) -> tuple[datetime, datetime]:
-    """Creation, in the month before the first order, and the last change, which may be the creation."""
+def timestamps(random: Random) -> tuple[datetime, datetime]:
+    """The time of creation, in the month before the first order, and of the last change, which may be the same."""
     created_at = OPENING - timedelta(milliseconds=random.randint(1, 30 * 86_400_000))
-    return created_at, working_moment(random.random()) if random.random() < 0.1 else created_at
+    return created_at, working_time(random.random()) if random.random() < 0.1 else created_at

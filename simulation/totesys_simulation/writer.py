@@ -1,4 +1,4 @@
-"""A realistic writer: the company at work on its source database."""
+"""A realistic writer: the source application of totesys."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,10 +6,8 @@ from contextlib import asynccontextmanager
 
 from totesys.connection import Connection, connect
 from totesys.sql import ident
-from totesys_simulation.counts import Counts
 from totesys_simulation.decisions import NUMBERED, REFERENCED, Decisions, Keys
-from totesys_simulation.pace import Pace
-from totesys_simulation.worker import Worker
+from totesys_simulation.worker import Counts, Pace, Worker
 
 OnCommit = Callable[[Counts], None]
 
@@ -23,12 +21,11 @@ async def simulate(
     stop: asyncio.Event | None = None,
     on_commit: OnCommit | None = None,
 ) -> Counts:
-    """Change about `rate` rows a second for `seconds`, or until `stop` is set; give what was done.
+    """Change about `rate` rows a second for `seconds`, or until `stop` is set. Returns what was done.
 
-    One connection works in short transactions, a second one keeps each open for some seconds. Some are rolled
-    back, wholly or to a savepoint. `on_commit` hears the totals after each commit. Several writers can work on
-    one database. Raises DatabaseUnavailable, AccessDenied or SettingsError if the database
-    does not answer or refuses.
+    One connection uses short transactions, a second one keeps each open for some seconds. Some are rolled back, wholly
+    or to a savepoint. `on_commit` gets the totals after each commit. Several writers can work on one database. Raises
+    DatabaseUnavailable, AccessDenied or SettingsError.
     """
     pace = Pace(rate, seconds, stop or asyncio.Event())
     totals = _Totals(on_commit)
@@ -46,7 +43,7 @@ async def simulate(
 
 
 class _Totals:
-    """Sums up what the workers report."""
+    """Sums up the reports of the workers."""
 
     def __init__(self, on_commit: OnCommit | None) -> None:
         self.counts = Counts()

@@ -55,7 +55,7 @@ async def test_a_queue_that_cannot_be_reached_leaves_runs_and_freshness(
         await expect(visit.page.locator("#stages dd")).to_have_count(9)
 
 
-async def test_a_queue_that_this_service_may_not_ask_is_no_alarm(
+async def test_a_queue_that_this_service_cannot_read_needs_no_attention(
     lake: Lake, data_plane: DataPlane, emulator: Emulator, look: Look
 ) -> None:
     await Day(datetime.now(UTC), runs=3).write(lake)
@@ -117,7 +117,7 @@ async def test_a_verification_that_cannot_be_read_hides_nothing_else(
         assert "within the 30 minutes promised" in await visit.text("#freshness")
 
 
-async def test_load_says_that_it_waits_for_the_warehouse_and_when_it_does_no_more(
+async def test_load_shows_that_it_waits_for_the_warehouse_and_when_it_continues(
     data_plane: DataPlane, database: Callable[[], str], look: Look
 ) -> None:
     async with in_front_of(database()) as warehouse:
@@ -154,7 +154,7 @@ async def test_a_warehouse_that_is_down_is_named_although_nothing_waits_for_it(
             await expect(attention).to_be_hidden(timeout=PATIENT)
 
 
-async def test_load_says_why_it_does_not_begin(
+async def test_load_shows_why_it_does_not_start(
     lake: Lake, data_plane: DataPlane, database: Callable[[], str], look: Look
 ) -> None:
     dsn = database()
@@ -171,9 +171,7 @@ async def test_load_says_why_it_does_not_begin(
         assert await visit.violations() == ""
 
 
-async def test_a_service_that_is_gone_leaves_a_page_that_says_how_old_it_is(
-    lake: Lake, data_plane: DataPlane, look: Look
-) -> None:
+async def test_the_page_of_a_stopped_service_says_how_old_it_is(lake: Lake, data_plane: DataPlane, look: Look) -> None:
     await Day(datetime.now(UTC) - timedelta(minutes=1), runs=3).write(lake)
     async with running(OBSERVER, environment(OBSERVER, data_plane)) as service, look() as visit:
         await visit.open(service.url)

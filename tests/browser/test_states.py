@@ -92,7 +92,7 @@ async def test_a_run_that_failed_says_where_and_why(lake: Lake, observe: Observe
                 assert await visit.violations() == ""
 
 
-async def test_what_nobody_takes_up_is_said(lake: Lake, observe: Observe, look: Look) -> None:
+async def test_a_run_that_nobody_starts_is_reported(lake: Lake, observe: Observe, look: Look) -> None:
     day = Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, pending=2)
     await day.write(lake)
     url = await observe()
@@ -156,7 +156,9 @@ async def test_a_wrong_address_is_a_page(observe: Observe, look: Look) -> None:
             assert await visit.violations() == ""
 
 
-async def test_dead_letters_are_shown_with_their_reason_and_go_back(observe: Observe, look: Look, lake: Lake) -> None:
+async def test_dead_letters_are_shown_with_their_reason_and_can_be_redriven(
+    observe: Observe, look: Look, lake: Lake
+) -> None:
     await Day(datetime.now(UTC), runs=3).write(lake)
     url = await observe()
     async with httpx.AsyncClient() as client, look() as visit:
@@ -178,7 +180,7 @@ async def test_dead_letters_are_shown_with_their_reason_and_go_back(observe: Obs
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
-async def test_text_of_the_data_is_never_more_than_text(
+async def test_text_from_the_data_is_always_escaped(
     lake: Lake, observe: Observe, look: Look, data_plane: DataPlane, emulator: Emulator, scripts: bool
 ) -> None:
     day = Day(datetime.now(UTC), runs=6, pending=1, trigger=HOSTILE, table=HOSTILE)

@@ -35,7 +35,7 @@ async def reloaded_until(page: Page, selector: str, text: str) -> None:
     raise AssertionError(await shown.inner_text())
 
 
-async def test_a_run_is_asked_for_with_the_right_token_only_and_appears_by_itself(
+async def test_a_run_starts_only_with_the_right_token_and_appears_by_itself(
     data_plane: DataPlane, database: Callable[[], str], look: Look
 ) -> None:
     settings = await settings_of(database, TOTESYS_TRIGGER_TOKEN=TOKEN)
@@ -62,7 +62,7 @@ async def test_a_run_is_asked_for_with_the_right_token_only_and_appears_by_itsel
         assert await visit.violations() == ""
 
 
-async def test_it_all_works_without_scripts_and_without_a_token(
+async def test_the_console_works_without_scripts_and_without_a_token(
     data_plane: DataPlane, database: Callable[[], str], look: Look
 ) -> None:
     settings = await settings_of(database)
@@ -137,7 +137,7 @@ async def test_deletions_are_found_and_a_verification_and_a_replay_are_done(
         await expect(page.locator("#attention")).to_be_hidden()
 
 
-async def test_a_dead_letter_whose_cause_is_mended_goes_back_and_is_done(
+async def test_a_redriven_dead_letter_is_processed_once_its_cause_is_fixed(
     data_plane: DataPlane, database: Callable[[], str], look: Look, lake: Lake
 ) -> None:
     settings = await settings_of(database)

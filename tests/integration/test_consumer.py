@@ -109,7 +109,7 @@ async def test_what_fails_again_and_again_is_a_dead_letter_with_its_reason(
     assert stage.begun == 2
 
 
-async def test_a_stage_works_unprompted_at_the_start_and_when_no_message_comes(
+async def test_a_stage_works_on_its_default_trigger_at_the_start_and_when_no_message_comes(
     faulty_lake: Lake, data_plane: DataPlane
 ) -> None:
     stage = Diary(faulty_lake, nothing, default_trigger=RunsTrigger())
@@ -117,7 +117,7 @@ async def test_a_stage_works_unprompted_at_the_start_and_when_no_message_comes(
         await until(lambda: stage.ended >= 3)
 
 
-async def test_a_pass_that_fails_is_tried_again_and_is_nobodys_dead_letter(
+async def test_a_failed_reconciliation_is_retried_and_leaves_no_dead_letter(
     faulty_lake: Lake, data_plane: DataPlane, emulator: Emulator
 ) -> None:
     async def fail_once() -> None:

@@ -308,7 +308,7 @@ async def test_what_the_driver_cannot_do_is_refused_by_name(
 ) -> None:
     dsn = place.filled(f"{DSN}?{name}={REFUSED[name]}")
     assert ask_psql(dsn, place.environment({})).said is not None
-    with pytest.raises(SettingsError, match=f"The DSN of the source cannot be read: {name}.* not supported"):
+    with pytest.raises(SettingsError, match=f"The DSN of the source is invalid: {name}.* not supported"):
         async with connect("The source", dsn):
             pass
 

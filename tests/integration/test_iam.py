@@ -111,7 +111,7 @@ async def test_the_region_may_come_from_the_environment(
 async def test_a_token_is_sent_to_nobody_unknown(server: Proxy, tmp_path: Path, more: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         await user(of(server, tmp_path, more))
-    with pytest.raises(SettingsError, match="does not verify"):
+    with pytest.raises(SettingsError, match="cannot be verified"):
         await user(of(server, tmp_path).replace("127.0.0.1", "localhost"))
 
 

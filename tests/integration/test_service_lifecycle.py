@@ -33,7 +33,9 @@ def refused(stage: str, plane: DataPlane, **settings: str) -> str:
 def test_a_service_without_a_token_is_not_for_others_to_reach(data_plane: DataPlane) -> None:
     for token in ({}, {"trigger_token": ""}):
         said = refused("transform", data_plane, host="0.0.0.0", **token)
-        assert said.startswith("TOTESYS_HOST is 0.0.0.0, which others can reach, and there is no TOTESYS_TRIGGER_TOKEN")
+        assert said.startswith(
+            "TOTESYS_HOST is 0.0.0.0, which other machines can reach, and TOTESYS_TRIGGER_TOKEN is not set"
+        )
 
 
 @contextmanager

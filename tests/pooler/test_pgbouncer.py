@@ -18,7 +18,7 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 
 IGNORED = ",".join(SESSION)
-REFUSED = "is a pooler that gives each transaction another session. Set its pool_mode to session"
+REFUSED = "is a connection pooler that shares sessions between clients. Set its pool_mode to session"
 POOLERS = {
     "as installed": {},
     "the session that rested longest": {"server_round_robin": "1"},

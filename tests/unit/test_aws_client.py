@@ -11,7 +11,7 @@ LONGEST_POLL = 20
 PAUSES = (0, 1, 2, 4, 8, 16)
 
 
-def test_a_server_that_says_nothing_is_given_up_after_about_two_minutes() -> None:
+def test_a_silent_server_is_given_up_after_about_two_minutes() -> None:
     tries = CONFIG.retries["total_max_attempts"]
     assert tries >= 3
     assert tries * CONFIG.read_timeout + sum(PAUSES[:tries]) < 130

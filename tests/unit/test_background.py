@@ -36,7 +36,7 @@ async def is_cancelled_from_within() -> None:
         (is_cancelled_from_within, "CancelledError", ""),
     ],
 )
-async def test_a_task_that_ends_unbidden_is_a_fault_and_its_error_is_logged(
+async def test_a_task_that_ends_by_itself_is_a_fault_and_its_error_is_logged(
     task: Callable[[], Awaitable[None]], kind: str, error: str
 ) -> None:
     background = Background()
@@ -52,7 +52,7 @@ async def test_a_task_that_ends_unbidden_is_a_fault_and_its_error_is_logged(
     assert background.fault is not None, "nobody begins it again"
 
 
-async def test_a_task_that_is_told_to_end_is_no_fault() -> None:
+async def test_a_cancelled_task_is_not_a_fault() -> None:
     background, stopping = Background(), asyncio.Event()
 
     async def until_told() -> None:

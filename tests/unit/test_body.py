@@ -60,7 +60,7 @@ def in_chunks(chunks: list[bytes]) -> list[Message]:
 
 @examples(200)
 @given(st.lists(st.binary(max_size=MOST), min_size=1, max_size=4), st.booleans())
-async def test_a_body_is_taken_whole_up_to_the_limit_however_it_comes(chunks: list[bytes], declared: bool) -> None:
+async def test_a_body_within_the_limit_arrives_whole_in_any_chunks(chunks: list[bytes], declared: bool) -> None:
     body = b"".join(chunks)
     start, *rest = await answer(in_chunks(chunks), len(body) if declared else None, timedelta(seconds=60))
     if len(body) <= MOST:
@@ -70,17 +70,17 @@ async def test_a_body_is_taken_whole_up_to_the_limit_however_it_comes(chunks: li
         assert (b"connection", b"close") in start["headers"]
 
 
-async def test_what_is_declared_too_large_is_refused_before_it_comes() -> None:
+async def test_a_body_declared_too_large_is_refused_before_it_arrives() -> None:
     start, *_ = await answer([], declared=MOST + 1, longest=timedelta(seconds=60))
     assert start["status"] == 413
 
 
-async def test_a_body_that_does_not_come_in_time_is_refused() -> None:
+async def test_a_body_that_arrives_too_late_is_refused() -> None:
     start, *_ = await answer([{"type": "http.request", "body": b"1", "more_body": True}])
     assert start["status"] == 408
     assert (b"connection", b"close") in start["headers"]
 
 
-async def test_whoever_has_gone_is_no_error() -> None:
+async def test_a_client_that_disconnects_is_not_an_error() -> None:
     start, *_ = await answer([{"type": "http.request", "body": b"1", "more_body": True}, GONE])
     assert start["status"] == 200

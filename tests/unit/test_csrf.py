@@ -21,7 +21,7 @@ HOST = "127.0.0.1:8080"
     ],
     ids=str,
 )
-def test_what_is_the_services_own_or_no_browsers_passes(headers: dict[str, str]) -> None:
+def test_requests_of_own_pages_and_of_no_browser_pass(headers: dict[str, str]) -> None:
     assert site_fault({"host": HOST, **headers}) is None
 
 
@@ -42,11 +42,11 @@ def test_what_is_the_services_own_or_no_browsers_passes(headers: dict[str, str])
     ],
     ids=str,
 )
-def test_what_another_sites_page_sends_does_not(headers: dict[str, str]) -> None:
+def test_requests_of_another_sites_page_are_refused(headers: dict[str, str]) -> None:
     assert site_fault({"host": HOST, **headers})
 
 
-def test_an_origin_does_not_pass_for_want_of_a_host() -> None:
+def test_an_origin_without_a_host_does_not_pass() -> None:
     assert site_fault({"origin": "http://["})
     assert site_fault({"origin": "null", "host": ""})
     assert site_fault({"origin": f"http://{HOST}"})
@@ -69,7 +69,7 @@ def test_a_balancers_health_check_asks_an_address(host: str) -> None:
     "host",
     ["ingest:8080", "INGEST", "ingest.shop.internal:8080", "Internal-Shop-1.elb.amazonaws.com", socket.gethostname()],
 )
-def test_and_to_its_own_name_and_those_that_it_is_told(host: str) -> None:
+def test_a_service_answers_to_its_own_and_configured_names(host: str) -> None:
     assert host_fault({"host": host}, NAMES) is None
 
 
@@ -96,9 +96,9 @@ def test_and_to_its_own_name_and_those_that_it_is_told(host: str) -> None:
         ":80",
     ],
 )
-def test_and_to_no_name_that_anybody_can_point_there(host: str) -> None:
+def test_a_service_answers_to_no_other_name(host: str) -> None:
     assert host_fault({"host": host}, NAMES)
 
 
-def test_a_health_check_that_names_no_host_is_no_browser() -> None:
+def test_a_request_without_a_host_is_not_a_browsers() -> None:
     assert host_fault({}, ()) is None

@@ -121,7 +121,7 @@ def test_no_traceback_shows_a_value(
         assert fail.__name__ in line["exception"]
 
 
-def test_what_ends_a_process_shows_no_value() -> None:
+def test_the_error_that_ends_a_process_shows_no_value() -> None:
     ended = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, timeout=60)
     (line,) = map(json.loads, ended.stdout.splitlines())
     assert (ended.returncode, ended.stderr, line["event"], line["kind"]) == (
@@ -143,7 +143,7 @@ def test_a_dead_letter_shows_no_value(fail: Callable[[], None]) -> None:
     assert type(raised.value).__name__ in decision.reason
 
 
-async def test_a_task_that_nobody_waited_for_shows_no_value(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_task_that_nobody_awaited_shows_no_value(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("load")
     context: dict[str, Any] = {"message": "Task exception was never retrieved"}
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -158,7 +158,7 @@ async def test_a_task_that_nobody_waited_for_shows_no_value(capsys: pytest.Captu
     assert SECRET not in str(line)
 
 
-def test_what_is_no_value_is_still_said() -> None:
+def test_messages_without_values_are_shown() -> None:
     said = {}
     for fail in QUOTING:
         with pytest.raises(Exception) as raised:  # noqa: PT011 - any of them

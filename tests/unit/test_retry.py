@@ -15,12 +15,12 @@ FRACTIONS = st.floats(0, 1)
 
 
 @pytest.mark.parametrize("error", [AccessDenied("no"), BadMessage("no"), ModelError("no"), SchemaDrift("no")])
-def test_what_a_person_has_to_mend_is_buried_at_once(error: Exception) -> None:
+def test_what_a_person_has_to_fix_is_dead_lettered_at_once(error: Exception) -> None:
     assert after_failure(error, 1, MOST, 0.5) == GiveUp(f"{type(error).__name__}: no")
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable("gone"), LakeUnavailable("gone"), ZeroDivisionError("gone")])
-def test_what_may_pass_is_tried_again_until_the_last_receive(error: Exception) -> None:
+def test_what_may_pass_is_retried_until_the_last_receive(error: Exception) -> None:
     decisions = [after_failure(error, receives, MOST, 0.5) for receives in range(1, MOST + 1)]
     assert all(isinstance(decision, Retry) for decision in decisions[:-1])
     assert decisions[-1] == GiveUp(f"{type(error).__name__}: gone (tried 5 times)")

@@ -12,7 +12,7 @@ from totesys_cli.settings.page import SERVICES, to_markdown
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
-def test_every_setting_has_a_meaning() -> None:
+def test_every_setting_has_a_description() -> None:
     for settings in SERVICES.values():
         for name, field in settings.model_fields.items():
             assert field.description, f"{settings.__name__}.{name}"

@@ -26,7 +26,7 @@ def parse(content: object, kind: type[Trigger]) -> Trigger | None:
     return parse_message(json.dumps(content), kind)
 
 
-def test_an_s3_event_asks_for_what_is_undone() -> None:
+def test_an_s3_event_asks_for_what_is_pending() -> None:
     assert parse(S3_EVENT, RunsTrigger) == RunsTrigger()
     assert parse(S3_EVENT, ExtractTrigger) == ExtractTrigger()
 
@@ -44,7 +44,7 @@ def test_a_trigger_is_read_back_as_it_was_sent() -> None:
         assert parse_message(sent.model_dump_json(exclude_none=True), type(sent)) == sent
 
 
-def test_runs_to_do_again_are_a_range() -> None:
+def test_runs_to_replay_are_a_range() -> None:
     assert RunsTrigger().to_replay is None
     assert RunsTrigger(run=7).to_replay == (7, 7)
     assert RunsTrigger(from_run=3, to_run=9).to_replay == (3, 9)
@@ -86,13 +86,13 @@ def test_no_text_raises_anything_but_bad_message(body: str, kind: type[Trigger])
 @pytest.mark.parametrize(
     "trigger", ["", "x" * 101, "two\nlines", "\x1b[2J", "\x00", "\u202egnp.exe", "naïve", "\t", "a\x7f"]
 )
-def test_a_trigger_is_one_line_that_anybody_can_read(trigger: str) -> None:
+def test_a_trigger_name_is_one_printable_line(trigger: str) -> None:
     with pytest.raises(BadMessage, match="trigger"):
         parse_message(json.dumps({"trigger": trigger}), ExtractTrigger)
 
 
 @pytest.mark.parametrize("trigger", ["manual", "command 0e8d7c6a-1", "x" * 100, "by hand: <Ann & Bob>"])
-def test_any_other_is_kept_as_it_is(trigger: str) -> None:
+def test_any_other_trigger_name_is_kept(trigger: str) -> None:
     wakeup = parse_message(json.dumps({"trigger": trigger}), ExtractTrigger)
     assert wakeup is not None
     assert wakeup.trigger == trigger

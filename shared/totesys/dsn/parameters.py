@@ -1,4 +1,4 @@
-"""Every connection parameter of libpq (Postgres 18), and what becomes of it here: the one table of them. Pure."""
+"""Every connection parameter of libpq (Postgres 18), and which values are supported: the one table of them. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ class DsnError(ValueError):
     """A DSN can't be used. The message never quotes what may be part of a password."""
 
 
-# With the environment variable that libpq reads where a DSN does not name the parameter.
+# Each with the environment variable that libpq reads if the DSN lacks the parameter.
 ENVIRONMENT: Mapping[str, str | None] = {
     "service": "PGSERVICE",
-    "servicefile": "PGSERVICEFILE",  # in a DSN, psql knows it from Postgres 19 on
+    "servicefile": "PGSERVICEFILE",  # psql accepts it in a DSN from Postgres 19 on
     "user": "PGUSER",
     "password": "PGPASSWORD",
     "passfile": "PGPASSFILE",
@@ -65,9 +65,9 @@ ENVIRONMENT: Mapping[str, str | None] = {
     "oauth_scope": None,
     "sslkeylogfile": None,
 }
-# What libpq takes for blanks.
+# The white space of libpq.
 BLANKS = " \t\n\v\f\r"
-# What no other client knows: see totesys.aws_logins.
+# Parameters of our own: see totesys.aws_logins.
 SECRET, IAM, REGION = "secret", "iam", "region"
 KNOWN = {*ENVIRONMENT, SECRET, IAM, REGION}
 
@@ -92,35 +92,36 @@ _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
 @dataclass(frozen=True)
 class _Refusal:
-    """Values that ask for what the driver cannot do, and what to do instead."""
+    """Values that the driver does not support, and what to do instead."""
 
     values: str
     why: str
 
 
-# Understood by psql, but not here: to go on without what they ask for would be worse.
+# Supported by psql, but not here. Ignoring them would be worse.
 _REFUSED = {
     "channel_binding": _Refusal(
-        "require", "the driver has no channel binding. Leave it out, and have sslmode=verify-full tell the server"
+        "require", "the driver has no channel binding. Remove it, and use sslmode=verify-full to verify the server"
     ),
-    "gssencmode": _Refusal("require", "the driver has no GSSAPI encryption. Leave it out, and ask for TLS by sslmode"),
+    "gssencmode": _Refusal("require", "the driver has no GSSAPI encryption. Remove it, and use TLS (sslmode)"),
     "sslcertmode": _Refusal(
-        "require", "the driver cannot tell whether the server asked for the certificate. Leave it out: sslcert is sent"
+        "require",
+        "the driver can't tell whether the server requested the certificate. Remove it: sslcert is sent anyway",
     ),
-    "require_auth": _Refusal(".*", "the driver takes the method that the server asks for. Leave it out"),
-    "min_protocol_version": _Refusal("3.2|latest", "the driver speaks version 3.0 of the protocol. Leave it out"),
-    "replication": _Refusal("(?!(f|fa|fal|fals|false|of|off|n|no|0)?$).*", "nothing here replicates. Leave it out"),
-    "scram_client_key": _Refusal(".*", "the driver takes passwords only. Give the password"),
-    "scram_server_key": _Refusal(".*", "the driver takes passwords only. Give the password"),
+    "require_auth": _Refusal(".*", "the driver uses the method that the server requests. Remove it"),
+    "min_protocol_version": _Refusal("3.2|latest", "the driver speaks version 3.0 of the protocol. Remove it"),
+    "replication": _Refusal("(?!(f|fa|fal|fals|false|of|off|n|no|0)?$).*", "nothing here replicates. Remove it"),
+    "scram_client_key": _Refusal(".*", "the driver supports only passwords. Use the password"),
+    "scram_server_key": _Refusal(".*", "the driver supports only passwords. Use the password"),
 }
 
 
 def check(name: str, value: str, named: str) -> None:
-    """Raises DsnError, which calls the parameter `named`, for a value that it cannot have or that asks too much."""
+    """Raise DsnError if a value is invalid or not supported. The error calls the parameter `named`."""
     if name in _CHOICES and value not in _CHOICES[name]:
-        raise DsnError(f"{named} is none of {', '.join(_CHOICES[name])}")
+        raise DsnError(f"{named} is not one of {', '.join(_CHOICES[name])}")
     if name.startswith("ssl_m") and value.lower() not in _TLS_VERSIONS:
-        raise DsnError(f"{named} is none of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3")
+        raise DsnError(f"{named} is not one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3")
     refusal = _REFUSED.get(name)
     if refusal and re.fullmatch(refusal.values, value.lower(), re.DOTALL):
         shown = f"={value}" if name in _CHOICES else ""

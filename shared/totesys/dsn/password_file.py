@@ -1,4 +1,4 @@
-"""Password files: `host:port:database:user:password` in each line, with \\ before a : or a \\ in a field."""
+"""Password files: lines of `host:port:database:user:password`, with \\ before a : or a \\ in a field."""
 
 import re
 import stat
@@ -11,7 +11,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def password_in(file: Path, host: str, port: int, database: str, user: str) -> str | None:
-    """The password of the first line that matches; None if none does, or if others may read the file."""
+    """The password of the first matching line; None if there is none, or if other users may read the file."""
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):

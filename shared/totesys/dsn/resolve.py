@@ -1,4 +1,4 @@
-"""Where a DSN leads and how: what it names, what its service adds, what the environment adds, in this order."""
+"""The target of a DSN: its own parameters, then those of its service, then those of the environment."""
 
 import os
 import pwd
@@ -14,13 +14,13 @@ from totesys.dsn.service_file import service
 from totesys.dsn.syntax import parse
 
 PORT = 5432
-_SOCKET_FOLDERS = ("/var/run/postgresql", "/run/postgresql", "/tmp")  # noqa: S108 - where Postgres has it
+_SOCKET_FOLDERS = ("/var/run/postgresql", "/run/postgresql", "/tmp")  # noqa: S108 - Postgres's own default
 _PORTS = range(1, 2**16)
 
 
 @dataclass(frozen=True)
 class Host:
-    """One server of a DSN: `name` is what it is called, `address` what is connected to."""
+    """One server of a DSN: `name` is its host name, `address` the address to connect to."""
 
     name: str
     address: str
@@ -28,7 +28,7 @@ class Host:
 
     @property
     def is_socket(self) -> bool:
-        """Whether it is a Unix socket's folder."""
+        """Whether the address is the folder of a Unix socket."""
         return self.address.startswith("/")
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Host:
 
 @dataclass(frozen=True)
 class DatabaseTarget:
-    """What a DSN means. `values` has every parameter as it is written, each checked by itself."""
+    """A resolved DSN. `values` has every parameter as it is written, each checked by itself."""
 
     hosts: tuple[Host, ...]
     database: str
@@ -47,13 +47,13 @@ class DatabaseTarget:
 
     @property
     def redacted(self) -> str:
-        """`host:port/database`, or `its DSN` where a part of it may be one of the password."""
+        """`host:port/database`, or `its DSN` if a part of that may belong to the password."""
         hosts = ",".join(map(str, self.hosts))
         return f"{hosts}/{self.database}" if self.shown else "its DSN"
 
     @property
     def uses_iam(self) -> bool:
-        """Whether a token of IAM is the password."""
+        """Whether the password is an IAM token."""
         return self.values.get(IAM) == "true"
 
     def password(self, host: Host) -> str:
@@ -66,33 +66,33 @@ class DatabaseTarget:
         return password_in(file, name, host.port, self.database, self.user) or ""
 
     def session(self) -> dict[str, str]:
-        """What the DSN says of a session's settings."""
+        """The session settings of the DSN."""
         name = self.values.get("application_name", self.values.get("fallback_application_name"))
         return {} if name is None else {"application_name": name}
 
     def number(self, name: str, allowed: range | None = None) -> int | None:
-        """A parameter that is a whole number; None if it is not there. Raises DsnError."""
+        """A parameter that is a whole number; None if it is missing. Raises DsnError."""
         value = self.values.get(name)
         if value is None:
             return None
         found = number(value, name)
         if allowed is not None and found not in allowed:
-            raise DsnError(f"{name} is not from {allowed[0]} to {allowed[-1]}")
+            raise DsnError(f"{name} is not between {allowed[0]} and {allowed[-1]}")
         return found
 
 
 def resolve(dsn: str) -> DatabaseTarget:
-    """What a DSN means now: files and environment are read each time. Raises DsnError."""
+    """The target of a DSN, with files and environment as they are now. Raises DsnError."""
     values = _values(dsn)
     user = values.get("user") or _account()
     database = values.get("dbname") or user
-    # A password with a / in it ends there, and what comes after it looks like another part.
+    # A password with a / ends there, and its rest looks like another part.
     shown = "@" not in "".join(values.get(name, "") for name in ("host", "hostaddr", "port", "dbname"))
     if values.get(IAM) == "true" and SECRET in values:
-        raise DsnError("iam=true and secret are two ways to log in. Choose one")
+        raise DsnError("iam=true and secret are two ways to log in. Use one")
     hosts = _hosts(values)
     if values.get("requirepeer") and any(host.is_socket for host in hosts):
-        raise DsnError("requirepeer is not supported: the driver does not ask who runs the server. Leave it out")
+        raise DsnError("requirepeer is not supported: the driver does not check who runs the server. Remove it")
     return DatabaseTarget(hosts, database, user, values, shown)
 
 
@@ -109,7 +109,7 @@ def _values(dsn: str) -> dict[str, str]:
     if "sslmode" not in values and environment.get("PGREQUIRESSL", "").startswith("1"):
         values["sslmode"], named["sslmode"] = "require", "PGREQUIRESSL"
     for one, value in values.items():
-        # Bytes that are no text come as such characters from the environment.
+        # Python decodes bytes of the environment that are not text to such characters.
         if not value.isprintable() and any("\ud800" <= character <= "\udfff" for character in value):
             raise DsnError(f"{named[one]} is not UTF-8")
         check(one, value, named[one])
@@ -138,7 +138,7 @@ def _host(name: str, address: str, port: str) -> Host:
         except ValueError:
             raise DsnError("hostaddr is not an IP address") from None
     if name.startswith("@"):
-        raise DsnError("an abstract socket (a host that begins with @) is not supported: name the socket's folder")
+        raise DsnError("an abstract socket (a host that starts with @) is not supported: name the folder of a socket")
     found = name or address or _socket_folder(port)
     return Host(found, address or found, _port(port))
 
@@ -153,9 +153,9 @@ def _port(text: str) -> int:
 
 
 def _socket_folder(port: str) -> str:
-    """Where Postgres's socket is; which of the usual places, that depends on who built it."""
-    there = (folder for folder in _SOCKET_FOLDERS if os.path.exists(f"{folder}/.s.PGSQL.{port or PORT}"))  # noqa: PTH110 - raises nothing
-    return next(there, _SOCKET_FOLDERS[-1])
+    """The folder of the socket: one of the usual ones, depending on how Postgres was built."""
+    found = (folder for folder in _SOCKET_FOLDERS if os.path.exists(f"{folder}/.s.PGSQL.{port or PORT}"))  # noqa: PTH110 - raises nothing
+    return next(found, _SOCKET_FOLDERS[-1])
 
 
 def _account() -> str:

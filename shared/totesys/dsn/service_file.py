@@ -1,4 +1,4 @@
-"""Named services: parameters that `pg_service.conf` holds for a DSN that names one."""
+"""Service files: `pg_service.conf` holds the parameters of services that a DSN can name."""
 
 import os
 import re
@@ -7,12 +7,12 @@ from pathlib import Path
 from totesys.dsn.parameters import BLANKS, KNOWN, DsnError
 
 _USERS, _SYSTEM = ".pg_service.conf", "pg_service.conf"
-# Where Debian and Red Hat have the system's, unless PGSYSCONFDIR says another place.
+# The system's folders in Debian and Red Hat, unless PGSYSCONFDIR names another.
 _SYSTEM_FOLDERS = ("/etc/postgresql-common", "/etc")
 
 
 def service(name: str, file: str | None) -> dict[str, str]:
-    """The parameters of a service, from `file`, else the user's, else the system's. Raises DsnError."""
+    """The parameters of a service, from `file` or the user's file, then from the system's. Raises DsnError."""
     for path in _files(file):
         found = _section(path, name)
         if found is not None:
@@ -26,7 +26,7 @@ def _files(file: str | None) -> list[Path]:
     system = [Path(folder) / _SYSTEM for folder in ([named] if named else _SYSTEM_FOLDERS)]
     if file is not None:
         if not os.path.isfile(file):  # noqa: PTH113 - raises nothing
-            raise DsnError(f"the service file {file} is not there")
+            raise DsnError(f"the service file {file} does not exist")
         return [Path(file), *system]
     return [Path("~", _USERS).expanduser(), *system]
 
@@ -51,6 +51,6 @@ def _section(path: Path, name: str) -> dict[str, str] | None:
         elif found is not None:
             key, equals, value = line.partition("=")
             if not equals or key not in KNOWN or key in ("service", "servicefile"):
-                raise DsnError(f"line {number} of the service file {path} is no parameter=value that Postgres knows")
+                raise DsnError(f"line {number} of the service file {path} is not a parameter=value that Postgres knows")
             found.setdefault(key, value)
     return found

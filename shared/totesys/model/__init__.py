@@ -1,4 +1,7 @@
-"""The company: the tables of totesys and, star by star, of its warehouse."""
+"""The model of totesys: its source tables and, star by star, its warehouse tables.
+
+No other module of this project names one of these tables or columns.
+"""
 
 from totesys.model import conformed, payments, purchases, sales, source_tables
 from totesys.schema import Model

@@ -1,7 +1,7 @@
-"""totesys, the operational database: its 11 tables as Postgres reports them."""
+"""The 11 tables of totesys, the operational database, with the types that Postgres reports."""
 
 from totesys.table import Capture, Column, SourceTable
-from totesys.types import BOOLEAN, INTEGER, TEXT, TIMESTAMP, enum, numeric, varchar
+from totesys.types import BOOLEAN, INTEGER, TEXT, TIMESTAMP, ColumnType, enum, numeric, varchar
 
 MONEY = numeric(10, 2)
 PAYMENT_TYPE_NAME = enum("PaymentTypeName", "SALES_RECEIPT", "SALES_REFUND", "PURCHASE_PAYMENT", "PURCHASE_REFUND")
@@ -9,6 +9,23 @@ TRANSACTION_TYPE = enum("TransactionType", "SALE", "PURCHASE")
 
 CREATED_AT = Column("created_at", TIMESTAMP, default="current_timestamp")
 LAST_UPDATED = Column("last_updated", TIMESTAMP)
+TIMESTAMPS = (CREATED_AT, LAST_UPDATED)
+
+
+def _columns(kind: ColumnType, *names: str, nullable: bool = False) -> tuple[Column, ...]:
+    """Columns of one type."""
+    return tuple(Column(name, kind, nullable) for name in names)
+
+
+def _key(table: str, column: str = "") -> Column:
+    """A column that refers to a table; by default it has the name of that table's key."""
+    return Column(column or f"{table}_id", INTEGER, references=table)
+
+
+def _order_key(table: str) -> Column:
+    """The order of a transaction: an order has one transaction, and may be deleted before it."""
+    return Column(f"{table}_id", INTEGER, nullable=True, unique=True, references=table, on_delete="SET NULL")
+
 
 ADDRESS = SourceTable(
     "address",
@@ -16,14 +33,9 @@ ADDRESS = SourceTable(
     columns=(
         Column("address_id", INTEGER),
         Column("address_line_1", TEXT),
-        Column("address_line_2", TEXT, nullable=True),
-        Column("district", TEXT, nullable=True),
-        Column("city", TEXT),
-        Column("postal_code", TEXT),
-        Column("country", TEXT),
-        Column("phone", TEXT),
-        CREATED_AT,
-        LAST_UPDATED,
+        *_columns(TEXT, "address_line_2", "district", nullable=True),
+        *_columns(TEXT, "city", "postal_code", "country", "phone"),
+        *TIMESTAMPS,
     ),
 )
 
@@ -33,23 +45,16 @@ COUNTERPARTY = SourceTable(
     columns=(
         Column("counterparty_id", INTEGER),
         Column("counterparty_legal_name", TEXT),
-        Column("legal_address_id", INTEGER, references="address"),
-        Column("commercial_contact", TEXT, nullable=True),
-        Column("delivery_contact", TEXT, nullable=True),
-        CREATED_AT,
-        LAST_UPDATED,
+        _key("address", "legal_address_id"),
+        *_columns(TEXT, "commercial_contact", "delivery_contact", nullable=True),
+        *TIMESTAMPS,
     ),
 )
 
 CURRENCY = SourceTable(
     "currency",
     key="currency_id",
-    columns=(
-        Column("currency_id", INTEGER),
-        Column("currency_code", varchar(3)),
-        CREATED_AT,
-        LAST_UPDATED,
-    ),
+    columns=(Column("currency_id", INTEGER), Column("currency_code", varchar(3)), *TIMESTAMPS),
 )
 
 DEPARTMENT = SourceTable(
@@ -58,10 +63,8 @@ DEPARTMENT = SourceTable(
     columns=(
         Column("department_id", INTEGER),
         Column("department_name", TEXT),
-        Column("location", TEXT, nullable=True),
-        Column("manager", TEXT, nullable=True),
-        CREATED_AT,
-        LAST_UPDATED,
+        *_columns(TEXT, "location", "manager", nullable=True),
+        *TIMESTAMPS,
     ),
 )
 
@@ -71,9 +74,7 @@ DESIGN = SourceTable(
     columns=(
         Column("design_id", INTEGER),
         CREATED_AT,
-        Column("design_name", TEXT),
-        Column("file_location", TEXT),
-        Column("file_name", TEXT),
+        *_columns(TEXT, "design_name", "file_location", "file_name"),
         LAST_UPDATED,
     ),
 )
@@ -83,24 +84,17 @@ STAFF = SourceTable(
     key="staff_id",
     columns=(
         Column("staff_id", INTEGER),
-        Column("first_name", TEXT),
-        Column("last_name", TEXT),
-        Column("department_id", INTEGER, references="department"),
+        *_columns(TEXT, "first_name", "last_name"),
+        _key("department"),
         Column("email_address", TEXT),
-        CREATED_AT,
-        LAST_UPDATED,
+        *TIMESTAMPS,
     ),
 )
 
 PAYMENT_TYPE = SourceTable(
     "payment_type",
     key="payment_type_id",
-    columns=(
-        Column("payment_type_id", INTEGER),
-        Column("payment_type_name", PAYMENT_TYPE_NAME),
-        CREATED_AT,
-        LAST_UPDATED,
-    ),
+    columns=(Column("payment_type_id", INTEGER), Column("payment_type_name", PAYMENT_TYPE_NAME), *TIMESTAMPS),
 )
 
 SALES_ORDER = SourceTable(
@@ -109,17 +103,13 @@ SALES_ORDER = SourceTable(
     capture=Capture.INCREMENTAL,
     columns=(
         Column("sales_order_id", INTEGER),
-        CREATED_AT,
-        LAST_UPDATED,
-        Column("design_id", INTEGER, references="design"),
-        Column("staff_id", INTEGER, references="staff"),
-        Column("counterparty_id", INTEGER, references="counterparty"),
+        *TIMESTAMPS,
+        *map(_key, ("design", "staff", "counterparty")),
         Column("units_sold", INTEGER),
         Column("unit_price", MONEY),
-        Column("currency_id", INTEGER, references="currency"),
-        Column("agreed_delivery_date", TEXT),
-        Column("agreed_payment_date", TEXT),
-        Column("agreed_delivery_location_id", INTEGER, references="address"),
+        _key("currency"),
+        *_columns(TEXT, "agreed_delivery_date", "agreed_payment_date"),
+        _key("address", "agreed_delivery_location_id"),
     ),
 )
 
@@ -129,17 +119,14 @@ PURCHASE_ORDER = SourceTable(
     capture=Capture.INCREMENTAL,
     columns=(
         Column("purchase_order_id", INTEGER),
-        CREATED_AT,
-        LAST_UPDATED,
-        Column("staff_id", INTEGER, references="staff"),
-        Column("counterparty_id", INTEGER, references="counterparty"),
+        *TIMESTAMPS,
+        *map(_key, ("staff", "counterparty")),
         Column("item_code", TEXT),
         Column("item_quantity", INTEGER),
         Column("item_unit_price", MONEY),
-        Column("currency_id", INTEGER, references="currency"),
-        Column("agreed_delivery_date", TEXT),
-        Column("agreed_payment_date", TEXT),
-        Column("agreed_delivery_location_id", INTEGER, references="address"),
+        _key("currency"),
+        *_columns(TEXT, "agreed_delivery_date", "agreed_payment_date"),
+        _key("address", "agreed_delivery_location_id"),
     ),
 )
 
@@ -150,24 +137,8 @@ TRANSACTION = SourceTable(
     columns=(
         Column("transaction_id", INTEGER),
         Column("transaction_type", TRANSACTION_TYPE),
-        Column(
-            "sales_order_id",
-            INTEGER,
-            nullable=True,
-            unique=True,
-            references="sales_order",
-            on_delete="SET NULL",
-        ),
-        Column(
-            "purchase_order_id",
-            INTEGER,
-            nullable=True,
-            unique=True,
-            references="purchase_order",
-            on_delete="SET NULL",
-        ),
-        CREATED_AT,
-        LAST_UPDATED,
+        *map(_order_key, ("sales_order", "purchase_order")),
+        *TIMESTAMPS,
     ),
 )
 
@@ -177,30 +148,18 @@ PAYMENT = SourceTable(
     capture=Capture.INCREMENTAL,
     columns=(
         Column("payment_id", INTEGER),
-        CREATED_AT,
-        LAST_UPDATED,
+        *TIMESTAMPS,
         Column("transaction_id", INTEGER, unique=True, references="transaction"),
-        Column("counterparty_id", INTEGER, references="counterparty"),
+        _key("counterparty"),
         Column("payment_amount", MONEY),
-        Column("currency_id", INTEGER, references="currency"),
-        Column("payment_type_id", INTEGER, references="payment_type"),
+        *map(_key, ("currency", "payment_type")),
         Column("paid", BOOLEAN),
         Column("payment_date", TEXT),
-        Column("company_ac_number", INTEGER),
-        Column("counterparty_ac_number", INTEGER),
+        *_columns(INTEGER, "company_ac_number", "counterparty_ac_number"),
     ),
 )
 
 SOURCES = (
-    ADDRESS,
-    COUNTERPARTY,
-    CURRENCY,
-    DEPARTMENT,
-    DESIGN,
-    STAFF,
-    PAYMENT_TYPE,
-    SALES_ORDER,
-    PURCHASE_ORDER,
-    TRANSACTION,
-    PAYMENT,
+    *(ADDRESS, COUNTERPARTY, CURRENCY, DEPARTMENT, DESIGN, STAFF, PAYMENT_TYPE),
+    *(SALES_ORDER, PURCHASE_ORDER, TRANSACTION, PAYMENT),
 )

@@ -1,4 +1,4 @@
-"""Compares the warehouse's current state with what the source says that it should be."""
+"""Compares the current state of the warehouse with the source, table by table."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ async def verify(
 ) -> Verification:
     """Compare every row and column of every warehouse table, or only of `tables`, with its reference query.
 
-    Each database is read as it is at one moment. `on_table` hears of each table that is done. Raises SchemaDrift or
-    WarehouseMismatch if a table or a column is not there; DatabaseUnavailable, AccessDenied or SettingsError if a
+    Each database is read in one snapshot. `on_table` is called after each table. Raises SchemaDrift or
+    WarehouseMismatch if a table or a column is missing; DatabaseUnavailable, AccessDenied or SettingsError if a
     database cannot be read.
     """
     async with Snapshots.open(model, source_dsn, warehouse_dsn, source_schema, warehouse_schema) as at:
@@ -43,12 +43,12 @@ async def verify(
         for table in chosen:
             comparisons.append(await _TableVerification(at, table).result())
             on_table(comparisons[-1])
-        return Verification(at.time, at.baseline, at.reason, tuple(comparisons))
+        return Verification(at.time, at.newest_run, at.reason, tuple(comparisons))
 
 
 @dataclass(frozen=True)
 class _Changed:
-    """The keys of the rows that may have changed since the baseline, as text of an int8multirange."""
+    """The keys of the rows that may have changed since the newest run, as text of an int8multirange."""
 
     ranges: str
     span: KeySpan
@@ -58,18 +58,18 @@ class _TableVerification:
     def __init__(self, at: Snapshots, table: WarehouseTable) -> None:
         self._at = at
         self._table = table
-        self._expected = queries.expected_rows(at.model, table, at.schema, at.asked(table).encoding)
+        self._expected = queries.expected_rows(at.model, table, at.schema, at.reference_side(table).encoding)
         self._found = queries.found_rows(table, at.schema, ledger=at.has_ledger)
         self._is_integer = table.column(table.key).type.is_integer
         self._judge = Judge(at, table)
         self._tally = Tally(table.name)
 
     async def result(self) -> TableComparison:
-        """Compare the table, by ranges of keys where these are integers."""
+        """Compare the table, by ranges of keys if these are integers."""
         if self._is_integer and self._table.sources:
             await self._compare_buckets()
         else:
-            side = self._at.asked(self._table)
+            side = self._at.reference_side(self._table)
             await self._quarantine(side, self._expected.all_impossible())
             await self._compare(side.stream(self._expected.all()), self._at.warehouse.stream(self._found.all()))
         for _ in range(await self._at.warehouse.value(self._found.count_without_key())):
@@ -99,13 +99,13 @@ class _TableVerification:
             await self._compare_between(changed.span, changed, only_changed=True)
 
     async def _quarantine(self, side: Side, query: str, *parameters: object) -> None:
-        """Count in the rows that cannot be in the warehouse, as transform judges, too."""
+        """Count the rows that cannot be in the warehouse by the rules of transform."""
         async for row in side.stream(query, *parameters):
             key, columns = row["key"], tuple(row["columns"])
             self._tally.add(UnequalRow("NULL" if key is None else key, Verdict.QUARANTINED, columns))
 
     async def _span(self) -> KeySpan | None:
-        """From the least to the greatest key that either side has; None if there is none."""
+        """From the least to the greatest key of either side; None if there is none."""
         sides = await gather_pair(
             self._at.source.row(self._expected.span()), self._at.warehouse.row(self._found.span())
         )
@@ -113,7 +113,7 @@ class _TableVerification:
         return KeySpan(min(keys), max(keys)) if keys else None
 
     async def _changed_keys(self) -> _Changed | None:
-        if not self._at.baseline or not queries.is_told_by_key(self._at.model, self._table):
+        if not self._at.newest_run or not queries.can_track_keys(self._at.model, self._table):
             return None
         source = self._at.model.source(self._table.sources[0])
         row = await self._at.source.row(queries.changed_keys(source.name, source.key, self._at.since()))
@@ -122,7 +122,7 @@ class _TableVerification:
     async def _checksums(
         self, side: Side, rows: SideQueries, width: int, changed: _Changed | None
     ) -> tuple[Mapping[int, BucketChecksum], set[int | None]]:
-        """By bucket; and the buckets that have rows that cannot be in the warehouse."""
+        """The checksum of each bucket, and the buckets with rows that cannot be in the warehouse."""
         query = rows.checksums(changed=changed is not None)
         answer = await side.rows(query, width, *((changed.ranges,) if changed else ()))
         checksums = {
@@ -152,7 +152,7 @@ class _TableVerification:
             if both_sides and one == other:
                 self._tally.equal += 1
             else:
-                pairs.append(Pair(key, one, other, doubled=not both_sides and key == last))
+                pairs.append(Pair(key, one, other, duplicate=not both_sides and key == last))
             last = key if both_sides else last
             if len(pairs) >= PAIRS_AT_ONCE:
                 await self._count(pairs, changed=changed)

@@ -1,4 +1,4 @@
-"""What a verification found."""
+"""The result of a verification."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,12 +13,12 @@ ROWS_NAMED = 10_000
 
 
 class Verdict(StrEnum):
-    """What a row is that is not the same on both sides."""
+    """What is the matter with a row that differs between the sides."""
 
     DIFFERING = "differing"
     MISSING = "missing"
     EXTRA = "extra"
-    # These are as they should be.
+    # These are not wrong.
     QUARANTINED = "quarantined"
     CHANGED_SINCE = "changed_since"
     DELETED_SINCE = "deleted_since"
@@ -30,7 +30,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Sample:
-    """One value that is not as it should be. Of a row on one side only, it is the key."""
+    """A wrong value; for a row on one side only, its key."""
 
     key: str
     column: str
@@ -40,9 +40,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class UnequalRow:
-    """A row that is not the same on both sides, and the columns that differ: of one on one side only, the key.
+    """A row that differs, and its differing columns.
 
-    Of a quarantined row, these are the columns that it is quarantined for.
+    For a row on one side only these are the key, for a quarantined row the columns that it is quarantined for.
     """
 
     key: str
@@ -52,12 +52,12 @@ class UnequalRow:
 
 @dataclass(frozen=True)
 class TableComparison:
-    """A table's rows, counted.
+    """The numbers of a table's rows by verdict.
 
-    `compared` are the sum of `equal`, `differing`, `missing` and `extra`. `quarantined` are rows of the source that
-    cannot become warehouse rows, as transform and load judge, too. `changed_since` and `deleted_since` are rows that
-    are not the same because the source was written after the newest run's snapshot. `wrong` and `apart` name the rows
-    behind these counts, each at most ROWS_NAMED.
+    `compared` is the sum of `equal`, `differing`, `missing` and `extra`. `quarantined` are rows of the source that
+    cannot become warehouse rows, by the rules of transform and load. `changed_since` and `deleted_since` are rows that
+    differ because the source changed after the newest run's snapshot. `wrong` and `apart` name the rows behind these
+    numbers, each at most ROWS_NAMED.
     """
 
     table: str
@@ -79,13 +79,13 @@ class TableComparison:
 
     @property
     def unnamed(self) -> int:
-        """How many wrong rows `wrong` leaves out."""
+        """How many wrong rows are not in `wrong`."""
         return self.compared - self.equal - len(self.wrong)
 
 
 @dataclass(frozen=True)
 class NewestRun:
-    """The newest complete run in the warehouse, and what its snapshot has seen of the source."""
+    """The newest complete run in the warehouse, and which transactions its snapshot has seen."""
 
     run: int
     snapshot_time: datetime
@@ -94,9 +94,9 @@ class NewestRun:
 
 @dataclass(frozen=True)
 class Verification:
-    """The comparisons of all tables. Without a `baseline`, `reason` says why the source as it is now was compared.
+    """The comparisons of all tables as of the newest run, `baseline`.
 
-    `time` is when, by the source's clock.
+    Without it, `reason` says why the current state of the source was compared. `time` is the source's.
     """
 
     time: datetime
@@ -106,12 +106,12 @@ class Verification:
 
     @property
     def is_equal(self) -> bool:
-        """Whether no row differs, is missing or is too many."""
+        """Whether no row is wrong."""
         return equal(self.tables)
 
     @property
     def quarantined(self) -> int:
-        """How many rows of the source cannot become warehouse rows. The warehouse is equal all the same."""
+        """How many rows of the source cannot become warehouse rows, which does not make the warehouse unequal."""
         return sum(table.quarantined for table in self.tables)
 
     def __iter__(self) -> Iterator[TableComparison]:
@@ -119,7 +119,7 @@ class Verification:
 
 
 def equal(comparisons: Iterable[TableComparison]) -> bool:
-    """Whether no row differs, is missing or is too many."""
+    """Whether no row is wrong."""
     return all(comparison.is_equal for comparison in comparisons)
 
 
@@ -134,7 +134,7 @@ class Tally:
     samples: list[Sample] = field(default_factory=list)
 
     def add(self, row: UnequalRow, samples: Iterable[Sample] = ()) -> None:
-        """Count an unequal row in, and name it while there is room."""
+        """Count an unequal row, and name it while there is room."""
         self.counts[row.verdict] += 1
         named = self.rows[row.verdict.is_wrong]
         if len(named) < ROWS_NAMED:
@@ -143,7 +143,7 @@ class Tally:
             self.samples += samples
 
     def result(self) -> TableComparison:
-        """All that was counted."""
+        """The counts so far."""
         wrong = sum(count for verdict, count in self.counts.items() if verdict.is_wrong)
         return TableComparison(
             self.table,

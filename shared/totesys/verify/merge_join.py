@@ -1,4 +1,4 @@
-"""Two ordered streams of rows side by side. Pure."""
+"""A merge join of two ordered streams of rows. Pure."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
@@ -9,10 +9,10 @@ R = TypeVar("R")
 async def merged(
     expected: AsyncIterator[R], found: AsyncIterator[R], key: Callable[[R], Any]
 ) -> AsyncIterator[tuple[R | None, R | None]]:
-    """Each row with its counterpart of the same key, or None where the other stream has none.
+    """Each row with its counterpart of the same key, or None if the other stream has none.
 
-    Both streams are in the order of their keys. Rows of one key are paired in their order, so that a key that is on one
-    side once more is a row without a counterpart.
+    Both streams are sorted by key. Rows with the same key are paired in order, so a duplicate on one side is a row
+    without a counterpart.
     """
     one, other = await anext(expected, None), await anext(found, None)
     while one is not None or other is not None:

@@ -1,4 +1,4 @@
-"""Which run the warehouse is as of: what its ledger says, and whether that is of this source."""
+"""The newest run in the warehouse's ledger, and whether it is of this source."""
 
 import asyncpg
 
@@ -21,25 +21,25 @@ _SOURCE = f"SELECT {SOURCE_ID} AS id, {LSN} AS lsn, pg_snapshot_xmax(pg_current_
 
 
 async def has_ledger(warehouse: Side) -> bool:
-    """Whether runs note in the warehouse what they do."""
+    """Whether the warehouse has a ledger."""
     return bool(await warehouse.value(_IS_THERE, ETL, ["run", "run_table", "deletion"]))
 
 
 async def newest_run(warehouse: Side) -> asyncpg.Record | None:
-    """The newest complete run."""
+    """The ledger's row of the newest complete run."""
     return next(iter(await warehouse.rows(_NEWEST)), None)
 
 
-async def baseline_of(newest: asyncpg.Record | None, source: Side) -> tuple[NewestRun | None, str]:
-    """What the warehouse is as of; or why that cannot be told of this source.
+async def run_of_source(newest: asyncpg.Record | None, source: Side) -> tuple[NewestRun | None, str]:
+    """The newest run, or the reason why it can't be compared with this source.
 
-    The source's snapshot is to be younger than the warehouse's: then whatever the warehouse has of a later run was
-    changed at the source since the baseline.
+    Take the source's snapshot after the warehouse's: then a later run in the warehouse contains only rows that changed
+    in the source since the newest run.
     """
     if newest is None:
         return None, "the ledger has no complete run"
     if newest["xmin_after"] is None:
-        return None, f"the ledger does not say up to which transaction run {newest['run']} has seen the source"
+        return None, f"the ledger does not record which transactions run {newest['run']} has seen"
     mark = HighWaterMark(xmax=newest["xmin_after"])
     if newest["high_water_mark"] is not None:
         mark = HighWaterMark.model_validate_json(newest["high_water_mark"])
@@ -51,7 +51,7 @@ async def baseline_of(newest: asyncpg.Record | None, source: Side) -> tuple[Newe
     if reason := SourceState(now["id"], now["lsn"], outcomes).breaks_with(newest["source"], position):
         return None, reason
     if not mark.xmax <= now["xmax"] < mark.xmin + HALF_CIRCLE:
-        return None, f"run {newest['run']} has seen transaction {mark.xmax}, the source is at {now['xmax']}"
+        return None, f"run {newest['run']} has seen transaction {mark.xmax}, but the source is at {now['xmax']}"
     return NewestRun(newest["run"], newest["snapshot_time"], mark), ""
 
 
@@ -62,9 +62,9 @@ async def written_by_runs(warehouse: Side, table: str) -> bool:
 
 
 async def is_built_today(warehouse: Side, source: Side, table: str) -> bool:
-    """Whether the newest run that brought the table has its snapshot of this day, by the source's clock."""
-    brought = f"SELECT FROM {RUN_TABLE} AS t WHERE (t.lake, t.run, t.table_name) = (r.lake, r.run, $1)"
+    """Whether the newest run with the table has a snapshot of today, by the source's clock."""
+    of_table = f"SELECT FROM {RUN_TABLE} AS t WHERE (t.lake, t.run, t.table_name) = (r.lake, r.run, $1)"
     newest = "ORDER BY snapshot_time DESC, run DESC LIMIT 1"
-    query = f"SELECT snapshot_time::date FROM {RUN} AS r WHERE EXISTS ({brought}) {newest}"
+    query = f"SELECT snapshot_time::date FROM {RUN} AS r WHERE EXISTS ({of_table}) {newest}"
     built = await warehouse.value(query, table)
     return built is None or built == await source.value("SELECT now()::date")
