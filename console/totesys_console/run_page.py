@@ -81,8 +81,7 @@ def _figures(name: str, rows: int, size_bytes: int, parts: int, time: str) -> Ta
 def _loaded(tables: Mapping[str, LoadedTable]) -> tuple[TableFigures, ...]:
     return tuple(
         TableFigures(
-            name,
-            (f"{one.rows:,}", f"{one.written:,}", f"{one.quarantined:,}", f"{one.deleted:,}", span(one.seconds)),
+            name, (f"{one.rows:,}", f"{one.written:,}", f"{one.quarantined:,}", f"{one.deleted:,}", span(one.seconds))
         )
         for name, one in tables.items()
     )

@@ -180,8 +180,4 @@ class Decisions:
 
 
 def _inserts(order: OrderRows) -> list[Change]:
-    return [
-        Insert(order.table, order.order),
-        Insert(TRANSACTION, order.transaction),
-        Insert(PAYMENT, order.payment),
-    ]
+    return [Insert(order.table, order.order), Insert(TRANSACTION, order.transaction), Insert(PAYMENT, order.payment)]

@@ -51,11 +51,7 @@ Progress = Callable[[str, int], None]
 
 
 async def fill(
-    connection: Connection,
-    *,
-    seed: int,
-    scale: float = 1.0,
-    progress: Progress | None = None,
+    connection: Connection, *, seed: int, scale: float = 1.0, progress: Progress | None = None
 ) -> dict[str, int]:
     """Fill the empty source tables in one transaction. Returns the rows of each: ROWS times `scale`.
 

@@ -29,10 +29,7 @@ async def simulate(
     """
     pace = Pace(rate, seconds, stop or asyncio.Event())
     totals = _Totals(on_commit)
-    async with (
-        _worker(dsn, f"{seed}/short", pace, totals) as short,
-        _worker(dsn, f"{seed}/long", pace, totals) as long,
-    ):
+    async with _worker(dsn, f"{seed}/short", pace, totals) as short, _worker(dsn, f"{seed}/long", pace, totals) as long:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(short.work_short(rate))

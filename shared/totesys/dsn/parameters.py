@@ -11,59 +11,26 @@ class DsnError(ValueError):
     """A DSN can't be used. The message never quotes what may be part of a password."""
 
 
-# Each with the environment variable that libpq reads if the DSN lacks the parameter.
+# The parameters that libpq also reads from the environment.
+_IN_ENVIRONMENT = """
+    service servicefile user password passfile channel_binding host hostaddr port client_encoding options
+    sslmode sslnegotiation sslcompression sslcert sslkey sslcertmode sslrootcert sslcrl sslcrldir sslsni
+    ssl_min_protocol_version ssl_max_protocol_version requirepeer require_auth min_protocol_version max_protocol_version
+    gssencmode krbsrvname gsslib gssdelegation target_session_attrs load_balance_hosts
+"""
+_ONLY_IN_A_DSN = """
+    fallback_application_name keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout
+    sslpassword sslkeylogfile replication scram_client_key scram_server_key
+    oauth_issuer oauth_client_id oauth_client_secret oauth_scope
+"""
+# The environment variable that libpq reads if the DSN lacks the parameter. psql accepts `servicefile` in a DSN from
+# Postgres 19 on.
 ENVIRONMENT: Mapping[str, str | None] = {
-    "service": "PGSERVICE",
-    "servicefile": "PGSERVICEFILE",  # psql accepts it in a DSN from Postgres 19 on
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "passfile": "PGPASSFILE",
-    "channel_binding": "PGCHANNELBINDING",
+    **{name: f"PG{name.replace('_', '').upper()}" for name in _IN_ENVIRONMENT.split()},
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "dbname": "PGDATABASE",
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "client_encoding": "PGCLIENTENCODING",
-    "options": "PGOPTIONS",
     "application_name": "PGAPPNAME",
-    "fallback_application_name": None,
-    "keepalives": None,
-    "keepalives_idle": None,
-    "keepalives_interval": None,
-    "keepalives_count": None,
-    "tcp_user_timeout": None,
-    "sslmode": "PGSSLMODE",
-    "sslnegotiation": "PGSSLNEGOTIATION",
-    "sslcompression": "PGSSLCOMPRESSION",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "sslcertmode": "PGSSLCERTMODE",
-    "sslpassword": None,
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcrl": "PGSSLCRL",
-    "sslcrldir": "PGSSLCRLDIR",
-    "sslsni": "PGSSLSNI",
-    "requirepeer": "PGREQUIREPEER",
-    "require_auth": "PGREQUIREAUTH",
-    "min_protocol_version": "PGMINPROTOCOLVERSION",
-    "max_protocol_version": "PGMAXPROTOCOLVERSION",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
-    "gssencmode": "PGGSSENCMODE",
-    "krbsrvname": "PGKRBSRVNAME",
-    "gsslib": "PGGSSLIB",
-    "gssdelegation": "PGGSSDELEGATION",
-    "replication": None,
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-    "load_balance_hosts": "PGLOADBALANCEHOSTS",
-    "scram_client_key": None,
-    "scram_server_key": None,
-    "oauth_issuer": None,
-    "oauth_client_id": None,
-    "oauth_client_secret": None,
-    "oauth_scope": None,
-    "sslkeylogfile": None,
+    **dict.fromkeys(_ONLY_IN_A_DSN.split()),
 }
 # The white space of libpq.
 BLANKS = " \t\n\v\f\r"

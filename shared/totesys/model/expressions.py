@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 AGREED_DELIVERY_DATE = Column("agreed_delivery_date", DATE, references="dim_date", description="Agreed day of delivery")
 AGREED_PAYMENT_DATE = Column("agreed_payment_date", DATE, references="dim_date", description="Agreed day of payment")
 AGREED_DELIVERY_LOCATION = Column(
-    "agreed_delivery_location_id",
-    INTEGER,
-    references="dim_location",
-    description="Agreed delivery address",
+    "agreed_delivery_location_id", INTEGER, references="dim_location", description="Agreed delivery address"
 )
 
 TIMESTAMPS_QUERY = """
@@ -30,13 +27,7 @@ def timestamp_columns(source: SourceTable, what: str) -> tuple[Column, ...]:
     created, updated = f"{source.name}.created_at", f"{source.name}.last_updated"
     time = "Time of day, to the millisecond, by the clock of totesys"
     return (
-        Column(
-            "created_date",
-            DATE,
-            references="dim_date",
-            description=f"Day the {what} was created",
-            source=created,
-        ),
+        Column("created_date", DATE, references="dim_date", description=f"Day the {what} was created", source=created),
         Column("created_time", TIME, description=time, source=created),
         Column(
             "last_updated_date",
@@ -56,10 +47,7 @@ def split_timestamps() -> Sequence[pl.Expr]:
     return [
         part
         for source, name in (("created_at", "created"), ("last_updated", "last_updated"))
-        for part in (
-            pl.col(source).dt.date().alias(f"{name}_date"),
-            pl.col(source).dt.time().alias(f"{name}_time"),
-        )
+        for part in (pl.col(source).dt.date().alias(f"{name}_date"), pl.col(source).dt.time().alias(f"{name}_time"))
     ]
 
 

@@ -5,14 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from totesys.model.expressions import TIMESTAMPS_QUERY, iso_date, iso_date_query, split_timestamps, timestamp_columns
-from totesys.model.source_tables import (
-    MONEY,
-    PAYMENT,
-    PAYMENT_TYPE,
-    PAYMENT_TYPE_NAME,
-    TRANSACTION,
-    TRANSACTION_TYPE,
-)
+from totesys.model.source_tables import MONEY, PAYMENT, PAYMENT_TYPE, PAYMENT_TYPE_NAME, TRANSACTION, TRANSACTION_TYPE
 from totesys.table import Column, Dimension, Fact
 from totesys.types import BOOLEAN, DATE, INTEGER, TEXT
 

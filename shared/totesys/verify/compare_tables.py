@@ -70,7 +70,7 @@ class _TableVerification:
             await self._compare_buckets()
         else:
             side = self._at.reference_side(self._table)
-            await self._quarantine(side, self._expected.all_impossible())
+            await self._quarantine(side, self._expected.impossible())
             await self._compare(side.stream(self._expected.all()), self._at.warehouse.stream(self._found.all()))
         for _ in range(await self._at.warehouse.value(self._found.count_without_key())):
             self._tally.add(UnequalRow("NULL", Verdict.EXTRA, (self._table.key,)))
@@ -87,9 +87,11 @@ class _TableVerification:
             self._checksums(self._at.warehouse, self._found, width, changed),
         )
         if None in impossible:
-            await self._quarantine(self._at.source, self._expected.impossible_without_key())
+            await self._quarantine(self._at.source, self._expected.impossible(f"{self._expected.key} IS NULL"))
         for keys in ranges_of((bucket for bucket in impossible if bucket is not None), width, span):
-            await self._quarantine(self._at.source, self._expected.impossible_between(), keys.first, keys.last)
+            await self._quarantine(
+                self._at.source, self._expected.impossible(self._expected.key_between), keys.first, keys.last
+            )
         ranges = differing(expected, found, width, span)
         self._tally.equal += sum(expected[bucket].rows for bucket in expected.keys() & found.keys()
                                  if expected[bucket] == found[bucket])  # fmt: skip

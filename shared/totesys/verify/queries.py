@@ -65,26 +65,9 @@ class SideQueries:
 
     def between(self, *, changed: bool | None = None) -> str:
         """The rows with keys from $1 to $2; with `changed`, only those in the ranges $3, or only the others."""
-        within = f"{self.key} BETWEEN $1::bigint AND $2::bigint"
         if changed is None:
-            return self._texts(within)
-        return self._texts(f"{within} AND {'' if changed else 'NOT '}{self._in_ranges(3)}")
-
-    def all_impossible(self) -> str:
-        """All rows that cannot be in the warehouse: their keys, and the columns that are the reason."""
-        return self._impossible("true")
-
-    def impossible_between(self) -> str:
-        """Those with keys from $1 to $2."""
-        return self._impossible(f"{self.key} BETWEEN $1::bigint AND $2::bigint")
-
-    def impossible_in(self) -> str:
-        """Those with the keys $1."""
-        return self._impossible(self.key_in())
-
-    def impossible_without_key(self) -> str:
-        """Those without a key."""
-        return self._impossible(f"{self.key} IS NULL")
+            return self._texts(self.key_between)
+        return self._texts(f"{self.key_between} AND {'' if changed else 'NOT '}{self._in_ranges(3)}")
 
     def count_without_key(self) -> str:
         """The number of rows without a key."""
@@ -94,7 +77,13 @@ class SideQueries:
         """SQL that is true if the key is among the keys $1."""
         return key_in(self.table, self.key)
 
-    def _impossible(self, condition: str) -> str:
+    @property
+    def key_between(self) -> str:
+        """SQL that is true if the key is from $1 to $2."""
+        return f"{self.key} BETWEEN $1::bigint AND $2::bigint"
+
+    def impossible(self, condition: str = "true") -> str:
+        """The rows that cannot be in the warehouse: their keys, and the columns that are the reason."""
         columns = ", ".join(f"CASE WHEN {fault} THEN {literal(name)} END" for name, fault in self.faults.items())
         return (
             f"{self.common} SELECT {self.key}::text AS key, array_remove(ARRAY[{columns}]::text[], NULL) AS columns "

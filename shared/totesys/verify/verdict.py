@@ -100,7 +100,7 @@ class Judge:
     async def _impossible(self, keys: list[str]) -> set[str]:
         """The keys whose rows in the source cannot be in the warehouse, which may have an older version."""
         rows = queries.expected_rows(self.at.model, self.table, self.at.schema, self.at.source.encoding)
-        return await self._source_keys(rows.impossible_in(), keys)
+        return await self._source_keys(rows.impossible(rows.key_in()), keys)
 
     async def _unreadable(self, keys: list[str]) -> set[str]:
         """The keys whose rows in the source transform cannot read, whatever the reference query gives."""
