@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all coverage test-infra test-browser test-pooler test-postgres test-compose faults lint template docs pages rds-bundle docs-check hooks version release bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site hooks version release bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,9 +40,12 @@ test: setup ## the tests that need no containers, before you commit; SEED=… va
 test-all: setup ## those and the long ones: the benchmark's harness, fuzzed requests, the local servers' life, more histories
 	@$(RUN) pytest $(SEEDED) $(PARALLEL) -m "not alone" $(ARGS)
 
-coverage: setup ## make test-all, and which branches of shared/ and services/ it reached
+test-long: setup ## only the long ones of these
+	@$(RUN) pytest $(SEEDED) $(PARALLEL) -m "long and not alone" $(ARGS)
+
+coverage: setup ## make test, and which branches of shared/, console/ and services/ it reached
 	@rm -rf .coverage && mkdir .coverage
-	@$(RUN) coverage run -m pytest $(SEEDED) $(PARALLEL) -m "not alone" $(ARGS)
+	@$(RUN) coverage run -m pytest $(SEEDED) $(PARALLEL) -m "not long and not alone" $(ARGS)
 	@$(RUN) coverage combine --quiet && $(RUN) coverage report
 
 # Checkov has an environment of its own: it pins what the project has in other versions.
@@ -65,6 +68,14 @@ test-pooler: $(UV) ## a real PgBouncer between the pipeline and Postgres, in eac
 		|| { echo "PgBouncer is not there: install it (apt-get install pgbouncer), then call this again." >&2; exit 2; }
 	@$(RUN) pytest tests/pooler $(ARGS)
 
+# dbt and DuckDB's Postgres extension pin versions that the project cannot have, so their environment is their own.
+test-dbt: $(UV) ## dbt, psql, DuckDB and polars on a loaded warehouse, as docs/analysts.md shows them
+	@$(UV) sync --locked --quiet
+	@env -u UV_PROJECT_ENVIRONMENT $(UV) sync --locked --quiet --project analytics
+	@command -v psql >/dev/null || { $(AS_ROOT) apt-get -qq update && $(AS_ROOT) apt-get -qq install -y postgresql-client >/dev/null; } \
+		|| { echo "psql is not there: install it (apt-get install postgresql-client), then call this again." >&2; exit 2; }
+	@$(RUN) pytest tests/analytics $(ARGS)
+
 # The others only use Postgres: what they ask of it, one of these asks, too.
 test-postgres: $(UV) ## the integration tests that ask something of Postgres, on a version of it in a container; IMAGE=postgres:15
 	@$(UV) sync --locked --quiet --group containers
@@ -83,11 +94,13 @@ lint: setup ## ruff and mypy
 template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra
 
-docs: setup ## docs/warehouse.md, docs/settings.md and the tables of docs/cost.md, made anew
+docs: setup ## docs/warehouse.md, docs/settings.md, the tables of docs/cost.md and the dbt sources, made anew
 	@$(MAKE) --no-print-directory pages
 
 PAGES := docs
+DBT := analytics/dbt/models/totesys.yml
 pages:
+	@$(RUN) totesys dbt --output $(DBT)
 	@$(RUN) totesys dictionary --output $(PAGES)/warehouse.md
 	@$(RUN) totesys settings --output $(PAGES)/settings.md
 	@$(RUN) python -m totesys_infra.cost_page $(PAGES)/cost.md
@@ -97,9 +110,14 @@ rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet
 
 # Without setup: the commit hook calls it, and a commit changes nothing in .venv.
 docs-check: ## whether the pages that `make docs` makes are current
-	@made=$$(mktemp -d) && trap 'rm -r "$$made"' EXIT && cp -r docs/. "$$made" \
-		&& $(MAKE) --no-print-directory pages PAGES="$$made" && diff -ru docs "$$made" \
+	@made=$$(mktemp -d) && trap 'rm -r "$$made"' EXIT && cp -r docs "$$made" \
+		&& $(MAKE) --no-print-directory pages PAGES="$$made/docs" DBT="$$made/dbt.yml" \
+		&& diff -ru docs "$$made/docs" && diff -u $(DBT) "$$made/dbt.yml" \
 		|| { echo "Run make docs, and commit what it writes." >&2; exit 1; }
+
+docs-site: $(UV) ## README and docs/ as a website in site/; a broken link fails
+	@$(UV) sync --locked --quiet --group site
+	@$(RUN) python -m website.build site
 
 hooks: setup ## ruff and docs-check before each commit
 	@$(RUN) pre-commit install

@@ -32,11 +32,11 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.postgres import PostgresServer
 from totesys_infra import data_plane_template
-from totesys_ingest.settings import IngestSettings
-from totesys_ingest.stage import Ingest
-from totesys_load.settings import LoadSettings
-from totesys_load.stage import Load
-from totesys_transform.stage import Transform
+from totesys_ingest.ingest_settings import IngestSettings
+from totesys_ingest.ingest_stage import Ingest
+from totesys_load.load_settings import LoadSettings
+from totesys_load.load_stage import Load
+from totesys_transform.transform_stage import Transform
 
 CHANGES = (
     "UPDATE sales_order SET units_sold = units_sold + 1 WHERE sales_order_id <= 5",

@@ -74,13 +74,13 @@ class Command:
         return Ended(process.returncode, out, err)
 
     @contextmanager
-    def started(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    def started(self, *arguments: str, stdin: int = subprocess.PIPE) -> Iterator["subprocess.Popen[str]"]:
         """Call it; killed at the end, if it still runs."""
         settings = {name: value for name, value in os.environ.items() if not name.startswith("TOTESYS_")}
         with subprocess.Popen(
             [*self._program, *arguments],
             env={**settings, **self.settings, "TMPDIR": str(self.temporary), "COLUMNS": "160"},
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -13,11 +13,11 @@ from totesys.lake.store import Lake, open_lake
 from totesys.schema import Model
 from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
-from totesys_ingest.settings import IngestSettings
-from totesys_ingest.stage import Ingest
-from totesys_load.settings import LoadSettings
-from totesys_load.stage import Load
-from totesys_transform.stage import Transform
+from totesys_ingest.ingest_settings import IngestSettings
+from totesys_ingest.ingest_stage import Ingest
+from totesys_load.load_settings import LoadSettings
+from totesys_load.load_stage import Load
+from totesys_transform.transform_stage import Transform
 
 
 class Pipeline:

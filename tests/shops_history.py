@@ -13,7 +13,7 @@ from totesys.errors import SchemaDrift
 from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.verify import verify
 from totesys_cli.source_database import create_source
-from totesys_load.stage import Load
+from totesys_load.load_stage import Load
 
 KEYS = 8
 # Each breaks the contract, and how it is mended.

@@ -26,7 +26,7 @@ async def measure(source_dsn: str, warehouse_dsn: str, orders: int, record: Reco
             frames = await rows.transform(meter, SALES_ORDER, fact, read)
             parquet = await rows.parquet_write(meter, fact, frames)
             await objects.s3_get(meter, bucket, socket, await objects.store(bucket, parquet))
-    tables = await rows.parquet_read(meter, fact, [body for _, body in parquet])
+    tables = await rows.parquet_read(meter, fact, parquet)
     encoded = await warehouse.encode(meter, fact, tables)
     async with warehouse.warehouse(warehouse_dsn, fact) as connection:
         await warehouse.copy_in(meter, warehouse_dsn, connection, fact, tables, encoded)

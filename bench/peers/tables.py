@@ -5,7 +5,7 @@ from totesys.model import MODEL
 from totesys.sql import ident, qualified
 from totesys.table import Capture, Column, Fact, SourceTable, WarehouseTable
 from totesys_load.ddl import create_current_view, create_table
-from totesys_load.migrations import LEDGER
+from totesys_load.ledger_migrations import LEDGER
 
 SCHEMA = "warehouse"
 

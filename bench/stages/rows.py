@@ -14,16 +14,16 @@ from bench.stages.step import Meter, Step, in_thread
 from totesys.model import MODEL
 from totesys.model.expressions import split_timestamps
 from totesys.table import Fact, SourceTable
-from totesys_load.copy import read_parquet
-from totesys_transform.build import build
-from totesys_transform.csv import Rows, read_csv
-from totesys_transform.parquet import to_parquet
+from totesys_load.parquet_parts import open_part
+from totesys_transform.csv_reader import SourceRows, read_csv
+from totesys_transform.parquet_writer import to_parquet
+from totesys_transform.table_builder import build
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-async def csv_read(meter: Meter, table: SourceTable, parts: Sequence[CsvPart]) -> list[Rows]:
+async def csv_read(meter: Meter, table: SourceTable, parts: Sequence[CsvPart]) -> list[SourceRows]:
     """Measure the reading of CSV with the declared types."""
     bodies = [b"".join(part.chunks) for part in parts]
     await meter.measure(
@@ -47,10 +47,10 @@ def _read_text(body: bytes, table: SourceTable) -> pa.Table:
     )
 
 
-async def transform(meter: Meter, source: SourceTable, fact: Fact, parts: Sequence[Rows]) -> list[pl.DataFrame]:
+async def transform(meter: Meter, source: SourceTable, fact: Fact, parts: Sequence[SourceRows]) -> list[pl.DataFrame]:
     """Measure the building of a fact's rows; them, one frame a part."""
 
-    def ours(rows: Rows) -> pl.DataFrame:
+    def ours(rows: SourceRows) -> pl.DataFrame:
         return build(MODEL, fact, {source.name: rows}).rows
 
     frames = _each(ours, parts)
@@ -89,12 +89,13 @@ async def parquet_write(meter: Meter, fact: Fact, frames: Sequence[pl.DataFrame]
     return [(frame.height, to_parquet(frame, fact)) for frame in frames]
 
 
-async def parquet_read(meter: Meter, fact: Fact, bodies: Iterable[bytes]) -> list[pa.Table]:
+async def parquet_read(meter: Meter, fact: Fact, parts: Iterable[tuple[int, bytes]]) -> list[pa.Table]:
     """Measure the reading of Parquet; the rows, one table a part."""
-    compressed = list(bodies)
+    compressed = list(parts)
 
-    def ours(body: bytes) -> pa.Table:
-        return read_parquet(body, fact, fact.name)
+    def ours(part: tuple[int, bytes]) -> pa.Table:
+        rows, body = part
+        return pa.Table.from_batches(open_part(body, rows, fact, fact.name).batches())
 
     tables = _each(ours, compressed)
     plain = _each(_write_plain, tables)

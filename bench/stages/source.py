@@ -6,9 +6,10 @@ from bench.stages.psql import psql
 from bench.stages.step import Meter, Step
 from totesys.sql import column_list, qualified
 from totesys.table import SourceTable
-from totesys_ingest.plan import Job, Slice, plan_jobs
-from totesys_ingest.settings import IngestSettings
-from totesys_ingest.source import Source, csv_header, open_source
+from totesys_ingest.extraction_jobs import Job, plan_jobs
+from totesys_ingest.ingest_settings import IngestSettings
+from totesys_ingest.source_catalog import read_pages
+from totesys_ingest.source_connection import SourceConnection, csv_header, open_source
 
 _SCHEMA = "public"
 
@@ -33,7 +34,7 @@ async def copy_out(meter: Meter, dsn: str, table: SourceTable) -> list[CsvPart]:
 
         async def drop() -> None:
             for job in jobs:
-                await source.copy(job, Slice(), _drop)
+                await source.copy(job, _drop)
 
         query = f"COPY (SELECT {column_list(table.column_names)} FROM {qualified(_SCHEMA, table.name)})"
         await meter.measure(
@@ -49,19 +50,19 @@ async def copy_out(meter: Meter, dsn: str, table: SourceTable) -> list[CsvPart]:
     return parts
 
 
-async def _jobs(source: Source, table: SourceTable) -> list[Job]:
-    pages, page_bytes = await source.pages([table])
+async def _jobs(source: SourceConnection, table: SourceTable) -> list[Job]:
+    pages, page_bytes = await read_pages(source.connection, source.schema, [table])
     part_bytes: int = IngestSettings.model_fields["part_bytes"].default
     return plan_jobs([table], pages, part_bytes // page_bytes)
 
 
-async def _read(source: Source, job: Job) -> CsvPart:
+async def _read(source: SourceConnection, job: Job) -> CsvPart:
     chunks = [csv_header(job.table.column_names)]
 
     async def keep(data: bytes) -> None:
         chunks.append(bytes(data))
 
-    rows = await source.copy(job, Slice(), keep)
+    rows = await source.copy(job, keep)
     return CsvPart(rows, tuple(chunks))
 
 

@@ -17,10 +17,11 @@ from totesys.arrow import arrow_schema
 from totesys.connection import Connection, connect
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Fact
-from totesys_load.copy import TEMPORARY, copy_rows
 from totesys_load.ddl import create_table
-from totesys_load.merge import INCOMING, analyze_incoming, append_versions, make_incoming
-from totesys_load.migrations import LEDGER
+from totesys_load.ledger_migrations import LEDGER
+from totesys_load.parquet_copy import TEMPORARY, copy_rows
+from totesys_load.staging import INCOMING, analyze_incoming, append_versions, make_incoming
+from totesys_load.warehouse_connection import WarehouseConnection
 
 _SCHEMA = "warehouse"
 _BARE = "bare"
@@ -132,12 +133,12 @@ async def merge(meter: Meter, connection: Connection, fact: Fact, tables: Sequen
         await connection.execute(f"VACUUM (ANALYZE) {qualified(_SCHEMA, fact.name)}")
         transaction = connection.transaction()
         await transaction.start()
-        await make_incoming(connection, _SCHEMA, fact)
+        await make_incoming(WarehouseConnection(connection, _SCHEMA), fact)
         await copy_rows(connection, TEMPORARY, INCOMING, incoming)
         await analyze_incoming(connection)
 
     async def ours() -> None:
-        written = await append_versions(connection, _SCHEMA, fact)
+        written = await append_versions(WarehouseConnection(connection, _SCHEMA), fact)
         if written != changed:
             raise WrongResult(f"The merge wrote {written} versions of {changed} changed rows.")
 

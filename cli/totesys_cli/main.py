@@ -181,6 +181,19 @@ def dictionary(
 
 
 @app.command(rich_help_panel=WRITE)
+def dbt(
+    model: ModelName = DEFAULT_MODEL,
+    output: Annotated[Path | None, typer.Option(help="file to write; printed if not given")] = None,
+) -> None:
+    """Write the warehouse as dbt sources with tests, and the report as dbt exposures."""
+    from totesys.schema import load_model
+    from totesys_cli.dbt import to_dbt
+    from totesys_cli.report.ask import find_report
+
+    _write(to_dbt(load_model(model), find_report(model)), output)
+
+
+@app.command(rich_help_panel=WRITE)
 def settings(
     output: Annotated[Path | None, typer.Option(help="file to write; printed if not given")] = None,
 ) -> None:

@@ -2,8 +2,9 @@
 
 from totesys.connection import Connection, connect
 from totesys.schema import Model
-from totesys_ingest.source import check_contract, open_source
-from totesys_load import warehouse
+from totesys_ingest.source_connection import check_contract, open_source
+from totesys_load.warehouse_connection import WHAT
+from totesys_load.warehouse_setup import prepare
 
 
 async def check_source(model: Model, dsn: str, schema: str) -> None:
@@ -17,7 +18,7 @@ async def check_warehouse(model: Model, dsn: str, schema: str) -> None:
 
     Raises DatabaseUnavailable, AccessDenied, SettingsError or WarehouseMismatch that says what to do.
     """
-    async with connect(warehouse.WHAT, dsn) as connection:
+    async with connect(WHAT, dsn) as connection:
         await prepare_and_take_back(connection, model, dsn, schema)
 
 
@@ -26,6 +27,6 @@ async def prepare_and_take_back(connection: Connection, model: Model, dsn: str, 
     transaction = connection.transaction()
     await transaction.start()
     try:
-        await warehouse.prepare(connection, model, schema, dsn)
+        await prepare(connection, model, schema, dsn)
     finally:
         await transaction.rollback()

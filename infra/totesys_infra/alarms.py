@@ -22,7 +22,7 @@ FREE_SHARE = 0.08
 GIB = 1024**3
 # Load needs two, verification two; the rest are analysts. The least instance has room for about 100.
 CONNECTIONS = 70
-# A burstable instance has two to three hours' worth at most; without any it is slowed down.
+# A burstable instance holds two to three hours' worth. RDS runs T4g in unlimited mode: beyond that, AWS bills.
 CREDITS = 20
 
 
@@ -189,9 +189,9 @@ def _tasks(environment: Environment) -> tuple[Alarm, ...]:
             f"{service}-tasks",
             "tasks",
             running_tasks(environment.names, service),
-            "Minimum",
+            "SampleCount",
             environment.preset.tasks[service].minimum,
-            f"Fewer tasks of {service} run than are wanted.",
+            f"For five minutes, fewer tasks of {service} have been running than the preset asks for.",
             f"Read why they stopped: the events of the ECS service {service}.",
             comparison="LessThanThreshold",
             period=MINUTE,
@@ -213,7 +213,7 @@ def _warehouse(environment: Environment) -> tuple[Alarm, ...]:
         "Minimum",
         round(sizing.warehouse_gib * GIB * FREE_SHARE),
         "The warehouse's disk is nearly full, and RDS has not made it larger.",
-        "Give it a larger one: warehouse_gib in sizing.py.",
+        "Give it a larger one: storage_gib under [warehouse] in the environment's file.",
         comparison="LessThanThreshold",
     )
     connections = Alarm(
@@ -232,8 +232,8 @@ def _warehouse(environment: Environment) -> tuple[Alarm, ...]:
         of_warehouse(names, "CPUCreditBalance", "Count"),
         "Minimum",
         CREDITS,
-        "The warehouse's burstable processor has used up nearly all of its credit, and slows down.",
-        "Take a larger preset, or find the query that takes the time.",
+        "The warehouse has used nearly all CPU credits of its class. It stays as fast, and AWS bills the excess.",
+        "If this lasts for days, choose a larger preset, or find the query that takes the CPU time.",
         comparison="LessThanThreshold",
         periods=2,
     )

@@ -84,7 +84,7 @@ def way(sizing: Sizing, egress: Egress | None = None) -> float:
             each = HOURS * (prices.NAT.usd + prices.ADDRESS.usd)
             return sizing.nat_gateways * each + ASSUMED.egress_gb * prices.NAT_GB.usd
         case "endpoints":
-            hours = ENDPOINTS * sizing.zones * HOURS
+            hours = ENDPOINTS * sizing.endpoint_zones * HOURS
             return hours * prices.ENDPOINT.usd + ASSUMED.egress_gb * prices.ENDPOINT_GB.usd
 
 

@@ -65,8 +65,9 @@ def expected(environment: Environment) -> str:
         f"Nothing of this was billed. It is the preset `{environment.sizing}` with this environment's choices, at "
         f"prices of {REGION} without free tier, discount or tax, for a source where {cost.CHANGED_A_SECOND} rows a "
         "second change around the clock, with a tick every five minutes. docs/cost.md has each line. "
-        f"The budget of {environment.monthly_budget_usd} USD counts the whole account, as the graph of charges does, "
-        "which stays empty where the account has not turned billing alerts on."
+        f"The budget of {environment.monthly_budget_usd} USD counts what is tagged with this environment, once the "
+        "account has activated that cost allocation tag. The graph of charges counts the whole account, and stays "
+        "empty until the account enables billing alerts."
     )
 
 
@@ -84,7 +85,7 @@ def graphs(environment: Environment) -> list[tuple[Graph, ...]]:
         (
             Graph("Messages that wait", tuple((waiting(names.queue(s)), s) for s in SERVICES), "Maximum"),
             Graph("Dead letters", tuple((waiting(names.dead_letters(s)), s) for s in SERVICES), "Maximum"),
-            Graph("Tasks", tuple((running_tasks(names, s), s) for s in SERVICES), "Average"),
+            Graph("Running tasks", tuple((running_tasks(names, s), s) for s in SERVICES), "SampleCount", period=MINUTE),
         ),
         (
             Graph("Verification: rows that differ", (_verification(names, "Differences", "Count"),), "Maximum"),

@@ -1,17 +1,43 @@
 """An environment: what `make deploy` makes. `environments/example.toml` explains each setting."""
 
+import re
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from totesys_infra.names import Names
-from totesys_infra.sizing import PRESETS, Egress, Preset, Sizing
+from totesys_infra.sizing import Egress, Preset, Sizing, sizing
 
-# What a bucket's name must not begin with.
-_RESERVED = ("xn--", "sthree-", "amzn-s3-demo-")
+# Prefixes that S3 reserves for buckets, and Elastic Load Balancing for load balancers.
+_RESERVED = ("sthree-", "amzn-s3-demo-", "internal-")
+# CloudFormation cuts the stack's part of a role's name to this, and its permissions on roles go by the full `{name}-`.
+LONGEST_NAME = 24
 # Names of things and addresses of AWS are spelled out as they are everywhere but in these.
 _OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eusc-")
+
+KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:kms:[a-z0-9-]+:\d{12}:key/.+$")]
+
+
+def _fit_for_all(name: str) -> str:
+    """A name that every kind of resource can begin with."""
+    if not re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])", name):
+        raise ValueError(
+            f"name = '{name}' is not 2 to {LONGEST_NAME} lower-case letters, digits and hyphens, with a letter first "
+            "and no hyphen last"
+        )
+    if len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"name {name} has {len(name)} characters, and at most {LONGEST_NAME} are possible: AWS cuts the names of "
+            "roles, and CloudFormation's permissions would no longer match them"
+        )
+    if "--" in name:
+        raise ValueError(f"name {name} has two hyphens in a row, which RDS and ECR refuse")
+    if name.startswith(_RESERVED):
+        raise ValueError(f"name {name} begins with a prefix that AWS reserves: {', '.join(_RESERVED)}")
+    return name
+
 
 CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/.+$")]
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
@@ -27,12 +53,16 @@ Rate = Annotated[
 SchemaName = Annotated[str, StringConstraints(min_length=1)]
 
 
-def _with_room(cidr: str) -> str:
+def _range(cidr: str) -> str:
     try:
-        network = IPv4Network(cidr)
+        IPv4Network(cidr)
     except ValueError as error:
-        raise ValueError(f"cidr {cidr} is no range of addresses, such as 10.42.0.0/16: {error}") from error
-    if not 16 <= network.prefixlen <= 24:
+        raise ValueError(f"cidr {cidr} is not a range of addresses, such as 10.42.0.0/16: {error}") from error
+    return cidr
+
+
+def _with_room(cidr: str) -> str:
+    if not 16 <= IPv4Network(_range(cidr)).prefixlen <= 24:
         raise ValueError(f"cidr {cidr} is no size for a VPC with subnets in each zone: take /16 to /24")
     return cidr
 
@@ -45,19 +75,37 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """The operational database. `secret` holds its DSN, of a role that may SELECT; `port` is the DSN's."""
+    """The operational database, and how tasks reach it. `secret` holds the DSN of a role that may SELECT."""
 
     secret: SecretArn
+    # The customer-managed KMS key of that secret, if it has one.
+    secret_key: KeyArn | None = None
+    # The port of the DSN.
     port: int = Field(default=5432, ge=1, le=65535)
     schema_name: SchemaName = Field(default="public", alias="schema")
+    # The database's security group, to which a rule for the tasks is added.
+    security_group: Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")] | None = None
+    # The peering connection of a new VPC through which the database is reached, and the addresses behind it.
+    peering: Annotated[str, StringConstraints(pattern=r"^pcx-[0-9a-f]+$")] | None = None
+    cidr: Annotated[str, AfterValidator(_range)] | None = None
+
+    @model_validator(mode="after")
+    def _peered_range(self) -> Self:
+        if (self.peering is None) != (self.cidr is None):
+            raise ValueError("source.peering and source.cidr go together: the connection, and the addresses behind it")
+        return self
 
 
 class Warehouse(_Part):
     """The warehouse: `secret` holds the DSN of one that is there, at `port`; without it an RDS instance is made."""
 
     secret: SecretArn | None = None
+    # The customer-managed KMS key of that secret, if it has one.
+    secret_key: KeyArn | None = None
     port: int = Field(default=5432, ge=1, le=65535)
     schema_name: SchemaName = Field(default="warehouse", alias="schema")
+    # Of the instance's disk at first; RDS grows it by itself, and cannot shrink it.
+    storage_gib: int | None = Field(default=None, ge=20, le=6144)
 
 
 class Network(_Part):
@@ -107,7 +155,7 @@ class Environment(_Part):
     """All that can be set of one deployment."""
 
     # What every name begins with. Buckets have their names in the whole of AWS, so it has to be one of its own.
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}[a-z0-9]$")]
+    name: Annotated[str, AfterValidator(_fit_for_all)]
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
@@ -119,10 +167,15 @@ class Environment(_Part):
     hosts: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")], ...] = ()
     monthly_budget_usd: int = Field(default=100, ge=1)
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
+    # Where the images are built: by CodeBuild, or with Docker on the machine that deploys.
+    images: Literal["codebuild", "local"] = "codebuild"
     # GitHub's OpenID Connect provider is there once an account: "use" the one that is there already.
     github_provider: Literal["make", "use"] = "make"
-    # `owner/repository` that may deploy by OpenID Connect; without it no such role is made.
+    # `owner/repository` whose workflow may deploy through OpenID Connect. Without it, no such role is created.
     github_repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    # GitHub's numeric ids of that owner and repository, which the tokens of newer repositories carry.
+    github_owner_id: int | None = Field(default=None, ge=1)
+    github_repository_id: int | None = Field(default=None, ge=1)
     source: Source
     warehouse: Warehouse = Warehouse()
     network: Network = Network()
@@ -131,13 +184,13 @@ class Environment(_Part):
 
     @model_validator(mode="after")
     def _in_one_place(self) -> Self:
-        if self.name.startswith(_RESERVED):
-            raise ValueError(f"name {self.name} begins as no bucket may: {', '.join(_RESERVED)}")
         if self.region.startswith(_OTHER_PARTITIONS):
             raise ValueError(f"region {self.region} has names and addresses of its own, which nothing here knows")
         for what, arn in (
             ("secret of source", self.source.secret),
+            ("key of the source's secret", self.source.secret_key),
             ("secret of warehouse", self.warehouse.secret),
+            ("key of the warehouse's secret", self.warehouse.secret_key),
             ("certificate", self.certificate),
         ):
             if arn is not None and arn.split(":")[3:5] != [self.region, self.account]:
@@ -154,6 +207,56 @@ class Environment(_Part):
         if self.hosts and self.http != "alb":
             raise ValueError('hosts are names of the balancer: only http = "alb" has one')
         return self
+
+    @model_validator(mode="after")
+    def _reaches_the_source(self) -> Self:
+        source, network = self.source, self.network
+        if network.vpc and source.peering:
+            raise ValueError("source.peering is for a new VPC: an existing one has its own routes")
+        if source.security_group and not (network.vpc or source.peering):
+            raise ValueError(
+                "source.security_group can admit the tasks only from the same VPC or a peered one: "
+                "set vpc under [network], or source.peering"
+            )
+        if not network.vpc and self.egress == "endpoints" and not source.peering:
+            raise ValueError(
+                'egress "endpoints" leaves the tasks in a new VPC no route to the source: choose "nat" or "public", '
+                "or a VPC that reaches the source (vpc under [network]), or set source.peering and source.cidr"
+            )
+        if source.cidr and IPv4Network(source.cidr).overlaps(IPv4Network(network.cidr)):
+            raise ValueError(
+                f"source.cidr {source.cidr} overlaps the new VPC's {network.cidr}: change cidr under [network]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_key_for_a_secret(self) -> Self:
+        if self.warehouse.secret_key and not self.warehouse.secret:
+            raise ValueError("warehouse.secret_key is the key of warehouse.secret, which is not set")
+        return self
+
+    @model_validator(mode="after")
+    def _github_ids(self) -> Self:
+        ids = (self.github_owner_id, self.github_repository_id)
+        if ids != (None, None) and (None in ids or self.github_repository is None):
+            raise ValueError("github_owner_id and github_repository_id go together, and with github_repository")
+        return self
+
+    @property
+    def github_subjects(self) -> tuple[str, ...]:
+        """The token subjects of the workflow jobs that may deploy: jobs of the GitHub environment `name`.
+
+        Repositories that were created, renamed or transferred since 2026-07-15 put ids into the subject; older ones
+        send names alone until they opt in.
+        """
+        if self.github_repository is None:
+            return ()
+        subjects = [f"repo:{self.github_repository}:environment:{self.name}"]
+        if self.github_repository_id is not None:
+            owner, _, repository = self.github_repository.partition("/")
+            with_ids = f"{owner}@{self.github_owner_id}/{repository}@{self.github_repository_id}"
+            subjects.append(f"repo:{with_ids}:environment:{self.name}")
+        return tuple(subjects)
 
     @property
     def names(self) -> Names:
@@ -173,8 +276,9 @@ class Environment(_Part):
 
     @property
     def preset(self) -> Sizing:
-        """What its `sizing` stands for."""
-        return PRESETS[self.sizing]
+        """What its `sizing` stands for in its region, with the disk that is set."""
+        found = sizing(self.sizing, self.region)
+        return replace(found, warehouse_gib=self.warehouse.storage_gib or found.warehouse_gib)
 
     @property
     def egress(self) -> Egress:

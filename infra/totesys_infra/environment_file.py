@@ -12,10 +12,11 @@ from totesys_infra.environment import Environment
 FOLDER = Path(__file__).parent.parent / "environments"
 
 _ARN = "the ARN of a secret: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-AbCdEf"
+_KEY = "the ARN of a KMS key: arn:aws:kms:REGION:ACCOUNT:key/ID"
 _RATE = "a schedule of EventBridge: rate(5 minutes), or cron(0 6 * * ? *)"
 # What a setting is meant to be, in other words than its pattern.
 _MEANT = {
-    "name": "2 to 33 small letters, digits and hyphens, a letter first and no hyphen last",
+    "name": "2 to 24 lower-case letters, digits and hyphens, in quotes",
     "account": "an account's number: 12 digits, in quotes",
     "region": "a region, such as eu-west-2",
     "alert_email": "an e-mail address",
@@ -23,6 +24,10 @@ _MEANT = {
     "github_repository": "owner/repository",
     "source": "a section, [source], with the ARN of its secret",
     "source.secret": _ARN,
+    "source.secret_key": _KEY,
+    "source.security_group": "the id of a security group: sg-0123456789abcdef0",
+    "source.peering": "the id of a peering connection: pcx-0123456789abcdef0",
+    "warehouse.secret_key": _KEY,
     "warehouse.secret": _ARN,
     "network.vpc": "the id of a VPC: vpc-0123456789abcdef0",
     "network.subnets": 'a list of ids of subnets: ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]',

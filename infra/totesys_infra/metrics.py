@@ -42,9 +42,13 @@ def oldest(queue: str) -> Metric:
 
 
 def running_tasks(names: Names, service: Service) -> Metric:
-    """How many tasks of a service run: "Amazon ECS Container Insights metrics"."""
+    """The number of running tasks of a service: the sample count of this metric over one minute.
+
+    Each task sends one sample a minute, free of charge; Container Insights would bill for its count of tasks. Source:
+    "Amazon ECS service utilization metrics".
+    """
     of = {"ClusterName": names.cluster, "ServiceName": service}
-    return Metric("ECS/ContainerInsights", "RunningTaskCount", of, "Count")
+    return Metric("AWS/ECS", "CPUUtilization", of, "Percent")
 
 
 def of_warehouse(names: Names, name: str, unit: Unit) -> Metric:

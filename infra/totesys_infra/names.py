@@ -7,8 +7,11 @@ from totesys.stage_names import STAGES, Stage
 
 Service = Stage
 SERVICES = STAGES
-
 Purpose = Literal["ingest", "processed", "code", "queries"]
+# As in the Dockerfile, but from a registry without Docker Hub's limits.
+PYTHON_IMAGE = "public.ecr.aws/docker/library/python:3.13-slim"
+APP = "totesys"
+TAG_APP, TAG_ENVIRONMENT = "app", "environment"
 # A deployment tags its images so, beside their revision.
 DEPLOYED_PREFIX = "deployed-"
 
@@ -113,6 +116,11 @@ class Names:
     def boundary_arn(self) -> str:
         """The ARN of that policy."""
         return f"arn:{self.partition}:iam::{self.account}:policy/{self.boundary}"
+
+    @property
+    def trigger_token(self) -> str:
+        """The secret whose value authorizes triggers over HTTP."""
+        return f"{self.name}/trigger-token"
 
     @property
     def warehouse_instance(self) -> str:

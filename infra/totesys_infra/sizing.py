@@ -1,8 +1,9 @@
 """Sizing presets: how large, how many, and how safe against the loss of a machine or a zone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from totesys_infra.addresses import ZONES
 from totesys_infra.names import Service
 
 Preset = Literal["lean", "standard", "high-availability"]
@@ -21,10 +22,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Sizing:
-    """What a preset stands for; `nat_gateways` counts where egress is through NAT."""
+    """What a preset stands for.
+
+    `nat_gateways` counts with egress "nat"; `endpoint_zones`, the zones in which each endpoint has an address, with
+    "endpoints".
+    """
 
     tasks: dict[Service, Task]
-    zones: int
+    endpoint_zones: int
     egress: Egress
     nat_gateways: int
     warehouse_class: str
@@ -36,7 +41,7 @@ class Sizing:
 PRESETS: dict[Preset, Sizing] = {
     "lean": Sizing(
         tasks={"ingest": Task(256, 512), "transform": Task(256, 1024, maximum=2), "load": Task(256, 512)},
-        zones=2,
+        endpoint_zones=2,
         egress="public",
         nat_gateways=1,
         warehouse_class="t4g.micro",
@@ -46,7 +51,7 @@ PRESETS: dict[Preset, Sizing] = {
     ),
     "standard": Sizing(
         tasks={"ingest": Task(512, 1024), "transform": Task(1024, 2048, maximum=4), "load": Task(512, 1024)},
-        zones=2,
+        endpoint_zones=2,
         egress="nat",
         nat_gateways=1,
         warehouse_class="t4g.medium",
@@ -60,7 +65,7 @@ PRESETS: dict[Preset, Sizing] = {
             "transform": Task(1024, 4096, minimum=2, maximum=8),
             "load": Task(1024, 2048),
         },
-        zones=3,
+        endpoint_zones=3,
         egress="nat",
         nat_gateways=3,
         warehouse_class="m7g.large",
@@ -69,3 +74,17 @@ PRESETS: dict[Preset, Sizing] = {
         backup_days=14,
     ),
 }
+
+# The regions in which a new account gets fewer than three zones.
+_FEW_ZONES = {"us-west-1": 2}
+
+
+def zones(region: str) -> int:
+    """The number of zones that a VPC's subnets are in."""
+    return _FEW_ZONES.get(region, ZONES)
+
+
+def sizing(preset: Preset, region: str) -> Sizing:
+    """What a preset stands for in a region."""
+    most, found = zones(region), PRESETS[preset]
+    return replace(found, nat_gateways=min(found.nat_gateways, most), endpoint_zones=min(found.endpoint_zones, most))

@@ -12,6 +12,7 @@ from totesys.errors import (
     DataRefused,
     SchemaDrift,
     SettingsError,
+    TooManyConnections,
     TotesysError,
     UnexpectedDatabaseError,
     WarehouseMismatch,
@@ -64,6 +65,8 @@ def _of(error: Answer) -> str:
 def _unavailable(_what: str, at: str, error: Answer) -> TotesysError:
     if error.sqlstate.startswith("08"):
         return DatabaseUnavailable(f"{at} does not answer: {plain(error)}. Check that it runs and can be reached.")
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        return TooManyConnections(f"{at} cannot serve now: {plain(error)}. Allow this role more connections, or wait.")
     return DatabaseUnavailable(f"{at} cannot serve now: {plain(error)}.")
 
 

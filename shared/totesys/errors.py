@@ -3,6 +3,7 @@
     TotesysError
     ├── TransientError          may pass: the same work is retried with back-off
     │   ├── DatabaseUnavailable     Postgres does not answer, broke the connection, or cannot serve now
+    │   │   ├── TooManyConnections      the server, the database or the role allows no more connections
     │   │   └── LoginRefused            a password or role is wrong, or is just being changed
     │   └── LakeUnavailable         S3 or SQS does not answer, or broke the connection
     ├── UnexpectedDatabaseError Postgres reports an error that no code expects: retried a few times, then dead-lettered
@@ -47,6 +48,10 @@ class TransientError(TotesysError):
 
 class DatabaseUnavailable(TransientError):
     """A Postgres server does not answer, broke the connection, or cannot serve now."""
+
+
+class TooManyConnections(DatabaseUnavailable):
+    """The server, the database or the role allows no more connections."""
 
 
 class LoginRefused(DatabaseUnavailable):

@@ -73,7 +73,7 @@ class LogEvent(StrEnum):
     RUN_COMPLETED = "run_completed"
     """A stage committed a run, once per run and stage: `stage`, `run`, `duration_s`, `rows`.
 
-    Ingest adds `complete` and `size_bytes`, transform `quarantined`, and load
+    Ingest adds `complete` and `size_bytes`, transform `quarantined` and `left_out`, and load
     `complete`, `latency_s`, `written` and `deleted`.
     """
     RUN_SKIPPED = "run_skipped"

@@ -141,10 +141,11 @@ def load_model(module: str) -> Model:
     """The MODEL of the module named in a setting. Raises ModelError."""
     try:
         model = import_module(module).MODEL
-    except (ImportError, AttributeError) as error:
-        raise ModelError(
-            f"TOTESYS_MODEL is {module!r}, which has no MODEL ({error}). Name a module that has one."
-        ) from error
+    except ModelError:
+        raise
+    except Exception as error:  # the module may raise anything
+        fault = f"{type(error).__name__}: {error}".removeprefix("AttributeError: ")
+        raise ModelError(f"TOTESYS_MODEL is {module!r}, which has no MODEL: {fault}. Correct it.") from error
     if not isinstance(model, Model):
         raise ModelError(f"MODEL of {module!r} is a {type(model).__name__}, not a totesys.schema.Model.")
     return model

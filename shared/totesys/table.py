@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -71,6 +71,11 @@ class SourceTable(Table):
 
     capture: Capture = Capture.FULL_REFRESH
     unenforced_key: bool = False
+
+
+def full_refresh_tables(tables: Iterable[SourceTable]) -> list[SourceTable]:
+    """Those of the tables that are captured by full refresh."""
+    return [table for table in tables if table.capture is Capture.FULL_REFRESH]
 
 
 # Ranges of keys without a gap, as a deletion sweep finds them.

@@ -19,7 +19,7 @@ from totesys.connection import connect
 from totesys.log_events import LogEvent
 from totesys.sql import ident
 from totesys_cli.local.postgres import PostgresServer
-from totesys_load.ledger import LOCK
+from totesys_load.warehouse_connection import LOCK
 
 LONGEST_OUTAGE = 3.0
 CUTS = {

@@ -10,8 +10,10 @@ from totesys_infra.stacks.app import synthesise
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 EGRESSES: tuple[Egress, ...] = get_args(Egress)
 SECRET = "arn:aws:secretsmanager:eu-west-2:123456789012:secret"
+KEY = "arn:aws:kms:eu-west-2:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
 OWN_SECRET = f"{SECRET}:totesys-warehouse-GhIjKl"
 CERTIFICATE = "arn:aws:acm:eu-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+PEERED = {"secret": f"{SECRET}:totesys-source-AbCdEf", "peering": "pcx-0123456789abcdef0", "cidr": "10.7.0.0/16"}
 OWN_VPC = {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]}
 
 
@@ -25,6 +27,9 @@ def environment(sizing: Preset = "lean", **options: Any) -> Environment:
         "source": {"secret": f"{SECRET}:totesys-source-AbCdEf"},
         "certificate": CERTIFICATE if options.get("http") == "alb" else None,
     }
+    if "source" not in options and options.get("network", {}).get("egress") == "endpoints":
+        # In a new VPC, the only way to the source.
+        required["source"] = PEERED
     return Environment.model_validate({**required, "sizing": sizing, **options})
 
 

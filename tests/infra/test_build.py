@@ -29,7 +29,8 @@ Template = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def environment() -> Environment:
-    return read_environment(FOLDER / "example.toml").model_copy(update={"github_repository": REPOSITORY})
+    github = {"github_repository": REPOSITORY, "github_owner_id": 123456, "github_repository_id": 456789}
+    return read_environment(FOLDER / "example.toml").model_copy(update=github)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,7 @@ def test_a_build_may_do_what_it_does_and_nothing_else(build: Template, environme
         "logs:PutLogEvents",
         "ecr:GetAuthorizationToken",
         "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
         "ecr:CompleteLayerUpload",
         "ecr:DescribeImages",
         "ecr:InitiateLayerUpload",
@@ -118,9 +120,17 @@ def test_only_that_environment_of_that_repository_may_deploy(access: Template, e
     assert trust["Condition"] == {
         "StringEquals": {
             "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-            "token.actions.githubusercontent.com:sub": f"repo:{REPOSITORY}:environment:{environment.name}",
+            "token.actions.githubusercontent.com:sub": [
+                f"repo:acme/totesys:environment:{environment.name}",
+                f"repo:acme@123456/totesys@456789:environment:{environment.name}",
+            ],
         }
     }
+
+
+def test_without_ids_only_the_subject_that_names_the_repository_is_trusted(environment: Environment) -> None:
+    by_name = environment.model_copy(update={"github_owner_id": None, "github_repository_id": None})
+    assert by_name.github_subjects == (f"repo:acme/totesys:environment:{environment.name}",)
 
 
 def statements(access: Template, part: str) -> list[dict[str, Any]]:
@@ -151,7 +161,7 @@ def test_who_deploys_cannot_give_himself_more(access: Template, environment: Env
 
 def test_no_policy_is_larger_than_iam_takes(access: Template) -> None:
     policies = of_type(access, "AWS::IAM::ManagedPolicy")
-    assert len(policies) == 6
+    assert len(policies) == 8
     for policy in policies:
         assert len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) < LARGEST_POLICY
 

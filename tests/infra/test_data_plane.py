@@ -8,6 +8,7 @@ import pytest
 from totesys.lake.keys import part_key
 from totesys.model import MODEL
 from totesys_infra import data_plane_template
+from totesys_infra.deploy import release
 from totesys_infra.names import SERVICES
 from totesys_infra.stacks.app import data_plane, render
 
@@ -217,8 +218,10 @@ def test_what_is_left_of_a_broken_upload_goes_after_a_day(template: dict[str, An
     }
 
 
-def test_source_bundles_expire(template: dict[str, Any]) -> None:
-    assert rules(template, "code")[1:] == [{"Status": "Enabled", "ExpirationInDays": 30}]
+def test_what_a_deployment_reads_once_expires_and_releases_do_not(template: dict[str, Any]) -> None:
+    expiring = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules(template, "code")[1:]}
+    assert expiring == {"bundles/": 30, "templates/": 30}
+    assert not any(release.PREFIX.startswith(prefix) for prefix in expiring)
 
 
 def test_large_objects_of_the_lake_go_to_a_cheaper_tier_only_if_asked(template: dict[str, Any]) -> None:

@@ -1,10 +1,21 @@
 """What the network promises: a way out, no way in but for whoever is named."""
 
+import re
 from typing import Any
 
 import pytest
 
-from tests.infra.environments import EGRESSES, OWN_VPC, environment, own_everything, own_vpc, templates_of
+from tests.infra.environments import (
+    EGRESSES,
+    KEY,
+    OWN_VPC,
+    PEERED,
+    SECRET,
+    environment,
+    own_everything,
+    own_vpc,
+    templates_of,
+)
 from tests.infra.test_data_plane import of_type
 from totesys_infra.environment import Environment
 
@@ -46,6 +57,15 @@ def group(template: Template, description: str) -> dict[str, Any]:
         if one["Properties"]["GroupDescription"] == description
     )
     return {"Fn::GetAtt": [key, "GroupId"]}
+
+
+def imported(reference: dict[str, Any]) -> str:
+    """The logical id of a security group: of this stack, or, without its hash, of the network's."""
+    if "Fn::GetAtt" in reference:
+        return str(reference["Fn::GetAtt"][0])
+    found = re.search(r"GetAtt([A-Za-z]+?)[0-9A-F]{8}GroupId", reference["Fn::ImportValue"])
+    assert found
+    return found[1]
 
 
 @pytest.mark.parametrize("egress", EGRESSES)
@@ -109,27 +129,88 @@ def test_http_is_for_callers_and_behind_a_balancer_for_it_alone(networks: dict[s
     callers = group(networks["nat"], "May call the services over HTTP")
     for rule in ingress(networks["nat"]):
         assert (rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) == (callers, 8080, 8080)
-    template = networks["endpoints"]
+    alb = networks["endpoints"]
+    tasks = [group(alb, f"The tasks of {service}") for service in ("ingest", "transform", "load")]
+    assert not [rule for rule in ingress(alb) if rule["GroupId"] in tasks]
+    template = templates_of(environment(network={"egress": "endpoints"}, http="alb"))["shop-services"]
     balancer = group(template, "The internal load balancer")
-    for service in ("ingest", "transform", "load"):
-        (rule,) = (r for r in ingress(template) if r["GroupId"] == group(template, f"The tasks of {service}"))
-        assert (rule["SourceSecurityGroupId"], rule["FromPort"]) == (balancer, 8080)
-    (source,) = {str(r["SourceSecurityGroupId"]) for r in ingress(template) if r["GroupId"] == balancer}
-    assert source == str(group(template, "May call the services over HTTP"))
+    let_in = {
+        (imported(rule["GroupId"]), imported(rule["SourceSecurityGroupId"]), rule["FromPort"])
+        for rule in ingress(template)
+    }
+    own = balancer["Fn::GetAtt"][0]
+    assert let_in == {
+        *((service, own, 8080) for service in ("Ingest", "Transform", "Load")),
+        *((own, "Callers", port) for port in (8081, 8082, 8083)),
+    }
 
 
 def test_a_vpc_that_is_there_is_used_by_its_ids_and_left_as_it_is() -> None:
     templates = templates_of(own_everything())
     kinds = {one["Type"] for one in templates["shop-network"]["Resources"].values()}
-    assert kinds == {
-        "AWS::EC2::SecurityGroup",
-        "AWS::EC2::SecurityGroupIngress",
-        "AWS::EC2::SecurityGroupEgress",
-    }
+    assert kinds == {"AWS::EC2::SecurityGroup"}
     assert all(g["VpcId"] == OWN_VPC["vpc"] for g in properties(templates["shop-network"], "AWS::EC2::SecurityGroup"))
     for service in properties(templates["shop-services"], "AWS::ECS::Service"):
         where = service["NetworkConfiguration"]["AwsvpcConfiguration"]
         assert (where["Subnets"], where["AssignPublicIp"]) == (OWN_VPC["subnets"], "DISABLED")
+
+
+def test_the_source_s_security_group_admits_the_tasks_that_read_it_and_no_other() -> None:
+    source = {"secret": f"{SECRET}:totesys-source-AbCdEf", "port": 6432, "security_group": "sg-0fedcba9876543210"}
+    template = network(own_vpc(source=source))
+    rules = [rule for rule in ingress(template) if rule["GroupId"] == source["security_group"]]
+    assert [(rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) for rule in rules] == [
+        (group(template, f"The tasks of {service}"), 6432, 6432) for service in ("ingest", "load")
+    ]
+
+
+def test_a_new_vpc_is_told_by_its_outputs_and_routes_to_a_peered_source(networks: dict[str, Template]) -> None:
+    for egress, template in networks.items():
+        told = {key: one["Value"] for key, one in template["Outputs"].items() if "Export" not in one}
+        groups = {
+            f"{one.title()}SecurityGroup": group(template, f"The tasks of {one}")
+            for one in ("ingest", "transform", "load")
+        }
+        assert told.items() >= groups.items()
+        assert "VpcId" in told
+        assert ("EgressAddresses" in told) == (egress == "nat")
+    (address,) = of_type(networks["nat"], "AWS::EC2::EIP")
+    assert networks["nat"]["Outputs"]["EgressAddresses"]["Value"] == {"Ref": address}
+    three = network(environment("high-availability"))["Outputs"]["EgressAddresses"]["Value"]["Fn::Join"][1]
+    assert len(three) == 3
+    peered = [r for r in properties(networks["endpoints"], "AWS::EC2::Route") if "VpcPeeringConnectionId" in r]
+    assert {(r["DestinationCidrBlock"], r["VpcPeeringConnectionId"]) for r in peered} == {
+        (PEERED["cidr"], PEERED["peering"])
+    }
+    assert len({str(r["RouteTableId"]) for r in peered}) == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            {"network": {"egress": "endpoints"}},
+            'egress "endpoints" leaves the tasks in a new VPC no route to the source',
+        ),
+        ({"source": {"security_group": "sg-0123"}}, "only from the same VPC or a peered one"),
+        ({"source": {"peering": "pcx-0123"}}, "source.peering and source.cidr go together"),
+        ({"source": {"cidr": "10.7.0.0/16"}}, "source.peering and source.cidr go together"),
+        ({"source": {"peering": "pcx-0123", "cidr": "10.42.8.0/24"}}, "overlaps the new VPC's 10.42.0.0/16"),
+        ({"source": {"peering": "pcx-0123", "cidr": "ours"}}, "cidr ours is not a range of addresses"),
+        ({"source": {"peering": "pcx-0123", "cidr": "10.7.0.0/16"}, "network": OWN_VPC}, "an existing one has its own"),
+        ({"warehouse": {"secret_key": KEY}}, "warehouse.secret_key is the key of warehouse.secret"),
+        ({"source": {"secret_key": KEY.replace("eu-west-2", "us-east-1")}}, "key of the source's secret has to be in"),
+    ],
+)
+def test_a_source_that_the_tasks_could_not_reach_or_read_is_refused(wrong: dict[str, Any], said: str) -> None:
+    source = {"secret": f"{SECRET}:totesys-source-AbCdEf", **wrong.get("source", {})}
+    with pytest.raises(ValueError, match=re.escape(said)):
+        environment(**{**wrong, "source": source})
+
+
+@pytest.mark.parametrize("egress", ["nat", "public", None])
+def test_a_vpc_with_a_way_out_reaches_a_public_source(egress: str | None) -> None:
+    assert environment(network={"egress": egress}).source.peering is None
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,24 @@ from typing import Any, cast
 
 import pytest
 
-from tests.infra.environments import CERTIFICATE, OWN_SECRET, PRESETS, SECRET, environment, own_everything, templates_of
+from tests.infra.environments import (
+    CERTIFICATE,
+    KEY,
+    OWN_SECRET,
+    PRESETS,
+    SECRET,
+    environment,
+    own_everything,
+    templates_of,
+)
 from tests.infra.test_data_plane import of_type
 from totesys.service_settings import ServiceSettings
 from totesys_infra.names import SERVICES, Service
 from totesys_infra.sizing import PRESETS as SIZINGS
 from totesys_infra.sizing import Preset
-from totesys_ingest.settings import IngestSettings
-from totesys_load.settings import LoadSettings
-from totesys_transform.settings import TransformSettings
+from totesys_ingest.ingest_settings import IngestSettings
+from totesys_load.load_settings import LoadSettings
+from totesys_transform.transform_settings import TransformSettings
 
 Template = dict[str, Any]
 SETTINGS: dict[Service, type[ServiceSettings]] = {
@@ -204,6 +213,25 @@ def test_the_execution_role_reads_the_secrets_and_the_image_of_its_service_and_n
     }
 
 
+def test_tasks_may_decrypt_the_secrets_that_have_a_key_of_their_own() -> None:
+    keys = {"source": f"{KEY}0", "warehouse": f"{KEY}1"}
+    template = templates_of(
+        environment(
+            source={"secret": f"{SECRET}:totesys-source-AbCdEf", "secret_key": keys["source"]},
+            warehouse={"secret": OWN_SECRET, "secret_key": keys["warehouse"]},
+        )
+    )["shop-services"]
+    may = {
+        name: {
+            statement["Resource"]
+            for statement in role(template, name, "ExecutionRoleArn")
+            if statement["Action"] == "kms:Decrypt"
+        }
+        for name in SERVICES
+    }
+    assert may == {"ingest": {keys["source"]}, "transform": set(), "load": {*keys.values()}}
+
+
 def test_each_role_is_one_task_s(template: Template) -> None:
     roles = [
         task(template, name)[of]["Fn::GetAtt"][0] for name in SERVICES for of in ("ExecutionRoleArn", "TaskRoleArn")
@@ -240,16 +268,18 @@ def test_transform_grows_with_the_messages_that_wait_for_each_task(
         "MetricName": "ApproximateNumberOfMessagesVisible",
         "Dimensions": [{"Name": "QueueName", "Value": "shop-transform"}],
     }
+    # The number of samples in a minute is the number of tasks.
+    assert [one["MetricStat"]["Stat"] for one in (waiting, running)] == ["Average", "SampleCount"]
     assert running["MetricStat"]["Metric"] == {
-        "Namespace": "ECS/ContainerInsights",
-        "MetricName": "RunningTaskCount",
+        "Namespace": "AWS/ECS",
+        "MetricName": "CPUUtilization",
         "Dimensions": [{"Name": "ClusterName", "Value": "shop"}, {"Name": "ServiceName", "Value": "transform"}],
     }
 
 
-def test_the_cluster_has_insights_and_both_capacities_before_a_service_is_made(template: Template) -> None:
+def test_the_cluster_has_both_capacities_before_a_service_is_made_and_no_paid_metrics(template: Template) -> None:
     (cluster,) = of_type(template, "AWS::ECS::Cluster").values()
-    assert cluster["Properties"]["ClusterSettings"] == [{"Name": "containerInsights", "Value": "enabled"}]
+    assert cluster["Properties"]["ClusterSettings"] == [{"Name": "containerInsights", "Value": "disabled"}]
     assert cluster["Properties"]["CapacityProviders"] == ["FARGATE", "FARGATE_SPOT"]
 
 

@@ -98,6 +98,33 @@ def test_a_warehouse_that_is_somebody_elses_is_not_watched() -> None:
     assert "AWS/RDS" in {alarm.metric.namespace for alarm in alarms(SHOP)}
 
 
+def test_only_our_own_metrics_are_billed_as_custom_ones() -> None:
+    watched = [alarm.metric for alarm in alarms(SHOP)]
+    watched += [metric for row in graphs(SHOP) for graph in row for metric, _ in graph.metrics]
+    # AWS sends what is in `AWS/…` free of charge; that of Container Insights is in `ECS/ContainerInsights`.
+    paid = {metric.namespace for metric in watched if not metric.namespace.startswith("AWS/")}
+    assert paid == {SHOP.names.metrics_namespace}
+
+
+def test_tasks_are_counted_by_the_samples_of_one_minute() -> None:
+    counted = [alarm for alarm in alarms(SHOP) if alarm.metric.namespace == "AWS/ECS"]
+    assert [(alarm.statistic, alarm.period, alarm.missing) for alarm in counted] == [
+        ("SampleCount", 60, "breaching")
+    ] * 3
+    (graph,) = (graph for row in graphs(SHOP) for graph in row if graph.metrics[0][0].namespace == "AWS/ECS")
+    assert (graph.statistic, graph.period) == ("SampleCount", 60)
+
+
+def test_a_burstable_warehouse_without_credit_is_billed_and_not_slowed_down() -> None:
+    """RDS runs T3 and T4g in unlimited mode, and has no other."""
+    (credit,) = (alarm for alarm in alarms(SHOP) if alarm.metric.name == "CPUCreditBalance")
+    assert "bills" in credit.description
+    assert "slow" not in credit.description
+    section = RUNBOOK.read_text(encoding="utf-8").split("## Warehouse credit")[1].split("## ")[0]
+    assert "AWS bills" in section
+    assert not [one for one in alarms(environment("high-availability")) if one.metric.name == "CPUCreditBalance"]
+
+
 def test_the_dashboard_has_freshness_first_and_each_widget_in_its_place(template: dict[str, Any]) -> None:
     (dashboard,) = of_type(template, "AWS::CloudWatch::Dashboard").values()
     widgets = json.loads(dashboard["Properties"]["DashboardBody"])["widgets"]

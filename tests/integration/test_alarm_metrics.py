@@ -52,10 +52,10 @@ OF_AWS = {
             "CPUUtilization": "Percent",
         },
     ),
-    "ECS/ContainerInsights": Documented(
-        f"{AWS_DOCS}/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html",
+    "AWS/ECS": Documented(
+        f"{AWS_DOCS}/AmazonECS/latest/developerguide/available-metrics.html",
         frozenset({"ClusterName", "ServiceName"}),
-        {"RunningTaskCount": "Count"},
+        {"CPUUtilization": "Percent"},
     ),
     "AWS/Billing": Documented(
         f"{AWS_DOCS}/AmazonCloudWatch/latest/monitoring/billing-metricscollected.html",

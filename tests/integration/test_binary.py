@@ -17,7 +17,7 @@ from totesys.connection import Connection, connect
 from totesys.sql import ident
 from totesys.types import ColumnType, Kind, numeric
 from totesys_load.binary import BLOCK_ROWS
-from totesys_load.copy import TEMPORARY, copy_rows
+from totesys_load.parquet_copy import TEMPORARY, copy_rows
 
 pytestmark = pytest.mark.postgres
 

@@ -126,7 +126,7 @@ async def test_every_service_says_how_many_rows_are_in_quarantine(plane: DataPla
     assert [[run["stages"][stage]["quarantined"] for stage in stages] for run in runs] == [[0, 0, 1], [0, 1, 0]]
 
 
-async def test_what_a_run_left_behind_that_was_done_again_is_no_longer_in_quarantine(
+async def test_objects_superseded_by_a_replay_are_no_longer_in_quarantine(
     pipeline: Pipeline, quarantine: Quarantine
 ) -> None:
     await execute(pipeline.source_dsn, "INSERT INTO book VALUES (99, 'Emma', NULL, 'NOVEL')")

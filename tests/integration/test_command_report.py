@@ -98,7 +98,7 @@ async def day(company: Company) -> date:
 
 @pytest.fixture(scope="module")
 async def content(pipeline: Pipeline, day: date) -> Content:
-    return await ask(pipeline.warehouse_dsn, "warehouse", "totesys.model", day)
+    return await ask(pipeline.warehouse_dsn, "totesys.model", day)
 
 
 @pytest.fixture(scope="module")
@@ -236,13 +236,13 @@ async def test_what_cannot_be_reported_is_said(
     company: Company, pipeline: Pipeline, postgres: ReachablePostgres, tmp_path: Path
 ) -> None:
     with pytest.raises(BadInput, match=r"has no module tests.models.library.report, so there is nothing to report"):
-        await ask(company.warehouse, "warehouse", "tests.models.library", None)
+        await ask(company.warehouse, "tests.models.library", None)
     with pytest.raises(BadInput, match="is not one that load has made"):
-        await ask(postgres.dsn(), "warehouse", "totesys.model", None)
+        await ask(postgres.dsn(), "totesys.model", None)
     console = Console(quiet=True)
     nowhere = tmp_path / "no" / "report.html"
     with pytest.raises(BadInput, match="can't be written: No such file or directory"):
-        await run_report(console, pipeline.warehouse_dsn, "warehouse", "totesys.model", None, nowhere, json=False)
+        await run_report(console, pipeline.warehouse_dsn, "totesys.model", None, nowhere, json=False)
     with pytest.MonkeyPatch.context() as patch:
         # As where it is not installed.
         patch.setitem(sys.modules, "jinja2", None)
@@ -250,7 +250,7 @@ async def test_what_cannot_be_reported_is_said(
         with pytest.raises(
             BadInput, match=r"drawn with jinja2, which is not installed: install `totesys-cli\[report\]`"
         ):
-            await run_report(console, pipeline.warehouse_dsn, "warehouse", "totesys.model", None, None, json=False)
+            await run_report(console, pipeline.warehouse_dsn, "totesys.model", None, None, json=False)
 
 
 async def test_a_warehouse_without_a_row_has_a_page_too(
@@ -261,6 +261,6 @@ async def test_a_warehouse_without_a_row_has_a_page_too(
         await create_source(connection, MODEL)
     async with Pipeline(MODEL, data_plane, source, warehouse) as pipeline:
         await pipeline.tick()
-    page = Page(to_html(await ask(warehouse, "warehouse", "totesys.model", day)))
+    page = Page(to_html(await ask(warehouse, "totesys.model", day)))
     assert page.text.count("There are none.") == 8
     assert page.all("img") == []

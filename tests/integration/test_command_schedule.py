@@ -9,7 +9,7 @@ import pytest
 from tests.command import Command, Companies, Company, eventually, line_with, rows
 from totesys.connection import connect
 from totesys_cli.local.reachable import ReachablePostgres
-from totesys_ingest.source import LOCK
+from totesys_ingest.source_connection import LOCK
 
 CHANGE = "UPDATE sales_order SET units_sold = units_sold + 1 WHERE sales_order_id = 1"
 # What the line of a run that is in the warehouse says.

@@ -111,8 +111,8 @@ def test_what_is_nowhere_is_refused(trace: Trace) -> None:
     for arguments, words in (
         (("fact_loan", "99"), "Neither the warehouse nor the quarantine has fact_loan 99."),
         (("fact_loan", "1", "--version", "2"), "has fact_loan 1, version 2."),
-        (("fact_loan", "x"), "'x' is no loan_id"),
-        (("fact_lend", "1"), "Name one of fact_loan, dim_book"),
+        (("fact_loan", "x"), "'x' is not a valid loan_id"),
+        (("fact_lend", "1"), "Choose one of fact_loan, dim_book"),
     ):
         ended = trace(*arguments)
         assert (ended.code, ended.out, words in ended.err) == (2, "", True), ended.words

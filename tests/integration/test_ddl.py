@@ -10,14 +10,14 @@ import pytest
 from tests.models import shops, values
 from totesys.connection import Connection, connect
 from totesys.model import MODEL
-from totesys.schema import Model
-from totesys.table import Column, Fact
+from totesys.schema import ETL, Model
+from totesys.table import Column, Fact, WarehouseTable
 from totesys.types import TEXT
 from totesys_cli.dictionary import to_markdown
 from totesys_load import ddl
-from totesys_load.acceptance import accepted, adaptations, problems
-from totesys_load.catalog import read_catalog
-from totesys_load.warehouse import prepare
+from totesys_load.compatibility import missing_indexes, problems, write_plan
+from totesys_load.warehouse_catalog import read_warehouse_catalog
+from totesys_load.warehouse_setup import prepare
 
 pytestmark = pytest.mark.postgres
 
@@ -44,11 +44,11 @@ async def prepared(connection: Connection, model: Model) -> list[asyncpg.Record]
 async def test_a_new_warehouse_is_as_declared_and_is_made_once(warehouse: Connection, model: Model) -> None:
     first = await prepared(warehouse, model)
     assert await prepared(warehouse, model) == first
-    catalog = await read_catalog(warehouse, ddl.names(model, SCHEMA))
+    catalog = await read_warehouse_catalog(warehouse, ddl.names(model, SCHEMA))
     assert problems(model, SCHEMA, catalog) == []
-    assert adaptations(model, SCHEMA, catalog) == []
+    assert missing_indexes(model, SCHEMA, catalog) == []
     assert ddl.missing(model, SCHEMA, catalog) == ""
-    assert all(accepted(model, SCHEMA, catalog).straight(table) for table in model.tables)
+    assert all(write_plan(model, SCHEMA, catalog).copies_into(table) for table in model.tables)
     for table in model.tables:
         columns = {column.name: column.kind for column in catalog.relations[SCHEMA, table.name].columns}
         record_id = {table.record_id: "bigint"} if isinstance(table, Fact) else {}
@@ -102,6 +102,57 @@ async def test_the_database_says_what_each_table_and_column_means(warehouse: Con
     }
 
 
+COLUMN_COMMENTS = """
+    SELECT relnamespace::regnamespace::text AS schema, relname, attname, col_description(attrelid, attnum)
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relkind = 'v' AND attnum > 0 AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)'"""
+
+
+def described(model: Model) -> dict[tuple[str, str, str], str | None]:
+    """The description of each column of each view: the current views, and the views of each star."""
+    shown: list[tuple[str, str, WarehouseTable]] = [(SCHEMA, fact.current, fact) for fact in model.facts]
+    for star, tables in model.stars.items():
+        shown += [(star, table.name, table) for table in tables]
+        shown += [(star, table.current, table) for table in tables if isinstance(table, Fact)]
+    return {(schema, name, c.name): c.description or None for schema, name, t in shown for c in t.stored_columns}
+
+
+async def comments(connection: Connection) -> dict[tuple[str, str, str], str | None]:
+    return {tuple(row)[:3]: row[3] for row in await connection.fetch(COLUMN_COMMENTS)}
+
+
+@pytest.mark.parametrize("model", [MODEL, shops.MODEL, values.MODEL], ids=lambda model: str(model.name))
+async def test_every_column_of_every_view_is_described(warehouse: Connection, model: Model) -> None:
+    await prepared(warehouse, model)
+    assert await comments(warehouse) == described(model)
+    if model is MODEL:
+        assert None not in described(model).values()
+
+
+@pytest.mark.parametrize("comment", ["NULL", "'What the release before wrote'"])
+async def test_a_view_of_an_earlier_release_is_described_without_being_replaced(
+    warehouse: Connection, comment: str
+) -> None:
+    before = await prepared(warehouse, MODEL)
+    for schema, name, column in described(MODEL):
+        await warehouse.execute(f"COMMENT ON COLUMN {schema}.{name}.{column} IS {comment}")
+    queries = "SELECT ev_class, xmin::text FROM pg_rewrite ORDER BY 1"
+    written = await warehouse.fetch(queries)
+    assert await prepared(warehouse, MODEL) == before
+    assert await comments(warehouse) == described(MODEL)
+    assert await warehouse.fetch(queries) == written
+
+
+async def test_comments_on_a_view_of_another_role_stay(warehouse: Connection) -> None:
+    star = MODEL.facts[0].star
+    await prepared(warehouse, MODEL)
+    await warehouse.execute(f"COMMENT ON COLUMN {star}.{MODEL.facts[0].name}.{MODEL.facts[0].key} IS NULL")
+    catalog = await read_warehouse_catalog(warehouse, ddl.names(MODEL, SCHEMA))
+    foreign = {key: replace(relation, owned=False) for key, relation in catalog.relations.items()}
+    assert ddl.missing(MODEL, SCHEMA, catalog)
+    assert ddl.missing(MODEL, SCHEMA, replace(catalog, relations=foreign)) == ""
+
+
 @pytest.mark.parametrize("model", [MODEL, shops.MODEL], ids=lambda model: str(model.name))
 async def test_the_examples_of_the_data_dictionary_can_be_asked(warehouse: Connection, model: Model) -> None:
     await prepared(warehouse, model)
@@ -127,11 +178,11 @@ async def test_a_column_that_the_model_gains_is_added_and_shown_or_named_where_l
     gained = replace(fact, columns=(*fact.columns, Column("remark", TEXT, description="What was said")))
     grown = replace(MODEL, tables=tuple(gained if table is fact else table for table in MODEL.tables))
     await prepared(warehouse, MODEL)
-    catalog = await read_catalog(warehouse, ddl.names(grown, SCHEMA))
+    catalog = await read_warehouse_catalog(warehouse, ddl.names(grown, SCHEMA))
     foreign = {key: replace(relation, owned=False) for key, relation in catalog.relations.items()}
     missing = [f"column {fact.name}.remark is missing: add it as text"]
     assert problems(grown, SCHEMA, replace(catalog, relations=foreign)) == missing
-    before_any_run = {key: relation for key, relation in catalog.relations.items() if key[0] != ddl.ETL}
+    before_any_run = {key: relation for key, relation in catalog.relations.items() if key[0] != ETL}
     assert problems(grown, SCHEMA, replace(catalog, relations=before_any_run)) == missing
     first = await prepared(warehouse, grown)
     assert await prepared(warehouse, grown) == first

@@ -123,7 +123,7 @@ async def test_a_repair_brings_the_rows_that_it_names_and_sweeps(pipeline: Pipel
         await pipeline.ingest.work(ExtractTrigger(mode="repair", keys={"nothing": (1,)}))
 
 
-async def test_loading_runs_again_changes_no_deletion(pipeline: Pipeline) -> None:
+async def test_a_replay_changes_no_deletion(pipeline: Pipeline) -> None:
     await execute(pipeline.source_dsn, "DELETE FROM sale WHERE sale_id = 3")
     await sweep(pipeline)
     await execute(

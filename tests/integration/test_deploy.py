@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -18,7 +19,7 @@ from tests.sources import execute, make_library
 from totesys_cli.local.data_plane import REGION
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.places import SERVICES
-from totesys_infra.deploy import bundle, images, release
+from totesys_infra.deploy import bundle, images, release, service_roles
 from totesys_infra.deploy.aws import Aws
 from totesys_infra.deploy.checks import check_all
 from totesys_infra.deploy.cloudformation import LARGEST_BODY, delete, describe, parameters
@@ -30,11 +31,14 @@ from totesys_infra.deploy.patience import Patience
 from totesys_infra.deploy.smoke import Smoke
 from totesys_infra.deploy.template import StackTemplate
 from totesys_infra.deploy.up import roll_back, up
+from totesys_infra.grants.deployer import deployer
 
 # Long enough for a service that runs.
 PATIENT = Patience(longest=60, between=0.05)
 # What is to fail does so at once.
 IMPATIENT = Patience(longest=0.2, between=0.05)
+
+SERVICES_BUILT = ("ingest", "transform", "load")
 
 _numbers = count(1)
 DEPLOYED = (*SERVICES, "sts", "ecr", "ecs", "codebuild", "logs", "secretsmanager", "iam", "sns", "ssm", "rds")
@@ -123,6 +127,23 @@ def test_nothing_is_deployed_without_the_secrets_or_to_another_account(place: Pl
         check_all(Deployment(elsewhere, place.deployment.aws, place.told.append))
 
 
+def test_a_secret_under_a_key_of_its_own_needs_that_key_in_the_file(place: Place) -> None:
+    aws = place.deployment.aws
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/one"
+    made = aws.secrets.create_secret(
+        Name=f"{place.environment.name}-source", SecretString="postgresql://", KmsKeyId=key
+    )
+
+    def check(**given: str) -> None:
+        source = place.environment.source.model_copy(update={"secret": made["ARN"], **given})
+        found = place.environment.model_copy(update={"source": source})
+        check_all(Deployment(found, aws, place.told.append))
+
+    with pytest.raises(DeployRefused, match=f"is encrypted under the KMS key {key}. Set secret_key"):
+        check()
+    check(secret_key=key)
+
+
 async def started(
     place: Place, emulator: Emulator, database: Callable[[], str], open_: AsyncExitStack
 ) -> tuple[list[Service], str]:
@@ -162,6 +183,7 @@ async def test_the_smoke_test_tells_a_pipeline_that_works_from_one_that_does_not
 
 def test_a_build_that_leaves_no_image_is_no_success(place: Place, tmp_path: Path) -> None:
     """The emulator's builds do nothing, and succeed."""
+    apply(place.deployment, place.template())
     commit = make_commit(tmp_path, "one")
     place.with_images()
     place.deployment.aws.codebuild.create_project(
@@ -173,6 +195,41 @@ def test_a_build_that_leaves_no_image_is_no_success(place: Place, tmp_path: Path
     )
     with pytest.raises(BuildFailed, match="succeeded, but ingest, transform, load has no image"):
         images.build(place.deployment, commit)
+
+
+def test_images_are_built_with_docker_where_the_file_says_so(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator has no registry, so a script in the place of `docker` notes what it is called with."""
+    commit = make_commit(tmp_path / "source", "one")
+    place.with_images()
+    local = place.environment.model_copy(update={"images": "local"})
+    deployment = Deployment(local, place.deployment.aws, place.told.append)
+    called = tmp_path / "called"
+    stand_in(tmp_path / "docker", f'echo "$@" >> {called}; [ "$1" != build ] || ls >> {called}')
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(BuildFailed, match="succeeded, but ingest, transform, load has no image"):
+        images.build(deployment, commit)
+    login, *lines = called.read_text().splitlines()
+    assert login.startswith("login --username AWS --password-stdin ")
+    registry = login.split()[-1]
+    for service, build, listed, push in zip(SERVICES_BUILT, lines[::3], lines[1::3], lines[2::3], strict=True):
+        image = f"{registry}/{place.environment.name}/{service}:{commit.revision}"
+        assert build.startswith("build --platform linux/arm64 --provenance=false --file services/Dockerfile ")
+        assert f"--build-arg=SERVICE={service} " in build
+        assert build.endswith(f"--tag {image} .")
+        # The commit's files, and no others.
+        assert listed == "file"
+        assert push == f"push --quiet {image}"
+
+    stand_in(tmp_path / "docker", '[ "$1" = login ] || { echo "exec format error"; exit 1; }')
+    with pytest.raises(BuildFailed, match=r"docker build ended with 1:\n +exec format error\n.*ARM64 machine"):
+        images.build(deployment, commit)
+
+
+def stand_in(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
 
 
 def test_what_fails_the_smoke_test_is_rolled_back_with_its_template(place: Place, tmp_path: Path) -> None:
@@ -208,7 +265,67 @@ def test_what_fails_the_smoke_test_is_rolled_back_with_its_template(place: Place
     assert place.image_tag == first.revision
 
 
+def test_the_roles_that_a_new_account_lacks_are_created_first_or_an_administrator_is_asked(
+    place: Place, tmp_path: Path
+) -> None:
+    """IAM is the emulator's own here: no other test has used up what an account lacks."""
+    with Emulator.start(services=DEPLOYED) as fresh, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", fresh.endpoint_url)
+        aws = Aws(REGION, boto3.Session(fresh.credentials.access_key, fresh.credentials.secret_key))
+        new = Place(aws, "new-account")
+        assert [*service_roles.absent(new.deployment)] == [*service_roles.LINKED]
+        limited = new.environment.model_copy(update={"github_repository": "acme/totesys"})
+        apply(new.deployment, StackTemplate("new-account-access", new.services("any").body, {"ImageTag": "any"}))
+        with pytest.raises(DeployRefused, match=r"lacks the service-linked roles of ecs.amazonaws.com.*VERB=access"):
+            check_all(Deployment(limited, aws, new.told.append))
+        up(new.deployment, [new.template()], make_commit(tmp_path, "one"))
+        # The emulator calls two of the roles the same, and has the first alone.
+        assert [*service_roles.absent(new.deployment)] == ["ecs.application-autoscaling.amazonaws.com"]
+        aws.close()
+
+
+def test_the_workflow_s_role_may_call_all_that_deploying_and_rolling_back_call(
+    emulator: Emulator, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator enforces no policy, so what is called is noted and compared."""
+    called: set[str] = set()
+    session = boto3.Session(emulator.credentials.access_key, emulator.credentials.secret_key)
+    session.events.register(
+        "before-call.*.*", lambda model, **_: called.add(f"{model.service_model.service_id.hyphenize()}:{model.name}")
+    )
+    commit = make_commit(tmp_path, "one")
+    place.with_images(commit.revision)
+    limited = place.environment.model_copy(update={"github_repository": "acme/totesys", "images": "local"})
+    deployment = Deployment(limited, Aws(REGION, session), place.told.append)
+    stacks = [place.template(commit.revision), place.services(commit.revision)]
+    with pytest.raises(DeployRefused, match=r"there is no stack .*-access"):
+        check_all(deployment)
+    for _ in range(2):
+        with pytest.raises(SmokeFailed):
+            up(deployment, stacks, commit, patience=IMPATIENT)
+    now = release.deployed(deployment, [stacks[1].name])
+    assert now is not None
+    release.record(deployment, now)
+    with pytest.raises(DeployRefused, match="nothing to go back to"):
+        roll_back(deployment, [stacks[1].name], None, IMPATIENT)
+    assert list(service_roles.absent(deployment))
+    given = {action for one in deployer(limited)["Deploy"] if one.allow for action in one.actions}
+    assert {action for call in called if (action := ACTIONS.get(call, call))} - given == set()
+    assert len(called) > 15
+
+
+# Where an operation is not called as its action; None: everybody may.
+ACTIONS = {
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "secrets-manager:DescribeSecret": "secretsmanager:DescribeSecret",
+    "sts:GetCallerIdentity": None,
+}
+
+
 def make_commit(folder: Path, content: str) -> bundle.Commit:
+    folder.mkdir(exist_ok=True)
     (folder / "file").write_text(content)
     who = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
     for arguments in (["init", "--quiet"], ["add", "file"], [*who, "commit", "--quiet", "--message", content]):

@@ -18,7 +18,7 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_warehouse
 from totesys_cli.source_database import create_source
-from totesys_load.warehouse import prepare
+from totesys_load.warehouse_setup import prepare
 
 pytestmark = pytest.mark.postgres
 
@@ -96,7 +96,7 @@ async def test_the_companys_warehouse_of_another_tool_becomes_equal_to_the_sourc
         assert await verified(source, pipeline.warehouse_dsn, COMPANY)
 
 
-async def test_orphans_are_set_apart_where_references_are_enforced(shop: Pipeline) -> None:
+async def test_unresolved_rows_are_set_apart_where_references_are_enforced(shop: Pipeline) -> None:
     await sell(shop, (3, 1), (4, 99), (5, 1))
     before = await rows(shop.warehouse_dsn, SALES)
     assert before == [(1, 1, 10), (2, 2, 20), (3, 3, 3), (5, 5, 5)]
@@ -122,51 +122,51 @@ LOAN, BOOK = "ALTER TABLE warehouse.fact_loan", "ALTER TABLE warehouse.dim_book"
 FUNCTION = "CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
 REFUSED = {
     f"{LOAN} ALTER COLUMN fee TYPE double precision": "column fact_loan.fee is double precision, not numeric(8,2), "
-    'and would not hold every value exactly: ALTER TABLE "warehouse"."fact_loan" ALTER COLUMN "fee" TYPE numeric(8,2)',
+    'and cannot hold every value exactly: ALTER TABLE "warehouse"."fact_loan" ALTER COLUMN "fee" TYPE numeric(8,2)',
     f"{BOOK} ALTER COLUMN title TYPE varchar(20)": "column dim_book.title is character varying(20), not text",
     f"{BOOK} ALTER COLUMN genre TYPE char(20)": "column dim_book.genre is character(20), not text",
     f"{LOAN} ALTER COLUMN lent_on TYPE timestamptz": "column fact_loan.lent_on is timestamp with time zone, not date",
-    f"{LOAN} ALTER COLUMN returned SET NOT NULL": "column fact_loan.returned takes no NULL: "
+    f"{LOAN} ALTER COLUMN returned SET NOT NULL": "column fact_loan.returned rejects NULL: "
     'ALTER TABLE "warehouse"."fact_loan" ALTER COLUMN "returned" DROP NOT NULL',
     f"{LOAN} DROP COLUMN fee": "column fact_loan.fee is missing: add it as numeric(8,2)",
-    f"{BOOK} ADD stock int NOT NULL": "column dim_book.stock is not declared and takes no NULL",
+    f"{BOOK} ADD stock int NOT NULL": "column dim_book.stock is not declared and rejects NULL",
     f"{BOOK} DROP COLUMN genre; {BOOK} ADD genre text GENERATED ALWAYS AS ('x') STORED": "column dim_book.genre is "
-    'generated: ALTER TABLE "warehouse"."dim_book" ALTER COLUMN "genre" DROP EXPRESSION',
-    f"{LOAN} ALTER COLUMN loan_record_id DROP DEFAULT": "column fact_loan.loan_record_id gives no numbers of a "
-    "sequence, it has no identity and no default",
+    'a generated column: ALTER TABLE "warehouse"."dim_book" ALTER COLUMN "genre" DROP EXPRESSION',
+    f"{LOAN} ALTER COLUMN loan_record_id DROP DEFAULT": "column fact_loan.loan_record_id has no sequence, "
+    "it has no identity and no default",
     f"{LOAN} ALTER COLUMN loan_record_id SET DEFAULT 7": "its default is 7",
     "ALTER SEQUENCE warehouse.fact_loan_loan_record_id_seq CACHE 20": "the sequence "
     "warehouse.fact_loan_loan_record_id_seq of fact_loan may give a later row a lower number",
     f"{LOAN} ADD CONSTRAINT once UNIQUE (loan_id)": "unique index once on fact_loan forbids a second version of a "
     "loan_id: drop it, or its constraint",
-    f"{BOOK} ADD CONSTRAINT titles UNIQUE (title)": "unique index titles on dim_book may refuse rows",
-    f"{LOAN} ADD CONSTRAINT cheap CHECK (fee < 5)": "constraint cheap on fact_loan may refuse rows, "
+    f"{BOOK} ADD CONSTRAINT titles UNIQUE (title)": "unique index titles on dim_book may reject rows",
+    f"{LOAN} ADD CONSTRAINT cheap CHECK (fee < 5)": "constraint cheap on fact_loan may reject rows, "
     'CHECK ((fee < (5)::numeric)): ALTER TABLE "warehouse"."fact_loan" DROP CONSTRAINT "cheap"',
-    f"{LOAN} ADD CONSTRAINT one EXCLUDE (loan_id WITH =)": "constraint one on fact_loan may refuse rows, EXCLUDE",
+    f"{LOAN} ADD CONSTRAINT one EXCLUDE (loan_id WITH =)": "constraint one on fact_loan may reject rows, EXCLUDE",
     f"{FUNCTION}; CREATE TRIGGER eater BEFORE INSERT ON warehouse.fact_loan FOR EACH ROW EXECUTE FUNCTION change()": (
         'trigger eater on fact_loan could change rows: ALTER TABLE "warehouse"."fact_loan" DISABLE TRIGGER "eater"'
     ),
     "CREATE RULE nothing AS ON INSERT TO warehouse.dim_book DO INSTEAD NOTHING": "rule nothing on dim_book could "
     'change what is written: DROP RULE "nothing" ON "warehouse"."dim_book"',
     f"CREATE TABLE shelf (shelf text PRIMARY KEY); {BOOK} ADD FOREIGN KEY (shelf) REFERENCES shelf": "constraint "
-    "dim_book_shelf_fkey on dim_book is not of a declared reference, FOREIGN KEY (shelf) REFERENCES shelf(shelf)",
+    "dim_book_shelf_fkey on dim_book does not match a declared reference, FOREIGN KEY (shelf) REFERENCES shelf(shelf)",
     "CREATE TABLE fine (loan int REFERENCES warehouse.fact_loan)": "foreign keys refer to fact_loan, whose versions "
-    "are replaced when a run is loaded again: drop fine_loan_fkey of fine",
+    "a replay replaces: drop fine_loan_fkey of fine",
     f"{BOOK} DROP CONSTRAINT dim_book_pkey CASCADE; INSERT INTO warehouse.dim_book VALUES (1, 'a'), (1, 'b')": (
-        "dim_book has 1 rows too many with the same book_id, or without one: delete them"
+        "dim_book has 1 rows whose book_id is a duplicate or NULL: delete them"
     ),
     "DROP TABLE warehouse.fact_loan; CREATE VIEW warehouse.fact_loan AS SELECT 1 AS loan_id": "fact_loan is a view, "
     "not a table: rename it",
     "CREATE VIEW warehouse.fact_loan_current AS SELECT 1 AS loan_id": "warehouse.fact_loan_current is a view that "
-    "load has not made, and needs the name: rename it",
+    "load did not make, and load needs the name: rename it",
     "CREATE SCHEMA lending; CREATE VIEW lending.dim_book AS SELECT * FROM warehouse.dim_book WHERE book_id > 1": (
-        "lending.dim_book is a view that load has not made, and needs the name: rename it"
+        "lending.dim_book is a view that load did not make, and load needs the name: rename it"
     ),
-    f"{LOAN} SET UNLOGGED": "table fact_loan is unlogged, so that a crash empties it: "
+    f"{LOAN} SET UNLOGGED": "table fact_loan is unlogged, so a crash would empty it: "
     'ALTER TABLE "warehouse"."fact_loan" SET LOGGED',
     "CREATE TABLE more () INHERITS (warehouse.dim_book)": "table dim_book is a partition, a parent or a child",
-    "CREATE SCHEMA etl; CREATE TABLE etl.run (run text)": "column etl.run.lake is missing: the ledger needs the name, "
-    "rename that schema; column etl.run.run is text, not bigint",
+    "CREATE SCHEMA etl; CREATE TABLE etl.run (run text)": "column etl.run.lake is missing: rename the schema etl, "
+    "which load needs for its ledger; column etl.run.run is text, not bigint",
 }
 
 
@@ -215,7 +215,7 @@ async def test_a_role_without_rights_is_told_each_grant_and_then_loads(
         assert f"{problem}: {grant}" in str(raised.value)
     await execute(warehouse, "ALTER TABLE warehouse.dim_book DISABLE ROW LEVEL SECURITY", *grants.values())
     await execute(warehouse, f"REVOKE UPDATE ON SEQUENCE warehouse.fact_loan_loan_record_id_seq FROM {visitor}")
-    with pytest.raises(WarehouseMismatch, match="stands behind the greatest loan_record_id of fact_loan, 102"):
+    with pytest.raises(WarehouseMismatch, match="is behind the greatest loan_record_id of fact_loan, 102"):
         await library.catch_up()
     await execute(warehouse, "SELECT setval('warehouse.fact_loan_loan_record_id_seq', 102)")
     await library.catch_up()

@@ -14,7 +14,7 @@ from totesys.log_events import LogEvent
 from totesys.triggers import RECONCILE, ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
-from totesys_load.freshness import shown, tell
+from totesys_load.freshness_metric import emit_once, shown_snapshot
 
 # A ledger in which moments are no moments.
 UNREADABLE = """
@@ -25,7 +25,7 @@ UNREADABLE = """
 
 async def moment_shown(pipeline: Pipeline) -> datetime | None:
     async with connect("The warehouse", pipeline.warehouse_dsn) as connection:
-        return await shown(connection, pipeline.lake)
+        return await shown_snapshot(connection, pipeline.lake)
 
 
 async def newest_snapshot(pipeline: Pipeline) -> datetime:
@@ -78,7 +78,7 @@ async def test_a_part_of_a_snapshot_makes_it_no_fresher(library: Pipeline) -> No
 async def test_it_is_told_with_the_metric_and_silence_has_a_reason(library: Pipeline) -> None:
     await library.tick()
     with capture_logs() as logs:
-        await tell(library.load.settings, library.lake)
+        await emit_once(library.load.settings, library.lake)
     (said,) = (log for log in logs if log["event"] == LogEvent.FRESHNESS_MEASURED)
     assert said["Freshness"] == pytest.approx(
         (datetime.now().astimezone() - said["snapshot_time"]).total_seconds(), abs=5

@@ -151,9 +151,9 @@ async def test_what_an_earlier_ingest_extracts_without_a_new_source_column_stops
     assert [(log["table"], log["lacking"]) for log in logs if log["event"] == LogEvent.TABLE_SKIPPED] == [
         ("fact_loan", ["loan.due"])
     ]
-    with pytest.raises(CorruptObject, match="is no CSV of loan"):
+    with pytest.raises(CorruptObject, match="is not valid CSV of loan"):
         await settled.transform.work(RunsTrigger(run=1))
-    reason = "loan may show other values in rows that nobody has written"
+    reason = "the definition of loan changed, so unwritten rows may show other values"
     assert await told(settled) == [("warning", True, reason)]
     assert await equal(settled)
 
@@ -177,7 +177,7 @@ async def test_a_record_of_before_it_told_what_was_declared_brings_one_full_extr
     body = last.model_copy(update={"run": last.run + 1}).model_dump_json(exclude={"declared"}).encode()
     await settled.lake.claim_run_number()
     await settled.lake.ingest.put_new(record_key(last.run + 1, EMPTY), body)
-    reason = "the last run does not tell for which warehouse tables it was extracted"
+    reason = "the last run does not record for which warehouse tables it was extracted"
     assert await told(settled) == [("warning", True, reason)]
     assert await equal(settled)
     assert await told(settled) == [("info", False, "changes since the last run")]

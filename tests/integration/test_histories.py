@@ -23,7 +23,7 @@ from totesys.triggers import ExtractTrigger, RunsTrigger
 from totesys.verify import equal, verify
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
-from totesys_load.stage import Load
+from totesys_load.load_stage import Load
 
 pytestmark = pytest.mark.postgres
 

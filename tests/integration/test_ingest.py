@@ -16,7 +16,7 @@ from totesys.sql import column_list
 from totesys.transactions import HighWaterMark
 from totesys.triggers import ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
-from totesys_ingest.source import LOCK
+from totesys_ingest.source_connection import LOCK
 
 pytestmark = pytest.mark.postgres
 

@@ -132,7 +132,7 @@ async def test_the_ledger_says_what_each_run_read_and_wrote_and_where(library: P
     ]
 
 
-async def test_runs_loaded_again_come_to_the_same_places(library: Pipeline) -> None:
+async def test_replayed_runs_come_to_the_same_places(library: Pipeline) -> None:
     await library.tick()
     for fee in (5, 6):
         await change_fee(library, 1, fee)
@@ -175,7 +175,7 @@ async def test_a_run_that_became_larger_than_its_place_is_refused_whole(library:
     await library.tick()
     before = await versions(library)
     await execute(library.warehouse_dsn, "UPDATE etl.run_table SET last_record_id = 1 WHERE run = 1")
-    with pytest.raises(WarehouseMismatch, match="Run 1 now has 2 new versions of fact_loan and had 1: they do not fit"):
+    with pytest.raises(WarehouseMismatch, match="Run 1 now has 2 new versions of fact_loan and had 1"):
         await library.catch_up(RunsTrigger(run=1))
     assert await versions(library) == before
 

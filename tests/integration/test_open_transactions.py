@@ -18,7 +18,7 @@ from totesys.log_events import LogEvent
 from totesys_cli.doctor import judge
 from totesys_cli.doctor.databases import check_source
 from totesys_cli.local.data_plane import DataPlane
-from totesys_ingest import stage
+from totesys_ingest import ingest_stage
 
 FEES = "SELECT loan_id, array_agg(fee::text ORDER BY loan_record_id) FROM warehouse.fact_loan GROUP BY 1 ORDER BY 1"
 WRITE = """
@@ -153,7 +153,7 @@ async def open_one(request: pytest.FixtureRequest, library: Pipeline) -> AsyncIt
 
 @pytest.fixture
 def forgotten_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (stage, judge):
+    for module in (ingest_stage, judge):
         monkeypatch.setattr(module, "LONG_OPEN", timedelta(0))
 
 

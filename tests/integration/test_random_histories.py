@@ -27,7 +27,7 @@ async def history(
         yield History(Random(f"{seed}-{request.param}"), pipeline)
 
 
-async def test_whatever_is_deleted_bad_orphaned_or_done_again_the_warehouse_is_what_the_source_was(
+async def test_whatever_is_deleted_invalid_unresolved_or_replayed_the_warehouse_is_what_the_source_was(
     history: History, database: Callable[[], str]
 ) -> None:
     await history.tick()

@@ -50,7 +50,7 @@ async def test_other_values_in_rows_that_nobody_has_written_are_brought(case: st
         await settled.tick()
     (said,) = [log for log in logs if log["event"] == LogEvent.EXTRACTION_STARTED]
     assert (said["log_level"], said["everything"]) == ("warning", True)
-    assert said["reason"].endswith(" may show other values in rows that nobody has written")
+    assert said["reason"].endswith(" changed, so unwritten rows may show other values")
     assert await verified(settled.source_dsn, settled.warehouse_dsn, MODEL)
     with capture_logs() as logs:
         await settled.tick()
@@ -93,11 +93,10 @@ async def test_a_full_extraction_that_is_broken_off_is_begun_again(settled: Pipe
     last = await settled.lake.newest_manifest()
     assert last is not None
     async with settled.ingest._opened() as source:
-        snapshot, _ = await source.begin(settled.model.sources)
-    assert snapshot is not None
+        changes = await source.compare(settled.model.sources)
     run = (await settled.lake.claim_run_number()).last
     half = {"run": run, "extraction": run, "previous": last.run, "complete": False}
     mark = {"xmin_after": None, "high_water_mark": None}
-    await settled.lake.commit(last.model_copy(update={**half, **mark, "definitions": dict(snapshot.definitions)}))
+    await settled.lake.commit(last.model_copy(update={**half, **mark, "definitions": dict(changes.definitions)}))
     await settled.tick()
     assert await verified(settled.source_dsn, settled.warehouse_dsn, MODEL)

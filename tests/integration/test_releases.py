@@ -16,8 +16,8 @@ from totesys.connection import connect
 from totesys.errors import CorruptObject, NewerRecord
 from totesys.triggers import RECONCILE, RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
-from totesys_load.migrations import MIGRATIONS
-from totesys_load.stage import Load
+from totesys_load.ledger_migrations import MIGRATIONS
+from totesys_load.load_stage import Load
 
 RELEASES = sorted(folder for folder in (Path(__file__).parents[1] / "releases").iterdir() if folder.is_dir())
 MANIFEST = "runs/run=00000002/manifest.json"

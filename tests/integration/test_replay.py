@@ -39,7 +39,7 @@ def events(logs: Iterable[object], *names: str) -> list[tuple[str, int]]:
     return [(log["event"], log["run"]) for log in logs if log["event"] in names]  # type: ignore[index]
 
 
-async def test_new_runs_come_before_those_that_are_done_again(loaded: Pipeline) -> None:
+async def test_new_runs_come_before_replayed_ones(loaded: Pipeline) -> None:
     await add_run(loaded)
     with capture_logs() as logs:
         await loaded.load.work(ALL)

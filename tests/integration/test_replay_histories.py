@@ -21,7 +21,7 @@ from totesys_cli.compare.checksums import content
 from totesys_cli.compare.comparison import compare
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
-from totesys_load.stage import Load
+from totesys_load.load_stage import Load
 
 pytestmark = pytest.mark.postgres
 

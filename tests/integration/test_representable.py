@@ -13,7 +13,7 @@ from totesys.representable import ROW_BYTES, too_long, unrepresentable
 from totesys.sql import column_list
 from totesys.table import Column, SourceTable
 from totesys.types import DATE, INTEGER, TEXT, TIME, TIMESTAMP, numeric
-from totesys_transform.csv import ROW, read_csv
+from totesys_transform.csv_reader import ROW, read_csv
 
 TABLE = SourceTable(
     "one",

@@ -11,7 +11,7 @@ from tests.pipeline import Pipeline
 from tests.sources import make_shops, rows, verified
 from totesys.connection import connect
 from totesys_cli.local.data_plane import DataPlane
-from totesys_ingest.source import open_source
+from totesys_ingest.source_connection import open_source
 
 pytestmark = pytest.mark.postgres
 

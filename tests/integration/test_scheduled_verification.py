@@ -26,7 +26,8 @@ def let_read_the_source(library: Pipeline) -> None:
 
 async def test_a_verification_leaves_a_record_and_a_metric(library: Pipeline) -> None:
     await library.tick()
-    assert (await verified(library, LogEvent.VERIFICATION_SKIPPED))["next"] == "set it, or turn the schedule off"
+    skipped = await verified(library, LogEvent.VERIFICATION_SKIPPED)
+    assert skipped["next"] == "set it, or disable the verification schedule"
     assert await library.lake.verifications(10) == []
     let_read_the_source(library)
     line = await verified(library, LogEvent.VERIFICATION_COMPLETED)

@@ -20,7 +20,7 @@ from totesys_cli.databases import Databases
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
-from totesys_ingest.source import open_source
+from totesys_ingest.source_connection import open_source
 
 # Each has characters that mean something in a URL, in JSON or in a regular expression.
 PASSWORD = 'Xyzzy/p@ss:w0rd?#%41 "ü"'

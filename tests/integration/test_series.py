@@ -128,7 +128,7 @@ async def test_a_full_extraction_that_was_cut_off_keeps_the_baseline(library: Pi
     assert await rows(library.warehouse_dsn, DOUBLED) == []
 
 
-async def test_a_run_of_an_extraction_that_was_overtaken_is_passed_over(library: Pipeline) -> None:
+async def test_a_run_of_a_superseded_extraction_is_skipped(library: Pipeline) -> None:
     await library.tick()
     done = len(await series(library))
     await library.ingest.work(ExtractTrigger(mode="full"))

@@ -200,7 +200,7 @@ async def test_a_doubled_event_changes_nothing_and_a_test_event_is_dropped(compa
     assert await company.dump() == before
 
 
-async def test_runs_done_again_leave_the_warehouse_as_it_was(company: Company) -> None:
+async def test_replayed_runs_leave_the_warehouse_as_it_was(company: Company) -> None:
     for change in (
         "UPDATE sales_order SET units_sold = units_sold + 1 WHERE sales_order_id <= 5",
         "UPDATE sales_order SET units_sold = units_sold + 1 WHERE sales_order_id <= 3",
@@ -219,7 +219,7 @@ async def test_runs_done_again_leave_the_warehouse_as_it_was(company: Company) -
     assert await verified(company.source, company.warehouse, MODEL)
 
 
-async def test_doing_a_run_again_that_was_never_done_ends_in_the_dead_letter_queue(company: Company) -> None:
+async def test_replaying_a_run_that_was_never_loaded_ends_in_the_dead_letter_queue(company: Company) -> None:
     for stage in ("transform", "load"):
         await company.request("POST", stage, "/trigger", json={"run": 4711})
         failed = await company.event(stage, LogEvent.MESSAGE_FAILED, next="dead-letter queue")

@@ -11,9 +11,9 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, value
 from totesys.verify import TableComparison, UnequalRow, Verdict, Verification, verify
 from totesys_cli.local.data_plane import DataPlane
-from totesys_ingest import run_writer
-from totesys_load import stage as load_stage
-from totesys_transform import run as transform_run
+from totesys_ingest import open_run
+from totesys_load import load_stage
+from totesys_transform import run_transform
 
 pytestmark = pytest.mark.postgres
 
@@ -55,7 +55,7 @@ class TwoHoursAhead(datetime):
 
 
 async def test_services_whose_clocks_are_wrong_decide_nothing(shops: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (run_writer, load_stage, transform_run):
+    for module in (open_run, load_stage, run_transform):
         monkeypatch.setattr(module, "datetime", TwoHoursAhead)
     await execute(shops.source_dsn, "UPDATE sale SET amount = 7 WHERE sale_id = 5")
     await shops.tick()
@@ -127,7 +127,7 @@ async def test_what_is_wrong_is_named_while_the_source_is_written(shops: Pipelin
     assert named(table(verification, "dim_ticket").wrong) == [("7", Verdict.MISSING, ("ticket_id",))]
 
 
-async def test_orphans_and_rows_that_lack_a_value_are_counted_as_quarantined(shops: Pipeline) -> None:
+async def test_unresolved_rows_and_rows_that_lack_a_value_are_counted_as_quarantined(shops: Pipeline) -> None:
     await execute(
         shops.source_dsn,
         "INSERT INTO sale VALUES (3000, 99, 1, 1, NULL, now()), (3001, 1, 1, 1, NULL, now())",

@@ -41,6 +41,13 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
     Acknowledgement("totesys", "named_actions", "access/Boundary*", _BOUNDARY),
     Acknowledgement("totesys", "named_resources", "access/*Rights*", _DEPLOYER),
     Acknowledgement("totesys", "named_resources", "access/Boundary*", _BOUNDARY),
+    # cfn-lint.
+    Acknowledgement(
+        "cfn-lint",
+        "W3691",
+        "warehouse/Instance*",
+        "It lists minor versions. For a major version, RDS takes the default minor version, which does not expire.",
+    ),
     # cloudformation-validate.
     Acknowledgement(
         "cloudformation-validate",
@@ -72,6 +79,12 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
         "CKV_AWS_118",
         "warehouse/Instance*",
         "Alarms watch storage and connections, which RDS measures anyway; the machine below costs more to look at.",
+    ),
+    Acknowledgement(
+        "checkov",
+        "CKV_AWS_65",
+        "services/Cluster*",
+        "AWS bills the metrics of Container Insights; the free ones of ECS count the tasks as well.",
     ),
     Acknowledgement("checkov", "CKV_AWS_149", "services/TriggerToken*", _OWN_KEY),
     Acknowledgement("checkov", "CKV_AWS_158", "*", _OWN_KEY),

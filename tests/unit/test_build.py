@@ -1,10 +1,11 @@
 """What a warehouse table's function gives is brought into the declared form, or set apart with its reasons."""
 
 import calendar
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -21,9 +22,9 @@ from totesys.model.payments import FACT_PAYMENT
 from totesys.schema import Model
 from totesys.table import Column, Dimension, SourceTable, WarehouseTable
 from totesys.types import DATE, INTEGER, TIMESTAMP, Kind
-from totesys_transform.build import UNKNOWN, Built, build, build_from_references
-from totesys_transform.csv import Rows, read_csv
-from totesys_transform.parquet import to_parquet
+from totesys_transform.csv_reader import SourceRows, read_csv
+from totesys_transform.parquet_writer import to_parquet
+from totesys_transform.table_builder import UNKNOWN, Built, build, build_from_references, check_grain, key_ranges
 
 TODAY = date(2026, 11, 22)
 BUILT = [
@@ -45,8 +46,8 @@ WRITINGS = ["", " 2022-01-03", "2022-01-03 ", "2022-1-5", "+2022-1-03", "0000-01
 WRITINGS += ["٢٠٢٢-٠١-٠٣", "2022-01-03\n", "2022-01-03T00:00:00", "20220103", "2022-W01-1", "03-01-2022", "null", "0"]
 
 
-def rows(table: SourceTable, *given: dict[str, Any]) -> Rows:
-    """Rows of a source table in which only the given values matter."""
+def rows(table: SourceTable, *given: dict[str, Any]) -> SourceRows:
+    """SourceRows of a source table in which only the given values matter."""
     columns = {
         column.name: pl.Series([row.get(column.name, SOMETHING[column.type.kind]) for row in given])
         for column in table.columns
@@ -60,7 +61,7 @@ def rows(table: SourceTable, *given: dict[str, Any]) -> Rows:
             for name, series in columns.items()
         ]
     )
-    return Rows(frame)
+    return SourceRows(frame)
 
 
 def built(table: WarehouseTable, *given: Sequence[dict[str, Any]]) -> Built:
@@ -78,7 +79,7 @@ def rejected(found: Built) -> list[tuple[int, list[str]]]:
 @pytest.mark.parametrize(("model", "table"), BUILT)
 def test_every_declared_column_is_built_with_its_type(model: Model, table: WarehouseTable) -> None:
     sources = [model.source(name) for name in table.sources]
-    found = build(model, table, {source.name: Rows(polars_schema(source).to_frame()) for source in sources})
+    found = build(model, table, {source.name: SourceRows(polars_schema(source).to_frame()) for source in sources})
     assert found.rows.schema == polars_schema(table)
     assert found.rows.is_empty()
     assert found.rejected.is_empty()
@@ -116,11 +117,12 @@ def test_a_required_text_that_is_missing_is_unknown() -> None:
     assert found.rejected.is_empty()
 
 
-def test_a_row_whose_other_side_is_missing_is_set_apart() -> None:
+def test_a_row_whose_other_side_is_missing_is_left_out() -> None:
     staff = [{"staff_id": key, "department_id": key} for key in (1, 2)]
     found = built(DIM_STAFF, staff, [{"department_id": 1}])
     assert found.rows["staff_id"].to_list() == [1]
-    assert rejected(found) == [(1, ["no row was built of it"])]
+    assert rejected(found) == []
+    assert found.left_out.to_list() == [2]
 
 
 def test_a_currency_code_has_its_iso_name_or_none() -> None:
@@ -130,23 +132,59 @@ def test_a_currency_code_has_its_iso_name_or_none() -> None:
     assert found.rows["currency_name"].to_list() == ["Pound Sterling", "Euro", UNKNOWN, UNKNOWN, UNKNOWN]
 
 
-def test_a_function_that_loses_a_row_is_found_out() -> None:
-    tickets = Rows(pl.DataFrame({"ticket_id": [1, 2], "label": ["a", "b"]}, schema_overrides={"ticket_id": pl.Int32}))
-    table = WarehouseTable(
-        "dim_ticket",
-        shops.DIM_TICKET.columns,
-        key="ticket_id",
-        sources=("ticket",),
-        build=lambda ticket: ticket.filter(pl.col("label") == "a"),
-        reference_query="-",
-    )
-    found = build(shops.MODEL, table, {"ticket": tickets})
+def ticket_table(made: Callable[[pl.LazyFrame], pl.LazyFrame]) -> WarehouseTable:
+    columns = shops.DIM_TICKET.columns
+    return WarehouseTable("dim_ticket", columns, key="ticket_id", sources=("ticket",), build=made, reference_query="-")
+
+
+TICKETS = pl.DataFrame(
+    {"ticket_id": [4, 1, 2, 3], "label": ["a", "b", "a", "b"]}, schema_overrides={"ticket_id": pl.Int32}
+)
+TICKET = pl.col("ticket_id")
+NOT_ROW_BY_ROW: dict[str, tuple[Callable[[pl.LazyFrame], pl.LazyFrame], str]] = {
+    "an aggregate": (lambda t: t.group_by("label").agg(TICKET.min()), "depend on other rows of ticket"),
+    "distinct values": (lambda t: t.unique("label", keep="first", maintain_order=True), "depend on other rows"),
+    "a window": (lambda t: t.with_columns(label=TICKET.rank().cast(pl.String)), "depend on other rows"),
+    "a running total": (lambda t: t.with_columns(label=TICKET.cum_sum().cast(pl.String)), "depend on other rows"),
+    "the first rows": (lambda t: t.head(2), "depend on other rows"),
+    "rows of rows": (lambda t: pl.concat([t, t]), "more than one row for a ticket_id"),
+    "a key of its own": (lambda t: t.with_columns(TICKET + 10), "a ticket_id that ticket does not have"),
+    "an error": (lambda t: t.with_columns(label=1 / 0), "fails on rows of this run: ZeroDivisionError"),
+    "no frame": (lambda t: cast(pl.LazyFrame, None), "fails on rows of this run: AttributeError"),
+    "a column that is not there": (lambda t: t.with_columns(label=pl.col("nope")), "fails on rows of this run: Column"),
+}
+
+
+@pytest.mark.parametrize("what", NOT_ROW_BY_ROW)
+def test_a_function_that_does_not_build_each_row_from_one_row_is_refused(what: str) -> None:
+    made, fault = NOT_ROW_BY_ROW[what]
+    with pytest.raises(ModelError, match=f"The function that builds dim_ticket .*{fault}"):
+        check_grain(shops.MODEL, ticket_table(made), {"ticket": SourceRows(TICKETS)})
+
+
+def test_a_function_that_builds_row_by_row_is_taken() -> None:
+    for made in (lambda t: t, lambda t: t.filter(pl.col("label") == "a"), lambda t: t.sort("label")):
+        check_grain(shops.MODEL, ticket_table(made), {"ticket": SourceRows(TICKETS)})
+
+
+@given(st.sets(st.integers(-(2**63), 2**63 - 1), max_size=30) | st.sets(st.integers(-5, 5)))
+def test_ranges_hold_exactly_the_keys(keys: set[int]) -> None:
+    ranges = key_ranges(pl.Series("key", sorted(keys, key=str), dtype=pl.Int64)).rows()
+    assert [key for first, last in ranges for key in range(first, last + 1)] == sorted(keys)
+    assert all(after[0] > before[1] + 1 for before, after in pairwise(ranges))
+
+
+def test_a_row_that_the_function_leaves_out_is_not_quarantined() -> None:
+    frame = pl.DataFrame({"ticket_id": [1, 2], "label": ["a", "b"]}, schema_overrides={"ticket_id": pl.Int32})
+    table = ticket_table(lambda ticket: ticket.filter(pl.col("label") == "a"))
+    found = build(shops.MODEL, table, {"ticket": SourceRows(frame)})
     assert found.rows["ticket_id"].to_list() == [1]
-    assert rejected(found) == [(1, ["no row was built of it"])]
+    assert rejected(found) == []
+    assert found.left_out.to_list() == [2]
 
 
 def test_a_join_that_makes_two_rows_of_one_is_refused() -> None:
-    with pytest.raises(ModelError, match="dim_staff gives more than one row"):
+    with pytest.raises(ModelError, match="dim_staff returns more than one row"):
         built(DIM_STAFF, [{"staff_id": 1, "department_id": 1}], [{"department_id": 1}, {"department_id": 1}])
 
 
@@ -239,6 +277,6 @@ def test_what_an_unreadable_value_has_a_part_in_is_quarantined_and_nothing_else(
 
 def test_a_function_that_fails_is_an_error_of_the_model() -> None:
     table = replace(shops.DIM_TICKET, build=lambda ticket: ticket.with_columns(pl.col("label").cast(pl.Int32)))
-    tickets = Rows(pl.DataFrame({"ticket_id": [1], "label": ["a"]}, schema_overrides={"ticket_id": pl.Int32}))
-    with pytest.raises(ModelError, match="builds dim_ticket fails on these rows"):
+    tickets = SourceRows(pl.DataFrame({"ticket_id": [1], "label": ["a"]}, schema_overrides={"ticket_id": pl.Int32}))
+    with pytest.raises(ModelError, match="builds dim_ticket fails on rows of this run"):
         build(shops.MODEL, table, {"ticket": tickets})

@@ -19,9 +19,15 @@ from totesys.types import (
     numeric,
     varchar,
 )
-from totesys_ingest.compatible import FoundType, is_compatible
-from totesys_ingest.contract import Catalog, Comparison, FoundColumn, FoundTable, compare
-from totesys_ingest.unique_key import Guards
+from totesys_ingest.source_contract import (
+    ContractChanges,
+    FoundTable,
+    KeyGuards,
+    SourceCatalog,
+    SourceColumn,
+    compare,
+)
+from totesys_ingest.type_compatibility import FoundType, is_compatible
 
 MOOD = enum("Mood", "fine")
 ENUM = FoundType('"Mood"', ("fine",))
@@ -82,16 +88,16 @@ def as_declared() -> dict[str, FoundTable]:
     return {
         table.name: FoundTable(
             columns={
-                column.name: FoundColumn(FoundType(column.type.postgres, column.type.values or None), column.nullable)
+                column.name: SourceColumn(FoundType(column.type.postgres, column.type.values or None), column.nullable)
                 for column in table.columns
             },
-            guards=Guards(unique=((table.key,),)),
+            guards=KeyGuards(unique=((table.key,),)),
         )
         for table in MODEL.sources
     }
 
 
-def changed(table: str, **columns: FoundColumn | None) -> Catalog:
+def changed(table: str, **columns: SourceColumn | None) -> SourceCatalog:
     """The declared source, but for these columns of a table; None is one that is not there."""
     catalog = as_declared()
     together = {**catalog[table].columns, **columns}
@@ -99,18 +105,18 @@ def changed(table: str, **columns: FoundColumn | None) -> Catalog:
     return {**catalog, table: replace(catalog[table], columns=left)}
 
 
-def column(kind: str, *, nullable: bool = False) -> FoundColumn:
-    return FoundColumn(FoundType(kind), nullable)
+def column(kind: str, *, nullable: bool = False) -> SourceColumn:
+    return SourceColumn(FoundType(kind), nullable)
 
 
 def test_the_declared_source_differs_in_nothing() -> None:
-    assert compare(MODEL.sources, as_declared()) == Comparison()
+    assert compare(MODEL.sources, as_declared()) == ContractChanges()
 
 
 def test_all_that_is_missing_or_retyped_is_named_with_what_it_may_be_called_now() -> None:
     catalog = dict(changed("loan", reader=None, fee=column("money"), borrower=column("text"), due=column("date")))
     catalog["books"] = catalog.pop("book")
-    assert compare(MODEL.sources, catalog).breaches == (
+    assert compare(MODEL.sources, catalog).breaking == (
         "table book is missing (books is not declared: renamed?)",
         "column loan.reader is missing (borrower is not declared: renamed?)",
         "column loan.fee is money, declared as numeric(8,2)",
@@ -125,19 +131,19 @@ def test_several_columns_may_be_the_renamed_one() -> None:
 def test_what_is_there_besides_breaks_nothing() -> None:
     catalog = {**changed("loan", due=column("date")), "_prisma_migrations": FoundTable(), "a_view": FoundTable("v")}
     found = compare(MODEL.sources, catalog)
-    assert found.breaches == ()
-    assert [(addition.difference, addition.next) for addition in found.additions] == [
-        ("table _prisma_migrations is not declared", "it is not read"),
-        ("column loan.due is not declared", "it is left out"),
+    assert found.breaking == ()
+    assert [(change.difference, change.next) for change in found.non_breaking] == [
+        ("table _prisma_migrations is not declared", "ingest ignores it"),
+        ("column loan.due is not declared", "ingest ignores it"),
     ]
 
 
 def test_a_key_that_may_be_null_is_none() -> None:
     found = compare(MODEL.sources, changed("loan", loan_id=column("bigint", nullable=True)))
-    assert found.drift == ("column loan.loan_id may be NULL, declared as the key",)
+    assert found.drift == ("column loan.loan_id is nullable, declared as the key",)
 
 
-def guarded(guards: Guards) -> Catalog:
+def guarded(guards: KeyGuards) -> SourceCatalog:
     """The declared source, but for what guards the key of loan."""
     catalog = as_declared()
     return {**catalog, "loan": replace(catalog["loan"], guards=guards)}
@@ -146,32 +152,34 @@ def guarded(guards: Guards) -> Catalog:
 @pytest.mark.parametrize(
     ("guards", "difference"),
     [
-        (Guards(), "key loan.loan_id has no unique index of its own (nothing is unique)"),
+        (KeyGuards(), "key loan.loan_id has no unique index of its own (nothing is unique)"),
         (
-            Guards(unique=(("loan_id", "lent_at"), ("reader",))),
+            KeyGuards(unique=(("loan_id", "lent_at"), ("reader",))),
             "key loan.loan_id has no unique index of its own (loan_id + lent_at, reader is unique)",
         ),
         (
-            Guards(unique=(("loan_id",),), children=("loan_2025", "archive.loan")),
+            KeyGuards(unique=(("loan_id",),), children=("loan_2025", "archive.loan")),
             "loan has child tables (loan_2025, archive.loan), whose rows no unique index on loan_id covers",
         ),
     ],
 )
-def test_a_key_that_no_unique_index_enforces_is_none_unless_that_is_declared(guards: Guards, difference: str) -> None:
+def test_a_key_that_no_unique_index_enforces_is_none_unless_that_is_declared(
+    guards: KeyGuards, difference: str
+) -> None:
     assert compare(MODEL.sources, guarded(guards)).drift == (difference,)
     declared = [replace(table, unenforced_key=True) for table in MODEL.sources]
-    assert compare(declared, guarded(guards)) == Comparison()
+    assert compare(declared, guarded(guards)) == ContractChanges(unguarded=(replace(LOAN, unenforced_key=True),))
 
 
 def test_a_table_with_foreign_tables_in_it_is_none_of_the_source_whatever_is_declared() -> None:
-    catalog = guarded(Guards(unique=(("loan_id",),), foreign=("loan_far",)))
+    catalog = guarded(KeyGuards(unique=(("loan_id",),), foreign=("loan_far",)))
     for unenforced in (False, True):
         found = compare([replace(LOAN, unenforced_key=unenforced), BOOK], catalog)
-        assert found.drift == ("loan is made up of foreign tables, too (loan_far), whose rows carry no transaction id",)
+        assert found.drift == ("loan includes foreign tables (loan_far), whose rows have no transaction id",)
 
 
 def test_a_column_that_may_no_longer_be_null_is_no_matter() -> None:
-    assert compare(MODEL.sources, changed("loan", returned=column("boolean"))) == Comparison()
+    assert compare(MODEL.sources, changed("loan", returned=column("boolean"))) == ContractChanges()
 
 
 def test_drift_and_rights_that_are_missing_are_told_together() -> None:

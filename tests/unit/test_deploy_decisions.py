@@ -2,17 +2,27 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from totesys.errors import SettingsError
+from totesys_infra.deploy.aws import Aws
+from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.change import Change, changes_of, table
-from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.deploy.cloudformation import advice
+from totesys_infra.deploy.deployment import Deployment
+from totesys_infra.deploy.errors import BuildFailed, DeployRefused
+from totesys_infra.deploy.images import build
 from totesys_infra.deploy.order import require_data_kept
 from totesys_infra.deploy.release import Release, choose
 from totesys_infra.deploy.template import stack_template
+from totesys_infra.deploy.up import report_subscription
+from totesys_infra.environment import LONGEST_NAME
 from totesys_infra.environment_file import FOLDER, read_environment
+from totesys_infra.names import Names, Purpose
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import ResourceChangeTypeDef
@@ -38,6 +48,24 @@ def test_only_what_holds_data_needs_more_than_a_look(resource: "ResourceChangeTy
     if loses:
         with pytest.raises(DeployRefused, match="--accept-data-loss"):
             require_data_kept([change])
+
+
+@pytest.mark.parametrize(
+    ("changed", "loses"),
+    [({"MultiAZ"}, False), ({"MultiAZ", "BackupRetentionPeriod"}, False), ({"MultiAZ", "Engine"}, True), (set(), True)],
+)
+def test_what_rds_changes_in_place_needs_no_permission_to_lose_data(changed: set[str], loses: bool) -> None:
+    """CloudFormation calls the replacement conditional, as it does where RDS would make another instance."""
+    details = [{"Target": {"Name": name, "RequiresRecreation": "Conditionally"}} for name in changed]
+    details.append({"Target": {"Name": "DBInstanceClass", "RequiresRecreation": "Never"}})
+    resource: ResourceChangeTypeDef = {
+        "Action": "Modify",
+        "ResourceType": "AWS::RDS::DBInstance",
+        "Replacement": "Conditional",
+        "Details": details,  # type: ignore[typeddict-item]
+    }
+    (change,) = changes_of([{"Type": "Resource", "ResourceChange": resource}])
+    assert change.loses_data is loses
 
 
 def releases(*revisions: str) -> list[Release]:
@@ -74,6 +102,56 @@ def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> 
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a--b", "two hyphens in a row"),
+        ("a" * 25, "has 25 characters, and at most 24"),
+        ("shop-of-the-north-and-the-south-1", "has 33 characters, and at most 24"),
+        ("internal-shop", "begins with a prefix that AWS reserves"),
+        ("sthree-shop", "begins with a prefix that AWS reserves"),
+        ("Shop", "is not 2 to 24 lower-case letters"),
+        ("shop-", "is not 2 to 24 lower-case letters"),
+        ("1shop", "is not 2 to 24 lower-case letters"),
+        ("s", "is not 2 to 24 lower-case letters"),
+        ("shop_1", "is not 2 to 24 lower-case letters"),
+        ("", "is not 2 to 24 lower-case letters"),
+    ],
+)
+def test_a_name_that_some_resource_could_not_have_is_refused_with_a_sentence(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(EXAMPLE.read_text().replace('name = "totesys-example"', f'name = "{name}"'))
+    with pytest.raises(SettingsError, match=said):
+        read_environment(path)
+
+
+def test_the_longest_name_leaves_every_name_within_its_limit() -> None:
+    """AWS's limits: 63 for buckets and RDS, 32 for load balancers, 64 for roles and rules."""
+    names = Names("a" * LONGEST_NAME, "123456789012", "eu-west-2")
+    assert max(len(names.bucket(one)) for one in get_args(Purpose)) <= 63
+    assert len(names.warehouse_instance) <= 63
+    assert len(names.name) <= 32
+    assert max(map(len, (names.deploy_role, names.execution_role))) <= 64
+    # Half of a role's 64 characters, less two hyphens and twelve of CloudFormation's own, is the stack's part.
+    assert len(names.name) <= (64 - 2 - 12) // 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("The specified DB instance class is not available in the free plan", 'sizing = "lean"'),
+        ("FreeTierRestrictionError: the backup retention period exceeds the maximum", "upgrade the account"),
+        ("Unable to assume the service linked role. Please verify that the ECS service linked role exists", "again"),
+        ("Bucket exists", ""),
+    ],
+)
+def test_a_stack_that_fails_for_a_new_account_s_sake_says_what_to_do(reason: str, said: str) -> None:
+    assert said in advice(reason)
+    assert bool(advice(reason)) is bool(said)
+
+
+@pytest.mark.parametrize(
     ("line", "instead", "said"),
     [
         ('account = "123456789012"', 'account = "12"', "account = '12' is not an account's number: 12 digits"),
@@ -91,7 +169,7 @@ def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> 
         ('schema = "public"', "schema = 3", "source.schema = 3 has to be a text, in quotes"),
         ('schema = "public"', 'schema = ""', "source.schema = ''"),
         ("port = 5432", "port = 70000", "source.port = 70000: it has to be less than or equal to 65535"),
-        ('cidr = "10.42.0.0/16"', 'cidr = "ours"', "cidr ours is no range of addresses, such as 10.42.0.0/16"),
+        ('cidr = "10.42.0.0/16"', 'cidr = "ours"', "cidr ours is not a range of addresses, such as 10.42.0.0/16"),
         ('cidr = "10.42.0.0/16"', 'subnets = "subnet-1"', "network.subnets = 'subnet-1' is not a list of ids"),
         ('cidr = "10.42.0.0/16"', 'vpc = "vpc-1"\nsubnets = ["a"]', "network.subnets.0 = 'a' is not a list of ids"),
         ('cidr = "10.42.0.0/16"', 'vpc = "vpc-1"\nsubnets = ["subnet-1", "subnet-1"]', "needs two subnets or more"),
@@ -110,6 +188,16 @@ def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> 
             'http = "alb"\ncertificate = "arn:aws:acm:us-east-1:123456789012:certificate/1"',
             "the certificate has to be in eu-west-2",
         ),
+        (
+            'sizing = "lean"',
+            'sizing = "lean"\ngithub_repository = "acme/totesys"\ngithub_owner_id = 123456',
+            "github_owner_id and github_repository_id go together",
+        ),
+        (
+            'sizing = "lean"',
+            'sizing = "lean"\ngithub_repository_id = 456789',
+            "go together, and with github_repository",
+        ),
         ("[lake]", "[lake", "is no TOML"),
     ],
 )
@@ -123,6 +211,45 @@ def test_a_file_that_cannot_be_deployed_says_what_is_wrong_with_it(
     with pytest.raises(SettingsError) as caught:
         read_environment(path)
     assert said in str(caught.value)
+
+
+def test_an_account_without_builds_is_told_of_its_alternatives(tmp_path: Path) -> None:
+    """As AWS answers in new accounts; the emulator has no quota."""
+    commit = Commit(tmp_path, "a" * 40, "1.0")
+    aws = Aws("eu-west-2", boto3.Session("key", "secret"))
+    refusal = "Cannot have more than 0 builds in queue for the account"
+    with Stubber(aws.ecr) as ecr, Stubber(aws.s3) as s3, Stubber(aws.codebuild) as codebuild:
+        for _ in range(3):
+            ecr.add_client_error("describe_images", "ImageNotFoundException")
+        s3.add_response("head_object", {})
+        codebuild.add_client_error("start_build", "AccountLimitExceededException", refusal)
+        with pytest.raises(BuildFailed) as caught:
+            build(Deployment(read_environment(EXAMPLE), aws, print), commit)
+    said = str(caught.value)
+    for alternative in ("more than 0 builds", 'images = "local"', "ubuntu-24.04-arm", "Service Quotas"):
+        assert alternative in said
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "warned"),
+    [
+        ([], True),
+        ([("data@example.com", "PendingConfirmation")], True),
+        ([("other@example.com", "arn:aws:sns:eu-west-2:123456789012:totesys-example-alerts:1")], True),
+        ([("data@example.com", "arn:aws:sns:eu-west-2:123456789012:totesys-example-alerts:1")], False),
+    ],
+)
+def test_an_address_that_has_not_confirmed_its_subscription_is_reported(
+    subscriptions: list[tuple[str, str]], warned: bool
+) -> None:
+    """AWS waits for the recipient; the emulator confirms at once."""
+    aws, told = Aws("eu-west-2", boto3.Session("key", "secret")), list[str]()
+    found = [{"Protocol": "email", "Endpoint": address, "SubscriptionArn": arn} for address, arn in subscriptions]
+    with Stubber(aws.sns) as sns:
+        sns.add_response("list_subscriptions_by_topic", {"Subscriptions": found})
+        report_subscription(Deployment(read_environment(EXAMPLE), aws, told.append))
+    assert bool(told) is warned
+    assert all("data@example.com has not confirmed" in one for one in told)
 
 
 def test_the_example_is_an_environment() -> None:

@@ -27,7 +27,7 @@ class Absent:
         if name in {absent}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
-import totesys.model, totesys.service.server, totesys_{service}.stage"""
+import totesys.model, totesys.service.server, totesys_{service}.{service}_stage"""
 
 
 def declared(distribution: str) -> set[str]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from totesys.model import MODEL
 from totesys.table import Capture
-from totesys_ingest.plan import Job, plan_jobs
+from totesys_ingest.extraction_jobs import Job, plan_jobs
 
 CHANGES = [table for table in MODEL.sources if table.capture is Capture.INCREMENTAL]
 SIZES = st.dictionaries(st.sampled_from([table.name for table in MODEL.sources]), st.integers(0, 5_000))

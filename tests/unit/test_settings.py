@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from totesys.errors import SettingsError
 from totesys.service_settings import ServiceSettings, read_settings
-from totesys_ingest.settings import IngestSettings
-from totesys_load.settings import LoadSettings
-from totesys_transform.settings import TransformSettings
+from totesys_ingest.ingest_settings import IngestSettings
+from totesys_load.load_settings import LoadSettings
+from totesys_transform.transform_settings import TransformSettings
 
 COMMON = {
     "TOTESYS_INGEST_BUCKET": "in",

@@ -10,10 +10,9 @@ import asyncpg
 from totesys.connection import Connection, connect, redacted
 from totesys.database_errors import plain
 from totesys.errors import WarehouseMismatch
-from totesys.schema import Model
+from totesys.schema import ETL, Model
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Fact
-from totesys_load.ddl import ETL
 
 # The ledger's tables, with what of them does not depend on when and where runs were loaded.
 _LEDGER = {

@@ -10,7 +10,7 @@ from totesys_cli.dictionary.tables import describe, link_all
 INTRODUCTION = r"""# The warehouse
 
 What each table and each column says, for whoever asks the warehouse. This page is made of the declarations by
-`make docs`; on the tables that load has created, the same texts are comments in the database (`\d+` in psql).
+`make docs`; load writes the same texts as comments on its tables and views (`\d+` in psql).
 
 - **Facts** keep every version. Each state of a source row that a run has seen is one more row, with a greater
   record id.

@@ -10,9 +10,9 @@ from totesys.sql import ident
 from totesys_cli.doctor import judge
 from totesys_cli.doctor.finding import Finding, Level, failed, ok, unknown
 from totesys_cli.preflight import prepare_and_take_back
-from totesys_ingest.history import read_open_transaction, read_standing
-from totesys_ingest.settings import IngestSettings
-from totesys_ingest.source import open_source
+from totesys_ingest.ingest_settings import IngestSettings
+from totesys_ingest.source_connection import open_source
+from totesys_ingest.source_history import read_open_transaction, read_status
 
 Check = Callable[[Connection], Awaitable[Finding]]
 
@@ -47,13 +47,13 @@ async def check_source(model: Model, dsn: str, schema: str) -> list[Finding]:
 
     async def tables() -> Finding:
         async with open_source(dsn, schema) as source:
-            comparison = await source.inspect(model.sources)
+            changes = await source.inspect(model.sources)
             role = await source.connection.fetchval("SELECT quote_ident(current_user)")
-        return judge.contract(len(model.sources), comparison, ident(schema), role)
+        return judge.contract(len(model.sources), changes, ident(schema), role)
 
     async def open_transaction(connection: Connection) -> Finding:
-        standing = await read_standing(connection)
-        return judge.open_transaction(await read_open_transaction(connection, standing, None), standing.time)
+        status = await read_status(connection)
+        return judge.open_transaction(await read_open_transaction(connection, status, None), status.time)
 
     found = await _checked(
         "source", dsn, SOURCE_FUNCTIONS, SOURCE_CONNECTIONS, {"source transactions": open_transaction}

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from totesys.transactions import LONG_OPEN, OpenTransaction
 from totesys_cli.doctor.finding import Finding, fail, ok, warn
-from totesys_ingest.contract import Comparison
+from totesys_ingest.source_contract import ContractChanges
 
 PYTHON = (3, 11)
 # `BEGIN ATOMIC`, of which the warehouse's functions are made, came with 14.
@@ -73,13 +73,13 @@ def connections(side: str, role: str, limit: int | None, wanted: int) -> Finding
     return warn(check, sentence, f"ALTER ROLE {role} CONNECTION LIMIT {wanted}, or that of the database.")
 
 
-def contract(tables: int, found: Comparison, schema: str, role: str) -> Finding:
+def contract(tables: int, found: ContractChanges, schema: str, role: str) -> Finding:
     """Whether the source's tables are the declared ones, and may be read; `schema` and `role` are SQL names."""
     check = "source tables"
-    if not found.breaches and not found.additions:
+    if not found.breaking and not found.non_breaking:
         return ok(check, f"All {tables} tables are as declared, and may be read.")
-    if not found.breaches:
-        said = "; ".join(f"{one.difference}, {one.next}" for one in found.additions)
+    if not found.breaking:
+        said = "; ".join(f"{one.difference}, {one.next}" for one in found.non_breaking)
         return warn(check, f"Ingest goes on: {said}.", "Declare what the warehouse should have of it: docs/drift.md.")
     remedies = []
     if found.drift:
@@ -87,7 +87,7 @@ def contract(tables: int, found: Comparison, schema: str, role: str) -> Finding:
     if found.denied:
         grants = f"GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
         remedies.append(f"As the owner: {grants}.")
-    return fail(check, f"Ingest cannot start: {'; '.join(found.breaches)}.", " ".join(remedies))
+    return fail(check, f"Ingest cannot start: {'; '.join(found.breaking)}.", " ".join(remedies))
 
 
 def functions(side: str, role: str, barred: Sequence[str]) -> Finding:

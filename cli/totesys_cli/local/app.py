@@ -8,7 +8,16 @@ import typer
 from rich.console import Console
 
 from totesys_cli.durations import parse_period
-from totesys_cli.options import DEFAULT_MODEL, DEFAULT_PLANE, AsJson, ModelName, PlaneName, SourceDsn, WarehouseDsn
+from totesys_cli.options import (
+    DEFAULT_MODEL,
+    DEFAULT_PLANE,
+    AsJson,
+    ModelName,
+    PlaneName,
+    SourceDsn,
+    WarehouseDsn,
+    WarehouseSchema,
+)
 
 local = typer.Typer(
     help="Make what a local stack is made of: its data plane in the emulator, its databases.", no_args_is_help=True
@@ -65,3 +74,27 @@ def local_databases(
 
     passwords = Passwords(reader_password, loader_password, reset=reset_passwords)
     asyncio.run(make_databases(Console(), Databases(source, warehouse, model), passwords, Past(seed, scale), json=json))
+
+
+@local.command("reader")
+def local_reader(
+    name: Annotated[str, typer.Argument(help="name of the role", show_default=False)],
+    warehouse: WarehouseDsn,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="file that holds the password; without it, TOTESYS_ANALYST_PASSWORD or a prompt"),
+    ] = None,
+    reset_password: Annotated[
+        bool, typer.Option("--reset-password", help="also set the password of a role that exists")
+    ] = False,
+    json: AsJson = False,
+    model: ModelName = DEFAULT_MODEL,
+    warehouse_schema: WarehouseSchema = "warehouse",
+) -> None:
+    """As the owner of the warehouse: create a role that reads the stars and the ledger, and nothing else."""
+    from totesys_cli.analyst.command import make_reader
+
+    wanted = make_reader(
+        Console(), name, warehouse, model, warehouse_schema, password_file, reset=reset_password, json=json
+    )
+    asyncio.run(wanted)

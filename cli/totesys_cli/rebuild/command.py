@@ -17,8 +17,8 @@ from totesys_cli.errors import BadInput, StageFailed
 from totesys_cli.place import Place
 from totesys_cli.progress import progress
 from totesys_cli.rebuild.target import applied_runs
-from totesys_load.settings import LoadSettings
-from totesys_load.stage import Load
+from totesys_load.load_settings import LoadSettings
+from totesys_load.load_stage import Load
 
 
 @dataclass(frozen=True)

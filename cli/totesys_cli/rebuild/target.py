@@ -5,12 +5,11 @@ from uuid import UUID
 import asyncpg
 
 from totesys.connection import Connection, connect, redacted
-from totesys.schema import Model
+from totesys.schema import ETL, Model
 from totesys.sql import ident, qualified
 from totesys.table import Fact, WarehouseTable
 from totesys_cli.errors import BadInput
-from totesys_load.ddl import ETL
-from totesys_load.warehouse import WHAT
+from totesys_load.warehouse_connection import WHAT
 
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from totesys_cli.options import DEFAULT_MODEL, AsJson, ModelName, WarehouseDsn, WarehouseSchema
+from totesys_cli.options import DEFAULT_MODEL, AsJson, ModelName, WarehouseDsn
 
 
 def report(
@@ -20,10 +20,9 @@ def report(
     ] = None,
     json: AsJson = False,
     model: ModelName = DEFAULT_MODEL,
-    warehouse_schema: WarehouseSchema = "warehouse",
 ) -> None:
     """Make a page for the business side: sales, purchases, payments, freshness and quality, each with its SQL."""
     from totesys_cli.report.command import run_report
 
     on = day.date() if day else None
-    asyncio.run(run_report(Console(), warehouse, warehouse_schema, model, on, output, json=json))
+    asyncio.run(run_report(Console(), warehouse, model, on, output, json=json))

@@ -21,28 +21,36 @@ SELECT run, snapshot_time, complete FROM {ETL}.run ORDER BY snapshot_time DESC, 
 _PARAMETER = "$1"
 
 
-def report_of(model: str) -> Report:
-    """What the model's company reports. Raises BadInput if that is nothing."""
+def find_report(model: str) -> Report | None:
+    """What the model's company reports, if its model declares that."""
     module = f"{model}.report"
     try:
         report: Report = import_module(module).REPORT
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        raise BadInput(
-            f"Model {model} has no module {module}, so there is nothing to report. Declare a REPORT there, as "
-            "totesys.model.report does."
-        ) from error
+        return None
     return report
 
 
-async def ask(dsn: str, schema: str, model: str, day: date | None) -> Content:
+def report_of(model: str) -> Report:
+    """What the model's company reports. Raises BadInput if that is nothing."""
+    report = find_report(model)
+    if report is None:
+        raise BadInput(
+            f"Model {model} has no module {model}.report, so there is nothing to report. Declare a REPORT there, as "
+            "totesys.model.report does."
+        )
+    return report
+
+
+async def ask(dsn: str, model: str, day: date | None) -> Content:
     """The answers, all of one snapshot; `day` is that of the newest run's if not given.
 
     Raises BadInput where the warehouse has no run, or not the model's stars.
     """
     report, declared = report_of(model), load_model(model)
-    chapters = (*report.chapters, quality(declared, schema))
+    chapters = (*report.chapters, quality(declared))
     async with connect(WHAT, dsn) as connection:
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):

@@ -12,10 +12,10 @@ from totesys_cli.report.ask import ask
 
 
 async def run_report(
-    console: Console, dsn: str, schema: str, model: str, day: date | None, output: Path | None, *, json: bool
+    console: Console, dsn: str, model: str, day: date | None, output: Path | None, *, json: bool
 ) -> None:
     """Write the page, or print it or its answers. Raises BadInput where that cannot be."""
-    content = await ask(dsn, schema, model, day)
+    content = await ask(dsn, model, day)
     text = to_json(content) if json else _page(content)
     if output is None:
         print(text)

@@ -20,12 +20,12 @@ FROM (SELECT * FROM {ETL}.run WHERE complete ORDER BY snapshot_time DESC LIMIT 1
 )
 
 
-def quality(model: Model, schema: str) -> Chapter:
+def quality(model: Model) -> Chapter:
     """The chapter on freshness and quality of any model's warehouse."""
     facts = "\nUNION ALL\n".join(
         f"SELECT {literal(fact.name)} AS fact,\n"
-        f"       (SELECT count(*) FROM {qualified(schema, fact.current)}) AS current_rows,\n"
-        f"       (SELECT count(*) FROM {qualified(schema, fact.name)}) AS versions"
+        f"       (SELECT count(*) FROM {qualified(fact.star, fact.current)}) AS current_rows,\n"
+        f"       (SELECT count(*) FROM {qualified(fact.star, fact.name)}) AS versions"
         for fact in model.facts
     )
     rows = Question(

@@ -7,9 +7,9 @@ import typer
 
 from totesys.service_settings import SECRETS_DIR, ServiceSettings
 from totesys_cli.settings.variables import Variable, of_command, of_service
-from totesys_ingest.settings import IngestSettings
-from totesys_load.settings import LoadSettings
-from totesys_transform.settings import TransformSettings
+from totesys_ingest.ingest_settings import IngestSettings
+from totesys_load.load_settings import LoadSettings
+from totesys_transform.transform_settings import TransformSettings
 
 SERVICES: Mapping[str, type[ServiceSettings]] = {
     "ingest": IngestSettings,
@@ -29,6 +29,8 @@ made of the declarations by `make docs`.
   of the command takes `30s`, `5m`, `1h`.
 - Region, credentials and endpoint of S3 and SQS are AWS's own: `AWS_DEFAULT_REGION`, `AWS_PROFILE`,
   `AWS_ENDPOINT_URL`, …
+- `TOTESYS_ANALYST_PASSWORD` is the password that `totesys local reader` sets. It has no option, so it never shows in a
+  list of processes.
 - What `docker compose` reads besides is in [.env.example](../.env.example).
 - An image has the commit that it was built from in `TOTESYS_REVISION`: `totesys --version` prints it."""
 

@@ -32,7 +32,7 @@ def trace(
     """Show where a row came from: its run, snapshot, transaction ids, times and objects; deletions and quarantine."""
     from totesys_cli.place import Place
     from totesys_cli.trace.command import Warehouse, run_trace
-    from totesys_load.trace.trace import Asked
+    from totesys_load.trace.row_origin import TraceRequest
 
-    asked, of = Asked(table, id_, version), Warehouse(warehouse, warehouse_schema, model)
+    asked, of = TraceRequest(table, id_, version), Warehouse(warehouse, warehouse_schema, model)
     asyncio.run(run_trace(Console(), Place(name, endpoint), of, asked, json=json))

@@ -8,7 +8,7 @@ from totesys.schema import load_model
 from totesys_cli.errors import BadInput
 from totesys_cli.place import Place
 from totesys_cli.trace.render import to_page
-from totesys_load.trace.trace import Asked, trace_row
+from totesys_load.trace.row_origin import TraceRequest, trace_row
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Warehouse:
     model: str
 
 
-async def run_trace(console: Console, place: Place, warehouse: Warehouse, asked: Asked, *, json: bool) -> None:
+async def run_trace(console: Console, place: Place, warehouse: Warehouse, asked: TraceRequest, *, json: bool) -> None:
     """Print where a row came from. Raises BadInput where there is none."""
     async with place.lake() as lake:
         found = await trace_row(lake, load_model(warehouse.model), warehouse.dsn, warehouse.schema, asked)

@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.text import Text
 
 from totesys_cli.printable import one_line, printable
-from totesys_load.trace.records import Origin, Trace, Version
+from totesys_load.trace.origin_models import Origin, Trace, Version
 
 _VALUE_CHARACTERS = 60
 

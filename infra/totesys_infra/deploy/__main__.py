@@ -13,6 +13,7 @@ from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.destroy import destroy
 from totesys_infra.deploy.errors import DeployRefused
 from totesys_infra.deploy.order import apply, show, synthesise
+from totesys_infra.deploy.service_roles import create_absent
 from totesys_infra.deploy.smoke import Smoke
 from totesys_infra.deploy.template import StackTemplate
 from totesys_infra.deploy.up import roll_back, up
@@ -77,9 +78,15 @@ def _deploy_access(deployment: Deployment) -> None:
         raise DeployRefused("The file sets no github_repository, so there is nobody to give access to.")
     found = synthesise(deployment.environment, "any", ROOT / "cdk.out")
     (template,) = (one for one in found if one.name == deployment.names.stack("access"))
+    if deployment.environment.github_repository_id is None:
+        deployment.say(
+            "The role accepts tokens that name the repository without its id. Set github_owner_id and "
+            "github_repository_id if the repository was created, renamed or transferred since 2026-07-15."
+        )
     show(deployment, [template])
     # With the rights of an administrator: the execution role is what it makes.
     apply(Deployment(deployment.environment, deployment.aws, deployment.say, as_caller=True), template)
+    create_absent(deployment)
 
 
 def _chosen(templates: list[StackTemplate], only: Sequence[str] | None) -> list[StackTemplate]:

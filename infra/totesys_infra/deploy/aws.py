@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_codebuild import CodeBuildClient
     from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_rds import RDSClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
 
@@ -46,6 +48,11 @@ class Aws:
         return self._session.client("ecr", region_name=self.region)
 
     @cached_property
+    def iam(self) -> "IAMClient":
+        """The roles of AWS's own services."""
+        return self._session.client("iam", region_name=self.region)
+
+    @cached_property
     def logs(self) -> "CloudWatchLogsClient":
         """What a build printed."""
         return self._session.client("logs", region_name=self.region)
@@ -64,6 +71,11 @@ class Aws:
     def secrets(self) -> "SecretsManagerClient":
         """Whether the secrets are there; their values are never read."""
         return self._session.client("secretsmanager", region_name=self.region)
+
+    @cached_property
+    def sns(self) -> "SNSClient":
+        """The topic of alerts."""
+        return self._session.client("sns", region_name=self.region)
 
     @cached_property
     def sqs(self) -> "SQSClient":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudformation.type_defs import ChangeTypeDef
+    from mypy_boto3_cloudformation.type_defs import ChangeTypeDef, ResourceChangeTypeDef
 
 # What is in them is nowhere else, or is what makes it readable.
 HOLDS_DATA = frozenset(
@@ -19,6 +19,18 @@ HOLDS_DATA = frozenset(
         "AWS::Logs::LogGroup",
     }
 )
+# CloudFormation calls their replacement conditional, and RDS makes the change in place.
+CHANGED_IN_PLACE = {
+    "AWS::RDS::DBInstance": frozenset(
+        {
+            "AutoMinorVersionUpgrade",
+            "BackupRetentionPeriod",
+            "DBParameterGroupName",
+            "MultiAZ",
+            "PreferredMaintenanceWindow",
+        }
+    )
+}
 _HEADINGS = ("action", "logical id", "type", "replacement")
 
 
@@ -48,16 +60,38 @@ def changes_of(answered: "Iterable[ChangeTypeDef]") -> tuple[Change, ...]:
             action=change.get("Action", "?"),
             logical_id=change.get("LogicalResourceId", "?"),
             type=change.get("ResourceType", "?"),
-            replacement="-" if (known := change.get("Replacement", "-")) == "False" else known,
+            replacement=_replacement(change),
         )
         for change in found
     )
+
+
+def _replacement(change: "ResourceChangeTypeDef") -> str:
+    known = change.get("Replacement", "False")
+    targets = [detail.get("Target", {}) for detail in change.get("Details", [])]
+    deciding = {target.get("Name") for target in targets if target.get("RequiresRecreation", "Never") != "Never"}
+    in_place = CHANGED_IN_PLACE.get(change.get("ResourceType", ""), frozenset())
+    if known == "False" or (known == "Conditional" and deciding and deciding <= in_place):
+        return "-"
+    return known
 
 
 def changes_of_new(template: Mapping[str, Any]) -> tuple[Change, ...]:
     """What a stack that is not there yet would add."""
     resources: Mapping[str, Mapping[str, Any]] = template["Resources"]
     return tuple(Change("Add", logical_id, str(resource["Type"])) for logical_id, resource in resources.items())
+
+
+def shrunk_disks(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """The databases whose disk a new template makes smaller, with both sizes in GiB."""
+    found = {}
+    for logical_id, resource in after["Resources"].items():
+        old = before["Resources"].get(logical_id, {})
+        if resource["Type"] == old.get("Type") == "AWS::RDS::DBInstance":
+            sizes = tuple(int(one["Properties"]["AllocatedStorage"]) for one in (old, resource))
+            if sizes[0] > sizes[1]:
+                found[logical_id] = (sizes[0], sizes[1])
+    return found
 
 
 def table(changes: Sequence[Change]) -> str:

@@ -9,9 +9,12 @@ from totesys_infra.deploy.aws import code
 from totesys_infra.deploy.cloudformation import describe
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.deploy.service_roles import absent
 from totesys_infra.names import Purpose
 
 _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+# AWS's own key, which needs no permission.
+_DEFAULT_KEY = "alias/aws/secretsmanager"
 # They go with their stacks.
 _GONE: tuple[Purpose, ...] = ("code", "queries")
 
@@ -42,11 +45,17 @@ def _access_faults(deployment: Deployment) -> Iterable[str]:
             f"The stacks are made with the role {deployment.names.execution_role}, and there is no stack {access} that "
             "has it. As an administrator, run: make deploy ENV=FILE.toml VERB=access"
         )
+    elif deployment.execution_role is not None and (services := [*absent(deployment)]):
+        yield (
+            f"The account lacks the service-linked roles of {', '.join(services)}. As an administrator, create them: "
+            "make deploy ENV=FILE.toml VERB=access"
+        )
 
 
 def _secret_faults(deployment: Deployment) -> Iterable[str]:
     environment = deployment.environment
-    for what, arn in (("source", environment.source.secret), ("warehouse", environment.warehouse.secret)):
+    for what, part in (("source", environment.source), ("warehouse", environment.warehouse)):
+        arn = part.secret
         if arn is None:
             continue
         try:
@@ -61,6 +70,12 @@ def _secret_faults(deployment: Deployment) -> Iterable[str]:
         else:
             if secret.get("DeletedDate"):
                 yield f"[{what}] secret {arn} is marked for deletion: aws secretsmanager restore-secret brings it back."
+            key = secret.get("KmsKeyId", _DEFAULT_KEY)
+            if not key.endswith(_DEFAULT_KEY) and part.secret_key is None:
+                yield (
+                    f"[{what}] secret {arn} is encrypted under the KMS key {key}. Set secret_key under [{what}] to the "
+                    "key's ARN, so that the tasks may decrypt it."
+                )
 
 
 def _bucket_faults(deployment: Deployment) -> Iterable[str]:

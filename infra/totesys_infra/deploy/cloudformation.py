@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,20 @@ if TYPE_CHECKING:
 LARGEST_BODY = 51_200
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 _PLANNED = Patience(longest=600, between=2)
+_ADVICE = (
+    (
+        "free.?tier|free.?plan",
+        (
+            "The account is on AWS's Free plan, which limits RDS to its smallest classes, one zone and one day of "
+            'backups. Use sizing = "lean" without storage_gib, bring a warehouse (secret under [warehouse]), or '
+            "upgrade the account to the Paid plan."
+        ),
+    ),
+    (
+        "service.linked role",
+        "IAM may not know a new role everywhere for a minute: deploy again.",
+    ),
+)
 # RDS with two zones takes the longest.
 _MADE = Patience(longest=2 * 3600)
 
@@ -112,9 +127,15 @@ def execute(deployment: Deployment, name: str, plan: Plan) -> None:
     status = _MADE.until(lambda: events.ended())
     if status is None or "ROLLBACK" in status or "FAILED" in status:
         raise StackFailed(
-            f"The stack {name} is {status or 'not done after two hours'}.{events.reasons()} "
+            f"The stack {name} is {status or 'not done after two hours'}.{events.reasons()}{advice(events.reasons())} "
             "Mend the cause, and deploy again: what was there before is there again."
         )
+
+
+def advice(reasons: str) -> str:
+    """What to do about reasons that AWS does not explain. Pure."""
+    known = (text for pattern, text in _ADVICE if re.search(pattern, reasons, re.IGNORECASE))
+    return "".join(f" {text}" for text in known)
 
 
 def delete(deployment: Deployment, name: str) -> None:

@@ -1,10 +1,11 @@
-"""The three images of a commit: built by CodeBuild where they are missing, and kept while they are deployed."""
+"""The three images of a commit: built where they are missing, and kept while they are deployed."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from totesys_infra.deploy import bundle, docker
 from totesys_infra.deploy.aws import code
 from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.deployment import Deployment
@@ -26,28 +27,51 @@ def missing(deployment: Deployment, revision: str) -> list[Service]:
 
 
 def build(deployment: Deployment, commit: Commit) -> None:
-    """Have CodeBuild make what images are missing, and tell its phases. Raises BuildFailed with its last lines."""
+    """Build the images that are missing, in CodeBuild or here. Raises BuildFailed with the last lines of the build."""
     wanted = missing(deployment, commit.revision)
     if not wanted:
         deployment.say(f"images: all three of {commit.revision} are there")
         return
     deployment.say(f"images: {', '.join(wanted)} of {commit.revision} are built")
-    started = deployment.aws.codebuild.start_build(
-        projectName=deployment.names.build_project,
-        environmentVariablesOverride=[
-            {"name": "REVISION", "value": commit.revision, "type": "PLAINTEXT"},
-            {"name": "VERSION", "value": commit.version, "type": "PLAINTEXT"},
-        ],
-    )["build"]
+    if deployment.environment.images == "local":
+        docker.build(deployment, commit, wanted)
+    else:
+        _build_in_aws(deployment, commit)
+    if still := missing(deployment, commit.revision):
+        raise BuildFailed(
+            f"The build succeeded, but {', '.join(still)} has no image {commit.revision}. "
+            f"Look at {deployment.names.build_log_group}."
+        )
+
+
+def _build_in_aws(deployment: Deployment, commit: Commit) -> None:
+    bundle.upload(deployment, commit)
+    try:
+        started = deployment.aws.codebuild.start_build(
+            projectName=deployment.names.build_project,
+            environmentVariablesOverride=[
+                {"name": "REVISION", "value": commit.revision, "type": "PLAINTEXT"},
+                {"name": "VERSION", "value": commit.version, "type": "PLAINTEXT"},
+            ],
+        )["build"]
+    except ClientError as error:
+        if code(error) != "AccountLimitExceededException":
+            raise
+        raise BuildFailed(no_builds(str(error))) from error
     ended = _watched(deployment, started["id"])
     if ended is None or ended["buildStatus"] != "SUCCEEDED":
         status = "not done after an hour" if ended is None else ended["buildStatus"]
         raise BuildFailed(f"The build {started['id']} is {status}.{_last_lines(deployment, ended)}")
-    if still := missing(deployment, commit.revision):
-        raise BuildFailed(
-            f"The build {started['id']} succeeded, but {', '.join(still)} has no image {commit.revision}. "
-            f"Look at {deployment.names.build_log_group}."
-        )
+
+
+def no_builds(answer: str) -> str:
+    """What to do where CodeBuild takes no build, as it does in most new accounts; `answer` is AWS's own. Pure."""
+    return (
+        f"CodeBuild accepts no build in this account: {answer}. New accounts often have a quota of 0. "
+        'Set images = "local" to build the images with Docker on this machine, or run the workflow deploy with that '
+        "setting on ubuntu-24.04-arm, or ask AWS for the quota: Service Quotas, AWS CodeBuild, concurrently running "
+        "builds for ARM/Small."
+    )
 
 
 def protect(deployment: Deployment, revision: str) -> None:

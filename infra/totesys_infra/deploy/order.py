@@ -1,11 +1,20 @@
 """The stacks of an environment, one after the other: what each would change, and changing it."""
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from totesys_infra.deploy.adopt import adopt
-from totesys_infra.deploy.change import Change, table
-from totesys_infra.deploy.cloudformation import delete, describe, execute, is_stillborn, prepare, preview
+from totesys_infra.deploy.change import Change, shrunk_disks, table
+from totesys_infra.deploy.cloudformation import (
+    delete,
+    describe,
+    execute,
+    is_stillborn,
+    prepare,
+    preview,
+    template_text,
+)
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import DeployRefused, StackFailed
 from totesys_infra.deploy.template import StackTemplate, stack_template, values
@@ -51,6 +60,19 @@ def require_data_kept(changes: Iterable[Change]) -> None:
         )
 
 
+def require_disks_kept(deployment: Deployment, templates: Iterable[StackTemplate]) -> None:
+    """Refuse a smaller disk of a database, which RDS cannot make. Raises DeployRefused."""
+    for template in templates:
+        if not template.has_database or describe(deployment, template.name) is None:
+            continue
+        deployed = json.loads(template_text(deployment, template.name))
+        for before, after in shrunk_disks(deployed, template.content).values():
+            raise DeployRefused(
+                f"The warehouse's disk has {before} GiB, and RDS cannot shrink it to {after}. "
+                f"Set storage_gib = {before} under [warehouse]."
+            )
+
+
 def apply(deployment: Deployment, template: StackTemplate, *, accept_data_loss: bool = False) -> None:
     """Make a stack, or bring it up to date. Raises StackFailed, or DeployRefused if data would be lost."""
     stack = describe(deployment, template.name)
@@ -66,3 +88,12 @@ def apply(deployment: Deployment, template: StackTemplate, *, accept_data_loss: 
         require_data_kept(plan.changes)
     deployment.say(f"{template.name}: {len(plan.changes)} changes")
     execute(deployment, template.name, plan)
+    _say_outputs(deployment, template.name)
+
+
+def _say_outputs(deployment: Deployment, name: str) -> None:
+    """Report the outputs that are for people; the others are for later stacks, and have no description."""
+    stack = describe(deployment, name)
+    for output in stack.get("Outputs", []) if stack else []:
+        if "Description" in output:
+            deployment.say(f"  {output['OutputKey']} = {output['OutputValue']}  ({output['Description']})")

@@ -12,7 +12,7 @@ from totesys_infra.deploy.errors import DeployRefused
 from totesys_infra.deploy.images import missing
 from totesys_infra.deploy.template import IMAGE_TAG, StackTemplate
 
-_PREFIX = "releases/"
+PREFIX = "releases/"
 
 
 class DeployedStack(BaseModel):
@@ -49,7 +49,7 @@ def deployed(deployment: Deployment, names: Iterable[str]) -> Release | None:
 
 def record(deployment: Deployment, release: Release) -> None:
     """Keep a release: it is one that works."""
-    key = f"{_PREFIX}{release.released_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}.json"
+    key = f"{PREFIX}{release.released_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}.json"
     body = release.model_dump_json(indent=2).encode()
     deployment.aws.s3.put_object(Bucket=deployment.names.bucket("code"), Key=key, Body=body)
 
@@ -57,7 +57,7 @@ def record(deployment: Deployment, release: Release) -> None:
 def recorded(deployment: Deployment) -> list[Release]:
     """Every release that was kept, oldest first."""
     bucket, s3 = deployment.names.bucket("code"), deployment.aws.s3
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_PREFIX)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
     found = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
     bodies = (s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in found)
     return [Release.model_validate_json(body) for body in bodies]

@@ -32,6 +32,11 @@ class StackTemplate:
         return IMAGE_TAG in self.parameters
 
     @property
+    def has_database(self) -> bool:
+        """Whether it makes a database."""
+        return any(resource["Type"] == "AWS::RDS::DBInstance" for resource in self.content["Resources"].values())
+
+    @property
     def buckets(self) -> dict[str, str]:
         """The buckets that it makes and that outlive it: their names by their logical ids."""
         return {

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 
-from totesys_infra.deploy import bundle, images, release
+from totesys_infra.deploy import images, release
 from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.errors import DeployRefused, SmokeFailed
-from totesys_infra.deploy.order import apply, require_data_kept, show
+from totesys_infra.deploy.order import apply, require_data_kept, require_disks_kept, show
 from totesys_infra.deploy.patience import Patience
 from totesys_infra.deploy.release import Release
+from totesys_infra.deploy.service_roles import create_absent
 from totesys_infra.deploy.smoke import PATIENCE, Smoke
 from totesys_infra.deploy.template import StackTemplate
+
+_PENDING = "PendingConfirmation"
 
 
 def up(
@@ -26,6 +29,9 @@ def up(
     What fails the smoke test is undone: the stacks that run images go back to what they were. Raises DeployRefused,
     StackFailed, BuildFailed or SmokeFailed.
     """
+    if deployment.execution_role is None:
+        create_absent(deployment)
+    require_disks_kept(deployment, templates)
     if not accept_data_loss:
         require_data_kept(show(deployment, templates))
     running = [template.name for template in templates if template.takes_images]
@@ -36,6 +42,7 @@ def up(
             _make_images(deployment, commit)
             built = True
         apply(deployment, template, accept_data_loss=accept_data_loss)
+    report_subscription(deployment)
     if running:
         _test(deployment, running, before, patience)
 
@@ -51,8 +58,21 @@ def roll_back(
     deployment.say(f"{target.revision} is deployed again")
 
 
+def report_subscription(deployment: Deployment) -> None:
+    """Say so if nobody gets the alerts, because the address has not confirmed its subscription."""
+    topic, address = deployment.names.alerts_arn, deployment.environment.alert_email
+    pages = deployment.aws.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+    confirmed = {
+        found["Endpoint"] for page in pages for found in page["Subscriptions"] if found["SubscriptionArn"] != _PENDING
+    }
+    if address not in confirmed:
+        deployment.say(
+            f"alerts: {address} has not confirmed its subscription, so no alarm reaches anybody. "
+            "Follow the link in the e-mail from AWS Notifications."
+        )
+
+
 def _make_images(deployment: Deployment, commit: Commit) -> None:
-    bundle.upload(deployment, commit)
     images.build(deployment, commit)
     images.protect(deployment, commit.revision)
 

@@ -10,8 +10,13 @@ from totesys_infra.names import SERVICES, Purpose
 def deployer(environment: Environment) -> dict[str, tuple[Grant, ...]]:
     """What the workflow's role may do, by policy."""
     of = Arns(environment.names)
-    secrets = Grant("SecretsAreThere", ("secretsmanager:DescribeSecret",), environment.secrets)
-    return {"Deploy": (*_stacks(of), *_images(of), *_smoke_test(of), secrets)}
+    checks = (
+        Grant("SecretsExist", ("secretsmanager:DescribeSecret",), environment.secrets),
+        Grant("AlertsAreRead", ("sns:ListSubscriptionsByTopic",), (of.names.alerts_arn,)),
+        Grant("ServiceRolesExist", ("iam:ListRoles",), ("*",), "Lists roles; the action takes no resource."),
+    )
+    pushes = _pushes(of) if environment.images == "local" else ()
+    return {"Deploy": (*_stacks(of), *_images(of), *pushes, *_smoke_test(of), *checks)}
 
 
 def _stacks(of: Arns) -> tuple[Grant, ...]:
@@ -62,6 +67,18 @@ def _images(of: Arns) -> tuple[Grant, ...]:
             ("logs:GetLogEvents",),
             (f"{of.logs('build')}:log-stream:*",),
             "CodeBuild names the streams.",
+        ),
+    )
+
+
+def _pushes(of: Arns) -> tuple[Grant, ...]:
+    """Pushing images that were built with Docker."""
+    return (
+        Grant("RegistryToken", ("ecr:GetAuthorizationToken",), ("*",), "A token is for the whole registry."),
+        Grant(
+            "Push",
+            verbs("ecr", "BatchCheckLayerAvailability CompleteLayerUpload InitiateLayerUpload UploadLayerPart"),
+            of.repositories,
         ),
     )
 

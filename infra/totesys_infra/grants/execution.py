@@ -1,4 +1,8 @@
-"""What CloudFormation may do for the stacks: making, changing and removing what they are made of."""
+"""What CloudFormation may do for the stacks: create, change and delete what they are made of.
+
+AWS publishes which actions the handler of each resource type calls. `tests/infra/test_handler_permissions.py` compares
+these grants with those lists, in both directions.
+"""
 
 from totesys_infra.grants.grant import Arns, Conditions, Grant, equal, verbs
 from totesys_infra.names import Names
@@ -6,16 +10,20 @@ from totesys_infra.names import Names
 # The services that roles of the stacks are made for.
 RUN_AS = tuple(f"{service}.amazonaws.com" for service in ("codebuild", "ecs-tasks", "vpc-flow-logs"))
 
-UNNAMED = "AWS knows no resource for these actions, or names it itself; only in this region."
+UNNAMED = "These actions take no resource, or one whose id AWS chooses; limited to this region."
+READ_ONLY = "Lists and describes; these actions take no resource."
+GLOBAL = "Route 53 has no region and chooses the ids of its zones."
 
 
 def execution(names: Names) -> dict[str, tuple[Grant, ...]]:
-    """What CloudFormation may do for the stacks, by policy: making, changing and removing what they are made of."""
+    """What CloudFormation may do for the stacks, by policy."""
     of, region = Arns(names), equal("aws:RequestedRegion", names.region)
     return {
-        "Data": (*_data(of), *_messages_and_secrets(of, region)),
+        "Data": (*_data(of), *_database(of, region)),
+        "Messages": (*_messages(of, region), *_keys_and_secrets(of, region)),
         "Network": _network(region),
         "Running": _running(of, region),
+        "Watching": _watching(of, region),
         "Roles": _roles(of),
     }
 
@@ -27,72 +35,142 @@ def _data(of: Arns) -> tuple[Grant, ...]:
             "Buckets",
             verbs(
                 "s3",
-                "CreateBucket DeleteBucket* Get*Configuration GetBucket* ListBucket Put*Configuration PutBucket*",
+                "CreateBucket DeleteBucket* Get*Configuration GetBucket* ListBucket ListTagsForResource "
+                "Put*Configuration PutBucket* TagResource UntagResource",
             ),
             tuple(names.bucket_arn(purpose) for purpose in ("ingest", "processed", "code", "queries")),
-            "The settings of these buckets; no object of theirs.",
+            "The settings of these buckets, not their objects.",
         ),
-        Grant("Templates", ("s3:GetObject",), (names.bucket_arn("code", "templates/*"),), "Named by their contents."),
         Grant(
-            "Database",
-            verbs("rds", "Create* Delete* Describe* Modify* *Tag*"),
-            tuple(of.arn("rds", f"{kind}:{names.name}*") for kind in ("db", "subgrp", "pg", "snapshot")),
+            "QueryResults",
+            verbs("s3", "AbortMultipartUpload GetObject ListBucketMultipartUploads ListMultipartUploadParts PutObject"),
+            (names.bucket_arn("queries"), names.bucket_arn("queries", "*")),
+            "Athena tries the result location of its workgroup.",
         ),
+        Grant(
+            "Templates",
+            ("s3:GetObject",),
+            (names.bucket_arn("code", "templates/*"),),
+            "Keys are named by their contents.",
+        ),
+        Grant("ListBuckets", ("s3:ListAllMyBuckets",), ("*",), READ_ONLY),
         Grant(
             "Catalog",
-            ("glue:*Database*", "glue:*Table*", "glue:*Tags", "glue:*agResource"),
+            verbs("glue", "*Database *Databases *Table"),
             (
                 of.arn("glue", "catalog"),
                 of.arn("glue", f"database/{names.glue_database}"),
                 of.arn("glue", f"table/{names.glue_database}/*"),
+                of.arn("glue", f"userDefinedFunction/{names.glue_database}/*"),
             ),
+            "The catalog's database and what is in it.",
         ),
+        Grant("LakeFormation", verbs("lakeformation", "Describe* ListResources"), ("*",), READ_ONLY),
         Grant(
             "Workgroup",
-            ("athena:*WorkGroup*", "athena:ListTagsForResource", "athena:*agResource"),
+            verbs("athena", "*WorkGroup ListTagsForResource TagResource UntagResource"),
             (of.arn("athena", f"workgroup/{names.name}"),),
+            "The actions of one workgroup.",
         ),
+        Grant("ListWorkgroups", ("athena:ListWorkGroups",), ("*",), READ_ONLY),
     )
 
 
-def _messages_and_secrets(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+def _database(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+    kinds = ("db", "subgrp", "pg", "snapshot")
+    own = tuple(of.arn("rds", f"{kind}:{of.names.name}*") for kind in kinds)
+    return (
+        Grant(
+            "Database",
+            verbs(
+                "rds",
+                "AddTagsToResource CreateDBInstance CreateDBParameterGroup CreateDBSnapshot CreateDBSubnetGroup "
+                "DeleteDBInstance DeleteDBParameterGroup DeleteDBSubnetGroup ModifyDBInstance ModifyDBParameterGroup "
+                "ModifyDBSubnetGroup RebootDBInstance RemoveTagsFromResource ResetDBParameterGroup",
+            ),
+            (*own, of.arn("rds", "og:default*")),
+            "Names begin with the environment's; an instance is always in a default option group.",
+        ),
+        Grant("DescribeDatabases", ("rds:Describe*", "rds:ListTagsForResource"), ("*",), READ_ONLY, region),
+    )
+
+
+def _messages(of: Arns, region: Conditions) -> tuple[Grant, ...]:
     names = of.names
     return (
         Grant(
             "Queues",
-            verbs("sqs", "CreateQueue DeleteQueue Get* ListQueueTags SetQueueAttributes *agQueue"),
+            verbs("sqs", "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes TagQueue UntagQueue"),
             (names.queue_arn(f"{names.name}-*"),),
         ),
         Grant(
             "Topic",
-            verbs("sns", "CreateTopic DeleteTopic Get* List* SetTopicAttributes *ubscribe *agResource"),
-            (names.alerts_arn, f"{names.alerts_arn}:*"),
+            verbs(
+                "sns",
+                "CreateTopic DeleteTopic GetDataProtectionPolicy GetTopicAttributes ListSubscriptionsByTopic "
+                "ListTagsForResource PutDataProtectionPolicy SetTopicAttributes Subscribe TagResource UntagResource",
+            ),
+            (names.alerts_arn,),
+        ),
+        Grant(
+            "Subscriptions",
+            verbs(
+                "sns", "GetSubscriptionAttributes ListSubscriptions ListTopics SetSubscriptionAttributes Unsubscribe"
+            ),
+            ("*",),
+            UNNAMED,
+            region,
         ),
         Grant(
             "Rules",
-            ("events:*Rule", "events:*Targets", "events:*argetsByRule", "events:*agResource"),
+            verbs(
+                "events",
+                "DeleteRule DescribeRule ListTagsForResource ListTargetsByRule PutRule PutTargets RemoveTargets "
+                "TagResource UntagResource",
+            ),
             (of.arn("events", f"rule/{names.name}-*"),),
         ),
-        Grant("MakeKeys", ("kms:CreateKey", "kms:ListAliases"), ("*",), UNNAMED, region),
+        Grant("ListMessages", ("events:ListRules", "sqs:ListQueues"), ("*",), READ_ONLY, region),
+    )
+
+
+def _keys_and_secrets(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+    names = of.names
+    token = of.arn("secretsmanager", f"secret:{names.trigger_token}-*")
+    return (
+        Grant("CreateKey", ("kms:CreateKey", "kms:ListAliases", "kms:ListKeys"), ("*",), UNNAMED, region),
         Grant(
             "Keys",
             verbs(
                 "kms",
-                "*Alias CreateGrant Describe* EnableKeyRotation GetKey* List* PutKeyPolicy "
-                "ScheduleKeyDeletion *agResource",
+                "CreateGrant DescribeKey DisableKeyRotation EnableKeyRotation GetKey* ListResourceTags PutKeyPolicy "
+                "RetireGrant ScheduleKeyDeletion TagResource UntagResource UpdateKeyDescription",
             ),
-            (of.arn("kms", "key/*"), of.arn("kms", f"alias/{names.name}*")),
-            "AWS names keys.",
+            (of.arn("kms", "key/*"),),
+            "AWS chooses the ids of keys.",
         ),
         Grant(
-            "Secrets",
+            "TriggerToken",
             verbs(
                 "secretsmanager",
-                "CreateSecret DeleteSecret DescribeSecret RotateSecret UpdateSecret TagResource UntagResource",
+                "CreateSecret DeleteSecret DescribeSecret GetSecretValue TagResource UntagResource UpdateSecret",
             ),
-            (of.arn("secretsmanager", f"secret:{names.name}*"), of.arn("secretsmanager", "secret:rds!*")),
+            (token,),
+            "Secrets Manager appends six characters to the name.",
         ),
-        Grant("Passwords", ("secretsmanager:GetRandomPassword",), ("*",), UNNAMED, region),
+        Grant(
+            "MasterPassword",
+            verbs("secretsmanager", "CreateSecret DescribeSecret TagResource"),
+            (of.arn("secretsmanager", "secret:rds!*"),),
+            "RDS names the secret of the master password, and keeps it.",
+        ),
+        Grant(
+            "Passwords",
+            ("secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"),
+            ("*",),
+            UNNAMED,
+            region,
+        ),
     )
 
 
@@ -102,32 +180,53 @@ def _network(region: Conditions) -> tuple[Grant, ...]:
             "Network",
             verbs(
                 "ec2",
-                "AllocateAddress Associate* Attach* Authorize* Create* Delete* Describe* Detach* "
-                "Disassociate* GetSecurityGroupsForVpc Modify* ReleaseAddress ReplaceRoute* Revoke*",
+                "AllocateAddress AssociateAddress AssociateRouteTable AttachInternetGateway AuthorizeSecurityGroup* "
+                "CreateFlowLogs CreateInternetGateway CreateNatGateway CreateRoute CreateRouteTable "
+                "CreateSecurityGroup CreateSubnet CreateTags CreateVpc CreateVpcEndpoint DeleteFlowLogs "
+                "DeleteInternetGateway DeleteNatGateway DeleteRoute DeleteRouteTable DeleteSecurityGroup "
+                "DeleteSubnet DeleteTags DeleteVpc "
+                "DeleteVpcEndpoints Describe* DetachInternetGateway DisassociateAddress DisassociateRouteTable "
+                "GetSecurityGroupsForVpc ModifySubnetAttribute ModifyVpcAttribute ModifyVpcEndpoint ReleaseAddress "
+                "ReplaceRoute ReplaceRouteTableAssociation RevokeSecurityGroup* UpdateSecurityGroupRuleDescriptions*",
+            ),
+            ("*",),
+            UNNAMED,
+            region,
+        ),
+        Grant("FlowLogTags", ("autoscaling:DescribeTags",), ("*",), READ_ONLY, region),
+        Grant(
+            "Balancer",
+            verbs(
+                "elasticloadbalancing",
+                "AddTags CreateListener CreateLoadBalancer CreateTargetGroup DeleteListener DeleteLoadBalancer "
+                "DeleteTargetGroup Describe* ModifyListener* ModifyLoadBalancerAttributes ModifyTargetGroup* "
+                "RemoveTags SetIpAddressType SetSecurityGroups SetSubnets",
             ),
             ("*",),
             UNNAMED,
             region,
         ),
         Grant(
-            "NoMachines",
-            ("ec2:CreateFleet", "ec2:CreateLaunchTemplate*", "ec2:ModifyInstance*", "ec2:RunInstances"),
-            ("*",),
-            "What is denied is denied whole.",
-            allow=False,
-        ),
-        Grant("Balancers", ("elasticloadbalancing:*",), ("*",), UNNAMED, region),
-        Grant(
             "PrivateNames",
-            (
-                "servicediscovery:*",
-                "route53:*HostedZone*",
-                "route53:ChangeResourceRecordSets",
-                "route53:GetChange",
-                "route53:List*",
+            verbs(
+                "servicediscovery",
+                "CreatePrivateDnsNamespace CreateService DeleteNamespace DeleteService DeleteServiceAttributes Get* "
+                "ListServices ListTagsForResource TagResource UntagResource UpdatePrivateDnsNamespace UpdateService "
+                "UpdateServiceAttributes",
             ),
             ("*",),
-            "Route 53 has no region, and names zones itself.",
+            UNNAMED,
+            region,
+        ),
+        Grant(
+            "PrivateZone",
+            verbs(
+                "route53",
+                "AssociateVPCWithHostedZone ChangeResourceRecordSets CreateHostedZone DeleteHostedZone GetChange "
+                "GetHostedZone ListHostedZonesByName UpdateHostedZoneComment",
+            ),
+            ("*",),
+            GLOBAL,
         ),
     )
 
@@ -137,49 +236,108 @@ def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
     return (
         Grant(
             "Repositories",
-            verbs("ecr", "*Repository* *LifecyclePolicy BatchDeleteImage Describe* List* PutImage* *agResource"),
+            verbs(
+                "ecr",
+                "*LifecyclePolicy *RepositoryPolicy CreateRepository DeleteRepository DescribeRepositories "
+                "ListTagsForResource PutImageScanningConfiguration PutImageTagMutability TagResource UntagResource",
+            ),
             of.repositories,
+            "The policies of these repositories, not their images.",
         ),
-        Grant("Project", ("codebuild:*Project*",), (of.project,)),
+        Grant(
+            "Project", verbs("codebuild", "BatchGetProjects CreateProject DeleteProject UpdateProject"), (of.project,)
+        ),
         Grant(
             "Cluster",
-            ("ecs:*Cluster*", "ecs:*Service*", "ecs:*agResource"),
-            (of.arn("ecs", f"cluster/{names.cluster}*"), of.arn("ecs", f"service/{names.cluster}*/*")),
+            verbs(
+                "ecs",
+                "*Cluster *Service DescribeClusters DescribeServiceDeployments DescribeServices ListServiceDeployments "
+                "ListTagsForResource PutClusterCapacityProviders StopServiceDeployment TagResource UntagResource "
+                "UpdateClusterSettings",
+            ),
+            (
+                of.arn("ecs", f"cluster/{names.cluster}"),
+                of.arn("ecs", f"service/{names.cluster}/*"),
+                of.arn("ecs", f"service-deployment/{names.cluster}/*"),
+                of.arn("ecs", f"task-definition/{names.name}*"),
+            ),
         ),
         Grant(
             "Tasks",
-            (
-                "ecs:DeregisterTaskDefinition",
-                "ecs:Describe*",
-                "ecs:List*",
-                "ecs:RegisterTaskDefinition",
-                "ecs:TagResource",
-                "application-autoscaling:*",
+            verbs(
+                "ecs",
+                "DeregisterTaskDefinition DescribeTaskDefinition ListClusters ListServices ListTaskDefinitions "
+                "RegisterTaskDefinition",
             ),
             ("*",),
             UNNAMED,
             region,
         ),
         Grant(
-            "Logs",
-            verbs("logs", "*LogGroup* *MetricFilter* *RetentionPolicy *agResource *LogDelivery *ResourcePolic*"),
+            "Scaling",
+            verbs(
+                "application-autoscaling",
+                "DeleteScalingPolicy DeleteScheduledAction DeregisterScalableTarget Describe* PutScalingPolicy "
+                "PutScheduledAction RegisterScalableTarget",
+            ),
+            ("*",),
+            UNNAMED,
+            region,
+        ),
+    )
+
+
+def _watching(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+    names = of.names
+    return (
+        Grant(
+            "LogGroups",
+            verbs(
+                "logs",
+                "*LogGroup *MetricFilter *RetentionPolicy *DataProtectionPolicy *KmsKey DescribeMetricFilters "
+                "ListTagsForResource PutBearerTokenAuthentication PutLogGroupDeletionProtection TagResource "
+                "UntagResource",
+            ),
             (
                 of.arn("logs", f"log-group:/{names.name}/*"),
                 of.arn("logs", f"log-group:/aws/rds/instance/{names.warehouse_instance}/*"),
             ),
         ),
-        Grant("LogGroups", ("logs:DescribeLogGroups",), ("*",), UNNAMED, region),
         Grant(
-            "Watching",
-            ("cloudwatch:*Alarm*", "cloudwatch:*Dashboard*", "cloudwatch:*agResource"),
-            (
-                of.arn("cloudwatch", f"alarm:{names.name}*"),
-                f"arn:{names.partition}:cloudwatch::{names.account}:dashboard/{names.name}*",
+            "LogPolicies",
+            verbs(
+                "logs",
+                "*IndexPolicy *LogDelivery *ResourcePolicy DescribeIndexPolicies DescribeLogGroups "
+                "DescribeResourcePolicies",
             ),
+            ("*",),
+            UNNAMED,
+            region,
+        ),
+        Grant(
+            "Alarms",
+            verbs(
+                "cloudwatch",
+                "DeleteAlarms DeleteDashboards GetDashboard ListTagsForResource PutDashboard PutMetricAlarm "
+                "TagResource UntagResource",
+            ),
+            (
+                of.arn("cloudwatch", f"alarm:{names.name}-*"),
+                of.arn("cloudwatch", f"alarm:TargetTracking-service/{names.cluster}/*"),
+                f"arn:{names.partition}:cloudwatch::{names.account}:dashboard/{names.name}",
+            ),
+            "Alarms of this environment, and those that autoscaling makes of its policies.",
+        ),
+        Grant(
+            "Metrics",
+            verbs("cloudwatch", "DescribeAlarms GetMetricData ListDashboards"),
+            ("*",),
+            READ_ONLY,
+            region,
         ),
         Grant(
             "Budget",
-            verbs("budgets", "ListTagsForResource ModifyBudget *agResource ViewBudget"),
+            verbs("budgets", "ListTagsForResource ModifyBudget TagResource UntagResource ViewBudget"),
             (f"arn:{names.partition}:budgets::{names.account}:budget/{names.name}-month",),
         ),
     )
@@ -187,6 +345,7 @@ def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
 
 def _roles(of: Arns) -> tuple[Grant, ...]:
     names = of.names
+    service_roles = f"arn:{names.partition}:iam::{names.account}:role/aws-service-role/*"
     return (
         Grant(
             "BoundedRoles",
@@ -198,10 +357,12 @@ def _roles(of: Arns) -> tuple[Grant, ...]:
             "Roles",
             verbs(
                 "iam",
-                "DeleteRole DeleteRolePolicy DetachRolePolicy Get* List* *agRole UpdateAssumeRolePolicy UpdateRole*",
+                "DeleteRole DeleteRolePolicy DetachRolePolicy GetRole GetRolePolicy ListAttachedRolePolicies "
+                "ListRolePolicies TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription",
             ),
             (of.role("*"),),
         ),
+        Grant("ListRoles", ("iam:ListRoles",), ("*",), READ_ONLY),
         Grant(
             "RunAs",
             ("iam:PassRole",),
@@ -209,10 +370,10 @@ def _roles(of: Arns) -> tuple[Grant, ...]:
             conditions=equal("iam:PassedToService", *RUN_AS),
         ),
         Grant(
-            "OfServices",
-            ("iam:CreateServiceLinkedRole",),
-            (f"arn:{names.partition}:iam::{names.account}:role/aws-service-role/*",),
-            "AWS names the roles of its services, and what they may do.",
+            "ServiceRoles",
+            ("iam:CreateServiceLinkedRole", "iam:GetRole"),
+            (service_roles,),
+            "AWS names the roles of its services and decides what they may do.",
         ),
         Grant(
             "NotItself",

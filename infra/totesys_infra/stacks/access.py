@@ -57,8 +57,8 @@ class Access(cdk.Stack):
                 {
                     "StringEquals": {
                         f"{_ISSUER}:aud": "sts.amazonaws.com",
-                        # A job that GitHub lets into this environment; its rules say from which branch, and who agrees.
-                        f"{_ISSUER}:sub": f"repo:{repository}:environment:{names.name}",
+                        # GitHub admits a job to its environment by branch and by reviewers.
+                        f"{_ISSUER}:sub": [*environment.github_subjects],
                     }
                 },
             ),

@@ -16,6 +16,7 @@ from totesys_infra.stacks.data_plane import DataPlane
 from totesys_infra.stacks.lake import Lake
 from totesys_infra.stacks.network import NetworkStack
 from totesys_infra.stacks.services import ServicesStack
+from totesys_infra.stacks.tags import tag
 from totesys_infra.stacks.warehouse import WarehouseStack
 from totesys_infra.stacks.watching import WatchingStack
 
@@ -65,6 +66,10 @@ def build(environment: Environment, folder: Path) -> cdk.App:
     ServicesStack(app, names.stack("services"), environment, network, warehouse)
     WatchingStack(app, names.stack("watching"), environment)
     Lake(app, names.stack("lake"), environment)
+    for stack in app.node.children:
+        # The data plane's template is the same for every environment, and takes the name from its parameter.
+        if not isinstance(stack, DataPlane):
+            tag(stack, environment.name)
     return app
 
 

@@ -11,10 +11,8 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from totesys_infra.environment import Environment
-from totesys_infra.names import DEPLOYED_PREFIX, SERVICES, Names, Service
+from totesys_infra.names import DEPLOYED_PREFIX, PYTHON_IMAGE, SERVICES, Names, Service
 
-# As in the Dockerfile, but from where no limit of Docker Hub counts.
-PYTHON_IMAGE = "public.ecr.aws/docker/library/python:3.13-slim"
 BUILD_IMAGE = "aws/codebuild/amazonlinux-aarch64-standard:3.0"
 BUNDLES = "bundles/*"
 DEPLOYED_KEPT = 20
@@ -116,6 +114,8 @@ class Build(cdk.Stack):
             (
                 [
                     "ecr:BatchCheckLayerAvailability",
+                    # A push reads the manifest that a tag has already.
+                    "ecr:BatchGetImage",
                     "ecr:CompleteLayerUpload",
                     "ecr:DescribeImages",
                     "ecr:InitiateLayerUpload",

@@ -15,14 +15,16 @@ from totesys_infra.names import SERVICES
 from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.alerts import add_alerts
 from totesys_infra.stacks.lifecycle import Lifecycle
+from totesys_infra.stacks.tags import tag
 
 COMMIT_SUFFIX = "manifest.json"
 TICK = {"mode": "changes", "trigger": "schedule"}
 SWEEP = {"mode": "sweep", "trigger": "schedule"}
 VERIFY = {"verify": True}
 RECEIVES_BEFORE_DEAD_LETTER = 5
-# A bundle is read once, by the build that makes its images; what is deployed are the images.
-BUNDLE_DAYS = 30
+# The build of its images reads a bundle once, and CloudFormation a template. A rollback reads releases: they are kept.
+READ_ONCE = ("bundles/", "templates/")
+READ_ONCE_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class DataPlane(cdk.Stack):
         outputs["AlertsTopic"] = add_alerts(self).topic_arn
         for key, value in outputs.items():
             cdk.CfnOutput(self, f"{key}Output", value=value).override_logical_id(key)
+        tag(self, cdk.Fn.ref("Name"))
 
     def _parameters(self) -> None:
         cdk.CfnParameter(
@@ -100,7 +103,7 @@ class DataPlane(cdk.Stack):
         lake.apply(ingest, lake.broken_off(), lake.tier(), *lake.expire_csv())
         # A rebuild needs every object of it, so there is no way to have them expire.
         lake.apply(processed, lake.broken_off(), lake.tier())
-        lake.apply(code, lake.broken_off(), lake.expire(BUNDLE_DAYS))
+        lake.apply(code, lake.broken_off(), *(lake.expire(prefix, READ_ONCE_DAYS) for prefix in READ_ONCE))
 
     def _inbox(self, service: str) -> _Inbox:
         dead_letters = sqs.Queue(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_servicediscovery as discovery
@@ -11,7 +12,10 @@ from constructs import Construct
 from totesys_infra.environment import Environment
 from totesys_infra.names import Service
 from totesys_infra.stacks.acknowledged import acknowledge
-from totesys_infra.stacks.network import BALANCER_PORTS, SERVICE_PORT, NetworkStack
+from totesys_infra.stacks.network import SERVICE_PORT, NetworkStack
+
+# The paths of the services are the same, so each has a port of its own.
+BALANCER_PORTS: dict[Service, int] = {"ingest": 8081, "transform": 8082, "load": 8083}
 
 Services = Mapping[Service, ecs.FargateService]
 
@@ -55,7 +59,7 @@ class InternalBalancer(Construct):
             vpc=network.vpc,
             vpc_subnets=network.tasks,
             internet_facing=False,
-            security_group=network.balancer,
+            security_group=self._group(network),
             drop_invalid_header_fields=True,
         )
         acknowledge(
@@ -78,6 +82,14 @@ class InternalBalancer(Construct):
         cdk.CfnOutput(
             cdk.Stack.of(self), "HttpOutput", value=balancer.load_balancer_dns_name, description="The balancer's host"
         ).override_logical_id("Http")
+
+    def _group(self, network: NetworkStack) -> ec2.SecurityGroup:
+        group = ec2.SecurityGroup(
+            self, "Group", vpc=network.vpc, description="The internal load balancer", allow_all_outbound=False
+        )
+        for service, port in BALANCER_PORTS.items():
+            group.add_ingress_rule(network.callers, ec2.Port.tcp(port), f"HTTP of {service}")
+        return group
 
     def _target(self, name: Service, network: NetworkStack, service: ecs.FargateService) -> elb.ApplicationTargetGroup:
         group = elb.ApplicationTargetGroup(

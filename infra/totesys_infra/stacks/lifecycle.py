@@ -40,9 +40,9 @@ class Lifecycle:
             ),
         )
 
-    def expire(self, days: int) -> Rule:
-        """Remove every object after so many days."""
-        return s3.CfnBucket.RuleProperty(status="Enabled", expiration_in_days=days)
+    def expire(self, prefix: str, days: int) -> Rule:
+        """Remove the objects below a prefix after so many days."""
+        return s3.CfnBucket.RuleProperty(status="Enabled", prefix=prefix, expiration_in_days=days)
 
     def tier(self) -> Rule:
         """Move large objects to the class that finds the cheapest tier itself: to read them costs nothing more."""

@@ -6,14 +6,14 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from totesys_infra.addresses import Tier
+from totesys_infra.addresses import subnet as subnet_range
 from totesys_infra.environment import Environment
 from totesys_infra.names import SERVICES, Service
-from totesys_infra.sizing import Egress
+from totesys_infra.sizing import Egress, zones
 
 HTTPS = ec2.Port.tcp(443)
 SERVICE_PORT = 8080
-# The paths of the services are the same, so each has a port of the load balancer for its own.
-BALANCER_PORTS: dict[Service, int] = {"ingest": 8081, "transform": 8082, "load": 8083}
 # Which services open connections to the source.
 READS_SOURCE: tuple[Service, ...] = ("ingest", "load")
 # What a task asks of AWS besides S3, which has an endpoint without a price.
@@ -24,8 +24,6 @@ ENDPOINTS = {
     "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
     "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
 }
-_TASKS = "Tasks"
-_DATA = "Data"
 # Beside the public subnets that NAT gateways stand in, tasks have none of their own.
 _TASK_SUBNETS = {
     "public": ec2.SubnetType.PUBLIC,
@@ -53,18 +51,59 @@ class NetworkStack(cdk.Stack):
         else:
             self._make(environment.egress)
             self.public_addresses = environment.egress == "public"
-        # Attached to whatever may ask the services: nothing has it by itself.
+        # For clients of the services to attach.
         self.callers = self._group("Callers", "May call the services over HTTP")
-        self.balancer = self._balancer_group() if environment.http == "alb" else None
         self.services = {service: self._service_group(service) for service in SERVICES}
         if not environment.network.vpc:
             self._endpoints(environment.egress)
-        cdk.CfnOutput(
-            self,
-            "CallersOutput",
-            value=self.callers.security_group_id,
-            description="The security group of whoever may call the services",
-        ).override_logical_id("CallersSecurityGroup")
+        self._admit_to_source()
+        self._export()
+        self._outputs()
+
+    def _admit_to_source(self) -> None:
+        """Have the source's security group admit the tasks that read it, and route to a peered VPC."""
+        source = self._environment.source
+        if source.security_group:
+            for service in READS_SOURCE:
+                ec2.CfnSecurityGroupIngress(
+                    self,
+                    f"{service.title()}ToSource",
+                    group_id=source.security_group,
+                    source_security_group_id=self.services[service].security_group_id,
+                    ip_protocol="tcp",
+                    from_port=source.port,
+                    to_port=source.port,
+                    description=f"{self._environment.name}: {service}",
+                )
+        if source.peering:
+            for number, subnet in enumerate(self.vpc.select_subnets(subnet_group_name="Tasks").subnets, 1):
+                ec2.CfnRoute(
+                    self,
+                    f"PeeringRoute{number}",
+                    route_table_id=subnet.route_table.route_table_id,
+                    destination_cidr_block=source.cidr,
+                    vpc_peering_connection_id=source.peering,
+                )
+
+    def _outputs(self) -> None:
+        found = {"CallersSecurityGroup": (self.callers.security_group_id, "For clients of the services' HTTP")}
+        for service in SERVICES:
+            admitted = "; admit it to the source" if service in READS_SOURCE else ""
+            group = self.services[service].security_group_id
+            found[f"{service.title()}SecurityGroup"] = (group, f"The tasks of {service}{admitted}")
+        if not self._environment.network.vpc:
+            found["VpcId"] = (self.vpc.vpc_id, f"The VPC of {self._environment.network.cidr}, for peering")
+        if addresses := self._nat_addresses():
+            found["EgressAddresses"] = (cdk.Fn.join(",", addresses), "Public addresses that the tasks connect from")
+        for name, (value, description) in found.items():
+            cdk.CfnOutput(self, f"{name}Output", value=value, description=description).override_logical_id(name)
+
+    def _nat_addresses(self) -> list[str]:
+        if self._environment.network.vpc or self._environment.egress != "nat":
+            return []
+        subnets = self.vpc.select_subnets(subnet_group_name="Nat").subnets
+        addresses = [subnet.node.try_find_child("EIP") for subnet in subnets]
+        return [address.ref for address in addresses if isinstance(address, ec2.CfnEIP)]
 
     def _use(self, vpc: str, subnets: tuple[str, ...]) -> None:
         # Nothing is looked up: the zones are not used, but there has to be one for each subnet.
@@ -74,35 +113,50 @@ class NetworkStack(cdk.Stack):
         self.tasks = self.data = ec2.SubnetSelection(subnets=chosen)
 
     def _make(self, egress: Egress) -> None:
-        sizing = self._environment.preset
-        subnets = [
-            ec2.SubnetConfiguration(name=_TASKS, subnet_type=_TASK_SUBNETS[egress], map_public_ip_on_launch=False)
-            if egress == "public"
-            else ec2.SubnetConfiguration(name=_TASKS, subnet_type=_TASK_SUBNETS[egress]),
-            ec2.SubnetConfiguration(name=_DATA, subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=26),
-        ]
+        tiers: dict[Tier, ec2.SubnetType] = {"Tasks": _TASK_SUBNETS[egress], "Data": ec2.SubnetType.PRIVATE_ISOLATED}
         if egress == "nat":
-            subnets.append(
-                ec2.SubnetConfiguration(
-                    name="Nat", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False, cidr_mask=28
-                )
-            )
+            tiers["Nat"] = ec2.SubnetType.PUBLIC
         vpc = ec2.Vpc(
             self,
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(self._environment.network.cidr),
-            # By number, not by name: which zones an account has is known to AWS alone.
-            availability_zones=[cdk.Fn.select(number, cdk.Fn.get_azs()) for number in range(sizing.zones)],
-            nat_gateways=sizing.nat_gateways if egress == "nat" else 0,
-            subnet_configuration=subnets,
+            # By number: only AWS knows the names of an account's zones. Every preset has subnets in all of them, which
+            # cost nothing: another preset then neither moves nor removes one.
+            availability_zones=[cdk.Fn.select(n, cdk.Fn.get_azs()) for n in range(zones(self._environment.region))],
+            nat_gateways=self._environment.preset.nat_gateways if egress == "nat" else 0,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name=tier,
+                    subnet_type=subnet_type,
+                    cidr_mask=28,
+                    map_public_ip_on_launch=False if subnet_type is ec2.SubnetType.PUBLIC else None,
+                )
+                for tier, subnet_type in tiers.items()
+            ],
             gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
             # Nothing is in it. To empty it would take a Lambda function.
             restrict_default_security_group=False,
         )
         self.vpc = vpc
-        self.tasks = ec2.SubnetSelection(subnet_group_name=_TASKS)
-        self.data = ec2.SubnetSelection(subnet_group_name=_DATA)
+        for tier in tiers:
+            for zone, subnet in enumerate(vpc.select_subnets(subnet_group_name=tier).subnets):
+                resource = subnet.node.default_child
+                assert isinstance(resource, ec2.CfnSubnet)
+                # The CDK would number them through, which moves them whenever there is one more.
+                resource.cidr_block = subnet_range(self._environment.network.cidr, tier, zone)
+        self.tasks = ec2.SubnetSelection(subnet_group_name="Tasks")
+        self.data = ec2.SubnetSelection(subnet_group_name="Data")
         self._flow_log(vpc)
+
+    def _export(self) -> None:
+        """Export all that any later stack can import: CloudFormation removes no export that is still in use."""
+        groups = [self.callers, *self.services.values()]
+        values = [group.security_group_id for group in groups]
+        if not self._environment.network.vpc:
+            values += [self.vpc.vpc_id, *self.vpc.select_subnets(subnet_group_name="Tasks").subnet_ids]
+            values += self.vpc.select_subnets(subnet_group_name="Data").subnet_ids
+        for value in values:
+            self.export_value(value)
 
     def _flow_log(self, vpc: ec2.Vpc) -> None:
         group = logs.LogGroup(
@@ -128,7 +182,8 @@ class NetworkStack(cdk.Stack):
         group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS")
         for port in sorted(self._database_ports(service)):
             group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "A database, wherever it is")
-        group.connections.allow_from(self.balancer or self.callers, ec2.Port.tcp(SERVICE_PORT), "HTTP")
+        if self._environment.http == "private-dns":
+            group.connections.allow_from(self.callers, ec2.Port.tcp(SERVICE_PORT), "HTTP")
         return group
 
     def _database_ports(self, service: Service) -> set[int]:
@@ -137,25 +192,21 @@ class NetworkStack(cdk.Stack):
         ports = {source.port} if service in READS_SOURCE else set()
         return ports | {warehouse.port} if service == "load" and warehouse.secret else ports
 
-    def _balancer_group(self) -> ec2.SecurityGroup:
-        group = self._group("Balancer", "The internal load balancer")
-        for service, port in BALANCER_PORTS.items():
-            group.connections.allow_from(self.callers, ec2.Port.tcp(port), f"HTTP of {service}")
-        return group
-
     def _endpoints(self, egress: Egress) -> None:
         if egress != "endpoints":
             return
         group = self._group("Endpoints", "Endpoints of AWS services")
         for service, tasks in self.services.items():
             group.add_ingress_rule(tasks, HTTPS, f"From {service}")
+        # An address in each zone has its price. Tasks in a zone without one use that of another.
+        subnets = self.vpc.select_subnets(subnet_group_name="Tasks").subnets[: self._environment.preset.endpoint_zones]
         for name, endpoint in ENDPOINTS.items():
             ec2.InterfaceVpcEndpoint(
                 self,
                 name,
                 vpc=self.vpc,
                 service=endpoint,
-                subnets=self.tasks,
+                subnets=ec2.SubnetSelection(subnets=subnets),
                 security_groups=[group],
                 # Only the rules above.
                 open=False,

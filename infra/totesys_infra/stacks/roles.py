@@ -11,8 +11,10 @@ from totesys_infra.permissions import Grant
 from totesys_infra.stacks.acknowledged import acknowledge
 
 
-def execution_role(scope: Construct, service: Service, names: Names, secrets: Iterable[str]) -> iam.Role:
-    """ECS's own: it pulls the image, reads the secrets and writes the log."""
+def execution_role(
+    scope: Construct, service: Service, names: Names, secrets: Iterable[str], keys: Iterable[str]
+) -> iam.Role:
+    """ECS's own: it pulls the image, writes the log, and reads the secrets, some of them encrypted under `keys`."""
     repository = f"arn:{names.partition}:ecr:{names.region}:{names.account}:repository/{names.repository(service)}"
     log_group = f"arn:{names.partition}:logs:{names.region}:{names.account}:log-group:{names.log_group(service)}"
     pulls = ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage")
@@ -21,6 +23,7 @@ def execution_role(scope: Construct, service: Service, names: Names, secrets: It
         Grant(pulls, (repository,), "pulls the image"),
         Grant(("logs:CreateLogStream", "logs:PutLogEvents"), (f"{log_group}:*",), "writes the log"),
         Grant(("secretsmanager:GetSecretValue",), tuple(secrets), "puts the secrets into the environment"),
+        *(Grant(("kms:Decrypt",), (key,), "decrypts a secret") for key in keys),
     )
     return _role(scope, f"{service.title()}ExecutionRole", f"Starts the tasks of {service}", given)
 

@@ -4,7 +4,9 @@ from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
+from totesys_infra.alarms import Statistic
 from totesys_infra.environment import Environment
+from totesys_infra.metrics import Metric, running_tasks, waiting
 from totesys_infra.names import Service
 
 # Messages that wait for each transform task, which is busy with a run for some seconds: more tasks beyond it.
@@ -40,14 +42,8 @@ def grow_with_backlog(
             scale_in_cooldown=300,
             customized_metric_specification=_Policy.CustomizedMetricSpecificationProperty(
                 metrics=[
-                    _metric("m1", "AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName=names.queue(service)),
-                    _metric(
-                        "m2",
-                        "ECS/ContainerInsights",
-                        "RunningTaskCount",
-                        ClusterName=names.cluster,
-                        ServiceName=service,
-                    ),
+                    _metric("m1", waiting(names.queue(service)), "Average"),
+                    _metric("m2", running_tasks(names, service), "SampleCount"),
                     _Policy.TargetTrackingMetricDataQueryProperty(
                         id="backlog",
                         label="Messages for each task",
@@ -60,21 +56,20 @@ def grow_with_backlog(
     )
 
 
-def _metric(
-    key: str, namespace: str, name: str, **dimensions: str
-) -> scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty:
-    return scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty(
+def _metric(key: str, of: Metric, statistic: Statistic) -> _Policy.TargetTrackingMetricDataQueryProperty:
+    return _Policy.TargetTrackingMetricDataQueryProperty(
         id=key,
-        metric_stat=scaling.CfnScalingPolicy.TargetTrackingMetricStatProperty(
-            metric=scaling.CfnScalingPolicy.TargetTrackingMetricProperty(
-                namespace=namespace,
-                metric_name=name,
+        # Over a minute, which is how often a task sends the sample that counts it.
+        metric_stat=_Policy.TargetTrackingMetricStatProperty(
+            metric=_Policy.TargetTrackingMetricProperty(
+                namespace=of.namespace,
+                metric_name=of.name,
                 dimensions=[
-                    scaling.CfnScalingPolicy.TargetTrackingMetricDimensionProperty(name=one, value=value)
-                    for one, value in dimensions.items()
+                    _Policy.TargetTrackingMetricDimensionProperty(name=name, value=value)
+                    for name, value in of.dimensions.items()
                 ],
             ),
-            stat="Average",
+            stat=statistic,
         ),
         return_data=False,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_logs as logs
@@ -15,7 +16,7 @@ from totesys_infra.permissions import Grant, grants
 from totesys_infra.sizing import Task
 from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.http import InternalBalancer, private_dns, private_name
-from totesys_infra.stacks.network import SERVICE_PORT, NetworkStack, retention
+from totesys_infra.stacks.network import READS_SOURCE, SERVICE_PORT, NetworkStack, retention
 from totesys_infra.stacks.roles import execution_role, task_role
 from totesys_infra.stacks.scaling import grow_with_backlog
 from totesys_infra.stacks.warehouse import WarehouseStack
@@ -57,8 +58,10 @@ class ServicesStack(cdk.Stack):
             "Cluster",
             cluster_name=self._names.cluster,
             vpc=network.vpc,
-            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            # AWS bills its metrics as custom ones; the free ones of ECS count the tasks as well.
+            container_insights_v2=ecs.ContainerInsights.DISABLED,
         )
+        acknowledge(self.cluster, "ECS4", "Insights would cost more than the smallest tasks and feed a single alarm.")
         resource = self.cluster.node.default_child
         assert isinstance(resource, ecs.CfnCluster)
         # In the cluster itself: no service is made before it has them.
@@ -78,7 +81,7 @@ class ServicesStack(cdk.Stack):
         token = secretsmanager.Secret(
             self,
             "TriggerToken",
-            secret_name=f"{self._environment.name}/trigger-token",
+            secret_name=self._names.trigger_token,
             description="Whoever asks the services for work shows it as a bearer token",
             generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
             removal_policy=cdk.RemovalPolicy.DESTROY,
@@ -111,7 +114,15 @@ class ServicesStack(cdk.Stack):
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             vpc_subnets=self._network.tasks,
             assign_public_ip=self._network.public_addresses,
-            security_groups=[self._network.services[service]],
+            # By its id: the rule that lets a load balancer in is then this stack's, as the balancer is.
+            security_groups=[
+                ec2.SecurityGroup.from_security_group_id(
+                    self,
+                    f"{service.title()}Group",
+                    self._network.services[service].security_group_id,
+                    allow_all_outbound=False,
+                )
+            ],
             enable_execute_command=False,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
@@ -127,7 +138,7 @@ class ServicesStack(cdk.Stack):
         )
         secrets = self._secrets(service)
         arns = [secret.secret_arn for secret in secrets.values()]
-        execution = execution_role(self, service, names, arns)
+        execution = execution_role(self, service, names, arns, self._secret_keys(service))
         definition = ecs.FargateTaskDefinition(
             self,
             f"{service.title()}Task",
@@ -218,6 +229,13 @@ class ServicesStack(cdk.Stack):
                 self, "Warehouse", self._environment.warehouse.secret
             )
         return found
+
+    def _secret_keys(self, service: Service) -> list[str]:
+        """The customer-managed KMS keys of the secrets that a service gets."""
+        environment = self._environment
+        keys = [environment.source.secret_key if service in READS_SOURCE else None]
+        keys.append(environment.warehouse.secret_key if service == "load" else None)
+        return sorted({key for key in keys if key})
 
     def _grants(self, service: Service) -> tuple[Grant, ...]:
         given = grants(service, self._names)

@@ -10,7 +10,8 @@ from totesys_infra.environment import Environment
 from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.network import NetworkStack, retention
 
-ENGINE = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.of("17.9", "17"))
+# Without a minor version RDS takes its default one; it refuses to create an instance of an old one.
+ENGINE = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.of("17", "17"))
 DATABASE = "warehouse"
 USER = "totesys"
 PORT = 5432

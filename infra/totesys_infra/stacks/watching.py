@@ -14,7 +14,7 @@ from totesys_infra.dashboard import dashboard
 from totesys_infra.environment import Environment
 from totesys_infra.events import Event, events
 from totesys_infra.metrics import ERROR_LINES
-from totesys_infra.names import SERVICES, Service
+from totesys_infra.names import APP, SERVICES, TAG_APP, TAG_ENVIRONMENT, Service
 
 # In percent of the monthly budget: what was spent, and what is foreseen for the whole month.
 SPENT, FORESEEN = 80, 100
@@ -37,6 +37,13 @@ class WatchingStack(cdk.Stack):
         cloudwatch.CfnDashboard(
             self, "Dashboard", dashboard_name=self._names.name, dashboard_body=json.dumps(dashboard(environment))
         )
+
+        cdk.CfnOutput(
+            self,
+            "BudgetTagOutput",
+            value=TAG_ENVIRONMENT,
+            description="Activate this tag in Billing, Cost allocation tags: until then the budget counts nothing",
+        ).override_logical_id("BudgetTag")
 
     def _count_errors(self, service: Service) -> None:
         logs.CfnMetricFilter(
@@ -112,8 +119,14 @@ class WatchingStack(cdk.Stack):
                 budget_name=f"{self._names.name}-month",
                 budget_type="COST",
                 time_unit="MONTHLY",
+                # Once the account has activated the tag for cost allocation; until then this counts nothing.
+                cost_filters={"TagKeyValue": [f"user:{TAG_ENVIRONMENT}${self._names.name}"]},
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=self._environment.monthly_budget_usd, unit="USD"),
             ),
+            resource_tags=[
+                budgets.CfnBudget.ResourceTagProperty(key=key, value=value)
+                for key, value in ((TAG_APP, APP), (TAG_ENVIRONMENT, self._names.name))
+            ],
             notifications_with_subscribers=[
                 budgets.CfnBudget.NotificationWithSubscribersProperty(
                     notification=budgets.CfnBudget.NotificationProperty(

@@ -1,1 +1,4 @@
-"""Ingest: what changed in the source becomes numbered runs of CSV."""
+"""Ingest: extracts what changed in the source database into numbered runs of CSV in the lake.
+
+It copies rows as Postgres prints them, and leaves parsing and modelling to transform.
+"""

@@ -1,85 +1,79 @@
-"""The parts that one connection's rows become, cut between two rows."""
+"""Writes one connection's rows into parts, cut between rows."""
 
 import time
 
 from totesys.lake.bucket import Bucket
 from totesys.lake.keys import part_key, ranges_key
 from totesys.lake.upload import Upload
-from totesys.schema import Model
 from totesys.table import Capture
-from totesys_ingest.plan import Job, Stream
-from totesys_ingest.run_writer import Extraction, OpenRun
-from totesys_ingest.source import Source, csv_header
+from totesys_ingest.extraction_jobs import Job, Stream
+from totesys_ingest.open_run import ExtractionSpec, OpenRun
+from totesys_ingest.source_connection import SourceConnection, csv_header
 
 
 def count_rows(csv: bytes) -> int:
-    """The rows of whole lines of CSV: the line ends that are in no quotes."""
+    """The rows in complete lines of CSV: the line ends outside quotes."""
     if b'"' not in csv:
         return csv.count(b"\n")
-    # Quotes come in pairs: what is outside is every second piece. Two in a row change nothing for what is around them;
-    # without them there are few pieces, however many quotes a text has.
+    # Every second piece between quotes is outside them. Doubled quotes change nothing around them, and without them
+    # there are few pieces, however many quotes a text has.
     return sum(piece.count(b"\n") for piece in csv.replace(b'""', b"").split(b'"')[::2])
 
 
 class PartWriter:
-    """Writes jobs, one after another. A part ends when it is full, or when the next job is another table's or run's.
+    """Writes jobs one after another. A part ends when it is full, or when the next job has another table or run.
 
-    So a job that gives many rows becomes several parts, and jobs that give few share one.
+    So a job with many rows becomes several parts, and jobs with few rows share one.
     """
 
-    def __init__(self, bucket: Bucket, model: Model, extraction: Extraction, part_bytes: int) -> None:
+    def __init__(self, bucket: Bucket, spec: ExtractionSpec, part_bytes: int) -> None:
         self._bucket = bucket
-        self._model = model
-        self._extraction = extraction
+        self._spec = spec
         self._part_bytes = part_bytes
         self._open: _OpenPart | None = None
 
-    async def copy(self, source: Source, run: OpenRun, job: Job) -> None:
-        """Stream a job's rows into the run. Raises what `Source.copy` and `Upload` raise."""
-        if self._open is not None and not self._open.takes(run, job):
+    async def copy(self, source: SourceConnection, run: OpenRun, job: Job) -> None:
+        """Stream a job's rows into the run. Raises what `SourceConnection.copy` and `Upload` raise."""
+        if self._open is not None and not (run is self._open.run and job.stream == self._open.stream):
             await self.finish()
         part = self._open or self._begin(run, job.stream)
         part.jobs += 1
         counted = 0
 
         async def write(data: bytes) -> None:
-            # Whole rows: the server sends each in a CopyData message of its own ("Message Formats" in Postgres'
-            # documentation), and the driver gives whole messages.
+            # Complete rows: the server sends each row in a CopyData message of its own ("Message Formats" in the
+            # documentation of Postgres), and the driver passes complete messages on.
             nonlocal part, counted
             if part.bytes >= self._part_bytes:
-                part = await self._cut(part)
+                await part.put()
+                jobs, part = part.jobs, self._begin(run, job.stream)
+                part.jobs = jobs
             rows = count_rows(data)
             counted += rows
             await part.write(data, rows)
 
-        sent = await source.copy(job, self._extraction.slice_of(job.table), write)
+        sent = await source.copy(job, write)
         assert counted == sent, f"{counted} rows were counted, the source sent {sent}"
 
     async def finish(self) -> None:
-        """Put the part that is open, if there is one, and end its jobs."""
+        """Put the open part, if there is one, and end its jobs."""
         part, self._open = self._open, None
         if part is not None:
             await part.put()
-            part.run.end(part.jobs)
+            part.run.end_jobs(part.jobs)
 
     async def abort(self) -> None:
-        """Leave no object behind of a part that is open."""
+        """Leave no object of an open part behind."""
         if self._open is not None:
             await self._open.abort()
 
     def _begin(self, run: OpenRun, stream: Stream) -> "_OpenPart":
-        self._open = _OpenPart(self._bucket, self._model.lake_schema(stream.table), run, stream)
+        self._open = _OpenPart(self._bucket, self._spec.model.lake_schema(stream.table), run, stream)
         return self._open
-
-    async def _cut(self, part: "_OpenPart") -> "_OpenPart":
-        await part.put()
-        following = self._begin(part.run, part.stream)
-        following.jobs = part.jobs
-        return following
 
 
 class _OpenPart:
-    """A part that is being written. `jobs` are those of its run that are not at an end before it is."""
+    """A part that is being written. `jobs` counts the jobs of its run that end with it."""
 
     def __init__(self, bucket: Bucket, schema: str, run: OpenRun, stream: Stream) -> None:
         self.run = run
@@ -92,9 +86,6 @@ class _OpenPart:
         self._started = time.monotonic()
         self._upload: Upload | None = None
 
-    def takes(self, run: OpenRun, job: Job) -> bool:
-        return run is self.run and job.stream == self.stream
-
     async def write(self, data: bytes, rows: int) -> None:
         upload = self._upload or await self._begin()
         await upload.write(data)
@@ -103,8 +94,11 @@ class _OpenPart:
         self.run.bytes += len(data)
 
     async def put(self) -> None:
-        """Make it an object. Of a table captured as changes there is none without rows; a join needs all its sides."""
-        # That there is no key says something, too.
+        """Make the part an object.
+
+        An incremental table without rows has no part. A full-refresh table always has one, because a join needs all
+        its sides, and so have key ranges: no keys means that every row was deleted.
+        """
         if self._upload is None and (self.stream.keys or self.stream.table.capture is Capture.FULL_REFRESH):
             await self._begin()
         if self._upload is not None:
@@ -116,10 +110,10 @@ class _OpenPart:
             await self._upload.abort()
 
     async def _begin(self) -> Upload:
-        number = self.run.next_part(self.stream)
         key_of = ranges_key if self.stream.keys else part_key
-        key = key_of(self._schema, self.stream.table.name, self.run.number, number, "csv")
-        self.run.keys.append(key)
+        part = self.run.next_part(self.stream)
+        key = key_of(self._schema, self.stream.table.name, self.run.number, part, "csv")
+        self.run.part_keys.append(key)
         self._upload = Upload(self._bucket, key)
         await self._upload.write(csv_header(self.stream.columns))
         return self._upload

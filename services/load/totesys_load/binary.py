@@ -1,7 +1,7 @@
-"""Arrow rows as Postgres' binary COPY has them, without a Python object a value.
+"""Encodes Arrow rows for Postgres' binary COPY, without a Python object per value.
 
-The stream is that of "Binary Format" in the documentation of Postgres' COPY, each value as its type's `recv` function
-reads it: big-endian, dates and times counted from 2000, a numeric in digits of base 10,000.
+The stream follows "Binary Format" in the documentation of COPY, and each value the `recv` function of its type:
+big-endian, dates and times counted from 2000, a numeric in digits of base 10,000.
 """
 
 import sys
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END = b"\xff\xff"
 
-# Rows whose bytes fit into a processor's cache together.
+# Rows whose bytes fit into a processor's cache.
 BLOCK_ROWS = 2048
 _NULL = b"\xff\xff\xff\xff"
 _NOTHING = pa.scalar(b"", pa.binary())
@@ -31,14 +31,14 @@ _SIGN_NEGATIVE = 0x4000
 
 @dataclass(frozen=True)
 class _Values:
-    """A value a row: `width` bytes each, one after the other. What stands for NULL means nothing."""
+    """One value per row, `width` bytes each. The bytes in place of a NULL are arbitrary."""
 
     width: int
     data: bytes
 
 
 def encode(batch: pa.RecordBatch) -> bytes:
-    """The rows, to stand between HEADER and END. Raises KeyError for a type that no declaration uses."""
+    """The rows, as they go between HEADER and END. Raises KeyError for a type that no declaration uses."""
     count = batch.num_columns.to_bytes(2, "big")
     columns = [(column, _fixed(column)) for column in batch.columns]
     values = [fixed for column, fixed in columns if fixed is not None and not column.null_count]
@@ -51,7 +51,7 @@ def encode(batch: pa.RecordBatch) -> bytes:
 
 
 def _interleaved(rows: int, pieces: Sequence[bytes | _Values]) -> bytearray:
-    """For each row its pieces in their order: bytes that are the same in all, and its values."""
+    """For each row its pieces in order: bytes that all rows share, and the row's values."""
     row = b"".join(piece if isinstance(piece, bytes) else bytes(piece.width) for piece in pieces)
     made = bytearray(row) * rows
     for first in range(0, rows, BLOCK_ROWS):
@@ -69,14 +69,14 @@ def _interleaved(rows: int, pieces: Sequence[bytes | _Values]) -> bytearray:
 
 
 def _field(column: pa.Array, fixed: _Values | None) -> pa.Array:
-    """Each value with its length before it, or what stands for NULL."""
+    """Each value with its length before it, or the NULL marker."""
     if fixed is None:
         lengths = _big_endian(pc.fill_null(pc.binary_length(column), 0), "i")
         field = _joined([_bytes(lengths, len(column)), column.cast(pa.binary())])
     else:
-        whole = _Values(4 + fixed.width, bytes(_interleaved(len(column), [fixed.width.to_bytes(4, "big"), fixed])))
-        field = _bytes(whole, len(column))
-    # A copy less, where texts are long.
+        prefixed = bytes(_interleaved(len(column), [fixed.width.to_bytes(4, "big"), fixed]))
+        field = _bytes(_Values(4 + fixed.width, prefixed), len(column))
+    # Without NULLs, one copy less.
     return pc.if_else(column.is_null(), pa.scalar(_NULL, pa.binary()), field) if column.null_count else field
 
 
@@ -90,7 +90,7 @@ def _bytes(values: _Values, rows: int) -> pa.Array:
 
 
 def _fixed(column: pa.Array) -> _Values | None:
-    """The values, where all of the column's type have the same width; None for text."""
+    """The values of a type of fixed width; None for text."""
     if pa.types.is_string(column.type):
         return None
     if pa.types.is_decimal128(column.type):
@@ -99,7 +99,7 @@ def _fixed(column: pa.Array) -> _Values | None:
 
 
 def _big_endian(column: pa.Array, code: str) -> _Values:
-    """Integers; `code` is that of `array` for the column's type."""
+    """Integers. `code` is the type code of `array`."""
     values = array(code)
     start = column.offset * values.itemsize
     values.frombytes(memoryview(column.buffers()[1])[start : start + len(column) * values.itemsize])
@@ -120,7 +120,7 @@ def _time_of_day(column: pa.Array) -> _Values:
     return _big_endian(pc.multiply(column.view(pa.int32()).cast(pa.int64()), 1000), "q")
 
 
-def _moment(column: pa.Array) -> _Values:
+def _timestamp(column: pa.Array) -> _Values:
     return _big_endian(pc.multiply(pc.subtract(column.view(pa.int64()), _MILLISECONDS), 1000), "q")
 
 
@@ -130,12 +130,12 @@ _SIMPLE: dict[pa.DataType, Callable[[pa.Array], _Values]] = {
     pa.bool_(): _boolean,
     pa.date32(): _days,
     pa.time32("ms"): _time_of_day,
-    pa.timestamp("ms"): _moment,
+    pa.timestamp("ms"): _timestamp,
 }
 
 
 def _numeric(column: pa.Array) -> _Values:
-    """How many digits, the first one's weight, the sign, how many decimals; then the digits, zeros before them too."""
+    """The number of digits, the weight of the first, the sign, the decimals; then the digits, with leading zeros."""
     before, after = (
         -(-digits // _BASE_DIGITS) for digits in (column.type.precision - column.type.scale, column.type.scale)
     )
@@ -158,7 +158,7 @@ def _numeric(column: pa.Array) -> _Values:
 
 
 def _digits_of_integer(unscaled: pa.Array, count: int, shift: int) -> list[pa.Array]:
-    """The last `count` digits in base 10,000 of numbers that fit into 64 bits, times ten to the power of `shift`."""
+    """The last `count` base-10,000 digits of numbers that fit into 64 bits, multiplied by 10 to the `shift`."""
     rest = pc.multiply(unscaled.cast(pa.int64()), 10**shift)
     digits = []
     for _ in range(count):
@@ -169,7 +169,7 @@ def _digits_of_integer(unscaled: pa.Array, count: int, shift: int) -> list[pa.Ar
 
 
 def _digits_of_text(unscaled: pa.Array, count: int, shift: int) -> list[pa.Array]:
-    """The same of numbers of any size."""
+    """The same digits for numbers of any size."""
     width = count * _BASE_DIGITS
     text = pc.utf8_rpad(pc.utf8_lpad(unscaled.cast(pa.string()), width - shift, "0"), width, "0")
     starts = range(0, width, _BASE_DIGITS)

@@ -1,58 +1,38 @@
 """The warehouse's DDL, derived from the declarations. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from totesys.schema import ETL as ETL
-from totesys.schema import Model
+from totesys.ledger_schema import LEDGER_TABLES
+from totesys.schema import ETL, Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.table import Column, Fact, WarehouseTable
-from totesys_load.catalog import Catalog, Relation
-from totesys_load.gained_columns import add_column, gained_columns
+from totesys_load.warehouse_catalog import Relation, WarehouseCatalog
 
 # How the comments of load's views begin, in every release.
 NEWEST = "The newest version of each"
 ALL = "All of"
 
-# The columns of the ledger's tables without which load cannot go on, as `format_type` prints their types.
-_OF_A_RUN = {"lake": "uuid", "run": "bigint"}
-_OF_A_ROW = {"table_name": "text", "id": "bigint", **_OF_A_RUN}
-LEDGER_TABLES: Mapping[str, Mapping[str, str]] = {
-    "run": {
-        **_OF_A_RUN,
-        **dict.fromkeys(("previous", "extraction", "rows_written"), "bigint"),
-        **dict.fromkeys(("snapshot_time", "applied_at"), "timestamp with time zone"),
-        "complete": "boolean",
-    },
-    "run_table": {
-        **_OF_A_RUN,
-        "table_name": "text",
-        **dict.fromkeys(("rows_read", "rows_written", "rows_quarantined"), "bigint"),
-        **dict.fromkeys(("first_record_id", "last_record_id"), "bigint"),
-    },
-    "dimension_key": {**_OF_A_RUN, "table_name": "text", **dict.fromkeys(("first_key", "last_key"), "bigint")},
-    "deletion": {
-        **_OF_A_ROW,
-        **dict.fromkeys(("deleted_at", "returned_at"), "timestamp with time zone"),
-        "returned_run": "bigint",
-    },
-    "orphan": {**_OF_A_ROW, "record_id": "bigint", "reasons": "text[]", "row": "jsonb"},
-    "migration": {"number": "integer", "applied_at": "timestamp with time zone"},
-}
-
 
 @dataclass(frozen=True)
 class View:
-    """A view that load makes. One whose comment begins with `mark` is of load, perhaps of an earlier release."""
+    """A view that load makes. An existing view whose comment begins with `mark` is load's, of any release."""
 
     statement: str
     comment: str
     mark: str
-    columns: tuple[str, ...]
+    columns: Mapping[str, str]
+    """The description of each column."""
 
-    def is_shown_by(self, found: Relation) -> bool:
-        """Whether what is there shows all that it should, as it should."""
+    def is_up_to_date(self, found: Relation) -> bool:
+        """Whether an existing view shows all that it should, as it should."""
         return found.comment == self.comment and {column.name for column in found.columns}.issuperset(self.columns)
+
+    def missing_comments(self, found: Relation) -> str:
+        """Statements that describe the columns of an existing view as declared; none if another role owns the view."""
+        comments = {column.name: column.comment for column in found.columns}
+        stale = {name: text for name, text in self.columns.items() if comments.get(name) != (text or None)}
+        return comment_on_columns(found.schema, found.name, stale) if found.owned else ""
 
 
 def create_table(schema: str, table: WarehouseTable) -> str:
@@ -61,12 +41,12 @@ def create_table(schema: str, table: WarehouseTable) -> str:
     if not isinstance(table, Fact):
         columns.append(f"PRIMARY KEY ({ident(table.key)})")
         return _create(schema, table, columns) + _comments(schema, table)
-    record_id = f"{ident(table.record_id)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+    version_id = f"{ident(table.record_id)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
     newest = (
         f"CREATE INDEX {ident(f'{table.name}_versions')} ON {qualified(schema, table.name)} "
         f"({ident(table.key)}, {ident(table.record_id)} DESC);"
     )
-    return _create(schema, table, [record_id, *columns]) + newest + _comments(schema, table)
+    return _create(schema, table, [version_id, *columns]) + newest + _comments(schema, table)
 
 
 def _create(schema: str, table: WarehouseTable, definitions: Iterable[str]) -> str:
@@ -78,37 +58,47 @@ def _definition(column: Column) -> str:
 
 
 def _comments(schema: str, table: WarehouseTable) -> str:
-    """What the table and its columns mean, for whoever looks with a tool of their own."""
+    """The descriptions of the table and its columns, for readers with tools of their own."""
     name = qualified(schema, table.name)
-    descriptions = {f"TABLE {name}": table.description} | {
-        f"COLUMN {name}.{ident(column.name)}": column.description for column in table.stored_columns
-    }
+    of_table = f"COMMENT ON TABLE {name} IS {literal(table.description)};\n" if table.description else ""
+    return of_table + comment_on_columns(schema, table.name, _descriptions(table))
+
+
+def comment_on_columns(schema: str, relation: str, descriptions: Mapping[str, str]) -> str:
+    """COMMENT ON COLUMN for each described column of a table or a view."""
+    name = qualified(schema, relation)
     return "".join(
-        f"COMMENT ON {what} IS {literal(description)};\n" for what, description in descriptions.items() if description
+        f"COMMENT ON COLUMN {name}.{ident(column)} IS {literal(description)};\n"
+        for column, description in descriptions.items()
+        if description
     )
 
 
+def _descriptions(table: WarehouseTable) -> dict[str, str]:
+    return {column.name: column.description for column in table.stored_columns}
+
+
 def create_index(schema: str, table: str, *columns: str, unique: bool = False) -> str:
-    """An index of a table that is there; the database names it."""
+    """An index on an existing table, named by the database."""
     return f"CREATE {'UNIQUE ' if unique else ''}INDEX ON {qualified(schema, table)} ({column_list(columns)});\n"
 
 
 def create_current_view(schema: str, fact: Fact) -> str:
-    """The view of each key's newest version, without the deleted: runs number versions in their own order."""
+    """The view of each key's newest version, without deleted keys."""
     query = _newest(schema, fact, "true", "d.returned_run IS NULL")
-    return _create_view(schema, fact.current, query, current_comment(fact))
+    return _create_view(schema, fact.current, query, _current_comment(fact))
 
 
-def current_comment(fact: Fact) -> str:
-    """What a current view's comment says: it is made anew where it says something else."""
+def _current_comment(fact: Fact) -> str:
+    """The comment of a current view. A view with another comment is replaced."""
     return f"{NEWEST} {fact.key} that is not deleted"
 
 
-def create_as_of(schema: str, fact: Fact) -> str:
-    """The function that gives the current rows as they were at a moment.
+def _create_as_of(schema: str, fact: Fact) -> str:
+    """The function that returns the current rows as of a timestamp.
 
-    A version counts from the snapshot that brought it, a deletion from the snapshot of the sweep that found it, until
-    the snapshot that brought the row again. Versions of before the first run have always been there.
+    A version counts from the snapshot that brought it. A deletion counts from the snapshot of the sweep that found it,
+    until the snapshot that brought the row again. Versions from before the first run count always.
     """
     ranges = f"{ETL}.run_table AS t JOIN {ETL}.run AS r USING (lake, run) WHERE t.table_name = {literal(fact.name)}"
     until = (
@@ -117,8 +107,8 @@ def create_as_of(schema: str, fact: Fact) -> str:
         f"(SELECT min(t.first_record_id) - 1 FROM {ranges}), {2**63 - 1})"
     )
     absent = "d.deleted_at <= moment AND (d.returned_at IS NULL OR d.returned_at > moment)"
-    name = qualified(schema, fact.as_of)
-    comment = f"The version of each {fact.key} at a moment, without the deleted"
+    name, comment = qualified(schema, fact.as_of), f"The version of each {fact.key} as of a timestamp, if not deleted"
+    # The parameter keeps its name, because CREATE OR REPLACE cannot rename it.
     return (
         f"CREATE OR REPLACE FUNCTION {name}(moment timestamptz) RETURNS SETOF {qualified(schema, fact.name)} "
         f"LANGUAGE sql STABLE BEGIN ATOMIC {_newest(schema, fact, until, absent)}; END;\n"
@@ -127,7 +117,7 @@ def create_as_of(schema: str, fact: Fact) -> str:
 
 
 def _newest(schema: str, fact: Fact, counts: str, absent: str) -> str:
-    """Each key's newest version of those that count, without ids that have a deletion for which `absent` is true."""
+    """Each key's newest version of those that count, without keys that have a deletion for which `absent` is true."""
     key = ident(fact.key)
     return (
         f"SELECT newest.* FROM (SELECT DISTINCT ON (f.{key}) f.* FROM {qualified(schema, fact.name)} AS f "
@@ -137,7 +127,7 @@ def _newest(schema: str, fact: Fact, counts: str, absent: str) -> str:
     )
 
 
-def create_star_as_of(schema: str, fact: Fact) -> str:
+def _create_star_as_of(schema: str, fact: Fact) -> str:
     """A star's function of the same name."""
     return (
         f"CREATE OR REPLACE FUNCTION {qualified(fact.star, fact.as_of)}(moment timestamptz) "
@@ -146,62 +136,74 @@ def create_star_as_of(schema: str, fact: Fact) -> str:
     )
 
 
-def create_star_view(schema: str, star: str, relation: str) -> str:
-    """A star's view of a table, or of a fact's current view."""
-    return _create_view(star, relation, f"SELECT * FROM {qualified(schema, relation)}", f"{ALL} {schema}.{relation}")
-
-
 def _create_view(schema: str, name: str, query: str, comment: str) -> str:
     view = qualified(schema, name)
     return f"CREATE OR REPLACE VIEW {view} AS {query};\nCOMMENT ON VIEW {view} IS {literal(comment)};\n"
 
 
 def views(model: Model, schema: str) -> dict[tuple[str, str], View]:
-    """The views by schema and name, each after those that it reads; with a current view comes its as-of function."""
+    """The views by schema and name, each after those that it reads. A current view brings its as-of function along."""
     made = {
         (schema, fact.current): View(
-            create_current_view(schema, fact) + create_as_of(schema, fact),
-            current_comment(fact),
+            create_current_view(schema, fact) + _create_as_of(schema, fact),
+            _current_comment(fact),
             NEWEST,
-            _stored_names(fact),
+            _descriptions(fact),
         )
         for fact in model.facts
     }
     for star, tables in model.stars.items():
         for table in tables:
             for name in (table.name, table.current) if isinstance(table, Fact) else (table.name,):
-                statement, comment = create_star_view(schema, star, name), f"{ALL} {schema}.{name}"
-                made[star, name] = View(statement, comment, ALL, _stored_names(table))
+                comment = f"{ALL} {schema}.{name}"
+                statement = _create_view(star, name, f"SELECT * FROM {qualified(schema, name)}", comment)
+                made[star, name] = View(statement, comment, ALL, _descriptions(table))
         for fact in (table for table in tables if isinstance(table, Fact)):
             view = made[star, fact.current]
-            made[star, fact.current] = replace(view, statement=view.statement + create_star_as_of(schema, fact))
+            made[star, fact.current] = replace(view, statement=view.statement + _create_star_as_of(schema, fact))
     return made
 
 
-def _stored_names(table: WarehouseTable) -> tuple[str, ...]:
-    return tuple(column.name for column in table.stored_columns)
-
-
 def names(model: Model, schema: str) -> list[tuple[str, str]]:
-    """The schema and name of everything that load makes."""
+    """The schema and name of every relation that load makes."""
     tables = [(schema, table.name) for table in model.tables]
-    return [*tables, *views(model, schema), *((ETL, name) for name in LEDGER_TABLES)]
+    return [*tables, *views(model, schema), *((ETL, table.name) for table in LEDGER_TABLES)]
 
 
-def missing(model: Model, schema: str, catalog: Catalog) -> str:
-    """The statements that create what is not there, and make views of an earlier release anew.
+def added_columns(model: Model, schema: str, catalog: WarehouseCatalog) -> Iterator[tuple[WarehouseTable, Column]]:
+    """The declared columns that existing tables lack."""
+    for table in model.tables:
+        if found := catalog.relations.get((schema, table.name)):
+            existing = {column.name for column in found.columns}
+            yield from ((table, column) for column in table.columns if column.name not in existing)
 
-    A view comes after the columns that it shows, and so does its function, which would give too few otherwise.
+
+def _add_column(schema: str, table: WarehouseTable, column: Column) -> str:
+    """ALTER TABLE. The column accepts NULL, because existing rows have no value for it."""
+    name = qualified(schema, table.name)
+    add = f"ALTER TABLE {name} ADD COLUMN {ident(column.name)} {column.type.postgres};\n"
+    comment = f"COMMENT ON COLUMN {name}.{ident(column.name)} IS {literal(column.description)};\n"
+    return add + (comment if column.description else "")
+
+
+def missing(model: Model, schema: str, catalog: WarehouseCatalog) -> str:
+    """The statements that create what does not exist, and replace views of an earlier release.
+
+    A view follows the columns that it shows, and its function is replaced with it: it would return too few otherwise.
     """
-    there = catalog.relations
-    tables = [create_table(schema, table) for table in model.tables if (schema, table.name) not in there]
-    tables += [add_column(schema, table, column) for table, column in gained_columns(model, schema, catalog)]
-    made = {
-        key: view for key, view in views(model, schema).items() if key not in there or not view.is_shown_by(there[key])
-    }
+    existing = catalog.relations
+    tables = [create_table(schema, table) for table in model.tables if (schema, table.name) not in existing]
+    tables += [_add_column(schema, table, column) for table, column in added_columns(model, schema, catalog)]
+    made: dict[tuple[str, str], str] = {}
+    described = []
+    for key, view in views(model, schema).items():
+        if key in existing and view.is_up_to_date(existing[key]):
+            described.append(view.missing_comments(existing[key]))
+        else:
+            made[key] = view.statement + comment_on_columns(*key, view.columns)
     schemas = {*([schema] if tables else []), *(star for star, _ in made)} - catalog.schemas.keys()
     create = [f"CREATE SCHEMA {ident(name)};\n" for name in sorted(schemas)]
-    return "".join([*create, *tables, *(view.statement for view in made.values())])
+    return "".join([*create, *tables, *made.values(), *described])
 
 
 def same_columns(table: WarehouseTable, left: str, right: str) -> str:

@@ -29,6 +29,8 @@ _MISSING = {"NoSuchKey", "404"}
 _LOST_RACE = {"PreconditionFailed", "NoSuchKey"}
 _WRITER = "writer"
 _DELETED_AT_ONCE = 20
+# The largest object that is read without knowing its size from a manifest: a record lists all parts of its run.
+RECORD_BYTES = 256 * 1024 * 1024
 
 # The client retries requests without an answer, but not damaged answers: it is done before the body is read. A part
 # that is not what its manifest says may be damaged in transit or in the bucket.
@@ -102,7 +104,7 @@ class Bucket:
         """A part's bytes. Raises CorruptObject if they are not what its manifest says."""
 
         async def read() -> bytes:
-            body, _ = await self._read(part.key) or (None, "")
+            body, _ = await self._read(part.key, most=part.bytes) or (None, "")
             if body is None or len(body) != part.bytes or f"{crc32(body):08x}" != part.crc32:
                 state = "is missing" if body is None else "is not what its manifest says"
                 raise CorruptObject(f"{self.where(part.key)} {state}. {self._remedy}")
@@ -110,7 +112,7 @@ class Bucket:
 
         return await self.request(part.key, read)
 
-    async def _read(self, key: str, **options: Any) -> tuple[bytes, str] | None:
+    async def _read(self, key: str, most: int = RECORD_BYTES, **options: Any) -> tuple[bytes, str] | None:
         try:
             response = await self.client.get_object(Bucket=self.name, Key=key, **options)
         except ClientError as error:
@@ -118,6 +120,9 @@ class Bucket:
                 return None
             raise
         async with response["Body"] as body:
+            if response["ContentLength"] > most:
+                found = f"has {response['ContentLength']} bytes, but at most {most} were expected"
+                raise CorruptObject(f"{self.where(key)} {found}. {self._remedy}")
             return await body.read(), response["ETag"]
 
     async def put(self, key: str, body: bytes) -> None:

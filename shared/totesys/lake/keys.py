@@ -38,6 +38,11 @@ def ranges_key(schema: str, table: str, run: int, part: int, suffix: str) -> str
     return f"{KEYS}{part_key(schema, table, run, part, suffix)}"
 
 
+def left_out_key(schema: str, table: str, run: int, part: int) -> str:
+    """The key of a part with ranges of the keys that a build function leaves out."""
+    return f"{KEYS}{part_key(schema, f'{table}/left_out', run, part, 'parquet')}"
+
+
 def record_key(run: int, name: str) -> str:
     """The key of a run's record: `runs/run=00000042/manifest.json`."""
     return f"{RUNS}{run_folder(run)}/{name}"

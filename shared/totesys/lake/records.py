@@ -119,7 +119,8 @@ class Manifest(RunRecord):
 
     `keys` are the keys in the snapshot by source table, as parts of ranges with first and last key; only a complete run
     of a deletion sweep has them. `definitions` are the source tables as the snapshot sees them. `declared` are the
-    warehouse tables that the model declared at the extraction, with their columns.
+    warehouse tables that the model declared at the extraction, with their columns. `counts` are the numbers of rows of
+    the full-refresh tables in the snapshot: a number that changes reveals deleted rows.
 
     Records of earlier releases lack the fields with defaults.
     """
@@ -135,6 +136,7 @@ class Manifest(RunRecord):
     keys: dict[str, TableParts] = {}
     definitions: dict[str, TableDefinition] = {}
     declared: dict[str, tuple[str, ...]] | None = None
+    counts: dict[str, int] = {}
 
     @property
     def empty(self) -> bool:
@@ -152,7 +154,7 @@ class ProcessedManifest(RunRecord):
     """Transform's record: the Parquet of a run, and the rows that could not become warehouse rows.
 
     `trigger`, `source`, `xmin_after`, `high_water_mark` and `position` are those of ingest's record, `keys` too, but by
-    warehouse table.
+    warehouse table. `left_out` are the ranges of the keys that the table's build function left out.
     """
 
     trigger: str = ""
@@ -163,6 +165,7 @@ class ProcessedManifest(RunRecord):
     tables: dict[str, BuiltTable]
     quarantine: dict[str, QuarantinedTable]
     keys: dict[str, TableParts] = {}
+    left_out: dict[str, TableParts] = {}
 
 
 class LoadedTable(Record):

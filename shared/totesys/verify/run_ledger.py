@@ -2,13 +2,14 @@
 
 import asyncpg
 
+from totesys import ledger_schema
 from totesys.schema import ETL
-from totesys.sql import qualified
 from totesys.transactions import HALF_CIRCLE, LSN, OUTCOMES, SOURCE_ID, HighWaterMark, Position, SourceState
 from totesys.verify.comparison import NewestRun
 from totesys.verify.side import Side
 
-RUN, RUN_TABLE, DELETION = (qualified(ETL, name) for name in ("run", "run_table", "deletion"))
+_READ = (ledger_schema.RUN, ledger_schema.RUN_TABLE, ledger_schema.DELETION)
+RUN, RUN_TABLE, DELETION = (table.qualified for table in _READ)
 
 _IS_THERE = "SELECT count(*) = 3 FROM pg_tables WHERE schemaname = $1 AND tablename = ANY ($2::text[])"
 _NEWEST = f"""
@@ -22,7 +23,7 @@ _SOURCE = f"SELECT {SOURCE_ID} AS id, {LSN} AS lsn, pg_snapshot_xmax(pg_current_
 
 async def has_ledger(warehouse: Side) -> bool:
     """Whether the warehouse has a ledger."""
-    return bool(await warehouse.value(_IS_THERE, ETL, ["run", "run_table", "deletion"]))
+    return bool(await warehouse.value(_IS_THERE, ETL, [table.name for table in _READ]))
 
 
 async def newest_run(warehouse: Side) -> asyncpg.Record | None:

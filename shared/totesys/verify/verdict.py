@@ -64,7 +64,7 @@ class Judge:
         impossible = await self._impossible(extra)
         unreadable = await self._unreadable([pair.key for pair in pairs if pair.expected is not None])
         unresolved, awaited = await self._unresolved(unloaded), await self._awaited(unloaded)
-        loaded = await self._loaded(extra)
+        loaded = await self._loaded(extra) - await self._in_source(extra)
         changed = changed or await self._any_changed()
 
         def judge(pair: Pair) -> Verdict | None:
@@ -184,6 +184,13 @@ class Judge:
             queries.keys_parameter(self.table, keys),
         )
         return {row[0] for row in rows}
+
+    async def _in_source(self, keys: list[str]) -> set[str]:
+        """The keys that the first source has: only the table's build function can have left their rows out."""
+        first = self.at.model.source(self.table.sources[0])
+        key = f"own.{ident(first.key)}"
+        query = f"SELECT {key}::text FROM {ident(first.name)} AS own WHERE {queries.key_in(self.table, key)}"
+        return await self._source_keys(query, keys)
 
     async def _any_changed(self) -> bool:
         """Whether any row of the sources has changed since the newest run, if that can't be decided by key."""

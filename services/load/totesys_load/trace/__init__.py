@@ -1,1 +1,4 @@
-"""Trace: from a row of the warehouse back to its run and its objects in the lake."""
+"""Trace: finds the run, the snapshot and the lake objects that a row of the warehouse came from.
+
+It reads the ledger and the lake, and changes neither.
+"""

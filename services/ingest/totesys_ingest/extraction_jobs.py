@@ -1,0 +1,77 @@
+"""Splits an extraction into jobs. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from totesys.schema import Model
+from totesys.table import KEY_RANGES, Capture, SourceTable
+from totesys.transactions import HighWaterMark
+
+NO_KEYS: Mapping[str, tuple[int, ...]] = {}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What parts of one kind hold: a table's rows or, with `keys`, the ranges of its keys."""
+
+    table: SourceTable
+    keys: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (KEY_RANGES if self.keys else self.table).column_names
+
+
+@dataclass(frozen=True)
+class Job:
+    """A table's rows from page `first_page` to before `end_page` (None: to its end) or, with `keys`, all its keys.
+
+    With `mark`, only the rows that it has not seen and those with a `wanted` key.
+    """
+
+    table: SourceTable
+    first_page: int = 0
+    end_page: int | None = None
+    mark: HighWaterMark | None = None
+    wanted: tuple[int, ...] = ()
+    keys: bool = False
+
+    @property
+    def may_begin_run(self) -> bool:
+        """Whether a new run may begin with this job, rather than the job belong to the run before it."""
+        return self.table.capture is Capture.INCREMENTAL and not self.keys
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(self.table, self.keys)
+
+
+def plan_jobs(
+    tables: Iterable[SourceTable],
+    pages: Mapping[str, int],
+    pages_per_job: int,
+    mark: HighWaterMark | None = None,
+    wanted: Mapping[str, tuple[int, ...]] = NO_KEYS,
+) -> list[Job]:
+    """Split each incremental table into jobs, in the tables' order; a full-refresh table is one job with all rows.
+
+    Rows take about as many bytes in CSV as on their pages. The last job of a table is open-ended. `wanted` are, by
+    table, the keys whose rows are extracted whether or not they changed since `mark`.
+    """
+    jobs: list[Job] = []
+    for table in tables:
+        if table.capture is Capture.FULL_REFRESH:
+            jobs.append(Job(table))
+            continue
+        starts = range(0, max(1, pages.get(table.name, 0)), pages_per_job)
+        ends = [*starts[1:], None]
+        keys = wanted.get(table.name, ())
+        jobs += [Job(table, start, end, mark, keys) for start, end in zip(starts, ends, strict=True)]
+    return jobs
+
+
+def key_jobs(model: Model) -> list[Job]:
+    """A job for the keys of every source table whose integer key identifies rows of a warehouse table."""
+    primary = dict.fromkeys(table.sources[0] for table in model.tables if table.sources)
+    tables = [model.source(name) for name in primary]
+    return [Job(table, keys=True) for table in tables if table.column(table.key).type.is_integer]

@@ -1,0 +1,214 @@
+"""A connection to the source: its lock, its snapshot, and the rows it streams.
+
+Ingest needs SELECT on the declared tables and nothing else.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+
+from totesys.connection import Connection, connect, encoding_of, redacted
+from totesys.database_errors import plain
+from totesys.encodings import NOT_CHECKED
+from totesys.errors import DatabaseUnavailable, DataRefused
+from totesys.sql import column_list, ident, qualified
+from totesys.table import SourceTable
+from totesys.transactions import LSN, HighWaterMark
+from totesys_ingest.extraction_jobs import Job
+from totesys_ingest.source_catalog import find_duplicate_keys, read_source_catalog
+from totesys_ingest.source_contract import ContractChanges, compare
+
+# The key of the advisory lock: any number, as long as every ingest uses the same one.
+LOCK = 0x746F7465737973
+# How long an extraction waits for a table that another session is altering.
+LOCK_TIMEOUT = "60s"
+# The errors of a declared table that is missing, denied to this role, or not a table.
+_CANNOT_BE_LOCKED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.WrongObjectTypeError,
+)
+
+# The first query of its transaction takes the snapshot: it shows whatever was committed before the query began, and
+# whatever it shows is in the log by now.
+_SNAPSHOT = f"SELECT statement_timestamp() AS taken_at, pg_export_snapshot() AS id, {LSN} AS lsn"
+_HOLDS_LOCK = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted)"
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+Sink = Callable[[bytes], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True)
+class SourceConnection:
+    """A connection to the source, in one schema."""
+
+    connection: Connection
+    dsn: str = field(repr=False)
+    schema: str
+
+    @property
+    def location(self) -> str:
+        """The source as a message names it, without its password."""
+        return f"The source at {redacted(self.dsn)}"
+
+    async def try_lock(self) -> bool:
+        """Take the lock that allows one extraction at a time; whether it was free."""
+        return bool(await self.connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK))
+
+    async def holds_lock(self) -> bool:
+        """Whether this connection is alive and still holds the lock."""
+        return bool(await self.connection.fetchval(_HOLDS_LOCK))
+
+    async def begin(self, tables: Sequence[SourceTable]) -> tuple[asyncpg.Record, ContractChanges]:
+        """Lock the tables in a transaction, export its snapshot, and compare the tables with their declarations.
+
+        No ALTER TABLE runs before the transaction ends. Rows also keep their pages until then: VACUUM FULL would move
+        them between one part and the next. Raises ContractBroken.
+        """
+        names = ", ".join(qualified(self.schema, table.name) for table in tables)
+        await self.connection.execute(_BEGIN)
+        try:
+            await self.connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
+        except _CANNOT_BE_LOCKED:
+            await self.connection.execute("ROLLBACK")
+            (await self.compare(tables)).check()
+            raise
+        exported = await self.connection.fetchrow(_SNAPSHOT)
+        assert exported is not None
+        changes = await self.compare(tables)
+        changes.check()
+        return exported, changes
+
+    async def share_snapshot(self, snapshot_id: str) -> None:
+        """Begin a transaction that sees exactly what the exported snapshot shows."""
+        await self.connection.execute(_BEGIN)
+        # SET TRANSACTION takes no parameter. Postgres itself made the id, of hexadecimal digits and dashes.
+        try:
+            await self.connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot_id}'")
+        except (asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError) as error:
+            # The snapshot ended with the connection that held it.
+            raise DatabaseUnavailable(
+                f"{self.location} does not know the extraction's snapshot: {plain(error)}. Name one server in the DSN, "
+                "not an endpoint that may connect to several."
+            ) from error
+
+    async def end_transaction(self) -> None:
+        """End the transaction of the snapshot. The lock is the session's, and stays."""
+        await self.connection.execute("COMMIT")
+
+    async def compare(self, tables: Sequence[SourceTable]) -> ContractChanges:
+        """How the source's schema differs from the declared tables."""
+        return compare(tables, await read_source_catalog(self.connection, self.schema, tables))
+
+    async def inspect(self, tables: Sequence[SourceTable]) -> ContractChanges:
+        """Compare as `compare` does, and look for duplicate keys."""
+        changes = await self.compare(tables)
+        return changes if changes.breaking else await self.with_duplicate_keys(changes)
+
+    async def with_duplicate_keys(self, changes: ContractChanges, mark: HighWaterMark | None = None) -> ContractChanges:
+        """The changes, with a breaking one for each unguarded table that has duplicate keys.
+
+        With `mark`, only the keys of rows that it has not seen are looked at: no others have changed.
+        """
+        unseen = mark.unseen() if mark else None
+        found = [await find_duplicate_keys(self.connection, self.schema, one, unseen) for one in changes.unguarded]
+        return replace(changes, drift=(*changes.drift, *(duplicates for duplicates in found if duplicates)))
+
+    def contract_error(self, changes: ContractChanges) -> Exception:
+        """The error for breaking changes of this source."""
+        return changes.error(f"{self.location}, schema {self.schema},")
+
+    async def changed(self, tables: Sequence[SourceTable], mark: HighWaterMark) -> set[str]:
+        """The tables that have a row whose transaction `mark` has not seen."""
+        tests = (f"EXISTS (SELECT FROM {qualified(self.schema, t.name)} WHERE {mark.unseen()})" for t in tables)
+        row = await self.connection.fetchrow(f"SELECT {', '.join(tests)}")
+        assert row is not None
+        return {table.name for table, found in zip(tables, row, strict=True) if found}
+
+    async def counts(self, tables: Sequence[SourceTable]) -> dict[str, int]:
+        """How many rows each table has."""
+        if not tables:
+            return {}
+        counted = (f"(SELECT count(*) FROM {qualified(self.schema, table.name)})" for table in tables)
+        row = await self.connection.fetchrow(f"SELECT {', '.join(counted)}")
+        assert row is not None
+        return {table.name: rows for table, rows in zip(tables, row, strict=True)}
+
+    async def copy(self, job: Job, sink: Sink) -> int:
+        """Stream the rows of a job, or the ranges of all keys, as CSV without a header. Returns the number of rows.
+
+        Raises DataRefused for a value that Postgres cannot convert to UTF-8.
+        """
+        query = _ranges_query(self.schema, job.table) if job.keys else _rows_query(self.schema, job)
+        wanted = [job.wanted] if job.mark and job.wanted else []
+        # A database without an encoding gives its bytes as they are. Transform finds the rows that are not UTF-8.
+        raw = NOT_CHECKED if encoding_of(self.connection) == NOT_CHECKED else None
+        try:
+            status = await self.connection.copy_from_query(query, *wanted, output=sink, format="csv", encoding=raw)
+        except asyncpg.DataError as error:
+            raise DataRefused(
+                f"{self.location} cannot deliver all rows of {job.table.name}: {plain(error)}. "
+                "Correct the value in the source."
+            ) from None
+        return int(status.removeprefix("COPY "))
+
+
+def _rows_query(schema: str, job: Job) -> str:
+    conditions = []
+    if job.first_page > 0:
+        conditions.append(f"ctid >= '({job.first_page},0)'::tid")
+    if job.end_page is not None:
+        conditions.append(f"ctid < '({job.end_page},0)'::tid")
+    if job.mark is not None:
+        wanted = f" OR {ident(job.table.key)} = ANY ($1::bigint[])" if job.wanted else ""
+        conditions.append(f"({job.mark.unseen()}{wanted})")
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {column_list(job.table.column_names)} FROM {qualified(schema, job.table.name)}{where}"
+
+
+def _ranges_query(schema: str, table: SourceTable) -> str:
+    """The ranges of consecutive keys, in order: one pass over the key's index, or over the table with a sort."""
+    key, relation = ident(table.key), qualified(schema, table.name)
+    return (
+        f"SELECT first_key, coalesce(lead(before) OVER (ORDER BY first_key), (SELECT max({key}) FROM {relation})) "
+        f"FROM (SELECT {key}::bigint AS first_key, lag({key}::bigint) OVER (ORDER BY {key}) AS before FROM {relation}) "
+        "AS keys WHERE before IS DISTINCT FROM first_key - 1 ORDER BY first_key"
+    )
+
+
+def csv_header(columns: Iterable[str]) -> bytes:
+    """The header line that COPY would write."""
+    return (",".join(_csv_name(name) for name in columns) + "\n").encode()
+
+
+def _csv_name(name: str) -> str:
+    return ident(name) if any(character in name for character in ',"\r\n') else name
+
+
+@asynccontextmanager
+async def open_source(
+    dsn: str, schema: str, longest: timedelta = timedelta(hours=1)
+) -> AsyncIterator[SourceConnection]:
+    """Connect to the source. No statement may take longer than `longest`.
+
+    Raises DatabaseUnavailable, AccessDenied, SettingsError or SchemaDrift.
+    """
+    session = {
+        "search_path": ident(schema),
+        "statement_timeout": str(int(longest.total_seconds() * 1000)),
+        "lock_timeout": LOCK_TIMEOUT,
+    }
+    async with connect("The source", dsn, **session) as connection:
+        yield SourceConnection(connection, dsn, schema)
+
+
+async def check_contract(source: SourceConnection, tables: Sequence[SourceTable]) -> None:
+    """Raise SchemaDrift or AccessDenied if an extraction could not start."""
+    changes = await source.inspect(tables)
+    if changes.breaking:
+        raise source.contract_error(changes)

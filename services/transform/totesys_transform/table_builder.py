@@ -1,0 +1,213 @@
+"""Builds a warehouse table's rows from source frames, and finds the source rows that become none. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from totesys.errors import ModelError
+from totesys.frames import key_type, polars_type
+from totesys.lake.records import REASONS
+from totesys.redaction import safe_message
+from totesys.schema import Model
+from totesys.table import KEY_RANGES, Column, Dimension, WarehouseTable
+from totesys.types import Kind
+from totesys_transform.csv_reader import ROW, SourceRows
+from totesys_transform.quarantine_reasons import NOT_BUILT, is_null, not_valid
+
+UNKNOWN = "Unknown"
+_KEY = "key"
+# The most faults of joined tables that a reason names.
+_NAMED_FAULTS = 3
+# Rows that the check of the grain looks at.
+SAMPLE = 1000
+_FEW = 8
+_NONE_REJECTED = pl.DataFrame(schema={ROW: pl.UInt32, REASONS: pl.List(pl.String)})
+
+
+@dataclass(frozen=True)
+class Built:
+    """A warehouse table's rows, and what became of the other rows of its first source.
+
+    `rejected` has the rows that should have become one and could not, by position, with the reasons. `left_out` has the
+    keys of the rows that the table's function leaves out, by a filter or a join: the warehouse is not to show them.
+    """
+
+    rows: pl.DataFrame
+    rejected: pl.DataFrame
+    left_out: pl.Series
+
+
+def build(model: Model, table: WarehouseTable, sources: Mapping[str, SourceRows]) -> Built:
+    """Build a table from the rows of its sources, by name.
+
+    The same sources give the same rows in the same order, whatever order a join returns: two replicas that build the
+    same part write the same bytes. Raises ModelError if the table's function fails or makes two rows of one.
+    """
+    several = [sources[name] for name in table.sources]
+    key = model.source(table.sources[0]).key
+    made = _made(table, [rows.frame for rows in several], key)
+    if all(rows.stand_in is None for rows in several):
+        every = made
+        good = made.drop_nulls(_required(table)) if _has_missing(table, made) else made
+    else:
+        every = _made(table, [rows.standing_in for rows in several], key)
+        # A row that an unreadable value influences comes out differently with the stand-in.
+        same = made.join(every, on=list(table.column_names), how="semi", nulls_equal=True, maintain_order="left")
+        good = same.drop_nulls(_required(table))
+    if good.height == several[0].frame.height:
+        return Built(good, _NONE_REJECTED, pl.Series(_KEY, dtype=key_type(table)))
+    keys = several[0].frame.select(pl.col(key).cast(key_type(table)).alias(_KEY)).with_row_index(ROW)
+    others = keys.join(good.select(pl.col(table.key).alias(_KEY)), on=_KEY, how="anti", maintain_order="left")
+    left_out = _left_out(table, several, every, others)
+    rejected = others.join(left_out, on=ROW, how="anti", maintain_order="left")
+    return Built(good, _with_reasons(model, table, several, every, rejected), left_out[_KEY])
+
+
+def key_ranges(keys: pl.Series) -> pl.DataFrame:
+    """Integer keys as the fewest ranges of consecutive ones, in the columns of KEY_RANGES."""
+    ordered = keys.cast(pl.Int64).unique().sort().to_frame(_KEY).with_row_index(ROW)
+    consecutive = (pl.col(_KEY) - pl.col(ROW).cast(pl.Int64)).alias("gap")
+    first, last = KEY_RANGES.column_names
+    grouped = ordered.group_by(consecutive, maintain_order=True)
+    return grouped.agg(pl.col(_KEY).first().alias(first), pl.col(_KEY).last().alias(last)).select(first, last)
+
+
+def check_grain(model: Model, table: WarehouseTable, sources: Mapping[str, SourceRows]) -> None:
+    """Check on a sample that each row is built from one row of the first source, whatever other rows come with it.
+
+    Runs bring the rows that changed, so an aggregate, a window function or distinct values would be right for the first
+    load and wrong from the first change on. Raises ModelError.
+    """
+    several = [sources[name] for name in table.sources]
+    first, *joined = (rows.standing_in for rows in several)
+    sample, key = first.head(SAMPLE), model.source(table.sources[0]).key
+    whole = _made(table, [sample, *joined], key)
+    for split in _splits(sample):
+        apart = pl.concat(_made(table, [piece, *joined], key) for piece in split)
+        if whole.equals(apart.sort(table.key)):
+            continue
+        raise ModelError(
+            f"The function that builds {table.name} makes rows that depend on other rows of {table.sources[0]}, or on "
+            "chance. A run brings only rows that changed, so such rows would become wrong. Build each row from one row "
+            f"of {table.sources[0]}, without group_by, unique, or functions over several rows."
+        )
+
+
+def build_from_references(table: Dimension, keys: pl.Series, as_of: date) -> pl.DataFrame:
+    """Build a dimension without sources from the distinct keys that a run's rows refer to."""
+    assert table.build_from_references is not None
+    return table.build_from_references(keys, as_of).select(_declared(table)).collect()
+
+
+def _splits(sample: pl.DataFrame) -> Iterator[list[pl.DataFrame]]:
+    """Ways to split the rows: few into single rows, many into halves at random."""
+    if sample.height <= _FEW:
+        yield [sample.slice(row, 1) for row in range(sample.height)]
+        return
+    for seed in (1, 2):
+        shuffled, half = sample.sample(fraction=1, shuffle=True, seed=seed), sample.height // 2
+        yield [shuffled.slice(0, half), shuffled.slice(half)]
+
+
+def _made(table: WarehouseTable, frames: Sequence[pl.DataFrame], source_key: str) -> pl.DataFrame:
+    assert table.build is not None
+    first, *others = (frame.lazy() for frame in frames)
+    if frames[0][source_key].null_count():
+        first = first.filter(pl.col(source_key).is_not_null())
+    try:
+        made = table.build(first, *others).select(_declared(table)).collect()
+    except Exception as error:
+        raise ModelError(
+            f"The function that builds {table.name} fails on rows of this run: {type(error).__name__}: "
+            f"{safe_message(error)}. Correct the function."
+        ) from error
+    if not made[table.key].is_sorted():
+        made = made.sort(table.key)
+    if made[table.key].n_unique() != made.height:
+        raise ModelError(
+            f"The function that builds {table.name} returns more than one row for a {table.key}. It may return one for "
+            f"each row of {table.sources[0]}: correct its join or its key."
+        )
+    keys = frames[0].select(pl.col(source_key).cast(key_type(table)).alias(table.key))
+    if made.join(keys, on=table.key, how="anti").height:
+        raise ModelError(
+            f"The function that builds {table.name} returns a {table.key} that {table.sources[0]} does not have in "
+            f"{source_key}. Each row needs the key of the row that it is built from."
+        )
+    return made
+
+
+def _left_out(
+    table: WarehouseTable, several: Sequence[SourceRows], every: pl.DataFrame, others: pl.DataFrame
+) -> pl.DataFrame:
+    """Of the rows that became none those that the function leaves out, whatever unreadable values may stand for."""
+    if not table.column(table.key).type.is_integer or any(not rows.faults.is_empty() for rows in several[1:]):
+        return others.clear()
+    built = every.select(pl.col(table.key).alias(_KEY))
+    dropped = others.drop_nulls(_KEY).join(built, on=_KEY, how="anti", maintain_order="left")
+    return dropped.join(several[0].faults, on=ROW, how="anti", maintain_order="left")
+
+
+def _declared(table: WarehouseTable) -> list[pl.Expr]:
+    return [_column(table, column) for column in table.columns]
+
+
+def _column(table: WarehouseTable, column: Column) -> pl.Expr:
+    value = pl.col(column.name).cast(polars_type(column.type))
+    may_be_unknown = isinstance(table, Dimension) and not column.nullable and column.name != table.key
+    if may_be_unknown and column.type.kind is Kind.TEXT:
+        return value.fill_null(UNKNOWN)
+    return value
+
+
+def _required(table: WarehouseTable) -> list[str]:
+    return [column.name for column in table.columns if not column.nullable]
+
+
+def _has_missing(table: WarehouseTable, made: pl.DataFrame) -> bool:
+    return any(made[name].null_count() for name in _required(table))
+
+
+def _with_reasons(
+    model: Model, table: WarehouseTable, several: Sequence[SourceRows], every: pl.DataFrame, rejected: pl.DataFrame
+) -> pl.DataFrame:
+    """The rejected rows with what is wrong with their own values, or else with the values that they are joined with."""
+    missing = [name for name in _required(table) if every[name].null_count()]
+    flags = every.unique(table.key, maintain_order=True).select(
+        pl.col(table.key).alias(_KEY), *(pl.col(name).is_null().alias(f"no {name}") for name in missing)
+    )
+    values = several[0].frame[rejected[ROW]].select(pl.all().cast(pl.String))
+    found = pl.concat(
+        [rejected.join(flags, on=_KEY, how="left", maintain_order="left"), values.select(pl.all().name.prefix("its "))],
+        how="horizontal",
+    ).join(several[0].faults, on=ROW, how="left", maintain_order="left")
+    own = pl.concat_list(pl.col(REASONS).fill_null([]), *(_reason_if_missing(model, table, name) for name in missing))
+    own = own.list.drop_nulls().list.unique(maintain_order=True)
+    else_ = pl.lit([*_faults_of_others(model, table, several)] or [NOT_BUILT], dtype=pl.List(pl.String))
+    return found.select(ROW, pl.when(own.list.len() > 0).then(own).otherwise(else_).alias(REASONS)).sort(ROW)
+
+
+def _reason_if_missing(model: Model, table: WarehouseTable, name: str) -> pl.Expr:
+    """The reason where a required column is NULL: the value of the source column that it is made from."""
+    column = table.column(name)
+    prefix = f"{table.sources[0]}."
+    made_of = next((of for of in model.source_columns(table, column) if of.startswith(prefix)), None)
+    if made_of is None:
+        reason = is_null(name)
+    else:
+        own = made_of.removeprefix(prefix)
+        value = pl.col(f"its {own}")
+        reason = pl.when(value.is_null()).then(is_null(own)).otherwise(not_valid(own, column.type, value))
+    return pl.when(pl.col(f"no {name}")).then(reason)
+
+
+def _faults_of_others(model: Model, table: WarehouseTable, several: Sequence[SourceRows]) -> Iterable[str]:
+    def named() -> Iterator[str]:
+        for name, rows in zip(table.sources[1:], several[1:], strict=True):
+            keys = rows.frame[model.source(name).key].cast(pl.String)
+            for row, reasons in rows.faults.iter_rows():
+                yield f"{name} {keys[row]}: {'; '.join(reasons)}"
+
+    return [reason for reason, _ in zip(named(), range(_NAMED_FAULTS), strict=False)]

@@ -1,0 +1,1 @@
+"""The documentation as a website, built from the repository's own pages."""
