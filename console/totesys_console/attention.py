@@ -9,8 +9,8 @@ from totesys.transactions import LONG_OPEN
 from totesys_console.facts import PAGE, Facts
 from totesys_console.freshness_chart import PROMISE, fresh_as_of
 from totesys_console.run_table import quarantined
-from totesys_console.stage_queues import Reason
-from totesys_console.stage_status import StageStatus
+from totesys_console.stage_queues import FailureReason
+from totesys_console.stage_status import StageCard
 from totesys_console.wording import clock, counted, joined
 
 MOST_REASONS = 3
@@ -38,7 +38,7 @@ class Item:
     stops: bool = False
 
 
-def attention(facts: Facts, statuses: Sequence[StageStatus]) -> tuple[Item, ...]:
+def attention(facts: Facts, statuses: Sequence[StageCard]) -> tuple[Item, ...]:
     """All that needs attention, first what hides the rest."""
     return (
         *_unreadable(facts),
@@ -98,7 +98,7 @@ def _own_service(facts: Facts) -> Iterator[Item]:
         yield Item(f"The {own.database} is unavailable", (own.database_fault,), next_, stops=True)
 
 
-def _stopped(facts: Facts, status: StageStatus) -> Iterator[Item]:
+def _stopped(facts: Facts, status: StageCard) -> Iterator[Item]:
     if status.failed:
         run, failure = status.failed.run, status.failed.failure
         yield Item(
@@ -117,7 +117,7 @@ def _stopped(facts: Facts, status: StageStatus) -> Iterator[Item]:
         )
 
 
-def _no_run(facts: Facts, statuses: Sequence[StageStatus]) -> Iterator[Item]:
+def _no_run(facts: Facts, statuses: Sequence[StageCard]) -> Iterator[Item]:
     """Nothing is pending and yet the warehouse is old, or ingest fails: no run comes."""
     ingest, as_of = statuses[0], fresh_as_of(facts.lake.recent.visible)
     if refusal := ingest.refusal:
@@ -138,7 +138,7 @@ def _no_run(facts: Facts, statuses: Sequence[StageStatus]) -> Iterator[Item]:
     yield Item(f"Ingest has committed no run {since}", failure, next_, stops=True)
 
 
-def _dead_letters(facts: Facts, status: StageStatus) -> Iterator[Item]:
+def _dead_letters(facts: Facts, status: StageCard) -> Iterator[Item]:
     count = status.queue.dead_letters
     if not count or status.refusal:
         return
@@ -150,11 +150,11 @@ def _dead_letters(facts: Facts, status: StageStatus) -> Iterator[Item]:
     )
 
 
-def _redrive(status: StageStatus) -> Link:
+def _redrive(status: StageCard) -> Link:
     return Link(f"/console/actions/redrive?stage={status.stage}", f"Dead letters of {status.stage}")
 
 
-def _times(reason: Reason, now: datetime) -> str:
+def _times(reason: FailureReason, now: datetime) -> str:
     if reason.letters == 1:
         return f"at {clock(reason.last, now)} UTC"
     return f"{reason.letters:,} times since {clock(reason.times[0], now)} UTC"

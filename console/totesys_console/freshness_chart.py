@@ -24,7 +24,7 @@ class Age:
 
 
 @dataclass(frozen=True)
-class Chart:
+class FreshnessChart:
     """The chart of the last day: the coordinates of its line and area, and the height of the promise."""
 
     points: str
@@ -73,7 +73,7 @@ def _clipped(corners: list[Age], start: datetime) -> list[Age]:
     return inside
 
 
-def draw(corners: Sequence[Age], now: datetime) -> Chart | None:
+def draw(corners: Sequence[Age], now: datetime) -> FreshnessChart | None:
     """The chart of the last day; None if there is nothing to draw."""
     if len(corners) < 2:
         return None
@@ -89,7 +89,7 @@ def draw(corners: Sequence[Age], now: datetime) -> Chart | None:
 
     drawn = [f"{x(one.at):.1f},{y(one.seconds):.1f}" for one in _peaks(corners)]
     first, last = x(corners[0].at), x(corners[-1].at)
-    return Chart(
+    return FreshnessChart(
         points=" ".join(drawn),
         area=f"{first:.1f},{HEIGHT} {' '.join(drawn)} {last:.1f},{HEIGHT}",
         promise=round(y(PROMISE.total_seconds()), 1),

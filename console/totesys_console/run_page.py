@@ -7,7 +7,7 @@ from datetime import datetime
 from totesys.lake.records import LoadedTable, TableParts
 from totesys.service.runs import RunDetail
 from totesys_console.attention import next_after
-from totesys_console.run_table import QuarantinedRows, RunRow, quarantined, run_row
+from totesys_console.run_table import QuarantinedSummary, RunRow, quarantined, run_row
 from totesys_console.wording import size, span
 
 _PARTS = ("Rows", "Size", "Parts", "Time")
@@ -41,7 +41,7 @@ class RunPage:
     next: tuple[str, ...]
     complete: bool
     stages: tuple[StageTables, ...]
-    quarantined: tuple[QuarantinedRows, ...]
+    quarantined: tuple[QuarantinedSummary, ...]
     newer: int | None
     older: int | None
 

@@ -48,7 +48,7 @@ class RunRow:
 
 
 @dataclass(frozen=True)
-class QuarantinedRows:
+class QuarantinedSummary:
     """The quarantined rows of a table in some runs: how many, why, and in which runs."""
 
     name: str
@@ -104,7 +104,7 @@ def _cell(stage: str, state: StageState | None, longest: float, working: bool) -
     return StageCell(stage, state.state, state.state, 100 if state.state == "failed" else 0)
 
 
-def quarantined(runs: Sequence[RunDetail]) -> tuple[QuarantinedRows, ...]:
+def quarantined(runs: Sequence[RunDetail]) -> tuple[QuarantinedSummary, ...]:
     """The quarantined rows of the runs, by table, with the most frequent reasons first."""
     rows: Counter[str] = Counter()
     reasons: dict[str, Counter[str]] = {}
@@ -115,7 +115,7 @@ def quarantined(runs: Sequence[RunDetail]) -> tuple[QuarantinedRows, ...]:
             of.setdefault(table, []).append(run.run)
             reasons.setdefault(table, Counter()).update(run.quarantine_reasons(table))
     return tuple(
-        QuarantinedRows(
+        QuarantinedSummary(
             table,
             rows[table],
             tuple(f"{count:,} × {reason}" for reason, count in reasons[table].most_common()),

@@ -28,7 +28,7 @@ _Known: TypeAlias = Mapping[str, DeadLetter]
 
 
 @dataclass(frozen=True)
-class Reason:
+class FailureReason:
     """Dead letters with the same reason: how many there are, and when those that are known were sent, in order."""
 
     text: str
@@ -39,10 +39,10 @@ class Reason:
     def last(self) -> datetime:
         return self.times[-1]
 
-    def since(self, time: datetime) -> "Reason | None":
+    def since(self, time: datetime) -> "FailureReason | None":
         """Only the letters sent after `time`; None if there are none."""
         times = tuple(one for one in self.times if one > time)
-        return self if times == self.times else Reason(self.text, len(times), times) if times else None
+        return self if times == self.times else FailureReason(self.text, len(times), times) if times else None
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class QueueState:
 
     waiting: Depth | None = None
     dead: Depth | None = None
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[FailureReason, ...] = ()
     fault: str = ""
     down: bool = False
 
@@ -100,13 +100,13 @@ def remember(known: _Known, found: Sequence[DeadLetter], count: int) -> _Known:
     return both if len(both) <= count else new
 
 
-def reasons(letters: Iterable[DeadLetter], count: int) -> tuple[Reason, ...]:
+def reasons(letters: Iterable[DeadLetter], count: int) -> tuple[FailureReason, ...]:
     """The letters by reason, the newest first. A reason that all known letters share is taken for all `count`."""
     groups: dict[str, list[datetime]] = {}
     for letter in letters:
         groups.setdefault(_TRIES.sub("", letter.reason or NO_REASON), []).append(letter.sent)
     only = count if len(groups) == 1 else 0
-    found = [Reason(text, max(only, len(sent)), tuple(sorted(sent))) for text, sent in groups.items()]
+    found = [FailureReason(text, max(only, len(sent)), tuple(sorted(sent))) for text, sent in groups.items()]
     return tuple(sorted(found, key=lambda reason: reason.last, reverse=True))
 
 

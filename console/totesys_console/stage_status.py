@@ -11,7 +11,7 @@ from totesys.service.runs import RunDetail
 from totesys.stage_names import STAGES, Stage
 from totesys_console.facts import Facts
 from totesys_console.run_cache import Listed
-from totesys_console.stage_queues import QueueState, Reason
+from totesys_console.stage_queues import FailureReason, QueueState
 from totesys_console.wording import age, counted
 
 # Longer than the back-off after a transient failure, during which nobody works on a run.
@@ -47,7 +47,7 @@ class Late:
 
 
 @dataclass(frozen=True)
-class StageStatus:
+class StageCard:
     """The status of a stage. Counts that are unknown are None.
 
     `state` is `idle`, `new` (nothing has ever run), `waiting`, `working`, `failed`, `blocked` (a dependency is down) or
@@ -61,7 +61,7 @@ class StageStatus:
     progress: Progress | None
     failed: Failed | None
     late: Late | None
-    refusal: Reason | None
+    refusal: FailureReason | None
     queue: QueueState
 
     @property
@@ -69,12 +69,12 @@ class StageStatus:
         return self.stage.capitalize()
 
 
-def stage_statuses(facts: Facts) -> tuple[StageStatus, ...]:
+def stage_statuses(facts: Facts) -> tuple[StageCard, ...]:
     """The status of all three stages."""
     return tuple(_status(facts, stage, facts.queues.get(stage, QueueState())) for stage in STAGES)
 
 
-def _status(facts: Facts, stage: Stage, queue: QueueState) -> StageStatus:
+def _status(facts: Facts, stage: Stage, queue: QueueState) -> StageCard:
     pending = _pending(facts.lake.recent.pending, stage)
     failed = _failed(facts.lake.newest, pending, stage)
     late = _late(facts, stage, pending)
@@ -87,7 +87,7 @@ def _status(facts: Facts, stage: Stage, queue: QueueState) -> StageStatus:
     )
     if state == "waiting" and late:
         text = f"has waited for {age((facts.now - late.since).total_seconds())}"
-    return StageStatus(
+    return StageCard(
         stage=stage,
         state=state,
         text=text,
@@ -136,7 +136,7 @@ def _at_rest(facts: Facts, stage: str, queue: QueueState) -> tuple[str, str]:
     return ("new", "no run yet") if new else ("idle", "all runs done")
 
 
-def _refusal(facts: Facts, queue: QueueState) -> Reason | None:
+def _refusal(facts: Facts, queue: QueueState) -> FailureReason | None:
     """Why ingest fails now: the newest reason of its dead letters, if they came after the newest run."""
     newest = next((one for one in queue.reasons if not one.text.startswith(BadMessage.__name__)), None)
     committed = facts.lake.newest[0].stages["ingest"].finished_at if facts.lake.newest else None

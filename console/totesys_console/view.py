@@ -7,9 +7,9 @@ from datetime import datetime
 from totesys.lake.records import VerificationRecord
 from totesys_console.attention import Item, attention
 from totesys_console.facts import PAGE, Facts
-from totesys_console.freshness_chart import PROMISE, Chart, ages, draw, fresh_as_of
-from totesys_console.run_table import QuarantinedRows, RunRow, quarantined, run_rows
-from totesys_console.stage_status import StageStatus, stage_statuses
+from totesys_console.freshness_chart import PROMISE, FreshnessChart, ages, draw, fresh_as_of
+from totesys_console.run_table import QuarantinedSummary, RunRow, quarantined, run_rows
+from totesys_console.stage_status import StageCard, stage_statuses
 from totesys_console.wording import Timestamp, age, clock, counted, span, timestamp
 
 
@@ -24,12 +24,12 @@ class Freshness:
     age: str
     verdict: str
     as_of: Timestamp | None = None
-    chart: Chart | None = None
+    chart: FreshnessChart | None = None
     caption: str = ""
 
 
 @dataclass(frozen=True)
-class WrongRow:
+class ShownDifference:
     """A row that the last verification found wrong."""
 
     table: str
@@ -46,7 +46,7 @@ class LastVerification:
     at: Timestamp
     took: str
     run: int | None
-    wrong: tuple[WrongRow, ...]
+    wrong: tuple[ShownDifference, ...]
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class HomePage:
     news: str
     attention: tuple[Item, ...]
     freshness: Freshness
-    stages: tuple[StageStatus, ...]
+    stages: tuple[StageCard, ...]
     runs: tuple[RunRow, ...]
     first_page: bool
     older: int | None
     verification: LastVerification | None
-    quarantined: tuple[QuarantinedRows, ...]
+    quarantined: tuple[QuarantinedSummary, ...]
     runs_known: bool
     verification_known: bool
 
@@ -110,7 +110,7 @@ def _freshness(facts: Facts, *, stopped: bool) -> Freshness:
     return Freshness(state, age(seconds), verdict, timestamp(as_of, now), chart, _caption(chart, now) if chart else "")
 
 
-def _caption(chart: Chart, now: datetime) -> str:
+def _caption(chart: FreshnessChart, now: datetime) -> str:
     worst = f"At most {age(chart.worst.seconds)} old, at {clock(chart.worst.at, now)}"
     over = f"over the promise for {span(chart.over_seconds)}" if chart.over_seconds else "never over the promise"
     return f"{worst}; {over} since {clock(chart.since, now)}."
@@ -125,7 +125,7 @@ def _verification(record: VerificationRecord, now: datetime) -> LastVerification
         else f"{counted(wrong, 'row')} of {rows:,} {'differs' if wrong == 1 else 'differ'} from the source."
     )
     named = [
-        WrongRow(name, row.key, ", ".join((row.verdict, *row.columns)))
+        ShownDifference(name, row.key, ", ".join((row.verdict, *row.columns)))
         for name, table in record.tables.items()
         for row in table.wrong
     ]
@@ -139,7 +139,7 @@ def _verification(record: VerificationRecord, now: datetime) -> LastVerification
     )
 
 
-def _news(facts: Facts, stages: Sequence[StageStatus], items: Sequence[Item]) -> str:
+def _news(facts: Facts, stages: Sequence[StageCard], items: Sequence[Item]) -> str:
     """What has happened, without what changes with time alone."""
     visible = facts.lake.recent.before_pending
     news = []

@@ -10,8 +10,8 @@ from totesys.transactions import OpenTransaction
 from totesys_console.attention import Item, attention, next_after
 from totesys_console.facts import Facts, LakeFacts, ServiceFacts
 from totesys_console.run_cache import Listed
-from totesys_console.stage_queues import NO_REASON, QueueState, Reason, reasons, remember
-from totesys_console.stage_status import StageStatus, stage_statuses
+from totesys_console.stage_queues import NO_REASON, FailureReason, QueueState, reasons, remember
+from totesys_console.stage_status import StageCard, stage_statuses
 from totesys_console.view import Freshness, home_page
 from totesys_console.visible_runs import Recent, Visible
 
@@ -58,7 +58,7 @@ def failed(stage: str, *, transient: bool) -> Failure:
 def dead(text: str, *minutes: float) -> QueueState:
     """A queue with dead letters of one reason, sent so many minutes ago."""
     times = tuple(sorted(ago(one) for one in minutes))
-    return QueueState(Depth(0, 0), Depth(len(times), 0), (Reason(text, len(times), times),))
+    return QueueState(Depth(0, 0), Depth(len(times), 0), (FailureReason(text, len(times), times),))
 
 
 def facts(
@@ -88,7 +88,7 @@ def only(seen: Facts) -> Item:
     return item
 
 
-def status(seen: Facts, stage: str) -> StageStatus:
+def status(seen: Facts, stage: str) -> StageCard:
     return next(one for one in stage_statuses(seen) if one.stage == stage)
 
 
@@ -217,11 +217,11 @@ def test_dead_letters_are_grouped_by_reason_the_newest_first() -> None:
         letter(4, None, 8),
     ]
     assert reasons(letters, 7) == (
-        Reason("B: late", 1, (ago(3),)),
-        Reason("A: gone", 2, (ago(9), ago(7))),
-        Reason(NO_REASON, 1, (ago(8),)),
+        FailureReason("B: late", 1, (ago(3),)),
+        FailureReason("A: gone", 2, (ago(9), ago(7))),
+        FailureReason(NO_REASON, 1, (ago(8),)),
     )
-    assert reasons(letters[:1], 7) == (Reason("A: gone", 7, (ago(9),)),), "all known letters share it"
+    assert reasons(letters[:1], 7) == (FailureReason("A: gone", 7, (ago(9),)),), "all known letters share it"
     assert reasons([], 7) == ()
 
 

@@ -5,6 +5,14 @@ the source after the newest run's snapshot are counted apart. It reads both data
 """
 
 from totesys.verify.compare_tables import verify
-from totesys.verify.comparison import NewestRun, Sample, TableComparison, UnequalRow, Verdict, Verification, equal
+from totesys.verify.verification_result import (
+    NewestRun,
+    Sample,
+    TableComparison,
+    UnequalRow,
+    Verdict,
+    Verification,
+    equal,
+)
 
 __all__ = ["NewestRun", "Sample", "TableComparison", "UnequalRow", "Verdict", "Verification", "equal", "verify"]

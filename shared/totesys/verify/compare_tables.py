@@ -11,12 +11,12 @@ from totesys.schema import Model
 from totesys.table import WarehouseTable
 from totesys.verify import queries
 from totesys.verify.buckets import BucketChecksum, KeySpan, differing, ranges_of, width_for
-from totesys.verify.comparison import TableComparison, Tally, UnequalRow, Verdict, Verification
 from totesys.verify.merge_join import merged
 from totesys.verify.queries import SideQueries
 from totesys.verify.side import Side
 from totesys.verify.snapshots import Snapshots
 from totesys.verify.verdict import Judge, Pair
+from totesys.verify.verification_result import TableComparison, Tally, UnequalRow, Verdict, Verification
 
 PAIRS_AT_ONCE = 1000
 

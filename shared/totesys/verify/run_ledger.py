@@ -5,8 +5,8 @@ import asyncpg
 from totesys import ledger_schema
 from totesys.schema import ETL
 from totesys.transactions import HALF_CIRCLE, LSN, OUTCOMES, SOURCE_ID, HighWaterMark, Position, SourceState
-from totesys.verify.comparison import NewestRun
 from totesys.verify.side import Side
+from totesys.verify.verification_result import NewestRun
 
 _READ = (ledger_schema.RUN, ledger_schema.RUN_TABLE, ledger_schema.DELETION)
 RUN, RUN_TABLE, DELETION = (table.qualified for table in _READ)

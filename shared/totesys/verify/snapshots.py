@@ -11,8 +11,8 @@ from totesys.schema import Model
 from totesys.sql import ident
 from totesys.table import WarehouseTable
 from totesys.verify import run_ledger
-from totesys.verify.comparison import NewestRun
 from totesys.verify.side import Side
+from totesys.verify.verification_result import NewestRun
 
 
 @dataclass(frozen=True)

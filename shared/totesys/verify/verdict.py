@@ -8,8 +8,8 @@ import asyncpg
 from totesys.sql import ident, literal, qualified
 from totesys.table import Column, Dimension, Fact, WarehouseTable
 from totesys.verify import queries, run_ledger
-from totesys.verify.comparison import Sample, UnequalRow, Verdict
 from totesys.verify.snapshots import Snapshots
+from totesys.verify.verification_result import Sample, UnequalRow, Verdict
 
 
 @dataclass(frozen=True)
