@@ -1,4 +1,4 @@
-"""The console while something cannot be reached: it shows the rest, and says what is not known and why."""
+"""The console during an outage: it shows what it can, and says what is unknown and why."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The console in Chromium: whatever state the pipeline is in, the page says it, to everybody and by itself."""
+"""The console in every state of the pipeline: complete, accessible and up to date by itself."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The console's buttons, over the three real services: they work for everybody who may, and for nobody else."""
+"""The console's actions, over the three real services."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,7 @@ async def settings_of(database: Callable[[], str], **more: str) -> dict[str, str
 
 
 async def reloaded_until(page: Page, selector: str, text: str) -> None:
-    """Look again and again, as a person without scripts does, until the page says it."""
+    """Reload the page, as without scripts, until it shows the text."""
     shown = page.locator(selector)
     for _ in range(150):
         if text in await shown.inner_text():

@@ -1,4 +1,4 @@
-"""No request to AWS waits for long, and none for less than a long poll takes."""
+"""A request to AWS takes a bounded time, and at least as long as a long poll."""
 
 from typing import Any
 

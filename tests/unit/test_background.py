@@ -1,4 +1,4 @@
-"""A background task that ends unbidden is a fault, and its error is in the log; one that is told to end is none."""
+"""A background task that ends by itself is a fault and is logged; a cancelled one is not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A body reaches the app whole and once, or not at all: it is too large, or it does not come in time."""
+"""A request's body reaches the app whole, or is refused because it is too large or too slow."""
 
 import asyncio
 from datetime import timedelta
@@ -25,7 +25,7 @@ def refuse(_request: Request, error: Exception) -> Response:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the body, as an app that reads it itself."""
+    """An app that answers with the body it reads."""
     body = b""
     while (message := await receive())["type"] == "http.request":
         body += message["body"]
@@ -35,7 +35,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def answer(messages: list[Message], declared: int | None = None, longest: timedelta = SOON) -> list[Message]:
-    """What is sent to a client that sends these messages, and then nothing more."""
+    """The answer to a client that sends these messages and then stops."""
     headers = [] if declared is None else [(b"content-length", str(declared).encode())]
     waiting, sent = iter(messages), list[Message]()
 

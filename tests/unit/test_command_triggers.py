@@ -1,4 +1,4 @@
-"""What `totesys trigger` sends is what the stage takes, and nothing else is sent."""
+"""`totesys trigger` sends only what the stage accepts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A service answers a browser's own pages and whatever is no browser, under its own address; nobody else."""
+"""A service answers its own pages and programs under its own names, and refuses other sites' pages."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""A DSN that leads nowhere is named by its place, never with its password."""
+"""An error about a DSN names its location, never its password."""
 
 from pathlib import Path
 
@@ -76,7 +76,7 @@ UNREACHABLE = [
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person without a home and without settings of Postgres."""
+    """An environment without a home and without settings of libpq."""
     monkeypatch.setenv("HOME", "/nowhere")
     for variable in filter(None, ENVIRONMENT.values()):
         monkeypatch.delenv(variable, raising=False)

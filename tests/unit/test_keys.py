@@ -1,4 +1,4 @@
-"""Keys of the lake: what is written under a key is found by it, and keys sort as runs do."""
+"""The keys of the lake are the documented ones, can be parsed back, and sort as runs do."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Log events are an API: every line that our code logs is declared, with its fields."""
+"""Log events are an API: every logged line is a declared event with its fields."""
 
 import ast
 import re

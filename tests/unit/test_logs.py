@@ -1,4 +1,4 @@
-"""A log line is one JSON object; one with metrics is what CloudWatch's embedded metric format asks for."""
+"""A log record is one JSON object per line; its metrics are in CloudWatch's embedded metric format."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Reading ahead keeps the order, holds no more than it says, and leaves nothing running."""
+"""Prefetched reads keep their order, use bounded memory, and leave nothing running."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -14,7 +14,7 @@ from totesys.concurrency import prefetched
 
 
 class Reads:
-    """Reads of numbers, which say how many were begun and which were ended early."""
+    """Reads of numbers that record how many started and which were cancelled."""
 
     def __init__(self, count: int, fails_at: int | None = None) -> None:
         self.begun = 0

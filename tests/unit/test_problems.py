@@ -1,4 +1,4 @@
-"""A defect's answer says nothing of it; what is wrong outside is a 503 that says what."""
+"""An unexpected error reveals nothing; an error of ours is a 503 with its message."""
 
 from typing import Any
 

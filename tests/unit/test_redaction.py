@@ -1,4 +1,4 @@
-"""No log line and no dead letter shows a row's value, whoever quotes it and however deep."""
+"""No log line and no dead letter shows a row's value, however deep the error that quotes it."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""A message whose work failed is tried again ever more rarely, and not for ever."""
+"""A failed message is retried with growing delays, up to its last receive."""
 
 from datetime import timedelta
 

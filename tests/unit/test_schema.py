@@ -1,4 +1,4 @@
-"""A model whose declarations contradict each other is refused; its orders put what is referred to first."""
+"""A model with contradictory declarations is refused, and its orders put referenced tables first."""
 
 import sys
 from collections.abc import Callable
@@ -120,7 +120,7 @@ def test_a_table_of_one_star_is_in_its_folder_and_a_shared_one_in_another() -> N
 
 @st.composite
 def referring_tables(draw: st.DrawFn) -> list[SourceTable]:
-    """Tables in any order, whose references make no circle."""
+    """Tables in any order, with references without a cycle."""
     names = [f"t{number}" for number in range(draw(st.integers(1, 8)))]
     tables = []
     for place, name in enumerate(names):

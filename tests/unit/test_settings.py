@@ -1,4 +1,4 @@
-"""Settings that are wrong name themselves; those that are secret never show."""
+"""A wrong setting is named, and a secret one is never shown."""
 
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def test_settings_do_not_change(environment: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def mounted(environment: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder of secrets, which are in no environment variable."""
+    """A folder of secrets that are not in the environment."""
     for name in ("TOTESYS_SOURCE_DSN", "TOTESYS_TRIGGER_TOKEN"):
         environment.delenv(name)
         (tmp_path / name.lower()).write_text(f"mounted-{SECRET}\n")

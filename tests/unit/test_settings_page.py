@@ -1,4 +1,4 @@
-"""docs/settings.md names every variable, and is what the declarations give."""
+"""docs/settings.md names every variable, and is generated from the declarations."""
 
 import re
 from pathlib import Path

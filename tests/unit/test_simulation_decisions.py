@@ -1,4 +1,4 @@
-"""What happens next in the simulated company is decided by its seed alone."""
+"""The seed alone decides what the simulated company does."""
 
 from datetime import datetime
 

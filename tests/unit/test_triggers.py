@@ -1,4 +1,4 @@
-"""Whatever a queue holds is understood as a wake-up, dropped, or refused by name."""
+"""Any message is parsed as a trigger, ignored, or refused with its fault."""
 
 import json
 

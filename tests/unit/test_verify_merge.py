@@ -1,4 +1,4 @@
-"""Ordered rows are compared side by side as if both sides were held in memory."""
+"""A merge join of two ordered streams gives the same result as a comparison in memory."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
