@@ -90,8 +90,7 @@ def with_error_pages(
 
     def answer_with_page(request: Request, error: Exception) -> Response:
         response = answer(request, error)
-        path = request.scope["path"]
-        if path != "/" and not path.startswith("/console/"):
+        if not _wants_page(request, response.status_code):
             return response
         page = error_page(service, response.status_code, json.loads(bytes(response.body))["detail"])
         kept = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
@@ -99,3 +98,11 @@ def with_error_pages(
         return page
 
     return answer_with_page
+
+
+def _wants_page(request: Request, status: int) -> bool:
+    """Whether a request is for a page: its path is one of the console's, or it may be and comes from a browser."""
+    path, route = request.scope["path"], request.scope.get("route")
+    of_console = path == "/" or path.startswith("/console/")
+    unknown = status == HTTPStatus.NOT_FOUND and route is None
+    return of_console and (not unknown or "text/html" in request.headers.get("accept", ""))

@@ -49,6 +49,15 @@ async def test_a_page_lets_a_browser_load_nothing_from_elsewhere(client: httpx.A
     assert " on" not in "".join(part.partition(">")[0] for part in page.text.split("<"))
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/?before=abc", 422), ("/?before=0", 422), ("/console/runs/abc", 422), ("/console/runs/1", 404)],
+)
+async def test_an_error_of_a_page_is_a_page(client: httpx.AsyncClient, path: str, status: int) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, HTML)
+
+
 async def test_style_and_script_are_kept_for_ever_under_names_of_their_content(client: httpx.AsyncClient) -> None:
     page = (await client.get("/")).text
     names = {part.partition('"')[0] for part in page.split('"/console/static/')[1:]}
