@@ -3,8 +3,8 @@
 from random import Random
 
 from bench.growth import GROWING
-from totesys.model.source import PAYMENT, PURCHASE_ORDER, SALES_ORDER, TRANSACTION, TRANSACTION_TYPE
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
+from totesys.model.source_tables import PAYMENT, PURCHASE_ORDER, SALES_ORDER, TRANSACTION, TRANSACTION_TYPE
 from totesys.sql import ident
 from totesys.table import SourceTable
 

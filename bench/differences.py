@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bench.peers.tables import SCHEMA
+from totesys.connection import Connection, connect
 from totesys.model.payments import FACT_PAYMENT
-from totesys.postgres import Connection, connect
 from totesys.sql import column_list, ident, qualified
 
 # One row each, as a verification counts them.

@@ -8,8 +8,8 @@ tables than a page of a Parquet file holds, which would compress too well otherw
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from totesys.connection import Connection, connect
 from totesys.model import MODEL
-from totesys.postgres import Connection, connect
 from totesys.schema import sorted_by_references
 from totesys.sql import column_list, ident
 from totesys.table import Capture, Column, SourceTable

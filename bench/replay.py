@@ -21,13 +21,13 @@ import pyarrow.parquet
 from pydantic import SecretStr
 
 from tests.sources import execute, make_company
-from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
+from totesys.connection import Connection, connect
 from totesys.lake import keys
-from totesys.lake.lake import Lake, open_lake
 from totesys.lake.records import Manifest, ProcessedManifest
+from totesys.lake.store import Lake, open_lake
 from totesys.logs import quiet_logs
 from totesys.model import MODEL
-from totesys.postgres import Connection, connect
+from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.postgres import PostgresServer

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from bench import growth
+from totesys.connection import connect
 from totesys.model import MODEL
-from totesys.postgres import connect
 from totesys.sql import ident
 from totesys.table import WarehouseTable
 from totesys.verify import equal, verify

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bench import processes
 from totesys.log_events import LogEvent
+from totesys.stage_names import STAGES
 from totesys_cli.databases import Databases
 from totesys_cli.pipeline import Pipeline, run_pipeline
-from totesys_cli.services import STAGES, Event
+from totesys_cli.services import Event
 
 EMULATOR = "emulator"
 POSTGRES = "postgres"

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from totesys.postgres import connect
+from totesys.connection import connect
 from totesys.schema import Model
 from totesys.sql import column_list, ident
 from totesys.table import Fact, WarehouseTable

@@ -15,8 +15,8 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 
 from tests.preloaded import cli_command
+from totesys.connection import connect
 from totesys.model import MODEL
-from totesys.postgres import connect
 from totesys.schema import sorted_by_references
 from totesys.sql import ident, literal
 from totesys_cli.local.reachable import ReachablePostgres

@@ -91,7 +91,7 @@ class Plane:
                 await queue.send(body)
                 message = await queue.receive(timedelta(seconds=20), timedelta(minutes=5))
                 assert message is not None
-                await queue.bury(message, reason)
+                await queue.dead_letter(message, reason)
         return message.id
 
     def receive_too_often(self, stage: str, body: str) -> None:

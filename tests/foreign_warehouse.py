@@ -1,6 +1,6 @@
 """A warehouse as another tool makes it: other types that hold the same, serial keys, enforced references, its rows."""
 
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
 from totesys.schema import Model
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Column, Fact, WarehouseTable

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
-from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
-from totesys.lake.lake import Lake, open_lake
+from totesys.lake.store import Lake, open_lake
 from totesys.schema import Model
+from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.ingest_stage import Ingest

@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.sources import execute, until_there_is, value
-from totesys.postgres import connect
+from totesys.connection import connect
 from totesys_cli.local.binaries import find_binaries, server_account
 from totesys_cli.local.postgres import PostgresServer
 

@@ -8,9 +8,9 @@ from tests.expectation import Expectation, Found
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute
+from totesys.connection import connect
 from totesys.errors import SchemaDrift
-from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
-from totesys.postgres import connect
+from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.verify import verify
 from totesys_cli.source_database import create_source
 from totesys_load.load_stage import Load

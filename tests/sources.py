@@ -7,8 +7,8 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixe
 
 from tests.models.library import MODEL as LIBRARY
 from tests.models.shops import MODEL as SHOPS
+from totesys.connection import Connection, connect
 from totesys.model import MODEL as COMPANY
-from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys.verify import equal, verify

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys.schema import Model, sorted_by_references
 from totesys.sql import column_list, ident
 from totesys.table import Capture, Column, SourceTable

@@ -6,7 +6,7 @@ from bench.measurement import Record
 from bench.stages import objects, rows, source, warehouse
 from bench.stages.step import Meter
 from totesys.model.sales import FACT_SALES_ORDER
-from totesys.model.source import SALES_ORDER
+from totesys.model.source_tables import SALES_ORDER
 
 
 async def measure(source_dsn: str, warehouse_dsn: str, orders: int, record: Record, say: Callable[[str], None]) -> None:

@@ -14,12 +14,13 @@ from bench.measurement import Case
 from bench.stand import require_equal
 from bench.system import POSTGRES, NotMeasurable, run_system
 from bench.trial import Trial
-from totesys.events import ExtractTrigger, RunsTrigger
 from totesys.log_events import LogEvent
+from totesys.stage_names import STAGES
+from totesys.triggers import ExtractTrigger, RunsTrigger
 from totesys_cli.databases import Databases
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.services import STAGES, Services, run_services
+from totesys_cli.services import Services, run_services
 from totesys_infra import data_plane_template
 
 TICK_SECONDS = 5.0

@@ -4,9 +4,9 @@ import time
 
 from bench.peers.pipe import ONE_SCAN, SOURCE_SCHEMA
 from bench.peers.tables import SCHEMA
-from totesys.concurrent import both
+from totesys.concurrency import gather_pair
+from totesys.connection import Connection, connect
 from totesys.model import MODEL
-from totesys.postgres import Connection, connect
 from totesys.sql import qualified
 
 SOURCE_TABLES = tuple(qualified(SOURCE_SCHEMA, table.name) for table in MODEL.sources)
@@ -29,7 +29,7 @@ async def _seconds(source: str, warehouse: str, statement: str) -> float:
         connect("The warehouse", warehouse, **ONE_SCAN) as other,
     ):
         started = time.perf_counter()
-        await both(_execute(one, statement, SOURCE_TABLES), _execute(other, statement, WAREHOUSE_TABLES))
+        await gather_pair(_execute(one, statement, SOURCE_TABLES), _execute(other, statement, WAREHOUSE_TABLES))
         return time.perf_counter() - started
 
 

@@ -4,7 +4,7 @@ import time
 
 from bench.peers.process import Usage, run
 from bench.peers.tables import SCHEMA, TABLES, create_tables, select, source_of
-from totesys.postgres import connect
+from totesys.connection import connect
 from totesys.session import SESSION
 from totesys.sql import column_list, qualified
 from totesys.table import WarehouseTable

@@ -3,7 +3,7 @@
 import time
 
 from bench.peers.tables import SCHEMA, TABLES, create_tables, select
-from totesys.postgres import connect
+from totesys.connection import connect
 from totesys.sql import column_list, qualified
 
 

@@ -1,7 +1,7 @@
 """What every peer moves: the warehouse tables that the source's big tables feed, each from one of them."""
 
+from totesys.connection import connect
 from totesys.model import MODEL
-from totesys.postgres import connect
 from totesys.sql import ident, qualified
 from totesys.table import Capture, Column, Fact, SourceTable, WarehouseTable
 from totesys_load.ddl import create_current_view, create_table

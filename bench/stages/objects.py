@@ -13,7 +13,7 @@ from aiobotocore.session import get_session
 from bench.stages import loopback
 from bench.stages.source import CsvPart
 from bench.stages.step import Meter, Step, in_thread
-from totesys.lake.aws import CLIENT_CONFIG
+from totesys.aws_client import CLIENT_CONFIG
 from totesys.lake.bucket import Bucket
 from totesys.lake.records import Part
 from totesys.lake.upload import Upload

@@ -12,7 +12,7 @@ import pyarrow.parquet
 from bench.stages.source import CsvPart
 from bench.stages.step import Meter, Step, in_thread
 from totesys.model import MODEL
-from totesys.model.expressions import moments
+from totesys.model.expressions import split_timestamps
 from totesys.table import Fact, SourceTable
 from totesys_load.parquet_parts import open_part
 from totesys_transform.csv_reader import SourceRows, read_csv
@@ -70,7 +70,7 @@ async def transform(meter: Meter, source: SourceTable, fact: Fact, parts: Sequen
 def _cast(frame: pl.DataFrame, fact: Fact) -> pl.DataFrame:
     texts = [name for name, kind in frame.schema.items() if kind == pl.String and name in fact.column_names]
     dates = pl.col(texts).str.to_date("%Y-%m-%d")
-    return frame.with_columns(*moments(), dates, sales_staff_id="staff_id").select(fact.column_names)
+    return frame.with_columns(*split_timestamps(), dates, sales_staff_id="staff_id").select(fact.column_names)
 
 
 async def parquet_write(meter: Meter, fact: Fact, frames: Sequence[pl.DataFrame]) -> list[tuple[int, bytes]]:

@@ -14,7 +14,7 @@ from bench.stages.psql import psql
 from bench.stages.step import Meter, Step, in_thread
 from bench.stand import WrongResult
 from totesys.arrow import arrow_schema
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Fact
 from totesys_load.ddl import create_table

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from botocore.exceptions import NoCredentialsError, NoRegionError
 
+from totesys.aws_client import lake_errors
 from totesys.errors import LakeUnavailable
-from totesys.lake.aws import lake_errors
 from totesys_cli.errors import BadInput
 
 _LOCAL = "or name a local stack with --endpoint"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
 from totesys.schema import Model, load_model
 from totesys_cli.roles import Role, have_loader, have_reader
 from totesys_cli.simulate import simulation_of

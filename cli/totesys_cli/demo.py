@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
+from totesys.stage_names import STAGES
 from totesys_cli import show
 from totesys_cli.company import make_source
 from totesys_cli.databases import Databases
@@ -17,7 +18,6 @@ from totesys_cli.local.reachable import SUPERUSER
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.roles import Role
 from totesys_cli.run import address_lines, extract_once
-from totesys_cli.services import STAGES
 from totesys_cli.simulate import simulation_of
 from totesys_cli.story import Story
 from totesys_cli.verify.command import verified

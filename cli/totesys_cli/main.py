@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from totesys.errors import TotesysError
-from totesys.settings import SECRETS_DIR
+from totesys.service_settings import SECRETS_DIR
 from totesys.version import VERSION, describe, find_revision
 from totesys_cli.compare.app import compare
 from totesys_cli.databases import Databases

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypedDict
 
-from totesys.lake.lake import Lake, open_lake
+from totesys.lake.store import Lake, open_lake
 from totesys.service.queue import Queue, find_queue
 from totesys_cli.aws import aws_errors
 from totesys_cli.local.credentials import known

@@ -1,6 +1,6 @@
 """Whether the two databases can be used, asked before anything is started or written."""
 
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
 from totesys.schema import Model
 from totesys_ingest.source_connection import check_contract, open_source
 from totesys_load.warehouse_connection import WHAT

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
+from totesys.connection import Connection, connect
 from totesys.errors import LoginRefused
-from totesys.postgres import Connection, connect
 from totesys.sql import ident, literal
 from totesys_cli.errors import BadInput
 

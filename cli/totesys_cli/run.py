@@ -12,6 +12,7 @@ from rich.console import Console
 from totesys.log_events import LogEvent
 from totesys.schema import load_model
 from totesys.service.runs import RunDetail
+from totesys.stage_names import STAGES
 from totesys_cli import show
 from totesys_cli.databases import Databases
 from totesys_cli.durations import schedule_expression
@@ -20,7 +21,7 @@ from totesys_cli.local.places import require_free
 from totesys_cli.local.private import open_private
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.preflight import check_source, check_warehouse
-from totesys_cli.services import STAGES, Event
+from totesys_cli.services import Event
 
 # As often as the data plane's own schedule has ingest look for deletions.
 SWEEP_SECONDS = 3600.0

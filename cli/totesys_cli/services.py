@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from totesys.log_events import LogEvent
+from totesys.stage_names import STAGES
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.errors import LocalStackError
 from totesys_cli.local.process import Guarded
-from totesys_cli.stages import STAGES as STAGES
 
 START_SECONDS = 60.0
 # A service ends its run at hand first; on one machine nobody waits longer than this.

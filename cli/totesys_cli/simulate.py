@@ -7,7 +7,7 @@ from types import ModuleType
 
 from rich.console import Console
 
-from totesys.postgres import database_errors
+from totesys.connection import database_errors
 from totesys.schema import load_model
 from totesys_cli.errors import BadInput
 from totesys_cli.preflight import check_source

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys.schema import Model, sorted_by_references
 from totesys.sql import ident, literal, qualified
 from totesys.table import Column, SourceTable

@@ -1,4 +1,4 @@
-"""What a person can have the pipeline do: the buttons, and the message that each sends. Pure."""
+"""The console's actions: their buttons, and the trigger that each sends. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from totesys.errors import BadRequest
-from totesys.events import ExtractTrigger, LoadTrigger, RunsTrigger, Trigger
-from totesys_console.records import STAGES
+from totesys.stage_names import STAGES
+from totesys.triggers import ExtractTrigger, LoadTrigger, RunsTrigger, Trigger
 
 TRIGGER = "console"
 Form = Mapping[str, str]
@@ -16,26 +16,32 @@ Form = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Action:
-    """A button. `stages` can do it; `changes` says that it changes data, so a question comes first."""
+    """A button. `stages` can do it. An action that `changes` data asks for confirmation first.
+
+    `trigger` makes the trigger from the form; None for the redrive, which sends dead letters.
+    """
 
     name: str
     label: str
-    explains: str
-    done: str
+    explanation: str
+    confirmation: str
     stages: tuple[str, ...]
     changes: bool
-    message: Callable[[Form], Trigger] | None
+    trigger: Callable[[Form], Trigger] | None
 
 
-def _replayed(form: Form) -> Trigger:
+def _replay_trigger(form: Form) -> Trigger:
     first = _number(form.get("from", ""), "The first run")
-    return _valid(RunsTrigger, from_run=first, to_run=_number(form.get("to", "") or str(first), "The last run"))
+    last = _number(form.get("to", "") or str(first), "The last run")
+    if first > last:
+        raise BadRequest("The last run is before the first run.")
+    return _valid(RunsTrigger, from_run=first, to_run=last)
 
 
 def _number(text: str, what: str) -> int:
     cleaned = text.strip()
     if not (cleaned.isascii() and cleaned.isdigit() and len(cleaned) < 10):
-        raise BadRequest(f"{what} is a number.")
+        raise BadRequest(f"{what} must be a number.")
     return int(cleaned)
 
 
@@ -43,7 +49,7 @@ def _valid(kind: type[Trigger], **fields: Any) -> Trigger:
     try:
         return kind(**fields)
     except ValidationError as error:
-        raise BadRequest(error.errors()[0]["msg"].removeprefix("Value error, ") + ".") from None
+        raise BadRequest(f"{error.errors()[0]['msg']}.") from None
 
 
 ACTIONS = {
@@ -52,8 +58,8 @@ ACTIONS = {
         Action(
             "run",
             "Run now",
-            "Ingest looks for what has changed since the last run, and the others bring it into the warehouse.",
-            "Ingest has been asked for a run: it appears here when it is committed.",
+            "Extract what has changed since the last run, and load it into the warehouse.",
+            "Ingest is asked to run. The run appears below once it is committed.",
             ("ingest",),
             False,
             lambda _: ExtractTrigger(mode="changes", trigger=TRIGGER),
@@ -61,8 +67,8 @@ ACTIONS = {
         Action(
             "sweep",
             "Find deletions",
-            "A run that also finds what the source has deleted.",
-            "Ingest has been asked for a run that finds deletions.",
+            "Run, and also find the rows that were deleted in the source.",
+            "Ingest is asked to run and to find deletions.",
             ("ingest",),
             False,
             lambda _: ExtractTrigger(mode="sweep", trigger=TRIGGER),
@@ -70,26 +76,26 @@ ACTIONS = {
         Action(
             "verify",
             "Verify",
-            "Load compares every row and column of the warehouse with the source.",
-            "Load has been asked to compare the warehouse with the source: the result appears here.",
+            "Compare every row and column of the warehouse with the source.",
+            "Load is asked to compare the warehouse with the source. The result appears below.",
             ("load",),
             False,
             lambda _: LoadTrigger(verify=True),
         ),
         Action(
             "replay",
-            "Do runs again",
-            "A stage does runs again, each in the place of what it wrote; after transform, have load do them too.",
-            "The runs will be done again: their times change when they are.",
+            "Replay runs",
+            "A stage processes runs again and replaces what it wrote. After transform, replay the runs in load too.",
+            "The replay is queued. The times of the runs change as they are replayed.",
             ("transform", "load"),
             True,
-            _replayed,
+            _replay_trigger,
         ),
         Action(
             "redrive",
-            "Send back",
-            "The dead letters go back to their service, which tries them again. Mend the cause first.",
-            "The dead letters have gone back to their service. One that fails again is here again.",
+            "Redrive",
+            "Send the dead letters back to their service, which tries them again. Fix the cause first.",
+            "The dead letters are back in their queue. Those that fail again return here.",
             STAGES,
             True,
             None,
@@ -99,8 +105,8 @@ ACTIONS = {
 
 
 def chosen_stage(action: Action, form: Form) -> str:
-    """The stage that is to do it. Raises BadRequest for one that cannot."""
+    """The stage that the form names, by default the action's first. Raises BadRequest if it can't do the action."""
     stage = form.get("stage", action.stages[0])
     if stage not in action.stages:
-        raise BadRequest(f"{action.label} is a matter of {', '.join(action.stages)}.")
+        raise BadRequest(f"{action.label} is an action of {' and '.join(action.stages)}, not of {stage[:20]}.")
     return stage

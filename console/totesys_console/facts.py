@@ -1,35 +1,42 @@
-"""What a page is made of, gathered from the lake, the queues and this service at one moment."""
+"""The state of the pipeline at one time, gathered from the lake, the queues and this service."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from totesys.aws_client import answered
 from totesys.errors import TotesysError
-from totesys.lake.lake import Lake
-from totesys.lake.looking_back import intervals_back
+from totesys.lake.keys import intervals_back
 from totesys.lake.records import VerificationRecord
+from totesys.lake.store import Lake
+from totesys.service.readiness import check_database
 from totesys.service.running import Running
 from totesys.service.runs import RunDetail, describe
-from totesys_console.history import History, Recent
-from totesys_console.patience import in_time
-from totesys_console.queues import QueueState, all_queues
-from totesys_console.records import Listed, Records
+from totesys.service.stage_protocol import Stage
+from totesys_console.run_cache import Listed, RunCache
+from totesys_console.stage_queues import QueueState, StageQueues
+from totesys_console.visible_runs import Recent, VisibleRuns
 
 T = TypeVar("T")
 
 PAGE = 20
-# An extraction of everything is cut into many runs: of so many the progress is known.
-MOST_AT_WORK = 100
+# An initial extraction is cut into many runs. The progress covers at most so many.
+MOST_IN_PROGRESS = 100
+# Long enough for the AWS client to retry and to report the error itself.
+LAKE_SECONDS = 10.0
+# How long the result of a database check is used.
+CHECK_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class LakeFacts:
-    """What the lake says of runs.
+    """The runs in the lake.
 
-    `newest` are the runs that are at work with those of their snapshots, or the last ones; `shown` are those of the
-    page asked for.
+    `newest` are the last runs, and at least those in progress with the others of their snapshots; `shown` are those of
+    the requested page.
     """
 
     last: int = 0
@@ -39,23 +46,27 @@ class LakeFacts:
 
 
 @dataclass(frozen=True)
-class ConsumerFacts:
-    """What this service itself is at: `busy` at work, `waits_for` what does not answer, `fault` why it is not alive.
+class ServiceFacts:
+    """The state of this service.
 
-    `failure` is why its last work failed, if none has succeeded since.
+    `waits_for` are the dependencies that its consumer waits for, each with its error; `database_fault` is the error of
+    its database, whether or not work waits for it. `fault` says why the service is not alive, `failure` why its last
+    work failed, if none has succeeded since.
     """
 
     busy: bool = False
     waits_for: Mapping[str, str] = field(default_factory=dict)
+    database: str = ""
+    database_fault: str = ""
     fault: str = ""
     failure: str = ""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The pipeline at `now`, as the service `service` sees it, with the runs below run `before`.
+    """The pipeline at `now`, seen from `service`, with the page of runs below run `before`.
 
-    What could not be asked says why in its fault, and is as empty as if there were nothing.
+    What could not be read is empty, and its fault says why.
     """
 
     service: str
@@ -65,27 +76,30 @@ class Facts:
     verification: VerificationRecord | None = None
     verification_fault: str = ""
     queues: Mapping[str, QueueState] = field(default_factory=dict)
-    own: ConsumerFacts = field(default_factory=ConsumerFacts)
+    own: ServiceFacts = field(default_factory=ServiceFacts)
     before: int | None = None
 
 
-class Memory:
-    """What a service remembers of the lake between two looks at the page."""
+class Observer:
+    """Gathers the facts, and remembers between two looks what does not change."""
 
     def __init__(self) -> None:
-        self.records = Records()
-        self.history = History()
+        self._cache = RunCache()
+        self._visible = VisibleRuns()
+        self._queues = StageQueues()
+        self._checked_at = -CHECK_SECONDS
+        self._database_fault = ""
         self._looking = asyncio.Lock()
 
     async def facts(self, service: str, running: Running[Any], before: int | None) -> Facts:
-        """Everything that the page shows, as far as it can be asked."""
+        """Everything that the page shows, as far as it can be read."""
         lake, now = running.stage.lake, datetime.now(UTC)
-        (runs, lake_fault), (verifications, verification_fault), queues = await asyncio.gather(
+        (runs, lake_fault), (verifications, verification_fault), queues, own = await asyncio.gather(
             _or_fault(self._runs(lake, now, before)),
             _or_fault(lake.verifications(1)),
-            all_queues(service, running.queue).states(),
+            self._queues.states(service, running.queue),
+            self._service(running),
         )
-        consumer = running.consumer
         return Facts(
             service=service,
             now=now,
@@ -94,44 +108,61 @@ class Memory:
             verification=next(iter(verifications or ()), None),
             verification_fault=verification_fault,
             queues=queues,
-            own=ConsumerFacts(consumer.working, consumer.waits_for, consumer.fault or "", consumer.last_failure),
+            own=own,
             before=before,
         )
 
+    async def _service(self, running: Running[Any]) -> ServiceFacts:
+        consumer, stage = running.consumer, running.stage
+        name = stage.database or ""
+        fault = consumer.waits_for.get(name) or (await self._check_database(stage) if name else "")
+        return ServiceFacts(
+            consumer.working, consumer.waits_for, name, fault, consumer.fault or "", consumer.last_failure
+        )
+
+    async def _check_database(self, stage: Stage[Any]) -> str:
+        if time.monotonic() - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = time.monotonic()
+            error = await check_database(stage)
+            self._database_fault = str(error) if error else ""
+        return self._database_fault
+
     async def _runs(self, lake: Lake, now: datetime, before: int | None) -> LakeFacts:
-        # Two that look at once do not read the same twice.
+        # Two looks at the same time do not read the same records twice.
         async with self._looking:
-            counter = await lake.counter()
-            last = counter.last if counter else 0
-            recent = await self.history.recent(lake, self.records, last, now)
-            first_undone = recent.undone[0].run if recent.undone else last + 1
-            at_work = max(PAGE, min(MOST_AT_WORK, last - first_undone + 1))
-            newest = await self.runs(lake, last, at_work)
+            last = await lake.last_number()
+            recent = await self._visible.recent(lake, self._cache, last, now)
+            first_pending = recent.pending[0].run if recent.pending else last + 1
+            in_progress = max(PAGE, min(MOST_IN_PROGRESS, last - first_pending + 1))
+            newest = await self.newest(lake, last, in_progress)
             upper = min(last, before - 1) if before else last
-            shown = newest[:PAGE] if upper == last else await self.runs(lake, upper, PAGE)
+            shown = newest[:PAGE] if upper == last else await self.newest(lake, upper, PAGE)
         return LakeFacts(last, shown, newest, recent)
 
-    async def runs(self, lake: Lake, upto: int, most: int) -> tuple[RunDetail, ...]:
+    async def newest(self, lake: Lake, upto: int, most: int) -> tuple[RunDetail, ...]:
         """The newest runs up to `upto`, newest first."""
         listed: list[Listed] = []
         for first, last in intervals_back(upto, most):
-            listed += reversed(await self.records.listed(lake, first, last))
+            listed += reversed(await self._cache.listed(lake, first, last))
             if len(listed) >= most:
                 break
         return await self._described(lake, listed[:most])
 
-    async def run(self, lake: Lake, run: int) -> RunDetail | None:
-        """The run of this number; None if ingest committed none."""
-        return next(iter(await self._described(lake, await self.records.listed(lake, run - 1, run))), None)
+    async def run(self, lake: Lake, run: int) -> tuple[RunDetail | None, int]:
+        """A run, None if ingest has committed none of this number, and the last run number. Raises TotesysError."""
+        async with answered("The lake", LAKE_SECONDS):
+            last = await lake.last_number()
+            found = await self._described(lake, await self._cache.listed(lake, run - 1, run))
+            return next(iter(found), None), last
 
     async def _described(self, lake: Lake, listed: Iterable[Listed]) -> tuple[RunDetail, ...]:
-        found = await asyncio.gather(*(self.records.run(lake, one) for one in listed))
+        found = await asyncio.gather(*(self._cache.run(lake, one) for one in listed))
         return tuple(describe(records) for records in found if records is not None)
 
 
-async def _or_fault(asked: Awaitable[T]) -> tuple[T | None, str]:
+async def _or_fault(reading: Awaitable[T]) -> tuple[T | None, str]:
     try:
-        async with in_time("The lake"):
-            return await asked, ""
+        async with answered("The lake", LAKE_SECONDS):
+            return await reading, ""
     except TotesysError as error:
         return None, str(error)

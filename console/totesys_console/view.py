@@ -1,153 +1,150 @@
-"""The page, as the template writes it down: everything is decided here. Pure."""
+"""The home page as a model that its template only writes out. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from totesys.lake.records import VerificationRecord
+from totesys_console.attention import Item, attention
 from totesys_console.facts import PAGE, Facts
-from totesys_console.freshness import PROMISE, Line, ages, draw, fresh_as_of
-from totesys_console.problems import Problem, problems
-from totesys_console.quarantined import Quarantined, quarantined
-from totesys_console.rows import Row, rows
-from totesys_console.stages import StageView, stage_views
-from totesys_console.wording import Moment, age, counted, moment, span, stamp
+from totesys_console.freshness_chart import PROMISE, FreshnessChart, ages, draw, fresh_as_of
+from totesys_console.run_table import QuarantinedSummary, RunRow, quarantined, run_rows
+from totesys_console.stage_status import StageCard, stage_statuses
+from totesys_console.wording import Timestamp, age, clock, counted, span, timestamp
 
 
 @dataclass(frozen=True)
-class Fresh:
-    """How fresh the warehouse is. `state` is `kept`, `broken` or `none`."""
+class Freshness:
+    """How fresh the warehouse is.
+
+    `state` is `kept` (within the promise), `risk` (still within it, but no newer data arrives), `broken` or `none`.
+    """
 
     state: str
     age: str
     verdict: str
-    as_of: Moment | None
-    line: Line | None
-    line_says: str
+    as_of: Timestamp | None = None
+    chart: FreshnessChart | None = None
+    caption: str = ""
 
 
 @dataclass(frozen=True)
-class Wrong:
+class ShownDifference:
     """A row that the last verification found wrong."""
 
     table: str
     key: str
-    says: str
+    difference: str
 
 
 @dataclass(frozen=True)
-class Verified:
-    """What the last verification found. `state` is `equal` or `wrong`."""
+class LastVerification:
+    """The result of the last verification. `state` is `equal` or `wrong`."""
 
     state: str
-    says: str
-    at: Moment
+    result: str
+    at: Timestamp
     took: str
     run: int | None
-    wrong: tuple[Wrong, ...]
+    wrong: tuple[ShownDifference, ...]
 
 
 @dataclass(frozen=True)
-class Page:
-    """The whole page. `news` is what a screen reader is told when it changes."""
+class HomePage:
+    """The home page. A screen reader reads `news` out when it changes."""
 
     service: str
-    now: Moment
+    now: Timestamp
     news: str
-    problems: tuple[Problem, ...]
-    fresh: Fresh
-    stages: tuple[StageView, ...]
-    rows: tuple[Row, ...]
+    attention: tuple[Item, ...]
+    freshness: Freshness
+    stages: tuple[StageCard, ...]
+    runs: tuple[RunRow, ...]
     first_page: bool
     older: int | None
-    verified: Verified | None
-    quarantined: tuple[Quarantined, ...]
+    verification: LastVerification | None
+    quarantined: tuple[QuarantinedSummary, ...]
     runs_known: bool
     verification_known: bool
 
 
-def page(facts: Facts) -> Page:
-    """The page that says the facts."""
-    stages = stage_views(facts)
-    working = {view.stage for view in stages if view.state == "working"}
-    wrong = problems(facts, stages)
+def home_page(facts: Facts) -> HomePage:
+    """The home page that shows the facts."""
+    stages = stage_statuses(facts)
+    items = attention(facts, stages)
     lowest = min((run.run for run in facts.lake.shown), default=1)
-    return Page(
+    return HomePage(
         service=facts.service,
-        now=stamp(facts.now, facts.now),
-        news=_news(facts, stages, wrong),
-        problems=wrong,
-        fresh=_fresh(facts),
+        now=timestamp(facts.now, facts.now),
+        news=_news(facts, stages, items),
+        attention=items,
+        freshness=_freshness(facts, stopped=any(item.stops for item in items)),
         stages=stages,
-        rows=rows(facts.lake, facts.now, working),
+        runs=run_rows(facts.lake, facts.now, {status.stage for status in stages if status.state == "working"}),
         first_page=facts.before is None or facts.before > facts.lake.last,
         older=lowest if lowest > 1 else None,
-        verified=_verified(facts.verification, facts.now) if facts.verification else None,
+        verification=_verification(facts.verification, facts.now) if facts.verification else None,
         quarantined=quarantined(facts.lake.shown),
         runs_known=not facts.lake_fault,
         verification_known=not facts.verification_fault,
     )
 
 
-def _fresh(facts: Facts) -> Fresh:
+def _freshness(facts: Facts, *, stopped: bool) -> Freshness:
     if facts.lake_fault:
-        return Fresh("none", "", "Not known: the lake cannot be read.", None, None, "")
-    visible, now = facts.lake.recent.before_undone, facts.now
+        return Freshness("none", "", "Unknown: the lake cannot be read.")
+    visible, now = facts.lake.recent.before_pending, facts.now
     as_of = fresh_as_of(visible)
-    corners = ages(visible, now)
-    line = draw(corners, now)
     if as_of is None:
-        on_its_way = "The first run is on its way." if facts.lake.recent.undone else "Nothing is in the warehouse yet."
-        return Fresh("none", "", on_its_way, None, None, "")
+        first = "The first run is in progress." if facts.lake.recent.pending else "The warehouse is empty."
+        return Freshness("none", "", first)
     seconds = (now - as_of).total_seconds()
-    kept = seconds <= PROMISE.total_seconds()
-    promise = f"the {PROMISE.total_seconds() / 60:.0f} minutes promised"
-    return Fresh(
-        state="kept" if kept else "broken",
-        age=age(seconds),
-        verdict=f"within {promise}" if kept else f"over {promise}",
-        as_of=stamp(as_of, now),
-        line=line,
-        line_says=_line_says(line, now) if line else "",
-    )
+    minutes = f"{PROMISE.total_seconds() / 60:.0f} minutes"
+    if seconds > PROMISE.total_seconds():
+        state, verdict = "broken", f"over the {minutes} promised"
+    elif stopped:
+        state, verdict = "risk", "no newer data is arriving"
+    else:
+        state, verdict = "kept", f"within the {minutes} promised"
+    chart = draw(ages(visible, now), now)
+    return Freshness(state, age(seconds), verdict, timestamp(as_of, now), chart, _caption(chart, now) if chart else "")
 
 
-def _line_says(line: Line, now: datetime) -> str:
-    worst = f"At most {age(line.worst.seconds)} old, at {moment(line.worst.at, now)}"
-    since = f" since {moment(line.since, now)}"
-    broken = f"over the promise for {span(line.broken_seconds)}" if line.broken_seconds else "never over the promise"
-    return f"{worst}; {broken}{since}."
+def _caption(chart: FreshnessChart, now: datetime) -> str:
+    worst = f"At most {age(chart.worst.seconds)} old, at {clock(chart.worst.at, now)}"
+    over = f"over the promise for {span(chart.over_seconds)}" if chart.over_seconds else "never over the promise"
+    return f"{worst}; {over} since {clock(chart.since, now)}."
 
 
-def _verified(record: VerificationRecord, now: datetime) -> Verified:
+def _verification(record: VerificationRecord, now: datetime) -> LastVerification:
     rows = sum(table.compared for table in record.tables.values())
     wrong = rows - sum(table.equal for table in record.tables.values())
-    says = (
+    result = (
         f"All {rows:,} rows equal the source, in every column."
         if record.equal
-        else f"{counted(wrong, 'row')} of {rows:,} {'is' if wrong == 1 else 'are'} not what the source says."
+        else f"{counted(wrong, 'row')} of {rows:,} {'differs' if wrong == 1 else 'differ'} from the source."
     )
     named = [
-        Wrong(name, row.key, ", ".join((row.verdict, *row.columns)))
+        ShownDifference(name, row.key, ", ".join((row.verdict, *row.columns)))
         for name, table in record.tables.items()
         for row in table.wrong
     ]
-    return Verified(
+    return LastVerification(
         state="equal" if record.equal else "wrong",
-        says=says,
-        at=stamp(record.started_at, now),
+        result=result,
+        at=timestamp(record.started_at, now),
         took=span(record.seconds),
         run=record.run,
         wrong=tuple(named[:PAGE]),
     )
 
 
-def _news(facts: Facts, stages: Sequence[StageView], wrong: Sequence[Problem]) -> str:
-    """What has happened, without what changes by itself."""
-    visible = facts.lake.recent.before_undone
-    said = []
+def _news(facts: Facts, stages: Sequence[StageCard], items: Sequence[Item]) -> str:
+    """What has happened, without what changes with time alone."""
+    visible = facts.lake.recent.before_pending
+    news = []
     if not facts.lake_fault:
-        said.append(f"Run {visible[-1].run} is in the warehouse." if visible else "Nothing is in the warehouse yet.")
-    said += [f"{view.title} is {view.says}." for view in stages if view.state == "working"]
-    said += [f"{problem.what}." for problem in wrong]
-    return " ".join(said)
+        news.append(f"Run {visible[-1].run} is in the warehouse." if visible else "The warehouse is empty.")
+    news += [f"{status.title} is {status.text}." for status in stages if status.state == "working"]
+    news += [f"{item.what}." for item in items]
+    return " ".join(news)

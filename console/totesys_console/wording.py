@@ -1,5 +1,6 @@
-"""How the console says lengths of time, moments, numbers and sizes. Pure."""
+"""Durations, timestamps, numbers and sizes as the console shows them. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -7,46 +8,46 @@ _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A moment, for a person and for a machine."""
+class Timestamp:
+    """A timestamp for people and for programs."""
 
     text: str
     iso: str
 
 
 def span(seconds: float) -> str:
-    """A length of time in its two largest units, such as `2 min 13 s`; `0.14 s` below ten seconds."""
+    """A duration in its two largest units, such as `2 min 13 s`; below ten seconds `0.14 s`."""
     if seconds < 10:
         return f"{max(seconds, 0):.2f} s".replace("0.00 s", "0 s")
     rest = int(seconds)
-    first = next(place for place, (_, size) in enumerate(_UNITS) if rest >= size)
-    said = []
+    first = next(number for number, (_, size) in enumerate(_UNITS) if rest >= size)
+    parts = []
     for unit, size in _UNITS[first : first + 2]:
         amount, rest = divmod(rest, size)
         if amount:
-            said.append(f"{amount} {unit}")
-    return " ".join(said)
+            parts.append(f"{amount} {unit}")
+    return " ".join(parts)
 
 
 def age(seconds: float) -> str:
-    """A length of time that goes on: no parts of a second."""
+    """A duration that grows while it is shown: in whole seconds."""
     return span(seconds) if seconds >= 10 else f"{max(int(seconds), 0)} s"
 
 
-def moment(time: datetime, now: datetime) -> str:
-    """A moment as UTC, with its day unless that is today."""
-    there = time.astimezone(UTC)
-    pattern = "%H:%M:%S" if there.date() == now.astimezone(UTC).date() else "%Y-%m-%d %H:%M:%S"
-    return there.strftime(pattern)
+def clock(time: datetime, now: datetime) -> str:
+    """A time of day in UTC, with the date unless that is today's."""
+    utc = time.astimezone(UTC)
+    pattern = "%H:%M:%S" if utc.date() == now.astimezone(UTC).date() else "%Y-%m-%d %H:%M:%S"
+    return utc.strftime(pattern)
 
 
-def stamp(time: datetime, now: datetime) -> Moment:
-    """A moment as the page shows it, and as a machine reads it."""
-    return Moment(moment(time, now), time.astimezone(UTC).isoformat(timespec="seconds"))
+def timestamp(time: datetime, now: datetime) -> Timestamp:
+    """A timestamp as the page shows it."""
+    return Timestamp(clock(time, now), time.astimezone(UTC).isoformat(timespec="seconds"))
 
 
 def size(count: int) -> str:
-    """Bytes, such as `1.4 MB`."""
+    """A number of bytes, such as `1.4 MB`."""
     if count < 1000:
         return f"{count} B"
     amount, unit = float(count), "B"
@@ -60,3 +61,8 @@ def size(count: int) -> str:
 def counted(count: int, one: str, many: str | None = None) -> str:
     """`1 row`, `2 rows`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def joined(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

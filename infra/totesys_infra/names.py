@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Service = Literal["ingest", "transform", "load"]
-SERVICES: tuple[Service, ...] = ("ingest", "transform", "load")
+from totesys.stage_names import STAGES, Stage
+
+Service = Stage
+SERVICES = STAGES
 Purpose = Literal["ingest", "processed", "code", "queries"]
 # As in the Dockerfile, but from a registry without Docker Hub's limits.
 PYTHON_IMAGE = "public.ecr.aws/docker/library/python:3.13-slim"

@@ -1,4 +1,4 @@
-"""The Arrow form of declared columns. Only the services that read or write columnar data import this."""
+"""The Arrow types of declared columns. Imported only by services that read or write columnar data."""
 
 import pyarrow as pa
 
@@ -11,7 +11,7 @@ _SIMPLE = {
     Kind.BOOLEAN: pa.bool_(),
     Kind.TEXT: pa.string(),
     Kind.DATE: pa.date32(),
-    # Milliseconds: what the source keeps, and what every Parquet reader understands.
+    # Milliseconds, as in the source. Every Parquet reader supports them.
     Kind.TIME: pa.time32("ms"),
     Kind.TIMESTAMP: pa.timestamp("ms"),
 }

@@ -1,4 +1,4 @@
-"""A driver's error as one of ours, which tells no value of any row. Pure."""
+"""A driver's error as one of ours, without any row's values. Pure."""
 
 import re
 from collections.abc import Callable
@@ -19,20 +19,20 @@ from totesys.errors import (
 )
 from totesys.sqlstates import Meaning, meaning_of
 
-# What a server answers. The driver has the classes 01 and 02 as warnings, also where they end a statement.
+# Errors that a server reports. The driver treats the classes 01 and 02 as warnings, even if they end a statement.
 Answer: TypeAlias = asyncpg.PostgresError | asyncpg.PostgresWarning
-# What no server answers: the way to it, or the driver's own state.
+# Errors that no server reports: of the network or of the driver's own state.
 DRIVER_ERRORS = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 ALL_ERRORS = (asyncpg.PostgresError, asyncpg.PostgresWarning, *DRIVER_ERRORS)
-# Whose messages may hold a row's values: data exceptions (the driver's own are of parameters that it cannot send), and
-# what somebody's functions, triggers and foreign servers raise.
-_TELL_VALUES = {"22", "38", "39", "HV", "P0"}
-# Where a server says that somebody's function has raised it, which gives an error whatever state and words it likes.
+# Classes whose messages may contain a row's values: data exceptions (the driver raises them for parameters that it
+# cannot send), and errors of functions, triggers and foreign servers.
+_WITH_VALUES = {"22", "38", "39", "HV", "P0"}
+# Source files of the server that report an error raised by a function, whose SQLSTATE and message can be anything.
 _RAISED_IN = ("pl_exec", "plpy_", "plperl", "pltcl")
 
 
 def as_ours(what: str, where: str, error: Exception) -> TotesysError:
-    """One of our errors that says the same; `what` ("The source") is at `where`."""
+    """The error as one of ours. `what` is the database ("The source"), `where` its location."""
     at = f"{what} at {where}"
     if not isinstance(error, asyncpg.PostgresError | asyncpg.PostgresWarning):
         return DatabaseUnavailable(
@@ -43,15 +43,15 @@ def as_ours(what: str, where: str, error: Exception) -> TotesysError:
 
 
 def plain(error: Answer) -> str:
-    """What the server says, without DETAIL and HINT, which may hold a row's values."""
+    """The server's message, without DETAIL and HINT and without what may be a row's values."""
     raised = (error.server_source_filename or "").startswith(_RAISED_IN)
-    if error.sqlstate[:2] not in _TELL_VALUES and not (raised and meaning_of(error.sqlstate) is not Meaning.OUTAGE):
+    if error.sqlstate[:2] not in _WITH_VALUES and not (raised and meaning_of(error.sqlstate) is not Meaning.OUTAGE):
         return str(error.args[0]) if error.args else condition(error)
-    return f"{condition(error)}{_of(error)} (its own log says more)"
+    return f"{condition(error)}{_of(error)} (see the server's log)"
 
 
 def condition(error: Answer) -> str:
-    """What Postgres's documentation calls the error's SQLSTATE, such as `invalid text representation`."""
+    """The name that the documentation of Postgres has for the SQLSTATE, such as `invalid text representation`."""
     name = type(error).__name__.removesuffix("Error") if error.sqlstate != "22000" else "DataException"
     words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).lower()
     return f"{words}, SQLSTATE {error.sqlstate}"
@@ -66,18 +66,20 @@ def _unavailable(_what: str, at: str, error: Answer) -> TotesysError:
     if error.sqlstate.startswith("08"):
         return DatabaseUnavailable(f"{at} does not answer: {plain(error)}. Check that it runs and can be reached.")
     if isinstance(error, asyncpg.TooManyConnectionsError):
-        return TooManyConnections(f"{at} cannot do it now: {plain(error)}. Allow this role more connections, or wait.")
-    return DatabaseUnavailable(f"{at} cannot do it now: {plain(error)}.")
+        return TooManyConnections(f"{at} cannot serve now: {plain(error)}. Allow this role more connections, or wait.")
+    return DatabaseUnavailable(f"{at} cannot serve now: {plain(error)}.")
 
 
 def _denied(_what: str, at: str, error: Answer) -> TotesysError:
-    return AccessDenied(f"{at} refuses: {plain(error)}. Correct the DSN or grant the right.")
+    return AccessDenied(f"{at} denies access: {plain(error)}. Correct the DSN or grant the privilege.")
 
 
 def _misconfigured(_what: str, at: str, error: Answer) -> TotesysError:
     if isinstance(error, asyncpg.InvalidCatalogNameError):
         return SettingsError(f"{at}: {plain(error)}. Create it, or correct the DSN.")
-    return SettingsError(f"{at} is not set up for this: {plain(error)}. Correct the server's setup, or the DSN.")
+    return SettingsError(
+        f"{at} is not configured for this: {plain(error)}. Correct the server's configuration, or the DSN."
+    )
 
 
 def _drift(what: str, at: str, error: Answer) -> TotesysError:
@@ -86,12 +88,12 @@ def _drift(what: str, at: str, error: Answer) -> TotesysError:
 
 
 def _refused(_what: str, at: str, error: Answer) -> TotesysError:
-    return DataRefused(f"{at} refuses a value: {plain(error)}. Correct the row, or what refuses it.")
+    return DataRefused(f"{at} refuses a value: {plain(error)}. Correct the row, or the constraint that refuses it.")
 
 
 def _unexpected(_what: str, at: str, error: Answer) -> TotesysError:
     return UnexpectedDatabaseError(
-        f"{at} reports what was not foreseen: {plain(error)} (SQLSTATE {error.sqlstate}). Report this defect."
+        f"{at} reports an unexpected error: {plain(error)} (SQLSTATE {error.sqlstate}). Please report it."
     )
 
 

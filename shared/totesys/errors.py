@@ -1,36 +1,44 @@
-"""What can go wrong, by what happens next.
+"""The errors of this system, by what happens next.
 
     TotesysError
-    ├── TransientError          the same work may succeed later: it is tried again, with back-off
-    │   ├── DatabaseUnavailable     a Postgres does not answer, broke off, or cannot serve now
-    │   │   └── LoginRefused            a password or a role is wrong, perhaps while it is being changed
-    │   └── LakeUnavailable         S3 or SQS does not answer, or broke off
-    ├── UnexpectedDatabaseError nobody foresaw what a Postgres reports: it is tried some times, then dead-lettered
-    └── TerminalError           trying again changes nothing: a person has to mend something
+    ├── TransientError          may pass: the same work is retried with back-off
+    │   ├── DatabaseUnavailable     Postgres does not answer, broke the connection, or cannot serve now
+    │   │   ├── TooManyConnections      the server, the database or the role allows no more connections
+    │   │   └── LoginRefused            a password or role is wrong, or is just being changed
+    │   └── LakeUnavailable         S3 or SQS does not answer, or broke the connection
+    ├── UnexpectedDatabaseError Postgres reports an error that no code expects: retried a few times, then dead-lettered
+    └── TerminalError           a retry changes nothing: a person has to fix the cause
         ├── ModelError              the declarations contradict each other
         ├── SettingsError           a setting is missing or cannot be used
-        ├── AccessDenied            a right is wrong
-        ├── DataRefused             a Postgres does not take, or does not give, a value
+        ├── AccessDenied            a privilege or permission is missing
+        ├── DataRefused             Postgres does not accept, or cannot return, a value
         ├── SchemaDrift             the source is not what the model declares
         ├── WarehouseMismatch       the warehouse is not what the model declares
         ├── CorruptObject           an object of the lake is not what its manifest says
-        ├── NewerRecord             an object of the lake has a shape that only a newer release reads
-        ├── BadRequest              somebody asks for what cannot be
+        ├── NewerRecord             a record of the lake has a shape that only a newer release reads
+        ├── BadRequest              a request asks for something impossible
         └── BadMessage              a message that no service sends
 
-A message says what happened, to what, and what to do. It never carries a password, nor a row's values where a
+A message says what happened, to what, and what to do. It never contains a password, nor a row's values where a
 database reports them.
 """
 
+import re
+
 
 class TotesysError(Exception):
-    """Root of every error that this system raises on purpose."""
+    """The root of all errors that this system raises. `title` names the kind of error for people."""
 
     title = "Error"
 
+    def __init_subclass__(cls) -> None:
+        """Derive the title from the name, unless the class has its own: SchemaDrift is a "Schema drift"."""
+        if "title" not in vars(cls):
+            cls.title = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cls.__name__).capitalize()
+
     @property
     def transient(self) -> bool:
-        """Whether the same work may succeed when it is tried again."""
+        """Whether the same work may succeed when it is retried."""
         return isinstance(self, TransientError)
 
 
@@ -39,96 +47,66 @@ class TransientError(TotesysError):
 
 
 class DatabaseUnavailable(TransientError):
-    """A Postgres server does not answer, broke off, or says that it cannot serve now."""
-
-    title = "Database unavailable"
+    """A Postgres server does not answer, broke the connection, or cannot serve now."""
 
 
 class TooManyConnections(DatabaseUnavailable):
-    """The server, the database or the role allows no further connection."""
+    """The server, the database or the role allows no more connections."""
 
 
 class LoginRefused(DatabaseUnavailable):
-    """A Postgres server lets a role not in: its password is wrong, or is just being changed."""
+    """A Postgres server refuses a login: the password or the role is wrong, or is just being changed."""
+
+    title = DatabaseUnavailable.title
 
 
 class LakeUnavailable(TransientError):
-    """S3 or SQS does not answer, or broke off."""
-
-    title = "Lake unavailable"
+    """S3 or SQS does not answer, or broke the connection."""
 
 
 class UnexpectedDatabaseError(TotesysError):
-    """A Postgres server reports what nobody foresaw: it may pass, or be a defect."""
-
-    title = "Unexpected database error"
+    """A Postgres server reports an error that no code expects: it may pass, or be a defect of this program."""
 
 
 class TerminalError(TotesysError):
-    """Trying again changes nothing until a person has mended the cause."""
+    """A retry changes nothing until a person has fixed the cause."""
 
 
 class ModelError(TerminalError):
     """The declarations of the model contradict each other."""
 
-    title = "Model error"
-
 
 class SettingsError(TerminalError):
     """A setting is missing or cannot be used."""
 
-    title = "Settings error"
-
 
 class AccessDenied(TerminalError):
-    """A right is wrong."""
-
-    title = "Access denied"
+    """A privilege or permission is missing."""
 
 
 class DataRefused(TerminalError):
-    """A database does not take, or does not give, a value."""
-
-    title = "Data refused"
+    """A database does not accept, or cannot return, a value."""
 
 
 class SchemaDrift(TerminalError):
-    """The source's tables are not the declared ones."""
-
-    title = "Schema drift"
+    """The source's tables are not what the model declares."""
 
 
 class WarehouseMismatch(TerminalError):
-    """The warehouse's tables are not the declared ones."""
-
-    title = "Warehouse mismatch"
+    """The warehouse's tables are not what the model declares."""
 
 
 class CorruptObject(TerminalError):
     """An object of the lake is not what its manifest says."""
 
-    title = "Corrupt object"
-
 
 class NewerRecord(TerminalError):
-    """An object of the lake has a shape that only a newer release reads."""
-
-    title = "Newer record"
+    """A record of the lake has a shape that only a newer release reads."""
 
 
 class BadRequest(TerminalError):
-    """Somebody asks for what cannot be."""
-
-    title = "Bad request"
+    """A request asks for something impossible."""
 
 
 class BadMessage(TerminalError):
     """A message that no service sends."""
-
-    title = "Bad message"
-
-
-def to_trace(error: Exception) -> Exception | None:
-    """The error, if it is one that nobody foresaw: then the log tells its traceback."""
-    foreseen = isinstance(error, TotesysError) and not isinstance(error, UnexpectedDatabaseError)
-    return None if foreseen else error

@@ -1,4 +1,4 @@
-"""The Polars form of declared columns. Only what builds or compares frames imports this."""
+"""The Polars types of declared columns. Imported only by code that builds or compares frames."""
 
 import polars as pl
 

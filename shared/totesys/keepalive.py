@@ -1,4 +1,4 @@
-"""Connections to Postgres that end when the other side has gone without a word."""
+"""Connections to Postgres that notice when the other side is gone."""
 
 import asyncio
 import socket
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 else:
     _Base = asyncpg.Connection
 
-# Seconds until a side that does not answer is given up, and its locks with it. More than any lock is waited for and
-# than S3 may take to read: meanwhile a side that lives may take nothing.
+# After so many seconds without an answer a side is given up, with its locks. A live side may read nothing while it
+# waits for a lock or for S3: both take less.
 SILENCE = 90
 IDLE, INTERVAL = 30, 10
 
-# How the server notices it.
+# Settings of the server's side.
 SERVER_SETTINGS = {
     "tcp_keepalives_idle": str(IDLE),
     "tcp_keepalives_interval": str(INTERVAL),
@@ -29,7 +29,7 @@ SERVER_SETTINGS = {
 
 @dataclass(frozen=True)
 class Keepalive:
-    """How the client notices it: seconds, but for `user_timeout` (milliseconds). None leaves it to the system."""
+    """Settings of the client's side, in seconds; `user_timeout` in milliseconds. None means the system's default."""
 
     on: bool = True
     idle: int = IDLE
@@ -39,7 +39,7 @@ class Keepalive:
 
 
 class KeepaliveConnection(_Base):
-    """A connection whose every statement ends with it."""
+    """A connection whose statements all end with it, COPY too."""
 
     __slots__ = ("_socket",)
 
@@ -48,8 +48,8 @@ class KeepaliveConnection(_Base):
         self._socket: socket.socket = transport.get_extra_info("socket")
         self.keep_alive(Keepalive())
 
-    def keep_alive(self, how: "Keepalive") -> None:
-        """Have the system notice a server that is gone."""
+    def keep_alive(self, how: Keepalive) -> None:
+        """Have the operating system detect a server that is gone."""
         if self._socket.family == socket.AF_UNIX:
             return
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, how.on)
@@ -63,15 +63,15 @@ class KeepaliveConnection(_Base):
                 self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
 
     async def copy_to_table(self, *where: Any, **how: Any) -> str:
-        """As the driver does."""
+        """As the driver's, but ends with the connection."""
         return await self._while_open(super().copy_to_table(*where, **how))
 
     async def copy_records_to_table(self, *where: Any, **how: Any) -> str:
-        """As the driver does."""
+        """As the driver's, but ends with the connection."""
         return await self._while_open(super().copy_records_to_table(*where, **how))
 
     async def _while_open(self, copying: Coroutine[Any, Any, str]) -> str:
-        """End a COPY with its connection: the driver alone goes on waiting until somebody takes its bytes."""
+        """End a COPY with its connection: the driver would wait until somebody reads its data."""
         task = asyncio.create_task(copying)
 
         def end(_: object) -> None:

@@ -1,4 +1,4 @@
-"""The log events: an API that alarms, the console, the command and people's queries read.
+"""The log events: an API for alarms, the command and operators' queries.
 
 Every line also has `timestamp`, `level` and `service`, and during a message `message_id` and `receives`. Names carry
 their units: `_s` for seconds, `_bytes` for bytes. `rows`, `written`, `deleted` and `quarantined` are objects from table
@@ -44,13 +44,12 @@ class LogEvent(StrEnum):
     """The message stays hidden until its visibility timeout ends: `error`, `next`."""
     VISIBILITY_EXTENSION_FAILED = "visibility_extension_failed"
     """Another replica may receive the message too, which changes nothing: `error`."""
+    RECONCILIATION_FAILED = "reconciliation_failed"
+    """Work on the default trigger failed: `error`, `kind`, `next`, `retry_s`."""
     TRIGGER_SENT = "trigger_sent"
     """The console queued a trigger: `stage`, `action`, `message_id`."""
     DEAD_LETTERS_REDRIVEN = "dead_letters_redriven"
     """The console sent dead letters back to their queue: `stage`, `messages`."""
-
-    RECONCILIATION_FAILED = "reconciliation_failed"
-    """The default trigger failed: `error`, `kind`, `next`, `retry_s`."""
 
     # Extraction
     EXTRACTION_STARTED = "extraction_started"

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard output. A line may carry metrics in CloudWatch's embedded format."""
+"""Logs: one JSON object per line on standard output, optionally with metrics in CloudWatch's embedded format."""
 
 import logging
 import sys
@@ -10,38 +10,38 @@ from typing import Any, TextIO
 
 import structlog
 
-from totesys.discreet import words, write_traceback
 from totesys.log_events import LogEvent
+from totesys.redaction import safe_message, write_traceback
 
 NAMESPACE = "totesys"
-# Warnings and errors of one kind, in so many seconds.
+# The most warnings and errors of one kind in WINDOW_SECONDS: from this code, and from libraries.
 WINDOW_SECONDS = 10.0
 MOST_OF_OURS, MOST_OF_OTHERS = 30, 5
 _MOST_KINDS = 1000
 
 
 class _Lines(logging.StreamHandler[TextIO]):
-    """Lines that are of no use once their reader has gone: this process is about to be stopped."""
+    """Ignores that the reader of the lines is gone: the process is about to be stopped."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - it overrides logging's, which has this name
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         if not isinstance(sys.exception(), BrokenPipeError):
             super().handleError(record)
 
 
 @dataclass
 class _Window:
-    """What of one kind has been logged since a moment."""
+    """How many lines of one kind were logged and dropped since a time."""
 
-    begun: float
+    started: float
     logged: int = 0
-    left_out: int = 0
+    dropped: int = 0
 
 
-class _AtMost(logging.Filter):
-    """Leaves out lines of the same kind beyond a number in WINDOW_SECONDS; the next one says how many.
+class _RateLimit(logging.Filter):
+    """Drops lines of the same kind beyond a number per WINDOW_SECONDS. The next line says how many (`left_out`).
 
-    Whoever can cause a line can cause a flood of them, which hides the others and costs money. A kind is a logger, a
-    level and an event, or how a text begins. What says that work is done, and what has metrics, is never left out.
+    Anybody who can cause a line could cause a flood, which hides other lines and costs money. A kind is a logger, a
+    level and an event, or the start of a text. Progress and metrics are never dropped.
     """
 
     def __init__(self) -> None:
@@ -57,31 +57,31 @@ class _AtMost(logging.Filter):
         kind = record.name, record.levelno, text.partition("\n")[0][:80]
         now = time.monotonic()
         window = self._windows.get(kind)
-        if window is None or now - window.begun >= WINDOW_SECONDS:
-            left_out = window.left_out if window else 0
+        if window is None or now - window.started >= WINDOW_SECONDS:
+            dropped = window.dropped if window else 0
             if len(self._windows) >= _MOST_KINDS:
                 self._windows.clear()
             window = self._windows[kind] = _Window(now)
-            if left_out:
-                _say(record, own, left_out)
+            if dropped:
+                _add_dropped(record, own, dropped)
         window.logged += 1
         if window.logged <= (MOST_OF_OURS if ours else MOST_OF_OTHERS):
             return True
-        window.left_out += 1
+        window.dropped += 1
         return False
 
 
-def _say(record: logging.LogRecord, own: dict[str, Any] | None, left_out: int) -> None:
+def _add_dropped(record: logging.LogRecord, own: dict[str, Any] | None, dropped: int) -> None:
     if own is not None:
-        record.msg = {**own, "left_out": left_out}
+        record.msg = {**own, "left_out": dropped}
     else:
-        record.msg, record.args = f"{record.getMessage()} ({left_out} lines of this kind were left out)", ()
+        record.msg, record.args = f"{record.getMessage()} ({dropped} lines of this kind were dropped)", ()
 
 
 def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
-    """Send our own and the libraries' log lines to standard output as JSON, each with `service`.
+    """Send the log lines of this code and of libraries to standard output as JSON, each with `service`.
 
-    `namespace` is CloudWatch's, of the metrics that lines carry.
+    `namespace` is the CloudWatch namespace of the metrics.
     """
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     shared: list[structlog.typing.Processor] = [
@@ -107,7 +107,7 @@ def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
             ],
         )
     )
-    handler.addFilter(_AtMost())
+    handler.addFilter(_RateLimit())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("totesys").setLevel(logging.INFO)
     structlog.contextvars.bind_contextvars(service=service)
@@ -115,9 +115,9 @@ def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
-    """What ends a process is a line, too: Python would print the words of whatever error."""
+    """Log the error that ends the process. Python would print its message, which may hold a row's values."""
     logger("totesys").critical(
-        LogEvent.SERVICE_CRASHED, error=words(error), kind=kind.__name__, exc_info=(kind, error, at)
+        LogEvent.SERVICE_CRASHED, error=safe_message(error), kind=kind.__name__, exc_info=(kind, error, at)
     )
 
 
@@ -128,7 +128,7 @@ def _traceback(exc_info: structlog.typing.ExcInfo) -> str:
 
 
 def _without_futures(_log: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """What asyncio says of a task that nobody waits for, without the task: it shows the words of its error."""
+    """Shorten asyncio's report of a task that nobody awaited: the task shows the message of its error."""
     if event["_record"].name == "asyncio":
         event["event"] = str(event["event"]).partition("\n")[0]
     return event
@@ -148,7 +148,7 @@ class _InNamespace:
 
 
 def quiet_logs() -> None:
-    """Let through warnings alone, as lines on standard error: for a command, whose output is its own."""
+    """Log only warnings and errors, on standard error: for a command, which has output of its own."""
     structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
 
 
@@ -159,9 +159,9 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def metrics(dimensions: dict[str, str], **values: tuple[float, str]) -> dict[str, Any]:
-    """Fields that make a log line carry metrics: each value with its CloudWatch unit.
+    """The fields that add metrics to a log line, each value with its CloudWatch unit.
 
-    The format is AWS's "CloudWatch embedded metric format specification".
+    See AWS's "CloudWatch embedded metric format specification".
     """
     metadata = {
         "Timestamp": int(time.time() * 1000),

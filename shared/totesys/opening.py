@@ -1,4 +1,4 @@
-"""Opening a connection to the first host of a DSN that serves it, with the driver's arguments for what the DSN says."""
+"""Opening a connection to the first suitable host of a DSN, with the driver's arguments for the DSN's parameters."""
 
 import random
 from collections.abc import Mapping
@@ -7,34 +7,34 @@ from dataclasses import dataclass, field
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
+from totesys.aws_logins import iam_token
 from totesys.dsn.parameters import REGION
-from totesys.dsn.target import Host, Target
-from totesys.iam import token
+from totesys.dsn.resolve import DatabaseTarget, Host
 from totesys.keepalive import Keepalive, KeepaliveConnection
 from totesys.pooler import FOREIGN_STATEMENTS, SharedSession, check_kept, is_pooled
 from totesys.session import at_start, statement
 from totesys.tls import tls_arguments, tls_fault
 
 CONNECT_SECONDS = 10.0
-# What the system takes for keepalives.
+# What the operating system accepts for keepalives.
 _SECONDS, _COUNTS = range(1, 2**15), range(1, 2**7)
-# Poolers: those that refuse most settings when a connection begins, and those that keep a session for each connection.
-_take_no_settings: set[Host] = set()
+# Poolers that refuse most settings at the start of a connection, and poolers that keep a session per connection.
+_refuse_settings: set[Host] = set()
 _keep_sessions: set[tuple[Host, str, str]] = set()
 
 
 @dataclass(frozen=True)
 class Opening:
-    """How a connection is to be opened. Without `password`, the DSN says what lets the user in at each host."""
+    """How to open a connection. Without `password`, the DSN has the login for each host."""
 
-    target: Target
+    target: DatabaseTarget
     user: str
     password: str | None = field(repr=False)
     session: Mapping[str, str]
     command_timeout: float
 
     async def connection(self) -> KeepaliveConnection:
-        """A connection to the first host that answers and is what the DSN asks for, with the settings of `session`.
+        """A connection to the first host that answers and has the wanted attributes, with the settings in `session`.
 
         Raises DsnError, SharedSession, OSError and the driver's errors.
         """
@@ -68,13 +68,13 @@ class Opening:
     async def _to(self, host: Host, attribute: SessionAttribute = SessionAttribute.any) -> KeepaliveConnection:
         options = self.target.values.get("options")
         asked = {"options": options} if options else {}
-        if host not in _take_no_settings:
+        if host not in _refuse_settings:
             try:
                 return await self._connected(host, attribute, at_start(self.session) | asked)
             except (asyncpg.ProtocolViolationError, asyncpg.FeatureNotSupportedError) as error:
                 if "startup parameter" not in str(error):
                     raise
-                _take_no_settings.add(host)
+                _refuse_settings.add(host)
         name = {"application_name": self.session["application_name"]}
         return await self._connected(host, attribute, name | asked)
 
@@ -99,11 +99,11 @@ class Opening:
         if self.password is not None:
             return self.password
         if self.target.uses_iam:
-            return await token(host, self.user, self.target.values.get(REGION))
+            return await iam_token(host, self.user, self.target.values.get(REGION))
         return self.target.password(host)
 
     async def _prepare(self, connection: KeepaliveConnection, host: Host) -> None:
-        """Make the settings. A pooler gets them once it is known to keep them: others would have them, too."""
+        """Apply the settings, through a pooler only if it keeps sessions: else other clients would get them, too."""
         if is_pooled(connection, await self._set(connection, only_for=connection.get_server_pid())):
             pooled = (host, self.target.database, self.user)
             if pooled not in _keep_sessions:
@@ -112,29 +112,29 @@ class Opening:
             await self._set(connection)
 
     async def _set(self, connection: KeepaliveConnection, only_for: int | None = None) -> int:
-        """Make the settings; the process that serves the connection."""
-        made = statement(self.session, self.target.values.get("client_encoding"), only_for)
+        """Apply the settings. Returns the id of the server process of the connection."""
+        applied = statement(self.session, self.target.values.get("client_encoding"), only_for)
         try:
-            return int(await connection.fetchval(made, timeout=CONNECT_SECONDS))
+            return int(await connection.fetchval(applied, timeout=CONNECT_SECONDS))
         except FOREIGN_STATEMENTS:
             raise SharedSession from None
 
 
-def _keepalive(target: Target) -> Keepalive:
-    """What the DSN says of keepalives, and ours for the rest. Raises DsnError."""
+def _keepalive(target: DatabaseTarget) -> Keepalive:
+    """The keepalives of the DSN, with our defaults. Raises DsnError."""
     if target.number("keepalives") == 0:
         return Keepalive(on=False)
-    usual = Keepalive()
+    default = Keepalive()
     timeout = target.number("tcp_user_timeout")
     return Keepalive(
-        idle=target.number("keepalives_idle", _SECONDS) or usual.idle,
-        interval=target.number("keepalives_interval", _SECONDS) or usual.interval,
+        idle=target.number("keepalives_idle", _SECONDS) or default.idle,
+        interval=target.number("keepalives_interval", _SECONDS) or default.interval,
         count=target.number("keepalives_count", _COUNTS),
-        user_timeout=usual.user_timeout if timeout is None else max(timeout, 0),
+        user_timeout=default.user_timeout if timeout is None else max(timeout, 0),
     )
 
 
-def _connect_seconds(target: Target) -> float:
-    """How long a host may take to answer; no time at all, which libpq takes for "for ever", is the usual one."""
-    asked = target.number("connect_timeout")
-    return float(asked) if asked is not None and asked > 0 else CONNECT_SECONDS
+def _connect_seconds(target: DatabaseTarget) -> float:
+    """How long a host may take to answer. Zero, which libpq reads as no limit, means the default."""
+    seconds = target.number("connect_timeout")
+    return float(seconds) if seconds is not None and seconds > 0 else CONNECT_SECONDS

@@ -1,6 +1,6 @@
-"""Poolers between us and Postgres: whether one keeps a session for a connection, or hands it on after each transaction.
+"""Detects a connection pooler that doesn't keep a session per connection.
 
-What ingest and load do needs a session: its locks, its snapshot, its settings.
+Ingest and load need a session for its locks, its snapshot and its settings.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,24 +9,24 @@ import asyncpg
 
 from totesys.keepalive import KeepaliveConnection
 
-# How long a second session is waited for. A pooler with none left keeps those it has given: others would share ours.
+# How long to wait for a second session. A pooler that has none left keeps sessions: else it would lend ours.
 _SECONDS = 5.0
 _ROUNDS = 5
-# A statement that this session has prepared is not there, or one is that it has not.
+# A prepared statement of this connection is missing in the session, or another one's is there.
 FOREIGN_STATEMENTS = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 
 
 class SharedSession(Exception):
-    """A pooler gives a connection another session for each transaction."""
+    """A pooler assigns each transaction of a connection to any session."""
 
 
 def is_pooled(connection: KeepaliveConnection, process: int) -> bool:
-    """Whether a pooler is between, given the process that serves: it has told the client another one, of its own."""
+    """Whether there is a pooler, given the server process of the connection: a pooler reports a process of its own."""
     return connection.get_server_pid() != process
 
 
 async def check_kept(connection: KeepaliveConnection, another: Callable[[], Awaitable[KeepaliveConnection]]) -> None:
-    """Raises SharedSession if the pooler lends the session of `connection` to `another`."""
+    """Raises SharedSession if the pooler lends the session of `connection` to another connection."""
     try:
         second = await another()
     except (OSError, asyncpg.PostgresError):
@@ -44,10 +44,10 @@ async def _share(first: KeepaliveConnection, second: KeepaliveConnection) -> boo
     try:
         for _ in range(_ROUNDS):
             own = await process_of(first)
-            # An idle pooler lends what was given back last.
+            # An idle pooler lends the session that was returned last.
             if own == await process_of(second):
                 return True
-            # Another one lends what was given back first: after this, that is not ours.
+            # Another one lends the session that was returned first. After this, that is not ours.
             async with first.transaction():
                 meanwhile = await process_of(first)
                 async with second.transaction():
@@ -55,11 +55,11 @@ async def _share(first: KeepaliveConnection, second: KeepaliveConnection) -> boo
             if {own, meanwhile} != {await process_of(first)}:
                 return True
     except (*FOREIGN_STATEMENTS, asyncpg.ProtocolViolationError):
-        # The latter where not even transactions are kept together.
+        # The latter if the pooler doesn't even keep transactions together.
         return True
     return False
 
 
 async def process_of(connection: KeepaliveConnection) -> int:
-    """The server's process that serves a connection now."""
+    """The server process of a connection now."""
     return int(await connection.fetchval("SELECT pg_catalog.pg_backend_pid()", timeout=_SECONDS))

@@ -1,4 +1,4 @@
-"""What lake and warehouse can hold of what Postgres can: declared once, for transform and for verification."""
+"""Which values of Postgres the lake and the warehouse can hold: declared once, for transform and verification."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -8,13 +8,13 @@ from totesys.sql import ident
 from totesys.table import Column
 from totesys.types import Kind
 
-# Parquet and its readers have the years 1 to 9999. Postgres has more, before and after, and infinity.
+# Parquet and its readers have the years 1 to 9999. Postgres has more, and infinity.
 FIRST_DAY = date(1, 1, 1)
 LAST_DAY = date(9999, 12, 31)
-# The texts of a row, in bytes. A row is in memory several times while it travels.
+# The most bytes of text in a row, which is in memory several times on its way.
 ROW_BYTES = 64 * 1024 * 1024
 
-# SQL that is true of a value that can be held. Of the kinds that are not here, each value can.
+# SQL that is true of a representable value. The kinds that are not listed have only such values.
 _TESTS = {
     Kind.DATE: f"{{value}} BETWEEN date '{FIRST_DAY}' AND date '{LAST_DAY}'",
     Kind.TIME: "{value} < time '24:00'",
@@ -24,14 +24,14 @@ _TESTS = {
 
 
 def texts(columns: Iterable[Column]) -> list[str]:
-    """The columns whose bytes count towards ROW_BYTES: the others are short."""
+    """The names of the columns that count towards ROW_BYTES: the others are short."""
     return [column.name for column in columns if column.type.kind is Kind.TEXT]
 
 
 def unrepresentable(column: Column, relation: str, encoding: str = UTF8) -> str | None:
-    """SQL that is true where the relation's column has a value that cannot be held; None if each value can.
+    """SQL that is true where the relation's column has a value that cannot be held; None if it never has one.
 
-    NULL is no such value: whether a column may be NULL is its own declaration. `encoding` is the database's.
+    NULL is not one: the column's declaration says whether it may be NULL. `encoding` is the database's.
     """
     value = f"{relation}.{ident(column.name)}"
     if column.type.kind is Kind.TEXT and encoding == NOT_CHECKED:
@@ -41,7 +41,7 @@ def unrepresentable(column: Column, relation: str, encoding: str = UTF8) -> str 
 
 
 def too_long(columns: Iterable[Column], relation: str) -> str | None:
-    """SQL that is true of a row whose texts have more than ROW_BYTES; None if it has no texts.
+    """SQL that is true of a row with more than ROW_BYTES of text; None if the columns have no text.
 
     Postgres knows the length of a text without reading it.
     """

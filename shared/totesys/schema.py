@@ -1,4 +1,4 @@
-"""A model: all tables of one company, checked against each other, and what follows from them."""
+"""A model: all tables of one company, checked for consistency, and what follows from them."""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Model:
 
     `simulation` names the module that generates its data, for demos and tests; no service imports it.
 
-    Raises ModelError if a declaration names what is not there, or cannot be kept up to date.
+    Raises ModelError if a declaration names something missing, or cannot be kept up to date.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Model:
 
     def __post_init__(self) -> None:
         for problem in _problems(self):
-            raise ModelError(f"Model {self.name}: {problem}. Mend the declaration.")
+            raise ModelError(f"Model {self.name}: {problem}. Fix the declaration.")
 
     @cached_property
     def _sources_by_name(self) -> dict[str, SourceTable]:
@@ -52,7 +52,7 @@ class Model:
 
     @cached_property
     def declared(self) -> dict[str, tuple[str, ...]]:
-        """The columns of each warehouse table, by its name."""
+        """The column names of each warehouse table."""
         return {table.name: table.column_names for table in self.tables}
 
     @cached_property
@@ -61,12 +61,12 @@ class Model:
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
-        """Every dimension, each after those that it refers to."""
+        """All dimensions, each after those that it refers to."""
         return tuple(table for table in sorted_by_references(self.tables) if isinstance(table, Dimension))
 
     @cached_property
     def stars(self) -> dict[str, tuple[WarehouseTable, ...]]:
-        """Each star's facts and the dimensions that they refer to, by the star's name."""
+        """The facts of each star, and the dimensions that they refer to."""
         return {
             star: (*facts, *(self.table(name) for name in self._dimensions_of(facts)))
             for star, facts in self._facts_by_star.items()
@@ -81,13 +81,13 @@ class Model:
         return list(dict.fromkeys(c.references for fact in facts for c in fact.columns if c.references))
 
     def lake_schema(self, table: Table) -> str:
-        """The folder of a table in the lake: its star, or `conformed` for what more than one star uses."""
+        """The folder of a table in the lake: its star, or `conformed` if several stars use it."""
         built = [table] if isinstance(table, WarehouseTable) else self.built_from({table.name})
         stars = {star for star, members in self.stars.items() if any(member in members for member in built)}
         return stars.pop() if len(stars) == 1 else CONFORMED
 
     def built_from(self, sources: set[str]) -> list[WarehouseTable]:
-        """The warehouse tables that have one of these sources."""
+        """The warehouse tables with one of these sources."""
         return [table for table in self.tables if sources.intersection(table.sources)]
 
     def built_from_first(self, sources: Container[str]) -> list[WarehouseTable]:
@@ -95,12 +95,13 @@ class Model:
         return [table for table in self.tables if table.sources and table.sources[0] in sources]
 
     def needed_with(self, changed: set[str]) -> set[str]:
-        """The snapshot tables that a run must hold when these have changed: a join needs all its sides."""
+        """The full-refresh tables that a run must contain if these have changed: a join needs all its sides."""
         return {name for table in self.built_from(changed) for name in table.sources}
 
     def source_columns(self, table: WarehouseTable, column: Column) -> tuple[str, ...]:
-        """The source columns that a warehouse column is made of, as `table.column`: those that it names, or the one
-        of its own name in the first source that has one.
+        """The source columns of a warehouse column, as `table.column`.
+
+        They are those that it declares, else the column of its own name in the first source that has one.
         """
         if column.source:
             return tuple(name.strip() for name in column.source.split(","))
@@ -109,7 +110,7 @@ class Model:
 
     @cached_property
     def extraction_order(self) -> tuple[SourceTable, ...]:
-        """The source tables, so that what a fact refers to is in the same run or in an earlier one."""
+        """The source tables, in an order in which facts never precede the dimensions that they refer to."""
         order = {table.name: place for place, table in enumerate((*self.dimensions, *self.facts))}
 
         def place(source: SourceTable) -> tuple[bool, int]:
@@ -120,7 +121,7 @@ class Model:
 
 
 def sorted_by_references(tables: Iterable[T]) -> tuple[T, ...]:
-    """The tables in their order, but each after those that its columns refer to."""
+    """The tables in order, but each after those that its columns refer to."""
     waiting = {table.name: table for table in tables}
     done: dict[str, T] = {}
 
@@ -137,14 +138,14 @@ def sorted_by_references(tables: Iterable[T]) -> tuple[T, ...]:
 
 
 def load_model(module: str) -> Model:
-    """The MODEL of the module that a setting names. Raises ModelError."""
+    """The MODEL of the module named in a setting. Raises ModelError."""
     try:
         model = import_module(module).MODEL
     except ModelError:
         raise
-    except Exception as error:  # whatever a module of others raises
+    except Exception as error:  # the module may raise anything
         fault = f"{type(error).__name__}: {error}".removeprefix("AttributeError: ")
-        raise ModelError(f"TOTESYS_MODEL names {module!r}, which gives no MODEL: {fault}. Correct it.") from error
+        raise ModelError(f"TOTESYS_MODEL is {module!r}, which has no MODEL: {fault}. Correct it.") from error
     if not isinstance(model, Model):
         raise ModelError(f"MODEL of {module!r} is a {type(model).__name__}, not a totesys.schema.Model.")
     return model
@@ -166,22 +167,22 @@ def _problems(model: Model) -> Iterable[str]:
 def _problems_of(model: Model, table: WarehouseTable) -> Iterable[str]:
     unknown = set(table.sources) - {source.name for source in model.sources}
     if unknown:
-        yield f"{table.name} is built from {sorted(unknown)}, which are no source tables"
+        yield f"{table.name} is built from {sorted(unknown)}, which are not source tables"
         return
     captures = [model.source(name).capture for name in table.sources]
     if Capture.INCREMENTAL in captures and len(captures) > 1:
         yield (
-            f"{table.name} joins a table captured as changes, so that a change of the other side "
-            "would not reach rows that are already loaded"
+            f"{table.name} joins an incremental table: a change in the other table would not reach "
+            "rows that are already loaded"
         )
     dimensions = {other.name for other in model.tables if isinstance(other, Dimension)}
     for column in table.columns:
         if column.references and column.references not in dimensions:
-            yield f"{table.name}.{column.name} refers to {column.references}, which is no dimension"
+            yield f"{table.name}.{column.name} refers to {column.references}, which is not a dimension"
     if isinstance(table, Fact) and not (table.star and table.record_id and table.sources):
         yield f"{table.name} is a fact without a star, a record id or a source"
     if isinstance(table, Fact) and not table.column(table.key).type.is_integer:
-        yield f"{table.name} is a fact whose key {table.key} is no integer, by which deletions could be told"
+        yield f"{table.name} is a fact whose key {table.key} is not an integer, so its deletions could not be found"
     made = table.build if table.sources else getattr(table, "build_from_references", None)
     if made is None or not table.reference_query:
-        yield f"{table.name} has no function that builds it, or no reference query"
+        yield f"{table.name} has no build function or no reference query"

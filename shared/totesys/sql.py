@@ -1,4 +1,4 @@
-"""Pieces of SQL made from declarations. Values never come here: they are parameters."""
+"""Fragments of SQL from declarations. Values never become SQL: they are parameters."""
 
 from collections.abc import Iterable
 
@@ -14,11 +14,11 @@ def qualified(schema: str, name: str) -> str:
 
 
 def column_list(names: Iterable[str], prefix: str = "") -> str:
-    """The names, quoted and separated by commas; with `prefix`, each of that relation."""
+    """The names, quoted and separated by commas; with `prefix`, each qualified by that relation."""
     dot = f"{prefix}." if prefix else ""
     return ", ".join(dot + ident(name) for name in names)
 
 
 def literal(text: str) -> str:
-    """A declared text as an SQL literal, for DDL, which takes no parameters."""
+    """A declared text as an SQL literal, for DDL, which accepts no parameters."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,112 +1,65 @@
-"""What each SQLSTATE of Postgres means here: the one table that gives every database error its kind."""
+"""The meaning of each SQLSTATE of Postgres: the one table that decides the kind of every database error."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
 class Meaning(StrEnum):
-    """Who can end an error, and how."""
+    """What ends an error."""
 
-    OUTAGE = "outage"  # time, or whoever runs the server: the same work succeeds later
-    DENIED = "denied"  # whoever grants rights and passwords
-    MISCONFIGURED = "misconfigured"  # whoever writes the DSN, or sets up the server and its functions
-    DRIFT = "drift"  # whoever owns the tables: they are not the declared ones
-    DATA = "data"  # whoever owns the row: the database does not take or give a value
-    DEFECT = "defect"  # whoever maintains this program: nobody foresaw it
+    OUTAGE = "outage"  # time, or the server's operator: the same work succeeds later
+    DENIED = "denied"  # a grant, or the right password
+    MISCONFIGURED = "misconfigured"  # another DSN, or another setup of the server or its functions
+    DRIFT = "drift"  # a change of the tables: they are not the declared ones
+    DATA = "data"  # a change of the row: the database does not accept or return a value
+    DEFECT = "defect"  # a change of this program: it expects no such error
 
 
 OUTAGE, DENIED, MISCONFIGURED, DRIFT, DATA, DEFECT = Meaning
 
-# The first two characters, which are the class ("PostgreSQL Error Codes" in Postgres's documentation).
-CLASSES = {
-    "01": DEFECT,  # warning
-    "02": DEFECT,  # no data
-    "03": DEFECT,  # SQL statement not yet complete
-    "08": OUTAGE,  # connection exception
-    "09": MISCONFIGURED,  # triggered action exception
-    "0A": MISCONFIGURED,  # feature not supported
-    "0B": DEFECT,  # invalid transaction initiation
-    "0F": DEFECT,  # locator exception
-    "0L": DENIED,  # invalid grantor
-    "0P": DENIED,  # invalid role specification
-    "0Z": DEFECT,  # diagnostics exception
-    "10": DEFECT,  # XQuery error
-    "20": DATA,  # case not found
-    "21": DATA,  # cardinality violation
-    "22": DATA,  # data exception
-    "23": DATA,  # integrity constraint violation
-    "24": DEFECT,  # invalid cursor state
-    "25": DEFECT,  # invalid transaction state
-    "26": MISCONFIGURED,  # invalid SQL statement name: a pooler gives statements of one session to another
-    "27": MISCONFIGURED,  # triggered data change violation
-    "28": DENIED,  # invalid authorization specification
-    "2B": DRIFT,  # dependent objects still exist
-    "2D": DEFECT,  # invalid transaction termination
-    "2F": MISCONFIGURED,  # SQL routine exception
-    "34": DEFECT,  # invalid cursor name
-    "38": MISCONFIGURED,  # external routine exception
-    "39": MISCONFIGURED,  # external routine invocation exception
-    "3B": DEFECT,  # savepoint exception
-    "3D": MISCONFIGURED,  # no such database
-    "3F": MISCONFIGURED,  # no such schema
-    "40": OUTAGE,  # transaction rollback: deadlock, serialization failure
-    "42": DEFECT,  # syntax error, or access rule violation
-    "44": DATA,  # WITH CHECK OPTION violation
-    "53": OUTAGE,  # insufficient resources: disk, memory, connections
-    "54": DATA,  # program limit exceeded: a value too long for an index
-    "55": OUTAGE,  # object not in prerequisite state: locked, or a database that takes no connections
-    "57": OUTAGE,  # operator intervention: cancelled, stopped, starting
-    "58": OUTAGE,  # system error
-    "72": OUTAGE,  # snapshot too old
-    "F0": MISCONFIGURED,  # configuration file error
-    "HV": MISCONFIGURED,  # foreign data wrapper error
-    "P0": MISCONFIGURED,  # PL/pgSQL error: a function or trigger of the database raises it
-    "XX": DEFECT,  # internal error
-}
 
-# Those that mean something else than their class.
-STATES = {
-    "22023": MISCONFIGURED,  # invalid parameter value: of a setting
-    "2200H": MISCONFIGURED,  # sequence exhausted
-    "25006": OUTAGE,  # read-only: a standby, or a server that takes no writes
-    "25P03": OUTAGE,  # idle in transaction for too long
-    "25P04": OUTAGE,  # transaction timeout
-    "42501": DENIED,  # insufficient privilege
-    "42611": DRIFT,  # invalid column definition
-    "42701": DRIFT,  # duplicate column
-    "42703": DRIFT,  # undefined column
-    "42704": DRIFT,  # undefined type or other object
-    "42710": DRIFT,  # duplicate object
-    "42723": DRIFT,  # duplicate function
-    "42725": DRIFT,  # ambiguous function: one of the database's own is as good
-    "42804": DRIFT,  # datatype mismatch
-    "42809": DRIFT,  # wrong object type
-    "42830": DRIFT,  # invalid foreign key
-    "42846": DRIFT,  # cannot coerce
-    "42883": DRIFT,  # undefined function or operator
-    "428C9": DRIFT,  # generated always
-    "42P01": DRIFT,  # undefined table
-    "42P04": MISCONFIGURED,  # duplicate database
-    "42P05": MISCONFIGURED,  # duplicate prepared statement: as class 26
-    "42P06": DRIFT,  # duplicate schema
-    "42P07": DRIFT,  # duplicate table
-    "42P10": DRIFT,  # no unique index for ON CONFLICT
-    "42P13": DRIFT,  # invalid function definition: another one has the name
-    "42P16": DRIFT,  # invalid table definition: a view shows other columns
-    "42P17": DRIFT,  # invalid object definition
-    "42P21": DRIFT,  # collation mismatch
-    "42P22": DRIFT,  # indeterminate collation
-    "53400": MISCONFIGURED,  # configuration limit exceeded
-    "54001": DEFECT,  # statement too complex
-    "54011": DEFECT,  # too many columns
-    "54023": DEFECT,  # too many arguments
-    "55P02": MISCONFIGURED,  # a parameter that cannot be changed
-    "55P04": DEFECT,  # unsafe use of a new enum label
-    "HV00N": OUTAGE,  # a foreign server cannot be reached
-}
+def _by_code(codes: Mapping[Meaning, str]) -> dict[str, Meaning]:
+    return {code: meaning for meaning, several in codes.items() for code in several.split()}
+
+
+# By class, the first two characters: see "PostgreSQL Error Codes" in the documentation of Postgres.
+CLASSES = _by_code(
+    {
+        # Connection, rollback (deadlock, serialization), resources, object state, operator, system, old snapshot.
+        OUTAGE: "08 40 53 55 57 58 72",
+        # Grantor, role, authorization.
+        DENIED: "0L 0P 28",
+        # Features, triggers, routines, no such database or schema, configuration file, foreign data, PL/pgSQL. In class
+        # 26, a pooler has given a prepared statement to another session.
+        MISCONFIGURED: "09 0A 26 27 2F 38 39 3D 3F F0 HV P0",
+        # Dependent objects.
+        DRIFT: "2B",
+        # Case, cardinality, data exceptions, constraints, check options, limits such as that of an index.
+        DATA: "20 21 22 23 44 54",
+        # Warnings, states of statements, cursors and transactions, syntax, internal errors.
+        DEFECT: "01 02 03 0B 0F 0Z 10 24 25 2D 34 3B 42 XX",
+    }
+)
+# The exceptions from their class.
+STATES = _by_code(
+    {
+        # Read-only (a standby), timeouts of idle and open transactions, a foreign server that is down.
+        OUTAGE: "25006 25P03 25P04 HV00N",
+        # Insufficient privilege.
+        DENIED: "42501",
+        # A setting's value, an exhausted sequence, duplicate databases or statements, limits, fixed parameters.
+        MISCONFIGURED: "22023 2200H 42P04 42P05 53400 55P02",
+        # Undefined, duplicate, ambiguous or invalid columns, tables, types, functions, keys and collations.
+        DRIFT: "42611 42701 42703 42704 42710 42723 42725 42804 42809 42830 42846 42883 428C9 42P01 42P06 42P07 42P10 "
+        "42P13 42P16 42P17 42P21 42P22",
+        # Statements that are too complex, with too many columns or arguments; a new enum label.
+        DEFECT: "54001 54011 54023 55P04",
+    }
+)
 
 
 def meaning_of(sqlstate: str | None) -> Meaning:
-    """What an error with this SQLSTATE means. One that no release of Postgres gives, or none, is a defect."""
+    """The meaning of an error with this SQLSTATE; a defect for none or an unknown one."""
     if sqlstate is None:
         return DEFECT
     return STATES.get(sqlstate) or CLASSES.get(sqlstate[:2], DEFECT)

@@ -1,4 +1,4 @@
-"""What a table is: the declarations that keys, CSV reading, Parquet, DDL, merge and verification derive from."""
+"""The declarations of tables, from which keys, CSV, Parquet, DDL, merge and verification derive."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Capture(StrEnum):
-    """How ingest takes a source table into a run."""
+    """How ingest captures a source table."""
 
-    FULL_REFRESH = "snapshot"  # whole, when any of its rows changed
+    FULL_REFRESH = "snapshot"  # all rows, when any of them changed
     INCREMENTAL = "changes"  # the rows that changed
 
 
@@ -25,9 +25,9 @@ class Capture(StrEnum):
 class Column:
     """A column. `references` names the table whose key it holds.
 
-    `description` and `source` tell analysts of a warehouse column: what it says, and the source columns that it is made
-    of, as `table.column` with commas between, where it has not the name of one. `unique`, `default` and `on_delete`
-    only make a source database.
+    `description` and `source` document a warehouse column for analysts: what it contains, and the source columns that
+    it is made from, as `table.column`, separated by commas; by default the source column of the same name. `unique`,
+    `default` and `on_delete` are only used to create a source database.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns under a name; `key` is the column that identifies a row."""
+    """A name and its columns; `key` is the column that identifies a row."""
 
     name: str
     columns: tuple[Column, ...]
@@ -65,9 +65,8 @@ class Table:
 class SourceTable(Table):
     """A table of the operational database.
 
-    `unenforced_key` says that each key is there once although no unique index on exactly it enforces that, as in a
-    table that is partitioned by another column. Ingest then looks itself before it reads, which costs another scan of
-    the table.
+    `unenforced_key` declares that keys are unique although no unique index on the key alone enforces that, as in a
+    table partitioned by another column. Ingest then checks before it reads, which costs another scan.
     """
 
     capture: Capture = Capture.FULL_REFRESH
@@ -79,24 +78,23 @@ def full_refresh_tables(tables: Iterable[SourceTable]) -> list[SourceTable]:
     return [table for table in tables if table.capture is Capture.FULL_REFRESH]
 
 
-# Stretches of keys without a gap, as a sweep finds them.
+# Ranges of keys without a gap, as a deletion sweep finds them.
 KEY_RANGES = Table("key_ranges", (Column("first_key", BIGINT), Column("last_key", BIGINT)), key="first_key")
 
-# Takes the frames of a warehouse table's sources, in their order, and gives its rows. Columns that are not
-# declared are left out; a row whose required value comes out NULL is quarantined.
+# Builds a warehouse table's rows from the frames of its sources, in their order. Undeclared columns are dropped; a row
+# with NULL in a required column is quarantined.
 Build: TypeAlias = "Callable[..., pl.LazyFrame]"
 
-# Takes the distinct keys that a run's rows refer to and the day of its snapshot, and gives a dimension's rows.
+# Builds a dimension's rows from the distinct keys that a run refers to and the day of its snapshot.
 BuildFromReferences: TypeAlias = "Callable[[pl.Series, date], pl.LazyFrame]"
 
 
 @dataclass(frozen=True)
 class WarehouseTable(Table):
-    """A table of the warehouse; `description` says what one row of it is.
+    """A table of the warehouse; `description` says what one row is.
 
-    `reference_query` is SQL over the source, written apart from `build`, that gives the declared columns as they should
-    now be. Verification compares the two. A row in which it gives NULL for a required column is one that
-    cannot become a warehouse row.
+    `reference_query` is SQL over the source, independent of `build`, for the declared columns as they should be now.
+    Verification compares the warehouse with it. A row with NULL in a required column can't become a warehouse row.
     """
 
     sources: tuple[str, ...] = ()
@@ -106,16 +104,16 @@ class WarehouseTable(Table):
 
     @property
     def stored_columns(self) -> tuple[Column, ...]:
-        """The columns as the warehouse has them."""
+        """The columns of the table in the warehouse."""
         return self.columns
 
 
 @dataclass(frozen=True)
 class Dimension(WarehouseTable):
-    """A table that facts refer to: one row a key, the newest. NULL in a required text becomes `Unknown`.
+    """A table that facts refer to: one row per key, the newest. NULL in a required text becomes `Unknown`.
 
-    A dimension without sources is made of the keys that facts refer to, by `build_from_references`; its
-    reference query finds them as column `key` of a relation `referenced`.
+    A dimension without sources is made from the keys that facts refer to, by `build_from_references`. Its reference
+    query reads them as column `key` of a relation `referenced`.
     """
 
     build_from_references: BuildFromReferences | None = None
@@ -123,19 +121,19 @@ class Dimension(WarehouseTable):
 
 @dataclass(frozen=True)
 class Fact(WarehouseTable):
-    """A table of versions: every change of a source row is one more row, numbered by `record_id`."""
+    """A table of versions: every change of a source row adds a row, numbered by `record_id`."""
 
     star: str = ""
     record_id: str = ""
 
     @property
     def current(self) -> str:
-        """The view of the newest version of each key."""
+        """The name of the view of the newest version of each key."""
         return f"{self.name}_current"
 
     @property
     def as_of(self) -> str:
-        """The function of the version of each key at a moment."""
+        """The name of the function for the version of each key at a given time."""
         return f"{self.name}_as_of"
 
     @property

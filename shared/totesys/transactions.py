@@ -1,6 +1,6 @@
-"""A source's transactions: which of its rows a snapshot has not seen, and where in its history the source was.
+"""Transactions of the source: which rows a snapshot has not seen, and where the source is in its history.
 
-Rows carry 32-bit transaction ids. What is recorded has 64 bits, as `pg_current_snapshot` gives them.
+Rows have 32-bit transaction ids. Records have 64-bit ids, as `pg_current_snapshot` returns them.
 """
 
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-# The timeline changes when a standby or a backup takes over. The file that is being written has the one that is in
-# force; the control file would tell that of the last checkpoint. A standby has no file of its own.
+# The timeline changes when a standby or a backup takes over. The WAL file being written has the current one, the
+# control file only that of the last checkpoint. A standby writes no file of its own.
 _TIMELINE = """
     CASE WHEN pg_is_in_recovery() THEN
         (SELECT greatest(recovery.min_recovery_end_timeline, checkpoint.timeline_id)
          FROM pg_control_recovery() AS recovery, pg_control_checkpoint() AS checkpoint)
     ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint END"""
 
-# The oid tells databases of one server apart.
+# The oid distinguishes databases of one server.
 SOURCE_ID = f"""
     (SELECT system_identifier FROM pg_control_system())
     || '/' || ({_TIMELINE})
     || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
-# How far the write-ahead log is written, on a standby replayed, in bytes.
+# The end of the write-ahead log, on a standby of what is replayed, in bytes.
 LSN = """
     (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END
      - '0/0')::bigint"""
 
-# How the transactions from $1 to before $2 have ended: `Outcomes.letters`. An id that was never given out is an error.
-# `pg_xact_status` has forgotten what is frozen everywhere.
+# The outcomes of the transactions from $1 to before $2, as in `Outcomes.letters`. An id that was never assigned is an
+# error. `pg_xact_status` forgets transactions that are frozen everywhere.
 OUTCOMES = """
 SELECT string_agg(
     CASE WHEN id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint THEN 'p'
@@ -37,29 +37,29 @@ SELECT string_agg(
     END, '' ORDER BY id) AS letters
 FROM generate_series($1::bigint, $2::bigint - 1) AS id"""
 
-# Postgres tells the age of a row's 32-bit transaction id only within half of that circle.
+# The age of a 32-bit transaction id is only right within half of the circle of ids.
 HALF_CIRCLE = 2**31
 
-# Three ticks. A transaction that is open for longer may have been forgotten.
+# Three ticks. A transaction that is open for longer may be forgotten.
 LONG_OPEN = timedelta(minutes=15)
 
-# Each page of the log begins with a header of up to 40 bytes. The end of the last record may be told as the end of one
-# page or as what follows the header of the next.
+# Each page of the log starts with a header of up to 40 bytes. The end of the last record may be reported as the end of
+# one page or as the position after the header of the next.
 _WAL_PAGE, _WAL_HEADER = 8192, 40
 
-# Nearly all transactions commit: so many that were aborted then and are now are no coincidence.
+# Nearly all transactions commit: so many that were aborted then and now are no coincidence.
 ENOUGH = 8
 _KNOWN = "ca"
 _LOST = "transactions that the last run saw are not in the source's history"
 
 
 class _Recorded(BaseModel):
-    # As any record of the lake: a field that is not known is one that can be done without.
+    # Like any record of the lake.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class HighWaterMark(_Recorded):
-    """Which transactions a snapshot has seen: those before `xmax`, but for those that were `in_progress`.
+    """The transactions that a snapshot has seen: those before `xmax`, except those `in_progress`.
 
     Subtransactions have ids of their own, and are among these.
     """
@@ -75,8 +75,8 @@ class HighWaterMark(_Recorded):
     def unseen(self, relation: str = "") -> str:
         """SQL that is true of a row (of `relation`) whose transaction the snapshot has not seen.
 
-        A row that was frozen half a circle ago has a negative age. One that was frozen a circle ago may look new: it
-        comes once more, as it is.
+        A row that was frozen half a circle ago has a negative age. One that was frozen a whole circle ago may look new:
+        it is extracted once more, unchanged.
         """
         xmin = f"{relation}.xmin" if relation else "xmin"
         since = f"age({xmin}) <= age('{xid(self.xmax)}'::xid) AND age({xmin}) >= 0"
@@ -87,9 +87,9 @@ class HighWaterMark(_Recorded):
 
 
 class Outcomes(_Recorded):
-    """How the transactions from `first` on have ended: a letter each, `c`ommitted, `a`borted, in `p`rogress or unknown.
+    """The outcomes of the transactions from `first` on, a letter each: `c`ommitted, `a`borted, in `p`rogress, unknown.
 
-    A source that has gone back in time gives the same ids to other transactions, which end otherwise.
+    A source that went back in time assigns the same ids to other transactions, with other outcomes.
     """
 
     first: int
@@ -97,11 +97,11 @@ class Outcomes(_Recorded):
 
     @property
     def after(self) -> int:
-        """The first id after them."""
+        """The first id after these transactions."""
         return self.first + len(self.letters)
 
     def agree(self, now: str) -> bool | None:
-        """Whether the same transactions, which `now` have ended so, are the same; None if that cannot be told."""
+        """Whether the outcomes `now` are of the same transactions; None if that can't be decided."""
         known = [
             (then, later) for then, later in zip(self.letters, now, strict=True) if then in _KNOWN and later != "?"
         ]
@@ -111,7 +111,7 @@ class Outcomes(_Recorded):
 
 
 class Position(_Recorded):
-    """Where in its history a source was: so far in the log of a timeline, after transactions with these outcomes."""
+    """A position in the source's history: in the log of a timeline, after transactions with these outcomes."""
 
     timeline: int
     lsn: int
@@ -119,15 +119,15 @@ class Position(_Recorded):
 
     @property
     def reached(self) -> int:
-        """The least position in the log of a server that has replayed everything up to `lsn`."""
+        """The least log position of a server that has replayed everything up to `lsn`."""
         return self.lsn - self.lsn % _WAL_PAGE if self.lsn % _WAL_PAGE <= _WAL_HEADER else self.lsn
 
 
 @dataclass(frozen=True)
-class Place:
-    """A source, as SOURCE_ID says it, at a time; `lsn` is how far its log was at the least.
+class SourceState:
+    """The state of a source: its SOURCE_ID, its least log position, and outcomes of transactions.
 
-    `outcomes` are those of the transactions that an earlier position has the outcomes of.
+    `outcomes` are of those transactions whose outcomes an earlier position records.
     """
 
     source: str
@@ -139,46 +139,46 @@ class Place:
         return timeline_of(self.source)
 
     def is_of(self, source: str) -> bool:
-        """Whether it is the same database of the same server, or of one that descends from it or from its ancestors."""
+        """Whether it is the same database, of the same server or of a relative: a standby or a restored backup."""
         return source.split("/")[::2] == self.source.split("/")[::2]
 
     def breaks_with(self, source: str, position: Position | None) -> str | None:
-        """Why this does not go on from where `source` was; None if it does.
+        """Why this state does not continue from that of `source`; None if it does.
 
-        A standby that takes over without having lost anything does, although its timeline is another one.
+        A standby that took over without any loss continues, although its timeline differs.
         """
         agree = position.outcomes.agree(self.outcomes) if position and self.outcomes else None
         if not self.is_of(source) or (agree is None and source != self.source):
-            return f"the source is {self.source}, the last run is of {source}"
+            return f"the source is {self.source}, but the last run is of {source}"
         if agree is False:
-            return f"{_LOST}: it went back to an earlier state, or another server took over that lacked them"
+            return f"{_LOST}: it went back to an earlier state, or a server that lacked them took over"
         if agree is None and position and self.lsn < position.reached:
-            return f"{_LOST}: its log was at {show_lsn(position.lsn)}, and is at {show_lsn(self.lsn)}"
+            return f"{_LOST}: its log was at {show_lsn(position.lsn)}, and is now at {show_lsn(self.lsn)}"
         return None
 
 
 class OpenTransaction(_Recorded):
-    """A transaction in progress: its 32-bit id, who holds it, and since when it is open at the least."""
+    """A transaction in progress: its 32-bit id, its holder, and since when it has been open at least."""
 
     id: int
     holder: str
     since: AwareDatetime
 
     def age(self, at: datetime) -> timedelta:
-        """How long it has been open at the least; both times are the source's."""
+        """How long it has been open at least; both times are the source's."""
         return max(at - self.since, timedelta(0))
 
 
 def timeline_of(source: str) -> int:
-    """The timeline that SOURCE_ID has told."""
+    """The timeline in a SOURCE_ID."""
     return int(source.split("/")[1])
 
 
 def xid(number: int) -> str:
-    """A 64-bit transaction id as the 32-bit `xid` that rows carry."""
+    """A 64-bit transaction id as the 32-bit `xid` of rows."""
     return str(number % 2**32)
 
 
 def show_lsn(lsn: int) -> str:
-    """A position in the log as Postgres writes it."""
+    """A log position as Postgres writes it."""
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"

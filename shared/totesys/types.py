@@ -1,11 +1,11 @@
-"""The column types that both databases, CSV and Parquet share."""
+"""The column types of both databases, CSV and Parquet."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What a column's values are, whatever holds them."""
+    """The kind of a column's values, in any form."""
 
     INT32 = "int32"
     INT64 = "int64"
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 class ColumnType:
     """A type as Postgres prints it (`format_type`), and the kind of its values.
 
-    `digits` are a decimal's: all, and those after the point. `values` are an enum's labels, in order.
+    `digits` are the precision and the scale of a decimal. `values` are the labels of an enum, in order.
     """
 
     postgres: str
@@ -49,10 +49,10 @@ def varchar(length: int) -> ColumnType:
 
 
 def numeric(precision: int, scale: int) -> ColumnType:
-    """An exact number of `precision` digits, `scale` of them after the point."""
+    """An exact number with `precision` digits, `scale` of them after the point."""
     return ColumnType(f"numeric({precision},{scale})", Kind.DECIMAL, (precision, scale))
 
 
 def enum(name: str, *values: str) -> ColumnType:
-    """A Postgres enum. A label that is not declared still travels: it is text on the way."""
+    """A Postgres enum. Undeclared labels are carried along: the values are text on their way."""
     return ColumnType(f'"{name}"', Kind.TEXT, values=values)

@@ -1,7 +1,10 @@
-"""The company's simulated life, for trials and demonstrations; no service imports it."""
+"""The simulator: generates the source database of totesys and changes it, for demos, tests and benchmarks.
 
-from totesys_simulation.counts import Counts
+It writes to the source only. No service imports it.
+"""
+
 from totesys_simulation.generate import ROWS, fill, scaled_rows
+from totesys_simulation.worker import Counts
 from totesys_simulation.writer import simulate
 
 __all__ = ["ROWS", "Counts", "fill", "scaled_rows", "simulate"]

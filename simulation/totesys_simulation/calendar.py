@@ -1,8 +1,8 @@
-"""When the generated past happened: working days, from a fixed day on, whatever the day is now."""
+"""The working days of the generated past, from a fixed day on."""
 
 from datetime import datetime, timedelta
 
-OPENING = datetime(2022, 11, 3, 8)  # noqa: DTZ001 - the source's timestamps have no time zone
+OPENING = datetime(2022, 11, 3, 8)  # noqa: DTZ001 - timestamps of the source have no time zone
 CLOSING = datetime(2024, 11, 15, 18)  # noqa: DTZ001
 WORKING_HOURS = timedelta(hours=10)
 
@@ -13,8 +13,8 @@ WORKING_DAYS = tuple(
 )
 
 
-def working_moment(place: float) -> datetime:
-    """The moment, in milliseconds, at `place` of the working time between OPENING (0) and CLOSING (1)."""
-    days = place * len(WORKING_DAYS)
+def working_time(share: float) -> datetime:
+    """The time, in milliseconds, at a share of the working time between OPENING (0) and CLOSING (1)."""
+    days = share * len(WORKING_DAYS)
     milliseconds = int((days - int(days)) * (WORKING_HOURS // timedelta(milliseconds=1)))
     return WORKING_DAYS[int(days)] + timedelta(milliseconds=milliseconds)

@@ -1,4 +1,4 @@
-"""What happens next in the company, pure and seeded: nothing here reads a clock or a database."""
+"""What the simulated company does next. Pure and seeded: nothing here reads a clock or a database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from totesys.model.source import (
+from totesys.model.source_tables import (
     ADDRESS,
     COUNTERPARTY,
     CURRENCY,
@@ -19,16 +19,16 @@ from totesys.model.source import (
     TRANSACTION,
 )
 from totesys.table import SourceTable
-from totesys_simulation import company, words
-from totesys_simulation.company import Row
-from totesys_simulation.orders import Ids, Order, delivery_day, purchase, sale
+from totesys_simulation import reference_rows, words
+from totesys_simulation.orders import Ids, OrderRows, delivery_day, purchase, sale
+from totesys_simulation.reference_rows import Row
 
 TRANSACTIONS_A_SECOND = 20
-CHANGES_OF_AN_EVENT = 2  # about: an order makes three rows, everything else changes one
+CHANGES_OF_AN_EVENT = 2  # on average: an order inserts three rows, everything else changes one
 ROLLED_BACK = 0.06
 WITH_SAVEPOINT = 0.06
 LAST_UPDATED_FORGOTTEN = 0.05
-RECENT = 2_000  # most changes concern orders that are no older than about so many others
+RECENT = 2_000  # most changes are of about the last so many orders
 
 REFERENCED = (ADDRESS, COUNTERPARTY, CURRENCY, DEPARTMENT, DESIGN, STAFF)
 NUMBERED = (SALES_ORDER, PURCHASE_ORDER, PAYMENT)
@@ -45,7 +45,7 @@ class Insert:
 
 @dataclass(frozen=True)
 class Update:
-    """New values of a row, which may not be there any more."""
+    """New values of a row, which may have been deleted."""
 
     table: SourceTable
     key: int
@@ -56,8 +56,8 @@ Change = Insert | Update
 
 
 @dataclass(frozen=True)
-class Work:
-    """One database transaction: `changes`, then `undone` in a savepoint that is rolled back, then its end."""
+class PlannedTransaction:
+    """A transaction: `changes`, then `undone` after a savepoint that is rolled back, then commit or rollback."""
 
     changes: tuple[Change, ...]
     undone: tuple[Change, ...]
@@ -66,15 +66,15 @@ class Work:
 
 @dataclass
 class Keys:
-    """The keys that rows can refer to, the last key of the numbered tables, and the keys that are free to use."""
+    """The keys that rows can refer to, the last keys of the numbered tables, and reserved keys."""
 
     referenced: dict[str, list[int]]
     last: dict[str, int]
     free: dict[str, list[int]] = field(default_factory=lambda: {table.name: [] for table in INSERTED})
 
-    def learn(self, work: Work) -> None:
-        """Take in what a committed transaction inserted."""
-        for change in work.changes:
+    def learn(self, planned: PlannedTransaction) -> None:
+        """Add the keys that a committed transaction inserted."""
+        for change in planned.changes:
             if isinstance(change, Insert) and change.table in NUMBERED:
                 self.last[change.table.name] = max(self.last[change.table.name], change.row[0])
             elif isinstance(change, Insert) and change.table in REFERENCED:
@@ -82,7 +82,7 @@ class Keys:
 
 
 class Decisions:
-    """A sequence of transactions that a seed and the known keys determine, whenever they are carried out."""
+    """A sequence of transactions, determined by a seed and the known keys."""
 
     def __init__(self, seed: str, keys: Keys) -> None:
         self._random = Random(seed)
@@ -101,17 +101,17 @@ class Decisions:
         }
 
     def events(self, rate: float) -> int:
-        """How many events the next transaction holds, for `rate` changed rows a second."""
+        """How many events the next transaction has, for `rate` changed rows a second."""
         average = rate / TRANSACTIONS_A_SECOND / CHANGES_OF_AN_EVENT
         return max(1, round(average * self._random.uniform(0.5, 1.5)))
 
     def hold(self) -> float:
-        """Seconds that the next long transaction stays open with its changes in it."""
+        """How many seconds the next long transaction stays open with its changes."""
         return self._random.uniform(2, 6)
 
-    def work(self, now: datetime, events: int) -> Work:
-        """The next transaction. Takes at most `events` + 1 free keys of a table."""
-        return Work(
+    def transaction(self, now: datetime, events: int) -> PlannedTransaction:
+        """The next transaction. Uses at most `events` + 1 free keys of a table."""
+        return PlannedTransaction(
             changes=self._changes(now, events),
             undone=self._changes(now, 1) if self._chance(WITH_SAVEPOINT) else (),
             commits=not self._chance(ROLLED_BACK),
@@ -137,27 +137,27 @@ class Decisions:
         return self._update(PURCHASE_ORDER, now, agreed_delivery_date=delivery_day(self._random, now))
 
     def _new_design(self, now: datetime) -> list[Change]:
-        return [Insert(DESIGN, (self._free(DESIGN), now, *company.design(self._random, now), now))]
+        return [Insert(DESIGN, (self._free(DESIGN), now, *reference_rows.design(self._random, now), now))]
 
     def _staff_moved(self, now: datetime) -> list[Change]:
         department = self._random.choice(self._keys.referenced[DEPARTMENT.name])
         return self._update(STAFF, now, department_id=department)
 
     def _department_moved(self, now: datetime) -> list[Change]:
-        location, manager = self._random.choice(words.LOCATIONS), company.person(self._random)
+        location, manager = self._random.choice(words.LOCATIONS), reference_rows.person(self._random)
         return self._update(DEPARTMENT, now, location=location, manager=manager)
 
     def _address_changed(self, now: datetime) -> list[Change]:
         return self._update(
             ADDRESS,
             now,
-            address_line_1=company.street_address(self._random),
+            address_line_1=reference_rows.street_address(self._random),
             address_line_2=self._random.choice(words.SECOND_LINES),
-            phone=company.phone(self._random),
+            phone=reference_rows.phone(self._random),
         )
 
     def _contacts_changed(self, now: datetime) -> list[Change]:
-        commercial, delivery = company.person(self._random), company.contact(self._random)
+        commercial, delivery = reference_rows.person(self._random), reference_rows.contact(self._random)
         return self._update(COUNTERPARTY, now, commercial_contact=commercial, delivery_contact=delivery)
 
     def _update(self, table: SourceTable, now: datetime, **values: object) -> list[Change]:
@@ -179,9 +179,5 @@ class Decisions:
         return self._random.random() < probability
 
 
-def _inserts(order: Order) -> list[Change]:
-    return [
-        Insert(order.table, order.order),
-        Insert(TRANSACTION, order.transaction),
-        Insert(PAYMENT, order.payment),
-    ]
+def _inserts(order: OrderRows) -> list[Change]:
+    return [Insert(order.table, order.order), Insert(TRANSACTION, order.transaction), Insert(PAYMENT, order.payment)]

@@ -1,4 +1,4 @@
-"""Orders with their transaction and payment, pure and seeded, for the generated past and for the live writer."""
+"""Orders with their transaction and payment, pure and seeded, for generated history and for the live writer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from decimal import Decimal
 from random import Random
 from typing import NamedTuple
 
-from totesys.model.source import (
+from totesys.model.source_tables import (
     ADDRESS,
     COUNTERPARTY,
     CURRENCY,
@@ -18,7 +18,7 @@ from totesys.model.source import (
     STAFF,
 )
 from totesys.table import SourceTable
-from totesys_simulation.company import Row
+from totesys_simulation.reference_rows import Row
 
 SALES_RECEIPT = PAYMENT_TYPE_NAME.values.index("SALES_RECEIPT") + 1
 PURCHASE_PAYMENT = PAYMENT_TYPE_NAME.values.index("PURCHASE_PAYMENT") + 1
@@ -36,8 +36,8 @@ class Ids(NamedTuple):
     payment: int
 
 
-class Order(NamedTuple):
-    """One order of `table`: its row, and those of its transaction and its payment."""
+class OrderRows(NamedTuple):
+    """The rows of one order of `table`: its own, its transaction's and its payment's."""
 
     table: SourceTable
     order: Row
@@ -47,7 +47,7 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What both kinds of order agree on. Days are text, yyyy-mm-dd."""
+    """The terms that both kinds of order have. `delivery_day` is text, yyyy-mm-dd."""
 
     staff: int
     counterparty: int
@@ -57,8 +57,8 @@ class Terms:
     payment_day: datetime
 
 
-def sale(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime | None = None) -> Order:
-    """A sales order made at `at`. Where its payment fell due before `closing`, most likely it is paid."""
+def sale(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime | None = None) -> OrderRows:
+    """A sales order of the time `at`. If its payment is due before `closing`, most likely it is paid."""
     terms = _terms(random, keys, at)
     units, price = random.randint(1_000, 100_000), random.randint(200, 400)
     order = (
@@ -67,11 +67,11 @@ def sale(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime |
     )
     transaction = (ids.transaction, "SALE", ids.order, None, at, at)
     payment = _payment(random, ids, at, terms, units * price, SALES_RECEIPT, closing)
-    return Order(SALES_ORDER, order, transaction, payment)
+    return OrderRows(SALES_ORDER, order, transaction, payment)
 
 
-def purchase(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime | None = None) -> Order:
-    """A purchase order made at `at`. Where its payment fell due before `closing`, most likely it is paid."""
+def purchase(random: Random, keys: Keys, ids: Ids, at: datetime, closing: datetime | None = None) -> OrderRows:
+    """A purchase order of the time `at`. If its payment is due before `closing`, most likely it is paid."""
     terms = _terms(random, keys, at)
     quantity, price = random.randint(1, 1_000), random.randint(300, 100_000)
     code = "".join(random.choices(CODE_LETTERS, k=7))
@@ -81,7 +81,7 @@ def purchase(random: Random, keys: Keys, ids: Ids, at: datetime, closing: dateti
     )
     transaction = (ids.transaction, "PURCHASE", None, ids.order, at, at)
     payment = _payment(random, ids, at, terms, quantity * price, PURCHASE_PAYMENT, closing)
-    return Order(PURCHASE_ORDER, order, transaction, payment)
+    return OrderRows(PURCHASE_ORDER, order, transaction, payment)
 
 
 def money(cents: int) -> Decimal:
@@ -90,7 +90,7 @@ def money(cents: int) -> Decimal:
 
 
 def delivery_day(random: Random, at: datetime) -> str:
-    """A day within the week after `at`, once in a while within two years, as yyyy-mm-dd."""
+    """A day within the week after `at`, rarely within two years, as yyyy-mm-dd."""
     days = random.randint(0, 7) if random.random() < 0.99 else random.randint(8, 700)
     return f"{at + timedelta(days=days):%Y-%m-%d}"
 

@@ -1,4 +1,4 @@
-"""The words that generated rows are made of. Some hold what careless code trips over: quotes, commas, accents."""
+"""The words of generated rows. Some have quotes, commas or accents, which careless code gets wrong."""
 
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ STREETS = (
     "Rue de l'Église", "Lindenstraße", "Havnegade", "Tanner Hill", "Rope Walk", "Granary Court", "North Parade",
 )  # fmt: skip
 
-# Second lines as people type them: absent, emptied by a form, with a comma, with quotes, with a line break.
+# Second lines as people type them: none, empty from a form, with a comma, with quotes, with a line break.
 SECOND_LINES = (
     None, "Unit 4, Harbour Gate", None, 'The "Old Mill"', "", "2nd floor\nc/o Reception", None, "Building C",
 )  # fmt: skip

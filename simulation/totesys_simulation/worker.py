@@ -1,27 +1,87 @@
-"""Carries out decisions on one connection."""
+"""Executes planned transactions on one connection, at a given pace."""
 
-from collections import Counter
+import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 
-from totesys.postgres import Connection
-from totesys.sql import ident
-from totesys_simulation.counts import Counts
-from totesys_simulation.decisions import INSERTED, Change, Decisions, Insert, Keys, Work
-from totesys_simulation.pace import Pace
-from totesys_simulation.statements import statements
+from totesys.connection import Connection
+from totesys.model.source_tables import SOURCES
+from totesys.schema import sorted_by_references
+from totesys.sql import column_list, ident
+from totesys.table import SourceTable
+from totesys_simulation.decisions import INSERTED, Change, Decisions, Insert, Keys, PlannedTransaction, Update
 
+# Seconds. Delays by locks of other writers are made up for, an outage is not.
+CATCH_UP = 10.0
 LONG_EVENTS = 4
 KEYS_AT_ONCE = 100
-TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# Rows are written after those that they refer to. All writers lock the tables in this order.
+ORDER = {table.name: number for number, table in enumerate(sorted_by_references(SOURCES))}
+
+Statement = tuple[type[Change], SourceTable, str]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Committed rows by table, and the numbers of transactions committed and rolled back."""
+
+    inserted: Counter[str] = field(default_factory=Counter)
+    updated: Counter[str] = field(default_factory=Counter)
+    committed: int = 0
+    rolled_back: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.committed + other.committed,
+            self.rolled_back + other.rolled_back,
+        )
+
+    @property
+    def rows(self) -> int:
+        """The number of changed rows that were committed."""
+        return self.inserted.total() + self.updated.total()
+
+
+class Pace:
+    """Lets the workers that share it write about `rate` rows a second, for `seconds` or until `stop` is set."""
+
+    def __init__(self, rate: float, seconds: float | None, stop: asyncio.Event) -> None:
+        self._rate = rate
+        self._stop = stop
+        self._clock = asyncio.get_running_loop().time
+        self._next = self._clock()
+        self._end = self._next + seconds if seconds is not None else float("inf")
+
+    @property
+    def over(self) -> bool:
+        return self._stop.is_set() or self._clock() >= self._end
+
+    async def turn(self, rows: int) -> None:
+        """Wait until `rows` more may be written, or until the end."""
+        turn = max(self._next, self._clock() - CATCH_UP)
+        self._next = turn + rows / self._rate
+        await self.pause(turn - self._clock())
+
+    async def pause(self, seconds: float) -> None:
+        """Wait for `seconds`, or until the end."""
+        timeout = min(seconds, self._end - self._clock())
+        if timeout > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), timeout)
 
 
 @dataclass
 class Worker:
-    """One connection at work; `report` hears of each transaction that has ended."""
+    """One connection and its decisions; `report` is called after each transaction."""
 
     connection: Connection
     keys: Keys
@@ -30,45 +90,45 @@ class Worker:
     report: Callable[[Counts], None]
 
     async def work_short(self, rate: float) -> None:
-        """One transaction after the other, each over as soon as it can be."""
+        """Execute one short transaction after the other."""
         while not self.pace.over:
-            await self.carry_out(await self._next(self.decisions.events(rate)), hold=0)
+            await self.execute(await self._next(self.decisions.events(rate)), hold=0)
 
     async def work_long(self) -> None:
-        """One transaction after the other, each open for some seconds with its changes in it."""
+        """Execute one transaction after the other, each open for some seconds with its changes."""
         while not self.pace.over:
-            await self.carry_out(await self._next(LONG_EVENTS), self.decisions.hold())
+            await self.execute(await self._next(LONG_EVENTS), self.decisions.hold())
 
-    async def _next(self, events: int) -> Work:
-        await self._keep_free_keys(events + 1)
-        work = self.decisions.work(_now(), events)
-        await self.pace.turn(len(work.changes) if work.commits else 0)
-        return work
+    async def _next(self, events: int) -> PlannedTransaction:
+        await self._reserve_keys(events + 1)
+        planned = self.decisions.transaction(_now(), events)
+        await self.pace.turn(len(planned.changes) if planned.commits else 0)
+        return planned
 
-    async def carry_out(self, work: Work, hold: float) -> None:
-        """Carry the work out, as often as it takes: two writers can be in each other's way."""
+    async def execute(self, planned: PlannedTransaction, hold: float) -> None:
+        """Execute a transaction, and retry it while other writers are in its way."""
         while True:
             try:
-                counts = await self._transact(work, hold)
-            except TRY_AGAIN:
+                counts = await self._transact(planned, hold)
+            except RETRIED:
                 self.report(Counts(rolled_back=1))
             else:
                 break
-        if work.commits:
-            self.keys.learn(work)
+        if planned.commits:
+            self.keys.learn(planned)
         self.report(counts)
 
-    async def _transact(self, work: Work, hold: float) -> Counts:
+    async def _transact(self, planned: PlannedTransaction, hold: float) -> Counts:
         transaction = self.connection.transaction()
         await transaction.start()
         try:
-            counts = await self._write(work.changes)
-            await self._undo(work.undone)
+            counts = await self._write(planned.changes)
+            await self._write_and_undo(planned.undone)
             await self.pace.pause(hold)
-        except Exception:  # Not when cancelled: in the middle of a statement only the connection's end undoes it.
+        except Exception:  # Not on cancellation: amid a statement, only the end of the connection rolls back.
             await transaction.rollback()
             raise
-        if not work.commits:
+        if not planned.commits:
             await transaction.rollback()
             return Counts(rolled_back=1)
         await transaction.commit()
@@ -82,16 +142,16 @@ class Worker:
             (inserted if kind is Insert else updated)[table.name] += len(rows)
         return Counts(inserted, updated, committed=1)
 
-    async def _undo(self, changes: tuple[Change, ...]) -> None:
-        """Write the changes after a savepoint and go back to it."""
+    async def _write_and_undo(self, changes: tuple[Change, ...]) -> None:
+        """Write the changes after a savepoint, and roll back to it."""
         if changes:
             savepoint = self.connection.transaction()
             await savepoint.start()
             await self._write(changes)
             await savepoint.rollback()
 
-    async def _keep_free_keys(self, count: int) -> None:
-        """Take keys from the sequences, so that rows can be decided on before they are written."""
+    async def _reserve_keys(self, count: int) -> None:
+        """Take keys from the sequences, so that rows can be planned before they are written."""
         for table in INSERTED:
             free = self.keys.free[table.name]
             if len(free) < count:
@@ -104,7 +164,30 @@ class Worker:
                 free[:0] = sorted((row[0] for row in taken), reverse=True)
 
 
+def statements(changes: Iterable[Change]) -> dict[Statement, list[tuple[Any, ...]]]:
+    """The changes as statements, each with the arguments of all its rows. Each returns the keys of its rows."""
+    grouped: dict[Statement, list[tuple[Any, ...]]] = defaultdict(list)
+    for change in sorted(changes, key=lambda change: ORDER[change.table.name]):
+        if isinstance(change, Insert):
+            grouped[Insert, change.table, _insert(change.table)].append(change.row)
+        else:
+            grouped[Update, change.table, _update(change)].append((change.key, *change.values.values()))
+    return grouped
+
+
+def _insert(table: SourceTable) -> str:
+    parameters = ", ".join(f"${number}" for number in range(1, len(table.columns) + 1))
+    columns = column_list(table.column_names)
+    return f"INSERT INTO {ident(table.name)} ({columns}) VALUES ({parameters}) RETURNING {ident(table.key)}"
+
+
+def _update(change: Update) -> str:
+    values = ", ".join(f"{ident(name)} = ${number}" for number, name in enumerate(change.values, 2))
+    key = ident(change.table.key)
+    return f"UPDATE {ident(change.table.name)} SET {values} WHERE {key} = $1 RETURNING {key}"
+
+
 def _now() -> datetime:
-    """The application's clock in UTC, in milliseconds, without a zone: as the source keeps time."""
+    """The source application's clock: UTC in milliseconds, without a zone, as the source stores it."""
     now = datetime.now(UTC).replace(tzinfo=None)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

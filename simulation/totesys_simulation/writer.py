@@ -1,15 +1,13 @@
-"""A realistic writer: the company at work on its source database."""
+"""A realistic writer: the source application of totesys."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
 from totesys.sql import ident
-from totesys_simulation.counts import Counts
 from totesys_simulation.decisions import NUMBERED, REFERENCED, Decisions, Keys
-from totesys_simulation.pace import Pace
-from totesys_simulation.worker import Worker
+from totesys_simulation.worker import Counts, Pace, Worker
 
 OnCommit = Callable[[Counts], None]
 
@@ -23,19 +21,15 @@ async def simulate(
     stop: asyncio.Event | None = None,
     on_commit: OnCommit | None = None,
 ) -> Counts:
-    """Change about `rate` rows a second for `seconds`, or until `stop` is set; give what was done.
+    """Change about `rate` rows a second for `seconds`, or until `stop` is set. Returns what was done.
 
-    One connection works in short transactions, a second one keeps each open for some seconds. Some are rolled
-    back, wholly or to a savepoint. `on_commit` hears the totals after each commit. Several writers can work on
-    one database. Raises DatabaseUnavailable, AccessDenied or SettingsError if the database
-    does not answer or refuses.
+    One connection uses short transactions, a second one keeps each open for some seconds. Some are rolled back, wholly
+    or to a savepoint. `on_commit` gets the totals after each commit. Several writers can work on one database. Raises
+    DatabaseUnavailable, AccessDenied or SettingsError.
     """
     pace = Pace(rate, seconds, stop or asyncio.Event())
     totals = _Totals(on_commit)
-    async with (
-        _worker(dsn, f"{seed}/short", pace, totals) as short,
-        _worker(dsn, f"{seed}/long", pace, totals) as long,
-    ):
+    async with _worker(dsn, f"{seed}/short", pace, totals) as short, _worker(dsn, f"{seed}/long", pace, totals) as long:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(short.work_short(rate))
@@ -46,7 +40,7 @@ async def simulate(
 
 
 class _Totals:
-    """Sums up what the workers report."""
+    """Sums up the reports of the workers."""
 
     def __init__(self, on_commit: OnCommit | None) -> None:
         self.counts = Counts()

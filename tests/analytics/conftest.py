@@ -10,8 +10,8 @@ import pytest
 
 from tests.command import Command
 from tests.pipeline import Pipeline
+from totesys.connection import connect
 from totesys.model import MODEL
-from totesys.postgres import connect
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.source_database import create_source

@@ -1,4 +1,4 @@
-"""Chromium as a person has it, who sees every complaint of the page, and axe-core."""
+"""Chromium with axe-core, and a visitor that records every error of the page."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright
 
 CHROMIUM = "/usr/bin/chromium"
-# It runs as root in a container, and asks nobody for anything.
+# It runs as root in a container, without background requests.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -26,7 +26,7 @@ SCREEN, PHONE = (1200, 1040), (390, 844)
 
 @dataclass
 class Visit:
-    """A page that is open, and what it complained of: errors, refusals of its policy, dialogs, foreign requests."""
+    """An open page and its complaints: errors, violations of its policy, dialogs, requests to other hosts."""
 
     page: Page
     pictures: bool = False
@@ -38,11 +38,11 @@ class Visit:
         assert answer.status == status, await answer.text()
 
     async def text(self, selector: str = "body") -> str:
-        """What a person reads there."""
+        """The visible text."""
         return str(await self.page.locator(selector).first.inner_text())
 
     async def picture(self, name: str, height: int | None = None) -> None:
-        """Keep what is seen in the documentation's folder, if the call of the tests asks for it."""
+        """Save a picture for the documentation, if the tests run with --pictures."""
         if self.pictures:
             seen = self.page.viewport_size
             assert seen is not None
@@ -50,18 +50,18 @@ class Visit:
             await self.page.screenshot(path=IMAGES / f"{name}.png", clip=clip, animations="disabled")
 
     async def violations(self) -> str:
-        """What axe-core finds; nothing is good."""
+        """The findings of axe-core; empty if there are none."""
         found = await Axe().run(self.page)
         return str(found.generate_report()) if found.violations_count else ""
 
     async def overflow(self) -> int:
-        """How many pixels of the page are beyond the screen's right edge."""
+        """How many pixels the page extends beyond the right edge of the screen."""
         return int(await self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
 @asynccontextmanager
 async def launched() -> AsyncIterator[Browser]:
-    """A browser without a window."""
+    """A headless browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         try:
@@ -79,7 +79,7 @@ async def visiting(
     size: tuple[int, int] = SCREEN,
     scripts: bool = True,
 ) -> AsyncIterator[Visit]:
-    """A new visitor, without a past. At the end the page must have complained of nothing."""
+    """A new visitor with an empty profile. At the end, the page must have no complaints."""
     options: dict[str, Any] = {"viewport": {"width": size[0], "height": size[1]}, "java_script_enabled": scripts}
     context = await browser.new_context(color_scheme=scheme, reduced_motion="reduce", **options)
     visit = Visit(await context.new_page(), pictures)
@@ -96,7 +96,7 @@ async def visiting(
 
 
 def _note(visit: Visit, kind: str, text: str) -> None:
-    # Chromium calls each answer that is no success an error; the tests look at these themselves.
+    # Chromium reports every answer that is not a success as an error; the tests check these themselves.
     if kind in {"error", "warning"} and "the server responded with a status of" not in text:
         visit.complaints.append(f"{kind}: {text}")
 

@@ -1,4 +1,4 @@
-"""One browser for all tests, and a console over whatever lake a test writes."""
+"""One browser for all tests, and a console over a lake that the test writes."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -9,10 +9,10 @@ from playwright.async_api import Browser
 
 from tests.browser.browser import IMAGES, Visit, launched, visiting
 from tests.processes import environment, running
-from totesys.lake.lake import Lake, open_lake
+from totesys.lake.store import Lake, open_lake
 from totesys_cli.local.data_plane import DataPlane
 
-# Shows the lake as it is: it needs no database, and of a lake that it finds done it does nothing.
+# It needs no database, and has nothing to do in a lake without pending runs.
 OBSERVER = "transform"
 
 Observe = Callable[..., Awaitable[str]]
@@ -27,14 +27,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 def look(browser: Browser, request: pytest.FixtureRequest) -> Look:
-    """Opens a page for a new visitor, as `visiting` says."""
+    """Opens a page for a new visitor: see `visiting`."""
     IMAGES.mkdir(exist_ok=True)
     return partial(visiting, browser, pictures=request.config.getoption("--pictures"))
 
 
 @pytest.fixture
 async def observe(data_plane: DataPlane) -> AsyncIterator[Observe]:
-    """Starts a service that has nothing to do with the lake but to show it, and gives its address."""
+    """Starts a service that only shows the lake. Returns its address."""
     async with AsyncExitStack() as stack:
 
         async def start(**settings: str) -> str:
@@ -46,7 +46,7 @@ async def observe(data_plane: DataPlane) -> AsyncIterator[Observe]:
 
 @pytest.fixture
 async def lake(data_plane: DataPlane) -> AsyncIterator[Lake]:
-    """The lake of the data plane, to be written as the services would."""
+    """The lake of the data plane, for the test to write."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in data_plane.environment().items():
             patch.setenv(name, value)

@@ -1,8 +1,8 @@
-"""A day of runs, as the records that the services would have written of it."""
+"""The records that the services would have written in a day of runs."""
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 from totesys.lake import keys
 from totesys.lake.bucket import Bucket
-from totesys.lake.lake import Lake
 from totesys.lake.records import (
     BuiltTable,
     ExtractedTable,
@@ -20,44 +19,48 @@ from totesys.lake.records import (
     Manifest,
     Part,
     ProcessedManifest,
+    QuarantinedTable,
     Record,
     RunCounter,
-    TableParts,
     VerificationRecord,
     VerifiedTable,
     WrongRow,
 )
+from totesys.lake.store import Lake
 from totesys.table import Capture
 
 EVERY = timedelta(minutes=5)
-# So much of the day nobody works.
+# The share of ticks at which nothing has changed.
 QUIET = 0.3
+REASONS = {"agreed_payment_date is not a valid date": 2}
 
 
 @dataclass
 class Day:
     """`runs` runs, one every five minutes, the last of them a minute before `now`. The seed decides the rest.
 
-    `late` are runs whose load took so many minutes; `undone` are the last that load has not done.
+    `late` are runs whose load took so many minutes. The last `pending` runs are not loaded. `quarantined` are runs that
+    have rows in quarantine, besides those of chance.
     """
 
     now: datetime
     runs: int = 288
-    undone: int = 0
+    pending: int = 0
     late: dict[int, float] = field(default_factory=dict)
     trigger: str = "schedule"
     table: str = "fact_sales_order"
+    quarantined: Collection[int] = ()
     lake: UUID = field(default_factory=uuid4)
     chance: random.Random = field(default_factory=lambda: random.Random(20261125))
 
     async def write(self, lake: Lake) -> None:
-        """Put every record."""
+        """Write every record."""
         places: list[tuple[Bucket, str, Record]] = [
             (lake.ingest, keys.RUN_NUMBER, RunCounter(lake=self.lake, last=self.runs))
         ]
         previous = 0
         for run in range(1, self.runs + 1):
-            changed = run in (1, self.runs) or run > self.runs - self.undone - 4 or self.chance.random() > QUIET
+            changed = run in (1, self.runs) or run > self.runs - self.pending - 4 or self.chance.random() > QUIET
             places += self._run(lake, run, previous, changed)
             previous = run if changed else previous
         waiting = iter(places)
@@ -90,7 +93,7 @@ class Day:
         if changed:
             built = self._built(head, rows, snapshot)
             found.append((lake.processed, keys.record_key(run, keys.MANIFEST), built))
-            if run <= self.runs - self.undone:
+            if run <= self.runs - self.pending:
                 found.append((lake.processed, keys.record_key(run, keys.LOAD), self._loaded(built)))
         return found
 
@@ -104,8 +107,8 @@ class Day:
         }
 
     def _built(self, head: dict[str, Any], rows: int, snapshot: datetime) -> ProcessedManifest:
-        taken = round(self.chance.uniform(0.06, 0.3), 3)
-        refused = {self.table: TableParts(columns=("id",), parts=(_part("q", 2, 90),), seconds=0)}
+        taken, run = round(self.chance.uniform(0.06, 0.3), 3), head["run"]
+        quarantine = QuarantinedTable(columns=("id",), parts=(_part("q", 2, 90),), seconds=0, reasons=REASONS)
         tables = {
             name: BuiltTable(columns=("id",), parts=(_part(name, some, 31),), seconds=0.05)
             for name, some in ((self.table, rows - rows // 3), ("fact_purchase_order", rows // 3))
@@ -116,7 +119,7 @@ class Day:
                 "finished_at": snapshot + timedelta(seconds=0.4 + taken),
                 "seconds": taken,
                 "tables": tables,
-                "quarantine": refused if self.chance.random() > 0.9 else {},
+                "quarantine": {self.table: quarantine} if self.chance.random() > 0.9 or run in self.quarantined else {},
             }
         )
 
@@ -154,7 +157,7 @@ def failure(run: int, stage: str, detail: str) -> Failure:
 
 
 async def put_failure(lake: Lake, failed: Failure) -> None:
-    """Write that a stage has failed."""
+    """Write the record of a failure."""
     key = keys.record_key(failed.run, keys.failure_name(failed.stage))
     await lake.processed.put(key, failed.model_dump_json().encode())
 

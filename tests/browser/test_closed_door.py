@@ -1,4 +1,4 @@
-"""A page in a real browser on this machine, whosever it is, gets nothing from the emulator and nothing done there."""
+"""A page in a browser on this machine can neither read nor change anything in the emulator."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ SEND_A_FORM = """([url, key]) => {
 
 @pytest.fixture
 async def somebodys_page() -> AsyncIterator[str]:
-    """The address of a page of another program on this machine, without any policy."""
+    """The address of another program's page on this machine, without a policy."""
 
     async def page(_: web.Request) -> web.Response:
         return web.Response(text="<html><body>hello</body></html>", content_type="text/html")

@@ -1,4 +1,4 @@
-"""The page /docs works under the console's own policy: it needs the service alone, and nothing inline runs."""
+"""The page /docs works under the console's content security policy."""
 
 import httpx
 from playwright.async_api import expect

@@ -1,4 +1,4 @@
-"""The console in Chromium: whatever state the pipeline is in, the page says it, to everybody and by itself."""
+"""The console in every state of the pipeline: complete, accessible and up to date by itself."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from tests.browser.browser import PHONE, SCREEN
 from tests.browser.conftest import Look, Observe
 from tests.browser.day import Day, failure, put_failure, verification
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 
@@ -19,7 +19,7 @@ HOSTILE = '"><script>document.title="owned"</script><img src=x onerror=alert(1)>
 async def test_an_empty_system_says_so_and_offers_the_first_run(observe: Observe, look: Look) -> None:
     async with look() as visit:
         await visit.open(await observe())
-        assert "Nothing is in the warehouse yet." in await visit.text("#fresh")
+        assert "The warehouse is empty." in await visit.text("#freshness")
         assert "No run yet." in await visit.text("#runs")
         await expect(visit.page.get_by_role("button", name="Run now")).to_be_visible()
         assert await visit.violations() == ""
@@ -29,7 +29,7 @@ async def test_an_empty_system_says_so_and_offers_the_first_run(observe: Observe
 async def test_a_day_of_runs_is_shown_in_light_in_dark_and_on_a_phone(
     lake: Lake, observe: Observe, look: Look, data_plane: DataPlane, emulator: Emulator
 ) -> None:
-    day = Day(datetime.now(UTC), runs=290, undone=1, late={190: 34, 250: 12})
+    day = Day(datetime.now(UTC), runs=290, pending=1, late={190: 34, 250: 12})
     await day.write(lake)
     await lake.put_verification(verification(day.now - timedelta(hours=3), 250, wrong=()))
     # A message that somebody has in hand: load is at work.
@@ -40,7 +40,7 @@ async def test_a_day_of_runs_is_shown_in_light_in_dark_and_on_a_phone(
     for name, scheme, size in (("light", "light", SCREEN), ("dark", "dark", SCREEN), ("phone", "light", PHONE)):
         async with look(scheme=scheme, size=size) as visit:
             await visit.open(url)
-            assert "within the 30 minutes promised" in await visit.text("#fresh")
+            assert "within the 30 minutes promised" in await visit.text("#freshness")
             # What a look does not get to, the next one does.
             since = f"over the promise for 9 min 1 s since {day.now - timedelta(days=1):%Y-%m-%d}"
             await expect(visit.page.locator("figcaption")).to_contain_text(since, timeout=30_000)
@@ -57,32 +57,32 @@ async def test_a_day_of_runs_is_shown_in_light_in_dark_and_on_a_phone(
         await visit.page.get_by_role("link", name="Earlier runs").click()
         assert (await visit.text("#runs tbody th")).endswith("270")
         await visit.page.get_by_role("link", name="Newest").click()
-        await visit.page.get_by_role("link", name="Run 288").click()
+        await visit.page.locator("#runs").get_by_role("link", name="Run 288").click()
         assert "purchase_order" in await visit.text("#ingest-title >> xpath=..")
         assert await visit.violations() == ""
         await visit.picture("console-run")
 
 
 async def test_a_run_that_failed_says_where_and_why(lake: Lake, observe: Observe, look: Look) -> None:
-    await Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, undone=2).write(lake)
+    await Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, pending=2).write(lake)
     why = "s3://totesys-processed/sales/fact_sales_order/run=00000011/part-00000.parquet is missing. Restore it."
     await put_failure(lake, failure(11, "load", why))
     url = await observe()
     async with look() as visit:
         await visit.open(url)
-        assert "over the 30 minutes promised" in await visit.text("#fresh")
+        assert "over the 30 minutes promised" in await visit.text("#freshness")
         assert "stopped at run 11" in await visit.text("#stages .failed")
         assert why in await visit.text("#runs .why")
         # What has failed, why, and what happens next stand before everything else.
         first = await visit.text("main section")
-        assert "Load has failed at run 11" in first
+        assert "Load failed on run 11" in first
         assert why in first
-        assert "load tries again with each message, and every few minutes without one" in first
+        assert "load retries with each message, and every few minutes without one" in first
         assert (await visit.page.title()).startswith("(!) 1 h")
         assert await visit.violations() == ""
         await visit.picture("console-failed")
         await visit.page.get_by_role("link", name="Run 11, table by table").click()
-        assert "Until then no later run is loaded." in await visit.text("main .fault")
+        assert "No later run is loaded until then." in await visit.text("main")
         assert await visit.violations() == ""
     for scheme, size in (("dark", SCREEN), ("dark", PHONE), ("light", PHONE)):
         async with look(scheme=scheme, size=size) as visit:
@@ -92,23 +92,73 @@ async def test_a_run_that_failed_says_where_and_why(lake: Lake, observe: Observe
                 assert await visit.violations() == ""
 
 
-async def test_what_nobody_takes_up_is_said(lake: Lake, observe: Observe, look: Look) -> None:
-    day = Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, undone=2)
+async def test_a_run_that_nobody_starts_is_reported(lake: Lake, observe: Observe, look: Look) -> None:
+    day = Day(datetime.now(UTC) - timedelta(minutes=50), runs=12, pending=2)
     await day.write(lake)
     url = await observe()
     async with look() as visit:
         await visit.open(url)
-        assert "Load has not begun run 11" in await visit.text("#wrong")
+        assert "Load has not started run 11" in await visit.text("#attention")
         assert "has waited for 5" in await visit.text("#stages")
         assert await visit.violations() == ""
-        day.undone = 0
+        day.pending = 0
         await day.write(lake)
         # The page that is open brings it by itself: all is loaded, and all the same too old.
-        await expect(visit.page.locator("#wrong")).to_contain_text("Ingest has committed no run since", timeout=30_000)
-        assert "Load has not" not in await visit.text("#wrong")
+        await expect(visit.page.locator("#attention")).to_contain_text(
+            "Ingest has committed no run since", timeout=30_000
+        )
+        assert "Load has not" not in await visit.text("#attention")
 
 
-async def test_dead_letters_are_shown_with_their_reason_and_go_back(observe: Observe, look: Look, lake: Lake) -> None:
+async def test_a_refused_source_is_named_with_its_reason_and_quarantined_rows_with_theirs(
+    lake: Lake, observe: Observe, look: Look, data_plane: DataPlane, emulator: Emulator
+) -> None:
+    await Day(datetime.now(UTC) - timedelta(minutes=9), runs=3, quarantined=(3,)).write(lake)
+    reason = "SchemaDrift: The source is not what the model declares: column staff.email_address is missing."
+    for _ in range(3):
+        emulator.sqs.send_message(
+            QueueUrl=data_plane.ingest_dlq_url,
+            MessageBody="{}",
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
+        )
+    async with look() as visit:
+        await visit.open(await observe())
+        first, second = await visit.page.locator("#attention li").all_inner_texts()
+        assert "Ingest failed 3 times since" in first
+        assert reason in first
+        assert "2 rows of fact_sales_order in quarantine" in second
+        assert "2 × agreed_payment_date is not a valid date" in second
+        assert "2 × agreed_payment_date is not a valid date" in await visit.text("#quarantine")
+        assert "no newer data is arriving" in await visit.text("#freshness.risk")
+        assert "the last extraction failed" in await visit.text("#stages .failed")
+        assert await visit.violations() == ""
+        await visit.page.locator("#attention").get_by_role("link", name="Run 3").click()
+        assert "2 × agreed_payment_date is not a valid date" in await visit.text()
+        assert await visit.violations() == ""
+        # What is only shown stays visible to others.
+        letters = emulator.sqs.receive_message(QueueUrl=data_plane.ingest_dlq_url, MaxNumberOfMessages=10)["Messages"]
+        assert len(letters) == 3
+
+
+async def test_a_wrong_address_is_a_page(observe: Observe, look: Look) -> None:
+    url = await observe()
+    async with look() as visit:
+        for path, status in (
+            ("/?before=abc", 422),
+            ("/?before=0", 422),
+            ("/console/runs/abc", 422),
+            ("/console/runs/1", 404),
+            ("/console/actions/dance", 404),
+            ("/console/nothing", 404),
+        ):
+            await visit.open(url + path, status)
+            assert "Back to the pipeline" in await visit.text("main"), path
+            assert await visit.violations() == ""
+
+
+async def test_dead_letters_are_shown_with_their_reason_and_can_be_redriven(
+    observe: Observe, look: Look, lake: Lake
+) -> None:
     await Day(datetime.now(UTC), runs=3).write(lake)
     url = await observe()
     async with httpx.AsyncClient() as client, look() as visit:
@@ -118,22 +168,22 @@ async def test_dead_letters_are_shown_with_their_reason_and_go_back(observe: Obs
         await expect(visit.page.locator("#stages .bad dd")).to_have_text("1", timeout=30_000)
         await expect(visit.page.locator("#news")).to_contain_text("1 dead letter of transform.")
         assert await visit.violations() == ""
-        await visit.page.get_by_role("button", name="Send back to transform").click()
+        await visit.page.get_by_role("button", name="Redrive transform").click()
         assert "BadMessage: There is no run 4711 for transform to replay." in await visit.text("table")
         assert '{"run":4711}' in await visit.text("table")
         assert await visit.violations() == ""
         await visit.picture("console-dead-letters", height=500)
         # Who looks has it for a second.
-        await expect(visit.page.get_by_role("button", name="Send back")).to_be_visible()
-        await visit.page.get_by_role("button", name="Send back").click()
-        await expect(visit.page.get_by_role("status").first).to_contain_text("have gone back")
+        await expect(visit.page.get_by_role("button", name="Redrive")).to_be_visible()
+        await visit.page.get_by_role("button", name="Redrive").click()
+        await expect(visit.page.get_by_role("status").first).to_contain_text("are back in their queue")
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
-async def test_text_of_the_data_is_never_more_than_text(
+async def test_text_from_the_data_is_always_escaped(
     lake: Lake, observe: Observe, look: Look, data_plane: DataPlane, emulator: Emulator, scripts: bool
 ) -> None:
-    day = Day(datetime.now(UTC), runs=6, undone=1, trigger=HOSTILE, table=HOSTILE)
+    day = Day(datetime.now(UTC), runs=6, pending=1, trigger=HOSTILE, table=HOSTILE)
     await day.write(lake)
     await put_failure(lake, failure(6, "load", HOSTILE))
     await lake.put_verification(verification(day.now, 5, wrong=(HOSTILE,)))
@@ -142,7 +192,7 @@ async def test_text_of_the_data_is_never_more_than_text(
     async with look(scripts=scripts) as visit:
         for path, where in (
             ("/", "#runs"),
-            ("/", "#wrong"),
+            ("/", "#attention"),
             ("/", "#verified"),
             ("/console/runs/5", "main"),
             ("/console/actions/redrive?stage=load", "main"),

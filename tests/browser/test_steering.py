@@ -1,4 +1,4 @@
-"""The console's buttons, over the three real services: they work for everybody who may, and for nobody else."""
+"""The console's actions, over the three real services."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,9 +9,10 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import Look, Observe
 from tests.processes import LIBRARY
 from tests.sources import execute, make_library, rows, value
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
+from totesys.stage_names import STAGES
 from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.services import STAGES, run_services
+from totesys_cli.services import run_services
 
 TOKEN = "ʘpen sesame"
 # Milliseconds.
@@ -24,7 +25,7 @@ async def settings_of(database: Callable[[], str], **more: str) -> dict[str, str
 
 
 async def reloaded_until(page: Page, selector: str, text: str) -> None:
-    """Look again and again, as a person without scripts does, until the page says it."""
+    """Reload the page, as without scripts, until it shows the text."""
     shown = page.locator(selector)
     for _ in range(150):
         if text in await shown.inner_text():
@@ -34,7 +35,7 @@ async def reloaded_until(page: Page, selector: str, text: str) -> None:
     raise AssertionError(await shown.inner_text())
 
 
-async def test_a_run_is_asked_for_with_the_right_token_only_and_appears_by_itself(
+async def test_a_run_starts_only_with_the_right_token_and_appears_by_itself(
     data_plane: DataPlane, database: Callable[[], str], look: Look
 ) -> None:
     settings = await settings_of(database, TOTESYS_TRIGGER_TOKEN=TOKEN)
@@ -53,15 +54,15 @@ async def test_a_run_is_asked_for_with_the_right_token_only_and_appears_by_itsel
         await visit.picture("console-wrong-token", height=480)
         await page.get_by_label("Trigger token").fill(TOKEN)
         await page.get_by_role("button", name="Run now").click()
-        await expect(page.get_by_role("status").first).to_contain_text("Ingest has been asked for a run")
-        await expect(page.locator("#fresh .verdict")).to_have_text("within the 30 minutes promised", timeout=30_000)
+        await expect(page.get_by_role("status").first).to_contain_text("Ingest is asked to run")
+        await expect(page.locator("#freshness .verdict")).to_have_text("within the 30 minutes promised", timeout=30_000)
         await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.")
         await expect(page.locator("#runs tbody th")).to_have_text(["1"])
         assert "console" in await visit.text("#runs td.trigger")
         assert await visit.violations() == ""
 
 
-async def test_it_all_works_without_scripts_and_without_a_token(
+async def test_the_console_works_without_scripts_and_without_a_token(
     data_plane: DataPlane, database: Callable[[], str], look: Look
 ) -> None:
     settings = await settings_of(database)
@@ -72,19 +73,19 @@ async def test_it_all_works_without_scripts_and_without_a_token(
         page = visit.page
         await visit.open(services.addresses["transform"])
         await page.get_by_role("button", name="Run now").click()
-        await expect(page.get_by_role("status").first).to_contain_text("Ingest has been asked for a run")
-        await reloaded_until(visit.page, "#fresh", "within the 30 minutes promised")
+        await expect(page.get_by_role("status").first).to_contain_text("Ingest is asked to run")
+        await reloaded_until(visit.page, "#freshness", "within the 30 minutes promised")
         await page.get_by_role("link", name="Run 1").click()
         assert "book" in await visit.text("main")
-        await page.get_by_role("button", name="Do it again…").click()
+        await page.get_by_role("button", name="Replay this run…").click()
         await page.get_by_label("First run").fill("one")
         await page.get_by_label("First run").evaluate("one => one.removeAttribute('pattern')")
-        await page.get_by_role("button", name="Do runs again").click()
-        await expect(page.get_by_role("alert")).to_have_text("The first run is a number.")
+        await page.get_by_role("button", name="Replay runs").click()
+        await expect(page.get_by_role("alert")).to_have_text("The first run must be a number.")
         await page.get_by_label("First run").fill("1")
         await page.get_by_label("Last run").fill("1")
-        await page.get_by_role("button", name="Do runs again").click()
-        await expect(page.get_by_role("status").first).to_contain_text("The runs will be done again")
+        await page.get_by_role("button", name="Replay runs").click()
+        await expect(page.get_by_role("status").first).to_contain_text("The replay is queued")
         assert await page.locator(".pause").count() == 0
 
 
@@ -102,14 +103,14 @@ async def test_deletions_are_found_and_a_verification_and_a_replay_are_done(
         page = visit.page
         verified = page.locator("#verified")
         await visit.open(services.addresses["transform"])
-        await press(page, "Run now", "Ingest has been asked for a run")
+        await press(page, "Run now", "Ingest is asked to run")
         await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.", timeout=LONG)
 
         await execute(source, "DELETE FROM loan WHERE loan_id = 1")
-        await press(page, "Verify", "Load has been asked to compare")
+        await press(page, "Verify", "Load is asked to compare")
         # The verification counts only what was there at the last run.
         await expect(verified).to_contain_text("rows equal the source, in every column.", timeout=LONG)
-        await press(page, "Find deletions", "Ingest has been asked for a run that finds deletions.")
+        await press(page, "Find deletions", "Ingest is asked to run and to find deletions.")
         await expect(page.locator("#news")).to_contain_text("Run 2 is in the warehouse.", timeout=LONG)
         assert await rows(warehouse, "SELECT table_name, id, run FROM etl.deletion") == [("fact_loan", 1, 2)]
         await page.get_by_role("link", name="Run 2", exact=True).click()
@@ -118,25 +119,25 @@ async def test_deletions_are_found_and_a_verification_and_a_replay_are_done(
 
         await visit.open(services.addresses["transform"])
         await execute(warehouse, "UPDATE warehouse.fact_loan SET reader = 'Eve' WHERE loan_id = 2")
-        await press(page, "Verify", "Load has been asked to compare")
-        await expect(verified).to_contain_text("1 row of 4 is not what the source says.", timeout=LONG)
-        await expect(page.locator("#wrong")).to_contain_text("The warehouse is not what the source says")
+        await press(page, "Verify", "Load is asked to compare")
+        await expect(verified).to_contain_text("1 row of 4 differs from the source.", timeout=LONG)
+        await expect(page.locator("#attention")).to_contain_text("The warehouse differs from the source")
         assert await visit.violations() == ""
 
-        await page.get_by_role("button", name="Do runs again").click()
+        await page.get_by_role("button", name="Replay runs").click()
         await page.get_by_label("load").check()
         await page.get_by_label("First run").fill("1")
-        await press(page, "Do runs again", "The runs will be done again")
+        await press(page, "Replay runs", "The replay is queued")
         reader = "SELECT reader FROM warehouse.fact_loan WHERE loan_id = 2"
         async with asyncio.timeout(LONG / 1000):
             while await value(warehouse, reader) != "Bob":
                 await page.wait_for_timeout(50)
-        await press(page, "Verify", "Load has been asked to compare")
+        await press(page, "Verify", "Load is asked to compare")
         await expect(verified).to_contain_text("All 4 rows equal the source, in every column.", timeout=LONG)
-        await expect(page.locator("#wrong")).to_be_hidden()
+        await expect(page.locator("#attention")).to_be_hidden()
 
 
-async def test_a_dead_letter_whose_cause_is_mended_goes_back_and_is_done(
+async def test_a_redriven_dead_letter_is_processed_once_its_cause_is_fixed(
     data_plane: DataPlane, database: Callable[[], str], look: Look, lake: Lake
 ) -> None:
     settings = await settings_of(database)
@@ -151,18 +152,18 @@ async def test_a_dead_letter_whose_cause_is_mended_goes_back_and_is_done(
         await client.post(f"{services.addresses['transform']}/trigger", json={"run": 1})
         await visit.open(services.addresses["ingest"])
         await expect(dead).to_have_text("1", timeout=LONG)
-        await press(page, "Run now", "Ingest has been asked for a run")
+        await press(page, "Run now", "Ingest is asked to run")
         await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.", timeout=LONG)
         before = await lake.processed_manifest(1)
-        await page.get_by_role("link", name="See why, and send back to transform").click()
+        await page.get_by_role("link", name="Dead letters of transform").click()
         await expect(page.get_by_role("table")).to_contain_text("There is no run 1 for transform to replay.")
-        await expect(page.get_by_role("button", name="Send back")).to_be_visible()
-        await press(page, "Send back", "The dead letters have gone back to their service.")
+        await expect(page.get_by_role("button", name="Redrive")).to_be_visible()
+        await press(page, "Redrive", "The dead letters are back in their queue.")
         async with asyncio.timeout(LONG / 1000):
             while await lake.processed_manifest(1) == before:
                 await page.wait_for_timeout(50)
         await expect(dead).to_have_text("0", timeout=LONG)
-        await expect(page.locator("#wrong")).to_be_hidden(timeout=LONG)
+        await expect(page.locator("#attention")).to_be_hidden(timeout=LONG)
 
 
 async def test_the_keyboard_is_enough(observe: Observe, look: Look) -> None:
@@ -181,4 +182,4 @@ async def test_the_keyboard_is_enough(observe: Observe, look: Look) -> None:
             seen.append(await focused.inner_text())
             assert len(seen) < 20
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("status").first).to_contain_text("Ingest has been asked for a run")
+        await expect(page.get_by_role("status").first).to_contain_text("Ingest is asked to run")

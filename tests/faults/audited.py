@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from totesys.connection import Connection
 from totesys.model import MODEL as COMPANY
-from totesys.postgres import Connection
 from totesys.schema import Model
 from totesys.sql import ident, literal
 from totesys.table import Capture, Column, Fact, SourceTable

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from tests.faults.audited import FACT_AUDIT, Version, versions
+from totesys.connection import Connection
 from totesys.model import MODEL as COMPANY
-from totesys.postgres import Connection
 from totesys.sql import column_list, ident
 from totesys.table import Fact
 

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.faults.audited import FACT_AUDIT, MODEL
+from totesys.connection import Connection, connect
 from totesys.errors import TotesysError
-from totesys.postgres import Connection, connect
 from totesys.sql import ident
 
 PERIOD = 0.4

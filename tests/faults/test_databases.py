@@ -15,8 +15,8 @@ from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.wires import Moment, When
 from tests.faults.world import World
 from tests.sources import execute
+from totesys.connection import connect
 from totesys.log_events import LogEvent
-from totesys.postgres import connect
 from totesys.sql import ident
 from totesys_cli.local.postgres import PostgresServer
 from totesys_load.warehouse_connection import LOCK

@@ -13,9 +13,9 @@ from tests.faults.conftest import OutcomeOf, Worlds
 from tests.faults.replica import LONGEST_WAIT, POLL
 from tests.faults.wires import Moment, When
 from tests.faults.world import World
-from totesys.events import RunsTrigger
 from totesys.lake import keys
 from totesys.lake.records import LoadRecord, ReplayRecord
+from totesys.triggers import RunsTrigger
 
 # A replay of so many takes longer than it goes on without a note of how far it is.
 RUNS = 24

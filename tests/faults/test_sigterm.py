@@ -14,12 +14,12 @@ from tests.faults.wires import Moment, When
 from tests.faults.world import DSN_SETTINGS
 from tests.processes import environment
 from tests.sources import make_company, until_there_is, verified
+from totesys.connection import connect
 from totesys.model import MODEL
-from totesys.postgres import connect
+from totesys.stage_names import STAGES
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
-from totesys_cli.services import STAGES
 
 # In the middle of the work of each stage.
 MOMENTS = {

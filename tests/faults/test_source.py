@@ -13,8 +13,8 @@ from tests.faults.audited import MODEL
 from tests.faults.conftest import OutcomeOf, Worlds
 from tests.servers import Server
 from tests.sources import execute, verified
+from totesys.connection import connect
 from totesys.log_events import LogEvent
-from totesys.postgres import connect
 
 PASS = "DO $$ BEGIN FOR i IN 1..500 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
 _numbers = count(1)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.faults.conftest import OutcomeOf, Worlds
-from totesys.lake.lake import open_lake
+from totesys.lake.store import open_lake
 from totesys_cli.local.data_plane import DataPlane
 
 ASKERS = 20

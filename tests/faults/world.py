@@ -19,11 +19,11 @@ from tests.faults.report import Outcome
 from tests.faults.writers import hash_of, writing
 from tests.processes import environment
 from tests.sources import until_there_is, verified
+from totesys.connection import connect
 from totesys.errors import TotesysError
-from totesys.postgres import connect
+from totesys.stage_names import STAGES
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.services import STAGES
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef

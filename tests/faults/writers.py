@@ -7,8 +7,8 @@ from random import Random
 
 import asyncpg
 
+from totesys.connection import Connection, connect
 from totesys.errors import TotesysError
-from totesys.postgres import Connection, connect
 from totesys_simulation import simulate
 
 RATE = 30.0

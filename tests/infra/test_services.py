@@ -16,7 +16,7 @@ from tests.infra.environments import (
     templates_of,
 )
 from tests.infra.test_data_plane import of_type
-from totesys.settings import ServiceSettings
+from totesys.service_settings import ServiceSettings
 from totesys_infra.names import SERVICES, Service
 from totesys_infra.sizing import PRESETS as SIZINGS
 from totesys_infra.sizing import Preset

@@ -11,7 +11,7 @@ from tests.faulty_aws import FaultyAws, faulty_aws
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres

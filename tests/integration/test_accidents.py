@@ -16,9 +16,9 @@ from tests.pipeline import Pipeline
 from tests.servers import Kept, Server, caught_up, cut_off, server_folder
 from tests.shops_history import History, make_open_shops
 from tests.sources import execute, rows
+from totesys.connection import connect
 from totesys.errors import DatabaseUnavailable
-from totesys.events import ExtractTrigger
-from totesys.postgres import connect
+from totesys.triggers import ExtractTrigger
 from totesys.verify import verify
 from totesys_cli.local.data_plane import DataPlane
 

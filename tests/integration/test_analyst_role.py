@@ -15,8 +15,8 @@ from tests.command import Command, Companies, Company, as_role, rows
 from tests.models import shops
 from tests.pipeline import Pipeline
 from tests.sources import execute
+from totesys.connection import Connection, connect
 from totesys.model import MODEL
-from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys.sql import ident, qualified
 from totesys.table import Fact

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from tests.pipeline import Pipeline
+from totesys.connection import connect
 from totesys.model import MODEL
-from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source
 from totesys_simulation import fill

@@ -12,11 +12,11 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.servers import Server, caught_up, cut_off, server_folder
 from tests.sources import execute, make_library, rows, verified
+from totesys.connection import connect
 from totesys.errors import DatabaseUnavailable
 from totesys.lake.bucket import Bucket
 from totesys.lake.records import Part, RunCounter
 from totesys.log_events import LogEvent
-from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 
 _numbers = count(1)

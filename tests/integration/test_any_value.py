@@ -8,8 +8,8 @@ import pytest
 
 from tests.pipeline import Pipeline
 from tests.sources import make_company
+from totesys.connection import Connection, connect
 from totesys.model import MODEL
-from totesys.postgres import Connection, connect
 from totesys.sql import column_list, ident, literal
 from totesys.table import Column, Fact, SourceTable, WarehouseTable
 from totesys.types import Kind

@@ -7,8 +7,8 @@ import pytest
 from bench.changes import change
 from bench.growth import GROWING, count_rows, create, grow
 from tests.integration.test_simulation import rows_of
+from totesys.connection import Connection, connect
 from totesys.model import MODEL
-from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys.table import Column, SourceTable

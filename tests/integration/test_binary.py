@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.models.values import TYPES
 from totesys.arrow import arrow_type
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
 from totesys.sql import ident
 from totesys.types import ColumnType, Kind, numeric
 from totesys_load.binary import BLOCK_ROWS

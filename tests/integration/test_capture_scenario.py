@@ -6,8 +6,8 @@ import pytest
 
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, value, verified
+from totesys.connection import connect
 from totesys.model import MODEL
-from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 
 pytestmark = pytest.mark.postgres

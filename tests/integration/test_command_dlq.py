@@ -10,9 +10,9 @@ import pytest
 
 from tests.command import Command, eventually
 from tests.dead_letters import Plane, meanwhile
+from totesys.stage_names import STAGES
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.services import STAGES
 
 BODIES = ['{"run": 42}', "rubbish", " [red]Åbo[/red]\n\t", '{"Records": [1, 2]}', "x" * 100_000]
 

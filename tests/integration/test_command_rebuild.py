@@ -14,8 +14,8 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY
 from tests.sources import execute, value
-from totesys.events import RunsTrigger
-from totesys.postgres import connect
+from totesys.connection import connect
+from totesys.triggers import RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres

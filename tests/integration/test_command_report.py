@@ -17,8 +17,8 @@ from rich.console import Console
 from tests.command import Command, Companies, Company, rows
 from tests.pipeline import Pipeline
 from tests.sources import execute, value
+from totesys.connection import connect
 from totesys.model import MODEL
-from totesys.postgres import connect
 from totesys_cli.errors import BadInput
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import Command, Companies, Company, eventually, line_with, rows
-from totesys.postgres import connect
+from totesys.connection import connect
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_ingest.source_connection import LOCK
 

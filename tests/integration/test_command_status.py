@@ -13,7 +13,7 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library
-from totesys.events import RECONCILE, ExtractTrigger
+from totesys.triggers import RECONCILE, ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres

@@ -16,8 +16,8 @@ import pytest
 
 from tests.command import Command, Companies, Company, Ended, rows
 from tests.expected import EXPECTED, ROWS
+from totesys.connection import connect
 from totesys.ledger_schema import LEDGER_TABLES
-from totesys.postgres import connect
 from totesys_cli.local.reachable import ReachablePostgres
 
 LAKE_KEY = re.compile(

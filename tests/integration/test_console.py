@@ -49,6 +49,15 @@ async def test_a_page_lets_a_browser_load_nothing_from_elsewhere(client: httpx.A
     assert " on" not in "".join(part.partition(">")[0] for part in page.text.split("<"))
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/?before=abc", 422), ("/?before=0", 422), ("/console/runs/abc", 422), ("/console/runs/1", 404)],
+)
+async def test_an_error_of_a_page_is_a_page(client: httpx.AsyncClient, path: str, status: int) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, HTML)
+
+
 async def test_style_and_script_are_kept_for_ever_under_names_of_their_content(client: httpx.AsyncClient) -> None:
     page = (await client.get("/")).text
     names = {part.partition('"')[0] for part in page.split('"/console/static/')[1:]}
@@ -84,7 +93,7 @@ async def test_another_site_cannot_wake_a_service_that_has_no_token(
 ) -> None:
     for headers in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}):
         refused = await client.post("/trigger", headers=headers, json={"run": 4711})
-        assert (refused.status_code, refused.json()["detail"]) == (403, "Another site has asked for this.")
+        assert (refused.status_code, refused.json()["detail"]) == (403, "Another site sent this request.")
     assert (await client.post("/trigger", json={"run": 4712})).status_code == 202
     # There is no such run: what woke the service is a dead letter.
     dead = await asyncio.to_thread(emulator.sqs.receive_message, QueueUrl=plane.transform_dlq_url, WaitTimeSeconds=20)

@@ -11,12 +11,12 @@ import pytest
 from tests.faulty_aws import Fault, FaultyAws, refused, silent
 from tests.until import until
 from totesys.errors import DatabaseUnavailable
-from totesys.events import RunsTrigger
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys.service.background import Background, Task
 from totesys.service.consumer import Consumer
 from totesys.service.queue import Queue, open_queue
-from totesys.settings import ServiceSettings
+from totesys.service_settings import ServiceSettings
+from totesys.triggers import RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 
@@ -27,7 +27,7 @@ class Diary:
 
     lake: Lake
     then: Callable[[], Awaitable[None]]
-    unprompted: RunsTrigger | None = None
+    default_trigger: RunsTrigger | None = None
     name: str = "diary"
     database: str | None = None
     begun: int = 0
@@ -109,22 +109,22 @@ async def test_what_fails_again_and_again_is_a_dead_letter_with_its_reason(
     assert stage.begun == 2
 
 
-async def test_a_stage_works_unprompted_at_the_start_and_when_no_message_comes(
+async def test_a_stage_works_on_its_default_trigger_at_the_start_and_when_no_message_comes(
     faulty_lake: Lake, data_plane: DataPlane
 ) -> None:
-    stage = Diary(faulty_lake, nothing, unprompted=RunsTrigger())
+    stage = Diary(faulty_lake, nothing, default_trigger=RunsTrigger())
     async with consuming(data_plane, stage, resync="PT0.1S"):
         await until(lambda: stage.ended >= 3)
 
 
-async def test_a_pass_that_fails_is_tried_again_and_is_nobodys_dead_letter(
+async def test_a_failed_reconciliation_is_retried_and_leaves_no_dead_letter(
     faulty_lake: Lake, data_plane: DataPlane, emulator: Emulator
 ) -> None:
     async def fail_once() -> None:
         if stage.begun == 1:
             raise ZeroDivisionError
 
-    stage = Diary(faulty_lake, fail_once, unprompted=RunsTrigger())
+    stage = Diary(faulty_lake, fail_once, default_trigger=RunsTrigger())
     async with consuming(data_plane, stage):
         await until(lambda: stage.ended)
     assert "Messages" not in emulator.sqs.receive_message(QueueUrl=data_plane.transform_dlq_url)

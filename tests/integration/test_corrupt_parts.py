@@ -10,14 +10,14 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, verified
 from totesys.errors import CorruptObject
-from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake.bucket import Bucket
 from totesys.lake.keys import EMPTY, MANIFEST, parse_record_key, record_key
+from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 
 STOP_AND_DELETE = (
-    r"is not what its manifest says\. Restore it\. If that can't be: stop ingest, delete manifest\.json and "
-    r"empty\.json of its run and of all later runs in both buckets, and start it again"
+    r"is not what its manifest says\. Restore it\. If you can't: stop ingest, delete manifest\.json and "
+    r"empty\.json of its run and of all later runs in both buckets, and start ingest again"
 )
 DOUBLED = "SELECT loan_id FROM warehouse.fact_loan GROUP BY loan_id, fee HAVING count(*) > 1"
 
@@ -125,7 +125,7 @@ async def test_a_corrupt_part_of_transform_is_made_again(library: Pipeline) -> N
     await lend(library, 8)
     await library.transform.work(RECONCILE)
     await damage(library.lake.processed, 2)
-    with pytest.raises(CorruptObject, match="Restore it, or trigger transform for its run again"):
+    with pytest.raises(CorruptObject, match="Restore it, or replay its run in transform"):
         await library.load.work(RECONCILE)
     await library.transform.work(RunsTrigger(run=2))
     await library.load.work(RECONCILE)

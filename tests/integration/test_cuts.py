@@ -11,7 +11,7 @@ from tests.examples import TIMES
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import make_shops, rows, verified
-from totesys.postgres import connect
+from totesys.connection import connect
 from totesys_cli.local.data_plane import DataPlane
 
 pytestmark = pytest.mark.postgres

@@ -8,6 +8,7 @@ import pytest
 
 from tests.command import as_role
 from tests.sources import execute
+from totesys.connection import connect, database_errors, redacted
 from totesys.errors import (
     AccessDenied,
     DatabaseUnavailable,
@@ -16,10 +17,9 @@ from totesys.errors import (
     TotesysError,
     UnexpectedDatabaseError,
     WarehouseMismatch,
-    to_trace,
 )
-from totesys.postgres import connect, database_errors, place
-from totesys.service.retry import DeadLetter, TryAgain, after_failure
+from totesys.redaction import error_fields
+from totesys.service.retry import GiveUp, Retry, after_failure
 from totesys.sqlstates import CLASSES, STATES, Meaning, meaning_of
 from totesys_cli.local.reachable import ReachablePostgres
 
@@ -52,7 +52,7 @@ async def test_what_may_pass_is_tried_again(database: Callable[[], str], state: 
     error = await said(database(), f"DO $$BEGIN RAISE 'no, thanks' USING ERRCODE = '{state}'; END$$")
     assert isinstance(error, DatabaseUnavailable)
     assert str(error).startswith("The warehouse at 127.0.0.1:")
-    assert "cannot do it now: no, thanks" in str(error)
+    assert "cannot serve now: no, thanks" in str(error)
 
 
 async def test_it_is_so_with_what_a_server_says_by_itself(database: Callable[[], str]) -> None:
@@ -126,9 +126,9 @@ async def test_every_error_of_the_driver_becomes_one_of_ours_and_tells_no_value(
             text = "".join(traceback.format_exception(raised.value))
             assert SECRET not in text, name
             assert message in text or state in str(raised.value), name
-            assert str(raised.value).startswith(f"The warehouse at {place(dsn)}"), name
+            assert str(raised.value).startswith(f"The warehouse at {redacted(dsn)}"), name
             for decision in (after_failure(raised.value, 1, 5, 0.5), after_failure(raised.value, 5, 5, 0.5)):
-                assert isinstance(decision, TryAgain) or "asyncpg" not in decision.reason
+                assert isinstance(decision, Retry) or "asyncpg" not in decision.reason
 
 
 async def test_what_a_statement_does_to_a_value_tells_the_column_and_not_the_value(database: Callable[[], str]) -> None:
@@ -166,7 +166,7 @@ async def test_a_database_that_takes_no_connections_is_an_outage(
     error = await said(dsn, "SELECT 1")
     assert isinstance(error, DatabaseUnavailable)
     assert str(error) == (
-        f'The warehouse at {place(dsn)} cannot do it now: database "{name}" is not currently accepting connections.'
+        f'The warehouse at {redacted(dsn)} cannot serve now: database "{name}" is not currently accepting connections.'
     )
     await execute(postgres.dsn(), f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await execute(dsn, "SELECT 1")
@@ -183,11 +183,11 @@ async def test_what_somebody_must_mend_is_not(
 
 async def test_what_nobody_foresaw_is_tried_some_times_and_then_buried(database: Callable[[], str]) -> None:
     error = await said(dsn := database(), "SELECT 1 FROM")
-    assert isinstance(after_failure(error, 1, 5, 0.5), TryAgain)
-    assert to_trace(error) is error
-    assert after_failure(error, 5, 5, 0.5) == DeadLetter(
-        f"UnexpectedDatabaseError: The warehouse at {place(dsn)} reports what was not foreseen: syntax error at end of "
-        "input (SQLSTATE 42601). Report this defect. (tried 5 times)"
+    assert isinstance(after_failure(error, 1, 5, 0.5), Retry)
+    assert error_fields(error)["exc_info"] is error
+    assert after_failure(error, 5, 5, 0.5) == GiveUp(
+        f"UnexpectedDatabaseError: The warehouse at {redacted(dsn)} reports an unexpected error: syntax error at end "
+        "of input (SQLSTATE 42601). Please report it. (tried 5 times)"
     )
 
 
@@ -208,4 +208,4 @@ async def test_what_a_function_raises_is_not_told_whatever_state_it_gives(
     )
     error = await said(dsn, f"INSERT INTO person VALUES ('{SECRET}')")
     assert SECRET not in "".join(traceback.format_exception(error))
-    assert "its own log says more" in str(error)
+    assert "see the server's log" in str(error)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.pipeline import Pipeline
 from tests.sources import make_company, rows, verified
+from totesys.connection import Connection, connect
 from totesys.model import MODEL
-from totesys.model.expressions import iso_date, iso_date_oracle
-from totesys.postgres import Connection, connect
+from totesys.model.expressions import iso_date, iso_date_query
 from totesys_cli.local.data_plane import DataPlane
 
 BAD_DATES = ["2022-13-45", "", "2022-1-5", "+2022-1-03", "0000-01-01", "2022-02-29", "٢٠٢٢-٠١-٠٣"]
@@ -41,7 +41,7 @@ async def company(database: Callable[[], str], data_plane: DataPlane) -> AsyncIt
 @examples(200)
 @given(texts=st.lists(NEARLY_DATES | TEXTS | st.sampled_from(BAD_DATES), min_size=1, max_size=30))
 async def test_the_build_and_the_oracle_agree_on_what_a_date_is(postgres_session: Connection, texts: list[str]) -> None:
-    query = f"SELECT {iso_date_oracle('day')} FROM unnest($1::text[]) WITH ORDINALITY AS t (day, place) ORDER BY place"
+    query = f"SELECT {iso_date_query('day')} FROM unnest($1::text[]) WITH ORDINALITY AS t (day, place) ORDER BY place"
     expected = [row[0] for row in await postgres_session.fetch(query, texts)]
     found = pl.DataFrame({"day": pl.Series(texts, dtype=pl.String)}).select(iso_date("day"))["day"].to_list()
     assert found == expected

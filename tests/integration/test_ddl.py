@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from tests.models import shops, values
+from totesys.connection import Connection, connect
 from totesys.model import MODEL
-from totesys.postgres import Connection, connect
 from totesys.schema import ETL, Model
 from totesys.table import Column, Fact, WarehouseTable
 from totesys.types import TEXT

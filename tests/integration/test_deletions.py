@@ -11,7 +11,7 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, rows, value
 from totesys.errors import BadMessage
-from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
+from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 
 pytestmark = pytest.mark.postgres

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from tests.psql import QUESTION, Answer, ask_psql, parameters_of_libpq, parsed_by_libpq
 from tests.sources import execute
-from totesys.dsn.errors import DsnError
-from totesys.dsn.parameters import ENVIRONMENT
+from totesys.connection import connect
+from totesys.dsn.parameters import ENVIRONMENT, DsnError
 from totesys.dsn.syntax import parse
 from totesys.errors import DatabaseUnavailable, SettingsError, TotesysError
-from totesys.postgres import connect
 from totesys_cli.local.reachable import ReachablePostgres
 
 ROLE, DATABASE, READ_ONLY = "dsn_role", "dsn_db", "dsn_read_only"
@@ -309,7 +308,7 @@ async def test_what_the_driver_cannot_do_is_refused_by_name(
 ) -> None:
     dsn = place.filled(f"{DSN}?{name}={REFUSED[name]}")
     assert ask_psql(dsn, place.environment({})).said is not None
-    with pytest.raises(SettingsError, match=f"The DSN of the source cannot be read: {name}.* not supported"):
+    with pytest.raises(SettingsError, match=f"The DSN of the source is invalid: {name}.* not supported"):
         async with connect("The source", dsn):
             pass
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, verified
+from totesys.connection import connect, redacted
 from totesys.encodings import valid_utf8
 from totesys.errors import WarehouseMismatch
 from totesys.model import MODEL as COMPANY
-from totesys.postgres import connect, place
 from totesys.verify import verify
 from totesys_cli.doctor.databases import check_warehouse as doctor_of_warehouse
 from totesys_cli.doctor.finding import Level
@@ -47,8 +47,8 @@ async def test_a_warehouse_that_cannot_hold_every_text_is_refused_before_anythin
 ) -> None:
     async with encoded(encoding) as warehouse:
         said = (
-            f"The warehouse at {place(warehouse)} has the encoding {encoding}, which does not hold every text rightly. "
-            "Nothing was written. Name a database that was created with ENCODING 'UTF8'."
+            f"The warehouse at {redacted(warehouse)} has the encoding {encoding}, which does not hold every text "
+            "rightly. Nothing was written. Name a database that was created with ENCODING 'UTF8'."
         )
         async with Pipeline(MODEL, data_plane, await make_library(database()), warehouse) as pipeline:
             refusals: list[Callable[[], Awaitable[object]]] = [

@@ -9,11 +9,11 @@ from tests.models import shops
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, value, verified
+from totesys.connection import connect
 from totesys.errors import WarehouseMismatch
-from totesys.events import RunsTrigger
 from totesys.model import MODEL as COMPANY
-from totesys.postgres import connect
 from totesys.schema import Model
+from totesys.triggers import RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_warehouse

@@ -5,7 +5,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
 from tests.faulty_aws import Fault, FaultyAws, faulty_aws, refused
-from totesys.lake.aws import error_code
+from totesys.aws_client import error_code
 from totesys_cli.local.data_plane import REGION, DataPlane
 from totesys_cli.local.emulator import Emulator
 

@@ -8,7 +8,7 @@ from tests.command import as_role
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, verified
-from totesys.postgres import place
+from totesys.connection import redacted
 from totesys_cli.doctor.databases import check_source, check_warehouse
 from totesys_cli.doctor.finding import Level
 from totesys_cli.local.data_plane import DataPlane
@@ -118,4 +118,4 @@ async def test_settings_of_a_role_or_a_database_change_nothing(
     loans = await rows(warehouse, "SELECT loan_id, reader, lent_on::text FROM warehouse.fact_loan_current ORDER BY 1")
     assert loans == [(1, "Ada", "2026-01-05"), (3, "Zoë \\ '", "2026-03-02")]
     for found in (*await check_source(MODEL, asked, "public"), *await check_warehouse(MODEL, kept, "warehouse")):
-        assert found.level != Level.FAIL, (found.check, found.sentence, place(asked))
+        assert found.level != Level.FAIL, (found.check, found.sentence, redacted(asked))

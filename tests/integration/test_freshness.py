@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute
-from totesys.events import RECONCILE, ExtractTrigger
+from totesys.connection import connect
 from totesys.log_events import LogEvent
-from totesys.postgres import connect
+from totesys.triggers import RECONCILE, ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_load.freshness_metric import emit_once, shown_snapshot

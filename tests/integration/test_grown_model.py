@@ -10,11 +10,11 @@ from tests.models.library import BOOK, DIM_BOOK, FACT_LOAN, LOAN, MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, rows, verified
 from totesys.errors import CorruptObject
-from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake.keys import EMPTY, record_key
 from totesys.log_events import LogEvent
 from totesys.schema import Model
 from totesys.table import Column, Dimension, Fact
+from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.types import BOOLEAN, DATE, INTEGER, TEXT
 
 pytestmark = pytest.mark.postgres

@@ -17,7 +17,7 @@ from tests.processes import LIBRARY, Service, environment, running
 from tests.until import until
 from totesys.log_events import LogEvent
 from totesys.logs import MOST_OF_OURS, WINDOW_SECONDS
-from totesys.service.connections import Limits, limited
+from totesys.service.http_connections import Limits, limited
 from totesys_cli.local.data_plane import DataPlane
 
 HALF = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"

@@ -15,11 +15,11 @@ from tests.examples import rounds
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.writers import Writers
+from totesys.connection import connect
 from totesys.errors import LakeUnavailable
-from totesys.events import ExtractTrigger, RunsTrigger
-from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
-from totesys.postgres import connect
+from totesys.lake.store import Lake
+from totesys.triggers import ExtractTrigger, RunsTrigger
 from totesys.verify import equal, verify
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source

@@ -14,10 +14,10 @@ import pytest
 from tests.authority import make_authority
 from tests.proxy import Proxy, in_front_of
 from tests.sources import execute
-from totesys.dsn.target import Host
+from totesys.aws_logins import iam_token
+from totesys.connection import connect
+from totesys.dsn.resolve import Host
 from totesys.errors import LoginRefused, SettingsError
-from totesys.iam import token
-from totesys.postgres import connect
 from totesys.sql import literal
 from totesys_cli.local.reachable import ReachablePostgres
 
@@ -111,14 +111,14 @@ async def test_the_region_may_come_from_the_environment(
 async def test_a_token_is_sent_to_nobody_unknown(server: Proxy, tmp_path: Path, more: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         await user(of(server, tmp_path, more))
-    with pytest.raises(SettingsError, match="does not verify"):
+    with pytest.raises(SettingsError, match="cannot be verified"):
         await user(of(server, tmp_path).replace("127.0.0.1", "localhost"))
 
 
 async def test_the_region_of_an_rds_host_is_in_its_name(clock: Clock) -> None:
     host = Host("shop.abc123.eu-west-1.rds.amazonaws.com", "shop.abc123.eu-west-1.rds.amazonaws.com", 5432)
     theirs = boto3.client("rds", "eu-west-1").generate_db_auth_token(host.name, host.port, "me@work")
-    assert await token(host, "me@work") == theirs
+    assert await iam_token(host, "me@work") == theirs
 
 
 async def test_without_credentials_it_says_what_is_missing(

@@ -10,11 +10,11 @@ from structlog.testing import capture_logs
 from tests.models.library import LOAN, MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, verified
-from totesys.events import ExtractTrigger
+from totesys.connection import connect
 from totesys.lake.records import Manifest
-from totesys.postgres import connect
 from totesys.sql import column_list
 from totesys.transactions import HighWaterMark
+from totesys.triggers import ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_ingest.source_connection import LOCK
 

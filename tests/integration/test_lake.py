@@ -16,11 +16,11 @@ from tests.pipeline import Pipeline
 from tests.records import empty_manifest
 from tests.sources import verified
 from totesys.errors import CorruptObject
-from totesys.events import RECONCILE, ExtractTrigger
 from totesys.lake.keys import EMPTY, RUN_NUMBER, record_key
-from totesys.lake.lake import LOOK_BACK, Lake
 from totesys.lake.records import RunCounter
+from totesys.lake.store import LOOK_BACK, Lake
 from totesys.lake.upload import PIECE_BYTES, Upload
+from totesys.triggers import RECONCILE, ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 
 CSV = "lending/loan/run=00000001/part-00000.csv"
@@ -43,7 +43,7 @@ async def test_everyone_who_asks_at_once_gets_a_run_number_of_their_own(lake: La
 async def test_a_run_is_committed_once(lake: Lake) -> None:
     first = empty_manifest(7)
     await lake.commit(first)
-    with pytest.raises(CorruptObject, match="is there already, so run 7 has two writers"):
+    with pytest.raises(CorruptObject, match="exists already, so run 7 has two writers"):
         await lake.commit(empty_manifest(7))
     assert await lake.manifest(7) == first
 
@@ -88,13 +88,13 @@ async def test_a_record_that_cannot_be_read_is_named_with_its_fault(lake: Lake) 
         with pytest.raises(CorruptObject) as raised:
             await lake.manifest(1)
         where = lake.ingest.where("runs/run=00000001/empty.json")
-        assert str(raised.value).startswith(f"{where} is no Manifest of version 1: {fault}")
+        assert str(raised.value).startswith(f"{where} is not a valid Manifest: {fault}")
         assert str(raised.value).endswith("Restore the object, or run the release that wrote it.")
 
 
 async def test_a_run_counter_that_cannot_be_read_gives_out_no_number(lake: Lake) -> None:
     await lake.ingest.put(RUN_NUMBER, b'{"last": 7}')
-    with pytest.raises(CorruptObject, match=f"{RUN_NUMBER} is no RunCounter of version 1: lake: Field required"):
+    with pytest.raises(CorruptObject, match=f"{RUN_NUMBER} is not a valid RunCounter: lake: Field required"):
         await lake.claim_run_number()
     assert await lake.ingest.get(RUN_NUMBER) == b'{"last": 7}'
 

@@ -9,10 +9,10 @@ from tests.faulty_aws import Effect, Fault, FaultyAws, corrupt, cut, lost, refus
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.records import empty_manifest
+from totesys.aws_client import CLIENT_CONFIG
 from totesys.errors import CorruptObject, LakeUnavailable
-from totesys.lake.aws import CLIENT_CONFIG
 from totesys.lake.keys import RUN_NUMBER
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys_cli.local.data_plane import DataPlane
 
 GET, PUT, LIST = "S3 GetObject", "S3 PutObject", "S3 ListObjectsV2"
@@ -126,7 +126,7 @@ async def test_a_server_that_says_nothing_is_given_up(
     aws: FaultyAws, faulty_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part = await faulty_lake.ingest.put_part("part", BODY, rows=1)
-    monkeypatch.setattr("totesys.lake.aws.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("totesys.aws_client.ANSWER_SECONDS", 0.2)
     bucket = faulty_lake.ingest
     silences = {
         silent: (lambda: bucket.get_part(part), lambda: bucket.put("key", BODY), lambda: bucket.put_new("key", BODY)),
@@ -142,7 +142,7 @@ async def test_a_server_that_says_nothing_is_given_up(
 async def test_a_body_that_stalls_is_asked_for_again(
     aws: FaultyAws, data_plane: DataPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("totesys.lake.lake.CLIENT_CONFIG", CLIENT_CONFIG.merge(AioConfig(read_timeout=2)))
+    monkeypatch.setattr("totesys.lake.store.CLIENT_CONFIG", CLIENT_CONFIG.merge(AioConfig(read_timeout=2)))
     async with Pipeline(MODEL, aws.in_front_of(data_plane), "unused", "unused") as pipeline:
         part = await pipeline.lake.ingest.put_part("part", BODY, rows=1)
         aws.inject(Fault(GET, stalled, times=1))

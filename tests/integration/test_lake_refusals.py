@@ -10,10 +10,10 @@ from botocore.exceptions import ClientError
 from structlog.testing import capture_logs
 
 from tests.faulty_aws import Fault, FaultyAws, refused
+from totesys.aws_client import CLIENT_CONFIG, lake_errors, message_is_lost
 from totesys.errors import AccessDenied, CorruptObject, LakeUnavailable, SettingsError, TotesysError
-from totesys.lake.aws import CLIENT_CONFIG, lake_errors, message_is_lost
-from totesys.lake.lake import Lake
 from totesys.lake.records import Part
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys_cli.local.data_plane import REGION, DataPlane
 

@@ -8,7 +8,7 @@ import pytest
 from tests.models.films import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, rows
-from totesys.postgres import connect
+from totesys.connection import connect
 from totesys.verify import Verdict, verify
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.source_database import create_source

@@ -8,11 +8,11 @@ import pytest
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, verified
+from totesys.connection import connect
 from totesys.errors import CorruptObject, WarehouseMismatch
-from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake.keys import LOAD, MANIFEST, record_key
 from totesys.model import MODEL as COMPANY
-from totesys.postgres import connect
+from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_infra import data_plane_template

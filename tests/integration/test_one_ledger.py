@@ -9,7 +9,7 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import make_library, rows, verified
 from totesys.errors import WarehouseMismatch
-from totesys.events import RECONCILE
+from totesys.triggers import RECONCILE
 from totesys_cli.local.data_plane import DataPlane
 
 

@@ -12,9 +12,9 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.servers import Server, own_server
 from tests.sources import execute, make_library, rows, verified
+from totesys.connection import Connection, connect
 from totesys.lake.records import Manifest
 from totesys.log_events import LogEvent
-from totesys.postgres import Connection, connect
 from totesys_cli.doctor import judge
 from totesys_cli.doctor.databases import check_source
 from totesys_cli.local.data_plane import DataPlane

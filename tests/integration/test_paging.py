@@ -11,11 +11,11 @@ import pytest
 from tests.examples import rounds
 from tests.pipeline import Pipeline
 from totesys.lake import keys
-from totesys.lake.lake import Lake
-from totesys.lake.quarantine import quarantine_parts
+from totesys.lake.quarantine_parts import quarantine_parts
 from totesys.lake.records import Manifest, ProcessedManifest, VerificationRecord
+from totesys.lake.store import Lake
 from totesys.service.runs import list_quarantined, list_runs
-from totesys_console.facts import Memory
+from totesys_console.facts import Observer
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ async def test_whoever_follows_before_reaches_every_run_and_every_row_in_quarant
         assert [row.run for page in rows for row in page] == wrong
         assert {len(page) for page in rows[:-1]} <= {limit}
     assert [part.run async for part in quarantine_parts(lake)] == wrong
-    shown = await Memory().runs(lake, max(made), 20)
+    shown = await Observer().newest(lake, max(made), 20)
     assert [run.run for run in shown] == sorted(made, reverse=True)[:20]
 
 

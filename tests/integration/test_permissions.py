@@ -17,8 +17,8 @@ from tests.processes import LIBRARY, Service, environment, running
 from tests.sources import execute, make_library
 from tests.until import until
 from totesys.errors import LakeUnavailable
-from totesys.events import ExtractTrigger
 from totesys.log_events import LogEvent
+from totesys.triggers import ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres

@@ -12,9 +12,9 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.record_release import HISTORY
 from tests.sources import execute, make_library, rows, verified
+from totesys.connection import connect
 from totesys.errors import CorruptObject, NewerRecord
-from totesys.events import RECONCILE, RunsTrigger
-from totesys.postgres import connect
+from totesys.triggers import RECONCILE, RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_load.ledger_migrations import MIGRATIONS
 from totesys_load.load_stage import Load

@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 from tests.pipeline import Pipeline
 from tests.sources import execute, rows, value
 from totesys.errors import BadMessage, CorruptObject
-from totesys.events import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.lake.keys import MANIFEST, part_key, record_key
 from totesys.log_events import LogEvent
+from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 
 ALL = RunsTrigger(from_run=1, to_run=99, replay="all")
 TITLES = "SELECT book_id, title FROM warehouse.dim_book ORDER BY 1"

@@ -14,9 +14,9 @@ from tests.examples import rounds
 from tests.models.shops import DIM_SHOP, DIM_TICKET, MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, rows, value
-from totesys.events import RECONCILE, RunsTrigger
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
 from totesys.schema import Model
+from totesys.triggers import RECONCILE, RunsTrigger
 from totesys_cli.compare.checksums import content
 from totesys_cli.compare.comparison import compare
 from totesys_cli.local.data_plane import DataPlane

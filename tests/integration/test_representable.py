@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
 from totesys.representable import ROW_BYTES, too_long, unrepresentable
 from totesys.sql import column_list
 from totesys.table import Column, SourceTable

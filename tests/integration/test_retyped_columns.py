@@ -7,8 +7,8 @@ import pytest
 from tests.models.values import BOX, MODEL, THING
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, verified
+from totesys.connection import connect
 from totesys.model import MODEL as COMPANY
-from totesys.postgres import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.preflight import check_source
 from totesys_cli.source_database import create_source

@@ -9,7 +9,7 @@ import pytest
 from tests.models.shops import MODEL, SALE
 from tests.pipeline import Pipeline
 from tests.sources import make_shops, rows, verified
-from totesys.postgres import connect
+from totesys.connection import connect
 from totesys_cli.local.data_plane import DataPlane
 from totesys_ingest.source_connection import open_source
 

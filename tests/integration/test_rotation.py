@@ -15,11 +15,11 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library, verified
+from totesys.connection import connect, redacted
 from totesys.errors import SettingsError
-from totesys.events import RECONCILE, ExtractTrigger
 from totesys.log_events import LogEvent
-from totesys.postgres import connect, place
 from totesys.sql import ident, literal
+from totesys.triggers import RECONCILE, ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.places import SERVICES
@@ -126,7 +126,7 @@ async def test_a_refused_login_is_waited_for_and_uses_up_no_message(
         for _ in range(6):
             await client.post("/trigger")
         waiting = await ingest.event(LogEvent.DEPENDENCIES_UNAVAILABLE)
-        assert waiting["dependencies"]["source"].startswith(f"The source at {place(source)} refuses the login: ")
+        assert waiting["dependencies"]["source"].startswith(f"The source at {redacted(source)} refuses the login: ")
         if way == "of a DSN":
             await execute(postgres.dsn(), f"ALTER ROLE {ident(role)} PASSWORD {literal(BEFORE)}")
         else:

@@ -5,8 +5,8 @@ from structlog.testing import capture_logs
 
 from tests.pipeline import Pipeline
 from tests.sources import execute
-from totesys.events import LoadTrigger
 from totesys.log_events import LogEvent
+from totesys.triggers import LoadTrigger
 
 VERIFY = LoadTrigger(verify=True)
 

@@ -11,10 +11,10 @@ import pytest
 from tests.command import as_role
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library
+from totesys.connection import redacted
 from totesys.lake.keys import RUN_NUMBER
 from totesys.lake.records import RunCounter
 from totesys.log_events import LogEvent
-from totesys.postgres import place
 from totesys.sql import literal
 from totesys_cli.databases import Databases
 from totesys_cli.local.data_plane import DataPlane
@@ -99,5 +99,5 @@ async def test_what_holds_a_dsn_does_not_print_it(database: Callable[[], str]) -
     dsn = database()
     async with open_source(dsn, "public") as source:
         assert dsn not in repr(source)
-        assert place(dsn) not in repr(source.connection)
+        assert redacted(dsn) not in repr(source.connection)
     assert dsn not in repr(Databases(dsn, dsn))

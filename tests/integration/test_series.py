@@ -7,12 +7,12 @@ import pytest
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, make_library, rows, verified
-from totesys.events import ExtractTrigger
 from totesys.lake.keys import EMPTY, MANIFEST, record_key
 from totesys.lake.records import Manifest
 from totesys.model import MODEL as COMPANY
 from totesys.schema import Model
 from totesys.table import Dimension, Fact
+from totesys.triggers import ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 
 pytestmark = pytest.mark.postgres

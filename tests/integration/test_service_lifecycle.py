@@ -11,9 +11,9 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, run_to_end, running
 from tests.sources import execute, make_library, until_there_is, verified
-from totesys.events import ExtractTrigger
+from totesys.connection import connect, redacted
 from totesys.log_events import LogEvent
-from totesys.postgres import connect, place
+from totesys.triggers import ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.postgres import PostgresServer
@@ -33,7 +33,9 @@ def refused(stage: str, plane: DataPlane, **settings: str) -> str:
 def test_a_service_without_a_token_is_not_for_others_to_reach(data_plane: DataPlane) -> None:
     for token in ({}, {"trigger_token": ""}):
         said = refused("transform", data_plane, host="0.0.0.0", **token)
-        assert said.startswith("TOTESYS_HOST is 0.0.0.0, which others can reach, and there is no TOTESYS_TRIGGER_TOKEN")
+        assert said.startswith(
+            "TOTESYS_HOST is 0.0.0.0, which other machines can reach, and TOTESYS_TRIGGER_TOKEN is not set"
+        )
 
 
 @contextmanager
@@ -64,7 +66,7 @@ def test_a_missing_region_is_named(data_plane: DataPlane) -> None:
     regionless = {k: v for k, v in environment("transform", data_plane).items() if not k.endswith("_REGION")}
     code, (line,) = run_to_end("transform", regionless | {"AWS_CONFIG_FILE": "/dev/null"})
     assert code == 2
-    assert line["error"].startswith("AWS_DEFAULT_REGION: no region is set")
+    assert line["error"].startswith("AWS_DEFAULT_REGION is not set")
 
 
 async def test_a_source_that_is_down_is_waited_for_and_uses_up_no_receive(
@@ -106,7 +108,7 @@ async def test_a_database_that_takes_no_connections_is_waited_for_and_uses_up_no
         await client.post("/trigger")
         waiting = await ingest.event(LogEvent.DEPENDENCIES_UNAVAILABLE, level="warning")
         assert waiting["dependencies"] == {
-            "source": f"The source at {place(source)} cannot do it now: "
+            "source": f"The source at {redacted(source)} cannot serve now: "
             f'database "{name}" is not currently accepting connections.'
         }
         problem = (await client.get("/health/ready")).json()

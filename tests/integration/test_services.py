@@ -13,11 +13,12 @@ from tests.sources import execute, make_company, value, verified
 from totesys.log_events import LogEvent
 from totesys.model import MODEL
 from totesys.sql import ident, qualified
+from totesys.stage_names import STAGES
 from totesys.table import Fact
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
-from totesys_cli.services import STAGES, Services, run_services
+from totesys_cli.services import Services, run_services
 from totesys_infra import data_plane_template
 
 TOKEN = "open sesame"

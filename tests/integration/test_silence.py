@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from tests.proxy import Proxy, in_front_of
-from totesys import postgres
+from totesys import connection as postgres
+from totesys.connection import Connection, connect
 from totesys.errors import DatabaseUnavailable
 from totesys.keepalive import SERVER_SETTINGS, SILENCE
-from totesys.postgres import Connection, connect
 
 pytestmark = pytest.mark.postgres
 

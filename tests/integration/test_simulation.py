@@ -8,16 +8,15 @@ import asyncpg
 import pytest
 
 from tests.sources import until_there_is
+from totesys.connection import Connection, connect
 from totesys.errors import DatabaseUnavailable
 from totesys.model import MODEL
-from totesys.model.source import ADDRESS, PAYMENT
-from totesys.postgres import Connection, connect
+from totesys.model.source_tables import ADDRESS, PAYMENT
 from totesys.sql import ident
 from totesys_cli.source_database import create_source
 from totesys_simulation import ROWS, Counts, fill, simulate
-from totesys_simulation.decisions import Decisions, Keys, Update, Work
-from totesys_simulation.pace import Pace
-from totesys_simulation.worker import Worker
+from totesys_simulation.decisions import Decisions, Keys, PlannedTransaction, Update
+from totesys_simulation.worker import Pace, Worker
 
 pytestmark = pytest.mark.postgres
 
@@ -161,7 +160,7 @@ async def test_a_transaction_that_a_deadlock_ended_is_done_again(database: Calla
         changes = (Update(ADDRESS, 1, {"city": "Leeds"}), Update(PAYMENT, 1, {"paid": True}))
         async with other.transaction():
             await other.execute("UPDATE payment SET paid = false WHERE payment_id = 1")
-            work = asyncio.create_task(worker.carry_out(Work(changes, undone=(), commits=True), hold=0))
+            work = asyncio.create_task(worker.execute(PlannedTransaction(changes, undone=(), commits=True), hold=0))
             await until_there_is(other, "SELECT FROM pg_locks WHERE NOT granted")
             await other.execute("UPDATE address SET city = 'Hull' WHERE address_id = 1")
         await work

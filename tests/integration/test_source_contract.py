@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 from tests.models.library import BOOK, LOAN, MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, until_there_is, verified
+from totesys.connection import connect, redacted
 from totesys.errors import AccessDenied, SchemaDrift, TerminalError
-from totesys.events import ExtractTrigger
 from totesys.log_events import LogEvent
-from totesys.postgres import connect, place
+from totesys.triggers import ExtractTrigger
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_source
@@ -222,7 +222,7 @@ async def test_a_breaking_change_stops_the_run_before_it_starts_until_it_is_fixe
         with capture_logs() as logs, pytest.raises(change.error) as raised:
             await pipeline.ingest.work(wakeup)
         assert f": {'; '.join(change.differences)}. Nothing was read. " in str(raised.value)
-        assert place(pipeline.source_dsn) in str(raised.value)
+        assert redacted(pipeline.source_dsn) in str(raised.value)
         alerts = [log for log in logs if log["log_level"] == "error"]
         assert [log["BreakingChanges"] for log in alerts] == [len(change.differences)]
     with pytest.raises(change.error) as told:

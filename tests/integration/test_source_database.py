@@ -5,8 +5,8 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 
+from totesys.connection import Connection, connect
 from totesys.model import MODEL
-from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys.table import Column, SourceTable
 from totesys.types import BIGINT, INTEGER, TEXT, TIMESTAMP, enum, numeric

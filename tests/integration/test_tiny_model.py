@@ -14,11 +14,12 @@ from tests.processes import LIBRARY, LONGEST_WAIT
 from tests.sources import execute, make_library, rows, value, verified
 from totesys.log_events import LogEvent
 from totesys.schema import Model
+from totesys.stage_names import STAGES
 from totesys.table import Column, SourceTable
 from totesys.types import INTEGER, TEXT
 from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.services import STAGES, Event, Services, run_services
+from totesys_cli.services import Event, Services, run_services
 
 pytestmark = pytest.mark.postgres
 

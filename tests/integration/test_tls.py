@@ -16,8 +16,8 @@ from tests.pipeline import Pipeline
 from tests.processes import LIBRARY
 from tests.proxy import Proxy, in_front_of
 from tests.sources import make_library, value, verified
+from totesys.connection import connect
 from totesys.errors import SettingsError
-from totesys.postgres import connect
 from totesys.tls import RDS_BUNDLE
 from totesys_cli.local.data_plane import DataPlane
 
@@ -83,7 +83,7 @@ async def test_a_certificate_of_another_authority_is_refused(source: Proxy, tmp_
     other = make_authority(tmp_path, "other")
     said = await refused(source.address(sslmode=mode, sslrootcert=other.file))
     assert f"The source at 127.0.0.1:{source.port}/" in said
-    assert "certificate that does not verify" in said
+    assert "certificate that cannot be verified" in said
     assert "Name the file of its CA as sslrootcert" in said
 
 
@@ -103,7 +103,7 @@ async def test_without_a_file_the_systems_authorities_are_trusted(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     said = await refused(source.address(**asked))
-    assert "certificate that does not verify" in said
+    assert "certificate that cannot be verified" in said
     # What OpenSSL takes for the system's.
     monkeypatch.setenv("SSL_CERT_FILE", authority.file)
     assert await value(source.address(**asked), "SELECT count(*) FROM book") == 3
@@ -122,7 +122,7 @@ async def test_a_host_of_rds_is_verified_by_the_authorities_of_rds(
             if trusted:
                 assert await value(dsn, "SELECT 1") == 1
             else:
-                assert "certificate that does not verify" in await refused(dsn)
+                assert "certificate that cannot be verified" in await refused(dsn)
 
 
 def test_the_bundle_holds_the_authorities_of_rds_and_nobody_else() -> None:
@@ -151,7 +151,7 @@ async def test_a_key_that_others_may_read_is_refused(source: Proxy, authority: A
     own.private_key_pem.write_to_path(str(key))
     dsn = source.address(sslmode="require", sslcert=str(certificate), sslkey=str(key))
     key.chmod(0o644)
-    assert "others than its owner may read the key" in await refused(dsn)
+    assert "other users may read the key" in await refused(dsn)
     key.chmod(0o600)
     assert await value(dsn, "SELECT 1") == 1
     assert "but not its key" in await refused(source.address(sslmode="require", sslcert=str(certificate)))
@@ -162,7 +162,7 @@ async def test_a_server_without_tls_is_refused_where_it_is_asked_for(
 ) -> None:
     for asked in ("sslmode=require", f"sslmode=verify-full&sslrootcert={authority.file}"):
         said = await refused(f"{database()}?{asked}")
-        assert "has no TLS, which the DSN asks for. Turn it on there" in said
+        assert "has no TLS, which the DSN requires. Enable it on the server" in said
 
 
 @pytest.mark.parametrize("setting", ["sslrootcert", "sslcrl", "sslcert", "sslkey"])
@@ -176,5 +176,5 @@ async def test_a_file_that_holds_no_certificate_is_refused(source: Proxy, tmp_pa
     empty = tmp_path / "empty.pem"
     await asyncio.to_thread(empty.touch)
     said = await refused(source.address(sslmode="verify-full", sslrootcert=str(empty)))
-    assert "cannot be spoken to with TLS" in said
+    assert "fails the TLS handshake" in said
     assert "Correct the DSN's ssl settings" in said

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, value
-from totesys.events import ExtractTrigger, RunsTrigger
 from totesys.model import MODEL
 from totesys.representable import ROW_BYTES
+from totesys.triggers import ExtractTrigger, RunsTrigger
 from totesys.verify import Verdict, Verification, verify
 from totesys_cli.databases import Databases
 from totesys_cli.local.data_plane import DataPlane
@@ -136,11 +136,11 @@ async def test_a_run_that_an_earlier_release_could_not_read_is_done_by_the_next(
         await company.ingest.work(ExtractTrigger())
     assert await company.lake.processed_runs() == [1]
     company.restart()
-    assert company.transform.unprompted is not None
-    await company.transform.work(company.transform.unprompted)
+    assert company.transform.default_trigger is not None
+    await company.transform.work(company.transform.default_trigger)
     assert await company.lake.processed_runs() == [1, 2, 3]
     assert len(await company.quarantine("fact_sales_order")) == 1
-    await company.load.work(company.load.unprompted or RunsTrigger())
+    await company.load.work(company.load.default_trigger or RunsTrigger())
     verification = await found(company)
     assert (verification.is_equal, verification.quarantined) == (True, 0)
 

@@ -8,7 +8,7 @@ from tests.examples import long
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, rows, verified
-from totesys.events import RunsTrigger
+from totesys.triggers import RunsTrigger
 from totesys_cli.local.data_plane import DataPlane
 
 pytestmark = pytest.mark.postgres

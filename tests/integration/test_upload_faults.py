@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from tests.faulty_aws import Fault, FaultyAws, cut, lost, refused, reset, silent
 from totesys.errors import AccessDenied, LakeUnavailable
-from totesys.lake.lake import Lake
 from totesys.lake.records import Part
+from totesys.lake.store import Lake
 from totesys.lake.upload import Upload
 from totesys.log_events import LogEvent
 

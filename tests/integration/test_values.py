@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.models.values import BOX, MODEL, MOOD, THING, VALUES
 from tests.pipeline import Pipeline
-from totesys.postgres import Connection, connect
+from totesys.connection import Connection, connect
 from totesys.sql import column_list, ident
 from totesys.table import SourceTable
 from totesys_cli.local.data_plane import DataPlane

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
+from totesys.connection import Connection, connect
 from totesys.errors import DatabaseUnavailable, SchemaDrift, WarehouseMismatch
 from totesys.model import MODEL
-from totesys.postgres import Connection, connect
 from totesys.schema import Model
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Column, Dimension, Fact, SourceTable, WarehouseTable

@@ -13,8 +13,8 @@ from rich.console import Console
 from tests.examples import examples
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_company
-from totesys.events import ExtractTrigger, parse_message
 from totesys.model import MODEL
+from totesys.triggers import ExtractTrigger, parse_message
 from totesys_cli.databases import Databases
 from totesys_cli.errors import StageFailed
 from totesys_cli.local.data_plane import DataPlane

@@ -9,8 +9,8 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.pooler.pgbouncer import pgbouncer, through
 from tests.sources import execute, make_library, verified
+from totesys.connection import connect
 from totesys.errors import SettingsError
-from totesys.postgres import connect
 from totesys.session import SESSION
 from totesys_cli.doctor.databases import check_source, check_warehouse
 from totesys_cli.doctor.finding import Level
@@ -18,7 +18,7 @@ from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 
 IGNORED = ",".join(SESSION)
-REFUSED = "is a pooler that gives each transaction another session. Set its pool_mode to session"
+REFUSED = "is a connection pooler that shares sessions between clients. Set its pool_mode to session"
 POOLERS = {
     "as installed": {},
     "the session that rested longest": {"server_round_robin": "1"},

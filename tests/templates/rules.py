@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tests.templates.finding import Body, Finding, Template, of_type
-from totesys.settings import ServiceSettings
+from totesys.service_settings import ServiceSettings
 
 # (logical id, what is wrong)
 Faults = Iterator[tuple[str, str]]

@@ -1,4 +1,4 @@
-"""What a unit test that sets up logging leaves behind: nothing."""
+"""Resets the logging that a unit test has set up."""
 
 import logging
 import sys

@@ -1,8 +1,8 @@
-"""No request to AWS waits for long, and none for less than a long poll takes."""
+"""A request to AWS takes a bounded time, and at least as long as a long poll."""
 
 from typing import Any
 
-from totesys.lake.aws import CLIENT_CONFIG
+from totesys.aws_client import CLIENT_CONFIG
 
 # The class is made of its options at run time.
 CONFIG: Any = CLIENT_CONFIG
@@ -11,7 +11,7 @@ LONGEST_POLL = 20
 PAUSES = (0, 1, 2, 4, 8, 16)
 
 
-def test_a_server_that_says_nothing_is_given_up_after_about_two_minutes() -> None:
+def test_a_silent_server_is_given_up_after_about_two_minutes() -> None:
     tries = CONFIG.retries["total_max_attempts"]
     assert tries >= 3
     assert tries * CONFIG.read_timeout + sum(PAUSES[:tries]) < 130

@@ -1,4 +1,4 @@
-"""A background task that ends unbidden is a fault, and its error is in the log; one that is told to end is none."""
+"""A background task that ends by itself is a fault and is logged; a cancelled one is not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ async def is_cancelled_from_within() -> None:
         (is_cancelled_from_within, "CancelledError", ""),
     ],
 )
-async def test_a_task_that_ends_unbidden_is_a_fault_and_its_error_is_logged(
+async def test_a_task_that_ends_by_itself_is_a_fault_and_its_error_is_logged(
     task: Callable[[], Awaitable[None]], kind: str, error: str
 ) -> None:
     background = Background()
@@ -44,7 +44,7 @@ async def test_a_task_that_ends_unbidden_is_a_fault_and_its_error_is_logged(
     with capture_logs() as logs:
         async with background.during("sweeper", task):  # type: ignore[arg-type]
             await asyncio.sleep(0.01)
-            assert background.fault == f"the background task 'sweeper' has ended ({kind}); the service's log says more"
+            assert background.fault == f"the background task 'sweeper' has ended ({kind}); see the service's log"
     (said,) = logs
     assert (said["log_level"], said["event"]) == ("error", LogEvent.BACKGROUND_TASK_ENDED)
     assert (said["task"], said["kind"], said["error"]) == ("sweeper", kind, error)
@@ -52,7 +52,7 @@ async def test_a_task_that_ends_unbidden_is_a_fault_and_its_error_is_logged(
     assert background.fault is not None, "nobody begins it again"
 
 
-async def test_a_task_that_is_told_to_end_is_no_fault() -> None:
+async def test_a_cancelled_task_is_not_a_fault() -> None:
     background, stopping = Background(), asyncio.Event()
 
     async def until_told() -> None:

@@ -13,7 +13,7 @@ from bench.measurement import Case
 from bench.sizes import SIZES
 from bench.system import Extraction, NotMeasurable, read_extraction
 from totesys.log_events import LogEvent
-from totesys.model.source import PAYMENT, TRANSACTION
+from totesys.model.source_tables import PAYMENT, TRANSACTION
 from totesys_cli.services import Event
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""A body reaches the app whole and once, or not at all: it is too large, or it does not come in time."""
+"""A request's body reaches the app whole, or is refused because it is too large or too slow."""
 
 import asyncio
 from datetime import timedelta
@@ -25,7 +25,7 @@ def refuse(_request: Request, error: Exception) -> Response:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the body, as an app that reads it itself."""
+    """An app that answers with the body it reads."""
     body = b""
     while (message := await receive())["type"] == "http.request":
         body += message["body"]
@@ -35,7 +35,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def answer(messages: list[Message], declared: int | None = None, longest: timedelta = SOON) -> list[Message]:
-    """What is sent to a client that sends these messages, and then nothing more."""
+    """The answer to a client that sends these messages and then stops."""
     headers = [] if declared is None else [(b"content-length", str(declared).encode())]
     waiting, sent = iter(messages), list[Message]()
 
@@ -60,7 +60,7 @@ def in_chunks(chunks: list[bytes]) -> list[Message]:
 
 @examples(200)
 @given(st.lists(st.binary(max_size=MOST), min_size=1, max_size=4), st.booleans())
-async def test_a_body_is_taken_whole_up_to_the_limit_however_it_comes(chunks: list[bytes], declared: bool) -> None:
+async def test_a_body_within_the_limit_arrives_whole_in_any_chunks(chunks: list[bytes], declared: bool) -> None:
     body = b"".join(chunks)
     start, *rest = await answer(in_chunks(chunks), len(body) if declared else None, timedelta(seconds=60))
     if len(body) <= MOST:
@@ -70,17 +70,17 @@ async def test_a_body_is_taken_whole_up_to_the_limit_however_it_comes(chunks: li
         assert (b"connection", b"close") in start["headers"]
 
 
-async def test_what_is_declared_too_large_is_refused_before_it_comes() -> None:
+async def test_a_body_declared_too_large_is_refused_before_it_arrives() -> None:
     start, *_ = await answer([], declared=MOST + 1, longest=timedelta(seconds=60))
     assert start["status"] == 413
 
 
-async def test_a_body_that_does_not_come_in_time_is_refused() -> None:
+async def test_a_body_that_arrives_too_late_is_refused() -> None:
     start, *_ = await answer([{"type": "http.request", "body": b"1", "more_body": True}])
     assert start["status"] == 408
     assert (b"connection", b"close") in start["headers"]
 
 
-async def test_whoever_has_gone_is_no_error() -> None:
+async def test_a_client_that_disconnects_is_not_an_error() -> None:
     start, *_ = await answer([{"type": "http.request", "body": b"1", "more_body": True}, GONE])
     assert start["status"] == 200

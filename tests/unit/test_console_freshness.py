@@ -1,11 +1,11 @@
-"""How fresh the warehouse was follows from when runs became visible, and from nothing else."""
+"""The freshness of the warehouse follows from when runs became visible."""
 
 from datetime import UTC, datetime, timedelta
 
-from totesys_console.freshness import ages, draw, fresh_as_of
-from totesys_console.history import Recent, Visible
-from totesys_console.records import Listed
-from totesys_console.wording import age, moment, size, span
+from totesys_console.freshness_chart import ages, draw, fresh_as_of
+from totesys_console.run_cache import Listed
+from totesys_console.visible_runs import Recent, Visible
+from totesys_console.wording import age, clock, size, span
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -18,15 +18,15 @@ def run(number: int, snapshot: float, at: float, *, complete: bool = True) -> Vi
     return Visible(number, minutes_ago(snapshot), complete, minutes_ago(at))
 
 
-def test_the_warehouse_is_as_fresh_as_the_newest_snapshot_that_is_there_whole() -> None:
+def test_the_warehouse_is_as_fresh_as_its_newest_complete_snapshot() -> None:
     runs = [run(1, 20, 19), run(2, 10, 9), run(3, 5, 4, complete=False)]
     assert fresh_as_of(runs) == minutes_ago(10)
     assert fresh_as_of([]) is None
 
 
-def test_a_run_behind_one_that_is_undone_does_not_count() -> None:
+def test_a_run_after_a_pending_one_does_not_count() -> None:
     recent = Recent((run(1, 20, 19), run(3, 10, 9)), (Listed(2, {"manifest.json": "x"}),))
-    assert [one.run for one in recent.before_undone] == [1]
+    assert [one.run for one in recent.before_pending] == [1]
 
 
 def test_age_rises_with_time_and_falls_when_a_snapshot_is_visible() -> None:
@@ -40,10 +40,10 @@ def test_age_rises_with_time_and_falls_when_a_snapshot_is_visible() -> None:
     line = draw(corners, NOW)
     assert line is not None
     assert line.worst.at == minutes_ago(20)
-    assert line.broken_seconds == 600
+    assert line.over_seconds == 600
 
 
-def test_an_empty_run_shows_nothing_before_the_run_that_it_comes_after() -> None:
+def test_an_empty_run_shows_nothing_before_the_runs_that_precede_it() -> None:
     # Ingest was done with run 2 long before load was with run 1.
     corners = ages([run(1, 60, 10), run(2, 50, 50)], NOW)
     assert [(corner.at, corner.seconds / 60) for corner in corners][:3] == [
@@ -59,7 +59,7 @@ def test_the_line_covers_a_day_and_begins_in_the_middle_of_a_rise() -> None:
     assert (corners[0].at, corners[0].seconds / 60) == (minutes_ago(day), 100)
 
 
-def test_a_day_of_many_runs_keeps_its_highest_point_in_few() -> None:
+def test_a_day_of_many_runs_keeps_its_highest_point() -> None:
     runs = [run(n, 1400 - n / 2, 1400 - n / 2 - (0.4 if n != 1500 else 0.1)) for n in range(1, 2700)]
     runs[1999] = run(2000, 440, 400)
     line = draw(ages([one for one in runs if one.run not in range(2001, 2081)], NOW), NOW)
@@ -69,7 +69,7 @@ def test_a_day_of_many_runs_keeps_its_highest_point_in_few() -> None:
     assert draw([], NOW) is None
 
 
-def test_lengths_and_sizes_are_said_as_a_person_would() -> None:
+def test_durations_and_sizes_are_written_as_people_write_them() -> None:
     assert [span(seconds) for seconds in (0, 0.14, 42.6, 133, 3600, 90_000)] == [
         "0 s",
         "0.14 s",
@@ -80,5 +80,5 @@ def test_lengths_and_sizes_are_said_as_a_person_would() -> None:
     ]
     assert (age(3.7), age(75)) == ("3 s", "1 min 15 s")
     assert [size(count) for count in (999, 1400, 123_456_789, 10**13)] == ["999 B", "1.4 kB", "123 MB", "10.0 TB"]
-    assert moment(minutes_ago(0), NOW) == "12:00:00"
-    assert moment(minutes_ago(1440), NOW) == "2026-11-24 12:00:00"
+    assert clock(minutes_ago(0), NOW) == "12:00:00"
+    assert clock(minutes_ago(1440), NOW) == "2026-11-24 12:00:00"

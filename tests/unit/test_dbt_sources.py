@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tests.models import library, shops, values
 from totesys.model import MODEL
 from totesys.model.report import REPORT
-from totesys.questions import Report
+from totesys.reporting import Report
 from totesys.schema import Model
 from totesys.table import Fact
 from totesys_cli.dbt import HEADER, to_dbt

@@ -38,7 +38,7 @@ def test_clocks_that_differ_are_told(seconds: float, level: Level, words: str) -
 
 
 @pytest.mark.parametrize(("minutes", "level"), [(None, Level.OK), (15, Level.OK), (16, Level.WARN)])
-def test_a_transaction_that_was_perhaps_forgotten_is_told_with_its_holder(minutes: int | None, level: Level) -> None:
+def test_a_long_open_transaction_is_reported_with_its_holder(minutes: int | None, level: Level) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     found = minutes and OpenTransaction(id=7, holder="session 5 of app", since=now - timedelta(minutes=minutes))
     finding = judge.open_transaction(found or None, now)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.test_settings import ALL
 from totesys.errors import SettingsError
-from totesys.settings import ServiceSettings, read_settings
+from totesys.service_settings import ServiceSettings, read_settings
 from totesys_cli.durations import parse_period
 from totesys_cli.settings.page import SERVICES
 
@@ -109,7 +109,7 @@ def test_every_documented_limit_is_taken_and_nothing_beyond_it(environment: pyte
     ("text", "seconds"),
     [("90", 90), ("90 s", 90), ("90s", 90), ("1.5", 1.5), ("5m", 300), ("1h", 3600), ("PT90S", 90), ("PT1H", 3600)],
 )
-def test_a_period_is_read_however_it_is_written(environment: pytest.MonkeyPatch, text: str, seconds: float) -> None:
+def test_a_period_is_read_in_all_its_forms(environment: pytest.MonkeyPatch, text: str, seconds: float) -> None:
     environment.setenv("TOTESYS_RESYNC", text)
     for kind in SERVICES.values():
         assert read_settings(kind).resync == timedelta(seconds=seconds)

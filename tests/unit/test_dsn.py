@@ -1,12 +1,12 @@
-"""A DSN that leads nowhere is named by its place, never with its password."""
+"""An error about a DSN names its location, never its password."""
 
 from pathlib import Path
 
 import pytest
 
+from totesys.connection import connect, redacted
 from totesys.dsn.parameters import ENVIRONMENT, KNOWN
 from totesys.errors import DatabaseUnavailable, SettingsError, TotesysError
-from totesys.postgres import connect, place
 
 # Each with a word of its own of what is wrong.
 UNREADABLE = {
@@ -29,35 +29,35 @@ UNREADABLE = {
     "postgresql://u:secret@h/db?sslmod=require": "a parameter called sslmod that Postgres does not know",
     "postgresql://u@h/db?password=secret=": "%3D",
     "postgresql://u:secret@@h:1/db": "an abstract socket",
-    "host=127.0.0.1 password=my secret": 'a keyword has no "="',
+    "host=127.0.0.1 password=my secret": 'a keyword is not followed by "="',
     "host=127.0.0.1 password=my secretly=x": "a parameter that Postgres does not know",
-    "host=127.0.0.1 password='secret": "a quoted value does not end",
+    "host=127.0.0.1 password='secret": "a quoted value is not terminated",
     "host=127.0.0.1 passwort=secret": "a parameter called passwort that Postgres does not know",
     "host=h service=nowhere password=secret": 'no service file defines the service "nowhere"',
-    "host=h service=s servicefile=/nowhere password=secret": "the service file /nowhere is not there",
+    "host=h service=s servicefile=/nowhere password=secret": "the service file /nowhere does not exist",
     "host=h hostaddr=secret password=secret": "hostaddr is not an IP address",
     "host=h hostaddr=::1,::2 password=secret": "1 hosts and 2 addresses",
 }
 # What each parameter cannot be, and a word of what is said.
 BAD_VALUES = {
-    "sslmode": ("bogus", "sslmode is none of disable, allow, prefer, require, verify-ca, verify-full"),
-    "sslnegotiation": ("bogus", "none of postgres, direct"),
-    "sslcertmode": ("bogus", "none of disable, allow, require"),
-    "channel_binding": ("bogus", "none of disable, prefer, require"),
-    "gssencmode": ("bogus", "none of disable, prefer, require"),
-    "target_session_attrs": ("master", "none of any, read-write, read-only, primary, standby, prefer-standby"),
-    "load_balance_hosts": ("bogus", "none of disable, random"),
-    "min_protocol_version": ("4", "none of 3.0, 3.2, latest"),
-    "max_protocol_version": ("4", "none of 3.0, 3.2, latest"),
-    "ssl_min_protocol_version": ("SSLv3", "none of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
-    "ssl_max_protocol_version": ("1.3", "none of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
+    "sslmode": ("bogus", "sslmode is not one of disable, allow, prefer, require, verify-ca, verify-full"),
+    "sslnegotiation": ("bogus", "not one of postgres, direct"),
+    "sslcertmode": ("bogus", "not one of disable, allow, require"),
+    "channel_binding": ("bogus", "not one of disable, prefer, require"),
+    "gssencmode": ("bogus", "not one of disable, prefer, require"),
+    "target_session_attrs": ("master", "not one of any, read-write, read-only, primary, standby, prefer-standby"),
+    "load_balance_hosts": ("bogus", "not one of disable, random"),
+    "min_protocol_version": ("4", "not one of 3.0, 3.2, latest"),
+    "max_protocol_version": ("4", "not one of 3.0, 3.2, latest"),
+    "ssl_min_protocol_version": ("SSLv3", "not one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
+    "ssl_max_protocol_version": ("1.3", "not one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
     "connect_timeout": ("soon", "connect_timeout is not a whole number"),
     "keepalives": ("on", "keepalives is not a whole number"),
-    "keepalives_idle": ("0", "keepalives_idle is not from 1 to 32767"),
-    "keepalives_interval": ("32768", "keepalives_interval is not from 1 to 32767"),
-    "keepalives_count": ("128", "keepalives_count is not from 1 to 127"),
+    "keepalives_idle": ("0", "keepalives_idle is not between 1 and 32767"),
+    "keepalives_interval": ("32768", "keepalives_interval is not between 1 and 32767"),
+    "keepalives_count": ("128", "keepalives_count is not between 1 and 127"),
     "tcp_user_timeout": ("2147483648", "tcp_user_timeout is not a whole number"),
-    "iam": ("yes", "none of true, false"),
+    "iam": ("yes", "not one of true, false"),
     "sslrootcert": ("system&sslmode=require", "needs sslmode=verify-full"),
     "require_auth": ("md5", "require_auth is not supported"),
     "replication": ("true", "replication is not supported"),
@@ -76,28 +76,28 @@ UNREACHABLE = [
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person without a home and without settings of Postgres."""
+    """An environment without a home and without settings of libpq."""
     monkeypatch.setenv("HOME", "/nowhere")
     for variable in filter(None, ENVIRONMENT.values()):
         monkeypatch.delenv(variable, raising=False)
 
 
 async def refused(dsn: str) -> str:
-    with pytest.raises(SettingsError, match="The DSN of the source cannot be read: ") as raised:
+    with pytest.raises(SettingsError, match="The DSN of the source is invalid: ") as raised:
         async with connect("The source", dsn):
             pass
     return str(raised.value)
 
 
 @pytest.mark.parametrize("dsn", UNREADABLE)
-async def test_a_dsn_that_cannot_be_read_is_a_wrong_setting(dsn: str) -> None:
+async def test_an_invalid_dsn_is_a_settings_error(dsn: str) -> None:
     said = await refused(dsn)
     assert UNREADABLE[dsn] in said
     assert "secret" not in said
 
 
 @pytest.mark.parametrize("name", BAD_VALUES)
-async def test_a_parameter_that_cannot_be_is_named_and_not_shown(name: str) -> None:
+async def test_an_invalid_parameter_is_named_without_its_value(name: str) -> None:
     value, word = BAD_VALUES[name]
     for dsn in (f"postgresql://u:secret@127.0.0.1:1/db?{name}={value}", f"password=secret {name}={value}"):
         said = await refused(dsn.replace("&", " ") if "//" not in dsn else dsn)
@@ -125,7 +125,7 @@ NASTY = [
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN - {"secret", "iam", "password"}))
-async def test_whatever_a_parameter_is_the_error_is_ours_and_shows_no_password(
+async def test_any_parameter_gives_an_error_of_ours_without_the_password(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     # Some are names of files, and OpenSSL makes one to log keys.
@@ -138,7 +138,7 @@ async def test_whatever_a_parameter_is_the_error_is_ours_and_shows_no_password(
             with pytest.raises(TotesysError) as raised:
                 async with connect("The source", dsn):
                     raise AssertionError
-            assert "hidden" not in f"{raised.value} {place(dsn)}"
+            assert "hidden" not in f"{raised.value} {redacted(dsn)}"
         if variable := ENVIRONMENT.get(name):
             monkeypatch.setenv(variable, value)
             with pytest.raises(TotesysError):
@@ -147,9 +147,9 @@ async def test_whatever_a_parameter_is_the_error_is_ours_and_shows_no_password(
             monkeypatch.delenv(variable)
 
 
-async def test_a_parameter_of_the_environment_is_called_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_in_the_environment_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGSSLMODE", "bogus")
-    assert "PGSSLMODE is none of" in await refused("postgresql://u:secret@127.0.0.1:1/db")
+    assert "PGSSLMODE is not one of" in await refused("postgresql://u:secret@127.0.0.1:1/db")
 
 
 @pytest.mark.parametrize("dsn", UNREACHABLE)
@@ -160,11 +160,11 @@ async def test_a_server_that_does_not_answer_is_named_without_the_password(dsn: 
     assert "secret" not in str(raised.value)
 
 
-def test_a_place_is_host_port_and_database() -> None:
-    assert place("postgresql://u:secret@h:1/db") == "h:1/db"
-    assert place("postgresql://u:secret@h/db?sslmode=require") == "h:5432/db"
-    assert place("host=h user=u dbname=db password=secret") == "h:5432/db"
-    assert place("postgresql://u:secret@h:1,k/db") == "h:1,k:5432/db"
-    assert place("postgresql://u:1/secret@h/db") == "its DSN"
-    assert place("postgresql://u:sec@ret@h/db") == "its DSN"
-    assert place("postgresql://u:secret@h:port/db") == "its DSN"
+def test_a_redacted_dsn_is_host_port_and_database() -> None:
+    assert redacted("postgresql://u:secret@h:1/db") == "h:1/db"
+    assert redacted("postgresql://u:secret@h/db?sslmode=require") == "h:5432/db"
+    assert redacted("host=h user=u dbname=db password=secret") == "h:5432/db"
+    assert redacted("postgresql://u:secret@h:1,k/db") == "h:1,k:5432/db"
+    assert redacted("postgresql://u:1/secret@h/db") == "its DSN"
+    assert redacted("postgresql://u:sec@ret@h/db") == "its DSN"
+    assert redacted("postgresql://u:secret@h:port/db") == "its DSN"

@@ -17,12 +17,12 @@ def line(value: object) -> str:
 
 
 @pytest.mark.parametrize("value", [0, -1, 0.25, 2.0**360])
-def test_a_number_is_taken(value: float) -> None:
+def test_a_valid_number_is_accepted(value: float) -> None:
     assert read([line(value).encode()]) == {Seen("shop", "Freshness", frozenset({("stage", "load")}), "Seconds")}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 2.0**361, -(2.0**361), True, "1", None])
-def test_what_is_no_number_of_cloudwatchs_is_refused(value: object) -> None:
+def test_a_value_that_cloudwatch_does_not_accept_is_refused(value: object) -> None:
     with pytest.raises(AssertionError):
         read([line(value).encode()])
 

@@ -1,4 +1,4 @@
-"""A service needs only what it declares: its image holds nothing else."""
+"""A service imports only what it declares: its image contains nothing else."""
 
 import re
 import subprocess
@@ -27,11 +27,11 @@ class Absent:
         if name in {absent}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
-import totesys.model, totesys.service.main, totesys_{service}.{service}_stage"""
+import totesys.model, totesys.service.server, totesys_{service}.{service}_stage"""
 
 
 def declared(distribution: str) -> set[str]:
-    """The distribution with all that it needs, and that these need."""
+    """The distribution and its dependencies, direct and indirect."""
     found: set[str] = set()
     waiting = [Requirement(distribution)]
     while waiting:
@@ -60,7 +60,7 @@ def test_what_is_large_is_declared_only_where_it_is_used(service: str, absent: s
 
 
 def wheels(distribution: str) -> list[str]:
-    """The names of the wheels that the lock file has of a distribution."""
+    """The names of a distribution's wheels in the lock file."""
     found = [package.get("wheels", []) for package in _locked() if package["name"] == distribution]
     return [wheel["url"].rpartition("/")[2] for several in found for wheel in several]
 

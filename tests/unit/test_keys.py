@@ -1,4 +1,4 @@
-"""Keys of the lake: what is written under a key is found by it, and keys sort as runs do."""
+"""The keys of the lake are the documented ones, can be parsed back, and sort as runs do."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,13 +12,13 @@ RECORDS = st.sampled_from([keys.MANIFEST, keys.EMPTY, keys.LOAD, keys.failure_na
 
 @examples(100)
 @given(run=RUNS, name=RECORDS)
-def test_a_records_key_tells_its_run_and_name(run: int, name: str) -> None:
+def test_a_records_key_has_its_run_and_name(run: int, name: str) -> None:
     assert keys.parse_record_key(keys.record_key(run, name)) == (run, name)
 
 
 @examples(300)
 @given(key=st.text() | st.text("runs/=0123²٣manifest.json").map(lambda text: f"runs/run={text}"))
-def test_any_other_key_tells_none(key: str) -> None:
+def test_any_other_key_has_no_run(key: str) -> None:
     found = keys.parse_record_key(key)
     if found is not None:
         run, name = found
@@ -27,7 +27,7 @@ def test_any_other_key_tells_none(key: str) -> None:
         assert run >= 0
 
 
-def test_a_folder_whose_number_is_not_of_ascii_digits_is_no_run() -> None:
+def test_a_folder_whose_number_has_other_digits_is_not_a_run() -> None:
     assert keys.parse_record_key("runs/run=²/manifest.json") is None
     assert keys.parse_record_key("runs/run=٣/manifest.json") is None
     assert keys.parse_record_key("runs/run=/manifest.json") is None

@@ -1,4 +1,4 @@
-"""Which package may import which, and that no two modules import each other."""
+"""Packages import only packages below them, and no two modules import each other."""
 
 import ast
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ MAY_IMPORT = {
 
 @cache
 def modules(package: str) -> dict[str, Path]:
-    """The file of each module of a package, by the module's full name."""
+    """The files of a package's modules, by full module name."""
     found = {}
     for file in sorted((FOLDERS[package] / package).rglob("*.py")):
         parts = file.relative_to(FOLDERS[package]).with_suffix("").parts
@@ -43,7 +43,7 @@ def modules(package: str) -> dict[str, Path]:
 
 
 def imported(file: Path, known: set[str], *, late: bool = True) -> Iterator[str]:
-    """The modules of our own that a file imports; with `late` also inside functions and for types alone."""
+    """Our modules that a file imports; with `late`, also inside functions and for type checking."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree) if late else tree.body:
         if isinstance(node, ast.Import):

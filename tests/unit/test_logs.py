@@ -1,4 +1,4 @@
-"""A log line is one JSON object; one with metrics is what CloudWatch's embedded metric format asks for."""
+"""A log record is one JSON object per line; its metrics are in CloudWatch's embedded metric format."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ def test_a_line_carries_its_metrics_at_its_root(capsys: pytest.CaptureFixture[st
     assert (line["event"], line["run"], line["level"], line["service"]) == (LogEvent.RUN_COMPLETED, 7, "info", "ingest")
 
 
-def test_a_line_is_one_line_whatever_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_log_record_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("ingest")
     logger("totesys.load").info("two\nlines", text="\n\r\u2028 \ud800", thing=object())
     [line] = lines(capsys)
@@ -63,7 +63,7 @@ def test_an_error_is_logged_with_where_it_came_from(capsys: pytest.CaptureFixtur
     assert "ValueError: broken" in line["exception"]
 
 
-def test_libraries_are_heard_only_when_they_warn(capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_log_only_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("ingest")
     logging.getLogger("botocore").info("chatter")
     logging.getLogger("botocore").warning("beware of %s", "this")
@@ -71,7 +71,7 @@ def test_libraries_are_heard_only_when_they_warn(capsys: pytest.CaptureFixture[s
     assert (line["event"], line["level"]) == ("beware of this", "warning")
 
 
-def test_a_service_whose_reader_has_gone_says_nothing_of_it() -> None:
+def test_a_service_ignores_that_its_log_reader_is_gone() -> None:
     script = "from totesys.logs import *; configure_logs('load'); input(); logger('totesys').info('service_stopped')"
     process = Popen([sys.executable, "-c", script], stdin=PIPE, stdout=PIPE, stderr=PIPE)
     assert process.stdout is not None
@@ -81,7 +81,7 @@ def test_a_service_whose_reader_has_gone_says_nothing_of_it() -> None:
     assert b"Logging error" not in errors
 
 
-def test_a_flood_of_one_kind_is_some_lines_and_hides_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_flood_of_one_kind_is_limited_and_hides_no_other_kind(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("test")
     for number in range(1_000):
         logging.getLogger("asyncio").error(f"socket.accept() out of system resource\nsocket: {number}")
@@ -99,7 +99,7 @@ def test_a_flood_of_one_kind_is_some_lines_and_hides_no_other(capsys: pytest.Cap
     }
 
 
-def test_what_was_left_out_is_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropped_lines_are_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     configure_logs("test")
     for _ in range(MOST_OF_OURS + 7):
         logger("totesys.test").warning("knocked")
@@ -111,4 +111,4 @@ def test_what_was_left_out_is_counted(capsys: pytest.CaptureFixture[str], monkey
     logging.getLogger("asyncio").error("%s", "full")
     ours, other = map(json.loads, capsys.readouterr().out.splitlines())
     assert ours["left_out"] == 7
-    assert other["event"] == "full (3 lines of this kind were left out)"
+    assert other["event"] == "full (3 lines of this kind were dropped)"

@@ -1,4 +1,4 @@
-"""Nothing outside the model names one of its tables or columns."""
+"""No code outside the model names one of its tables or columns."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ TABLE_IN_SQL = re.compile(r'\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+(?:\w+\.)?"?(\w+
 
 
 def model_names_in(code: str) -> set[str]:
-    """The names of the model that Python code contains, in texts or as identifiers."""
+    """The names of the model in Python code, in strings or as identifiers."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(code)):
         found.update(COMPOUND.intersection(_identifiers(node)))

@@ -1,4 +1,4 @@
-"""Reading ahead keeps the order, holds no more than it says, and leaves nothing running."""
+"""Prefetched reads keep their order, use bounded memory, and leave nothing running."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from totesys.lake.prefetch import prefetched
+from totesys.concurrency import prefetched
 
 
 class Reads:
-    """Reads of numbers, which say how many were begun and which were ended early."""
+    """Reads of numbers that record how many started and which were cancelled."""
 
     def __init__(self, count: int, fails_at: int | None = None) -> None:
         self.begun = 0
@@ -35,7 +35,7 @@ class Reads:
 
 
 @given(count=st.integers(0, 12), ahead=st.integers(0, 4))
-async def test_all_come_in_order_and_few_are_begun_before_they_are_asked_for(count: int, ahead: int) -> None:
+async def test_reads_come_in_order_and_few_start_early(count: int, ahead: int) -> None:
     reads = Reads(count)
     taken = []
     async for number in prefetched(reads.all, ahead):
@@ -44,7 +44,7 @@ async def test_all_come_in_order_and_few_are_begun_before_they_are_asked_for(cou
     assert taken == list(range(count))
 
 
-async def test_a_failed_read_is_raised_in_its_turn_and_ends_the_others() -> None:
+async def test_a_failed_read_raises_in_order_and_cancels_the_others() -> None:
     reads = Reads(9, fails_at=1)
     numbers = prefetched(reads.all, 3)
     assert await anext(numbers) == 0
@@ -53,7 +53,7 @@ async def test_a_failed_read_is_raised_in_its_turn_and_ends_the_others() -> None
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_who_stops_early_leaves_no_read_behind() -> None:
+async def test_stopping_early_cancels_the_reads() -> None:
     reads = Reads(9)
     async with aclosing(prefetched(reads.all, 2)) as numbers:
         assert await anext(numbers) == 0

@@ -1,4 +1,4 @@
-"""A defect's answer says nothing of it; what is wrong outside is a 503 that says what."""
+"""An unexpected error reveals nothing; an error of ours is a 503 with its message."""
 
 from typing import Any
 
@@ -31,17 +31,17 @@ async def answer_to(error: Exception) -> dict[str, Any]:
     return problem
 
 
-async def test_a_defect_tells_nothing_of_itself() -> None:
+async def test_an_unexpected_error_reveals_nothing_to_the_client() -> None:
     problem = await answer_to(ZeroDivisionError("s3cret"))
     assert problem == {
-        "type": "defect",
-        "title": "Defect",
+        "type": "internal-server-error",
+        "title": "Internal Server Error",
         "status": 500,
-        "detail": "Something unexpected happened; the service's log says what.",
+        "detail": "An unexpected error occurred. See the service's log.",
     }
 
 
 @pytest.mark.parametrize("error", [LakeUnavailable("S3 is away."), CorruptObject("s3://x is away.")])
-async def test_an_error_of_ours_is_a_503_that_says_what_it_is(error: Exception) -> None:
+async def test_an_error_of_ours_is_a_503_with_its_message(error: Exception) -> None:
     problem = await answer_to(error)
     assert (problem["status"], problem["detail"]) == (503, str(error))

@@ -1,4 +1,4 @@
-"""A message whose work failed is tried again ever more rarely, and not for ever."""
+"""A failed message is retried with growing delays, up to its last receive."""
 
 from datetime import timedelta
 
@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from totesys.errors import AccessDenied, BadMessage, DatabaseUnavailable, LakeUnavailable, ModelError, SchemaDrift
-from totesys.service.retry import LONGEST_DELAY, DeadLetter, TryAgain, after_failure, jitter
+from totesys.service.retry import LONGEST_DELAY, GiveUp, Retry, after_failure, jitter
 
 MOST = 5
 FRACTIONS = st.floats(0, 1)
 
 
 @pytest.mark.parametrize("error", [AccessDenied("no"), BadMessage("no"), ModelError("no"), SchemaDrift("no")])
-def test_what_a_person_has_to_mend_is_buried_at_once(error: Exception) -> None:
-    assert after_failure(error, 1, MOST, 0.5) == DeadLetter(f"{type(error).__name__}: no")
+def test_what_a_person_has_to_fix_is_dead_lettered_at_once(error: Exception) -> None:
+    assert after_failure(error, 1, MOST, 0.5) == GiveUp(f"{type(error).__name__}: no")
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable("gone"), LakeUnavailable("gone"), ZeroDivisionError("gone")])
-def test_what_may_pass_is_tried_again_until_the_last_receive(error: Exception) -> None:
+def test_what_may_pass_is_retried_until_the_last_receive(error: Exception) -> None:
     decisions = [after_failure(error, receives, MOST, 0.5) for receives in range(1, MOST + 1)]
-    assert all(isinstance(decision, TryAgain) for decision in decisions[:-1])
-    assert decisions[-1] == DeadLetter(f"{type(error).__name__}: gone (tried 5 times)")
+    assert all(isinstance(decision, Retry) for decision in decisions[:-1])
+    assert decisions[-1] == GiveUp(f"{type(error).__name__}: gone (tried 5 times)")
 
 
 @examples(200)
@@ -35,8 +35,8 @@ def test_a_delay_is_between_half_and_all_of_one_that_doubles_up_to_a_limit(
         after_failure(LakeUnavailable("gone"), number, 1_000, fraction)
         for number, fraction in ((receives, one), (receives + 1, other))
     )
-    assert isinstance(decision, TryAgain)
-    assert isinstance(next_one, TryAgain)
+    assert isinstance(decision, Retry)
+    assert isinstance(next_one, Retry)
     longest = min(timedelta(seconds=2**receives), LONGEST_DELAY) if receives < 30 else LONGEST_DELAY
     assert longest / 2 <= decision.delay <= longest
     assert next_one.delay >= decision.delay / 2

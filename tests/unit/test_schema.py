@@ -1,4 +1,4 @@
-"""A model whose declarations contradict each other is refused; its orders put what is referred to first."""
+"""A model with contradictory declarations is refused, and its orders put referenced tables first."""
 
 import sys
 from collections.abc import Callable
@@ -33,12 +33,12 @@ FAULTS: dict[str, Callable[[], tuple[tuple[SourceTable, ...], tuple[WarehouseTab
         (replace(REGION, columns=(*REGION.columns, REGION.columns[0])), SHOP, TICKET, SALE),
         TABLES,
     ),
-    "dim_shop is built from .'region'., which are no source tables": lambda: ((SHOP, TICKET, SALE), TABLES),
-    "dim_shop joins a table captured as changes": lambda: (
+    "dim_shop is built from .'region'., which are not source tables": lambda: ((SHOP, TICKET, SALE), TABLES),
+    "dim_shop joins an incremental table": lambda: (
         (replace(REGION, capture=Capture.INCREMENTAL), SHOP, TICKET, SALE),
         TABLES,
     ),
-    "fact_sale.shop_id refers to dim_shop, which is no dimension": lambda: (SOURCES, (FACT_SALE, DIM_TICKET)),
+    "fact_sale.shop_id refers to dim_shop, which is not a dimension": lambda: (SOURCES, (FACT_SALE, DIM_TICKET)),
     "fact_sale is a fact without a star": lambda: (SOURCES, (replace(FACT_SALE, star=""), DIM_SHOP, DIM_TICKET)),
     "fact_sale is a fact without .* a record id": lambda: (
         SOURCES,
@@ -48,15 +48,15 @@ FAULTS: dict[str, Callable[[], tuple[tuple[SourceTable, ...], tuple[WarehouseTab
         SOURCES,
         (replace(FACT_SALE, sources=()), DIM_SHOP, DIM_TICKET),
     ),
-    "dim_shop has no function that builds it": lambda: (
+    "dim_shop has no build function": lambda: (
         SOURCES,
         (FACT_SALE, replace(DIM_SHOP, build=None), DIM_TICKET),
     ),
-    "dim_ticket has no function .* or no reference query": lambda: (
+    "dim_ticket has no build function or no reference query": lambda: (
         SOURCES,
         (FACT_SALE, DIM_SHOP, replace(DIM_TICKET, reference_query="")),
     ),
-    "dim_ticket has no function": lambda: (SOURCES, (FACT_SALE, DIM_SHOP, replace(DIM_TICKET, sources=()))),
+    "dim_ticket has no build function": lambda: (SOURCES, (FACT_SALE, DIM_SHOP, replace(DIM_TICKET, sources=()))),
 }
 
 
@@ -72,7 +72,7 @@ def test_a_contradiction_is_refused_with_its_table(problem: str) -> None:
 
 
 @pytest.mark.parametrize("module", ["totesys.no_such_model", "totesys.errors"])
-def test_a_module_that_gives_no_model_is_named(module: str) -> None:
+def test_a_module_without_a_model_is_named(module: str) -> None:
     with pytest.raises(ModelError, match=module):
         load_model(module)
 
@@ -120,7 +120,7 @@ def test_a_table_of_one_star_is_in_its_folder_and_a_shared_one_in_another() -> N
 
 @st.composite
 def referring_tables(draw: st.DrawFn) -> list[SourceTable]:
-    """Tables in any order, whose references make no circle."""
+    """Tables in any order, with references without a cycle."""
     names = [f"t{number}" for number in range(draw(st.integers(1, 8)))]
     tables = []
     for place, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Settings that are wrong name themselves; those that are secret never show."""
+"""A wrong setting is named, and a secret one is never shown."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from totesys.errors import SettingsError
-from totesys.settings import ServiceSettings, read_settings
+from totesys.service_settings import ServiceSettings, read_settings
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_load.load_settings import LoadSettings
 from totesys_transform.transform_settings import TransformSettings
@@ -79,7 +79,7 @@ def test_on_loopback_no_token_is_needed(environment: pytest.MonkeyPatch, host: s
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_secret_shows_nowhere(environment: pytest.MonkeyPatch, kind: type[ServiceSettings]) -> None:
+def test_a_secret_is_never_shown(environment: pytest.MonkeyPatch, kind: type[ServiceSettings]) -> None:
     settings = read_settings(kind)
     assert SECRET not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
     environment.setenv("TOTESYS_PORT", "none")
@@ -99,7 +99,7 @@ def test_settings_do_not_change(environment: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def mounted(environment: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder of secrets, which are in no environment variable."""
+    """A folder of secrets that are not in the environment."""
     for name in ("TOTESYS_SOURCE_DSN", "TOTESYS_TRIGGER_TOKEN"):
         environment.delenv(name)
         (tmp_path / name.lower()).write_text(f"mounted-{SECRET}\n")
@@ -126,17 +126,17 @@ def test_a_file_may_be_a_link_as_kubernetes_makes_it(mounted: Path) -> None:
     assert read_settings(IngestSettings).source_dsn.get_secret_value() == f"mounted-{SECRET}"
 
 
-def test_a_folder_of_secrets_that_is_not_there_is_named(mounted: Path, environment: pytest.MonkeyPatch) -> None:
+def test_a_missing_secrets_folder_is_named(mounted: Path, environment: pytest.MonkeyPatch) -> None:
     for path in (mounted / "nothing", mounted / "totesys_source_dsn"):
         environment.setenv("TOTESYS_SECRETS_DIR", str(path))
-        with pytest.raises(SettingsError, match=f"TOTESYS_SECRETS_DIR: {path} is no folder"):
+        with pytest.raises(SettingsError, match=f"TOTESYS_SECRETS_DIR: {path} is not a folder"):
             read_settings(IngestSettings)
 
 
-def test_a_secret_that_cannot_be_read_is_named(mounted: Path) -> None:
+def test_an_unreadable_secret_is_named(mounted: Path) -> None:
     file = mounted / "totesys_source_dsn"
     file.write_bytes(b"\xff" + SECRET.encode())
-    with pytest.raises(SettingsError, match="TOTESYS_SECRETS_DIR: a file is no UTF-8 text") as caught:
+    with pytest.raises(SettingsError, match="TOTESYS_SECRETS_DIR: a file is not UTF-8 text") as caught:
         read_settings(IngestSettings)
     assert SECRET not in str(caught.value)
     file.unlink()

@@ -1,18 +1,18 @@
-"""docs/settings.md names every variable, and is what the declarations give."""
+"""docs/settings.md names every variable, and is generated from the declarations."""
 
 import re
 from pathlib import Path
 
 from typer.testing import CliRunner
 
-from totesys.settings import ServiceSettings
+from totesys.service_settings import ServiceSettings
 from totesys_cli.main import app
 from totesys_cli.settings.page import SERVICES, to_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
-def test_every_setting_has_a_meaning() -> None:
+def test_every_setting_has_a_description() -> None:
     for settings in SERVICES.values():
         for name, field in settings.model_fields.items():
             assert field.description, f"{settings.__name__}.{name}"

@@ -1,22 +1,31 @@
-"""What happens next in the simulated company is decided by its seed alone."""
+"""The seed alone decides what the simulated company does."""
 
 from datetime import datetime
 
-from totesys_simulation.decisions import INSERTED, NUMBERED, REFERENCED, Decisions, Insert, Keys, Update, Work
-from totesys_simulation.statements import statements
+from totesys_simulation.decisions import (
+    INSERTED,
+    NUMBERED,
+    REFERENCED,
+    Decisions,
+    Insert,
+    Keys,
+    PlannedTransaction,
+    Update,
+)
+from totesys_simulation.worker import statements
 
 NOON = datetime.fromisoformat("2026-03-02T12:00:00.123")
 EVENTS = 3
 
 
-def decide(seed: str, count: int) -> list[Work]:
+def decide(seed: str, count: int) -> list[PlannedTransaction]:
     keys = Keys(
         referenced={table.name: [3, 5, 8] for table in REFERENCED},
         last={table.name: 100 for table in NUMBERED},
         free={table.name: list(range(100_000, 1_000, -1)) for table in INSERTED},
     )
     decisions = Decisions(seed, keys)
-    return [decisions.work(NOON, EVENTS) for _ in range(count)]
+    return [decisions.transaction(NOON, EVENTS) for _ in range(count)]
 
 
 def test_a_seed_decides_everything() -> None:
@@ -26,7 +35,7 @@ def test_a_seed_decides_everything() -> None:
 
 def test_everything_that_can_happen_happens() -> None:
     works = decide("7", 2_000)
-    changes = [change for work in works for change in work.changes]
+    changes = [change for planned in works for change in planned.changes]
     updates = [change for change in changes if isinstance(change, Update)]
     assert {change.table for change in changes if isinstance(change, Insert)} == set(INSERTED)
     assert {len(update.values) for update in updates} >= {1, 2}

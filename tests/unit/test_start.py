@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from totesys.lake.records import Manifest
-from totesys.transactions import ENOUGH, HALF_CIRCLE, HighWaterMark, Outcomes, Place, Position, xid
+from totesys.transactions import ENOUGH, HALF_CIRCLE, HighWaterMark, Outcomes, Position, SourceState, xid
 from totesys_ingest.starting_point import SourceSnapshot, SourceStatus, StartingPoint, choose_start, standby_lag
 
 HERE = "7000/1/16384"
@@ -65,7 +65,7 @@ def manifest(
 def snapshot(
     xmax: int, *, source: str = HERE, letters: str = SIGNED, lsn: int = LSN, in_recovery: bool = False
 ) -> SourceSnapshot:
-    status = SourceStatus(Place(source, lsn, letters), NOW, in_recovery, xmax, xmax)
+    status = SourceStatus(SourceState(source, lsn, letters), NOW, in_recovery, xmax, xmax)
     return SourceSnapshot(status, HighWaterMark(xmax=xmax), "00000003-1", NOW, lsn)
 
 

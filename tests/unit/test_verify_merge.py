@@ -1,4 +1,4 @@
-"""Ordered rows are compared side by side as if both sides were held in memory."""
+"""A merge join of two ordered streams gives the same result as a comparison in memory."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from totesys.verify.buckets import Checksum, KeyRange, differing, width_for
-from totesys.verify.merge import merged
+from totesys.verify.buckets import BucketChecksum, KeySpan, differing, width_for
+from totesys.verify.merge_join import merged
 
 Row = tuple[int, str]
 ROWS = st.lists(st.tuples(st.integers(0, 12), st.sampled_from("ab")), max_size=20).map(sorted)
@@ -37,15 +37,15 @@ async def test_two_ordered_streams_are_paired_as_two_dictionaries_would_be(
 @given(keys=st.sets(KEYS, min_size=1, max_size=30), changed=st.data())
 def test_every_key_that_differs_is_in_a_range_that_is_compared(keys: set[int], changed: st.DataObject) -> None:
     wrong = changed.draw(st.sets(st.sampled_from(sorted(keys))))
-    span = KeyRange(min(keys), max(keys))
+    span = KeySpan(min(keys), max(keys))
     width = width_for(span)
 
-    def checksums(salt: set[int]) -> dict[int, Checksum]:
+    def checksums(salt: set[int]) -> dict[int, BucketChecksum]:
         sums: Counter[int] = Counter()
         for key in keys:
             # As Postgres divides: towards zero.
             sums[abs(key) // width * (1 if key > 0 else -1)] += 1000 + (key in salt)
-        return {bucket: Checksum(1, total) for bucket, total in sums.items()}
+        return {bucket: BucketChecksum(1, total) for bucket, total in sums.items()}
 
     ranges = differing(checksums(set()), checksums(wrong), width, span)
     assert all(any(one.first <= key <= one.last for one in ranges) for key in wrong)

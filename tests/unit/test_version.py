@@ -1,4 +1,4 @@
-"""All packages have the version that the workspace declares, and it is shown with the commit where that is known."""
+"""All packages have the version of the workspace, shown with the commit if it is known."""
 
 import re
 import subprocess
@@ -15,13 +15,13 @@ SHA = "e503d39b5c1a4f0e8d7c6b5a4938271605f4e3d2"
 
 
 def project(folder: Path) -> dict[str, Any]:
-    """What a package declares of itself."""
+    """The declaration of a package."""
     declared: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     return declared
 
 
 def members() -> list[Path]:
-    """The folder of each package of the workspace."""
+    """The folders of the packages of the workspace."""
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
     return [file.parent for pattern in patterns for file in sorted(ROOT.glob(f"{pattern}/pyproject.toml"))]
 
@@ -33,7 +33,7 @@ def make_repository(folder: Path) -> Path:
 
 
 def commit(repository: Path) -> str:
-    """Make a commit; its SHA-1."""
+    """Make a commit, and return its SHA-1."""
     options = ["--quiet", "--allow-empty", "--no-gpg-sign", "--message", "one"]
     subprocess.run(["git", "commit", *options], cwd=repository, check=True)
     asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, check=True, capture_output=True, text=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from totesys.postgres import connect, place
+from totesys.connection import connect, redacted
 from totesys.schema import load_model
 from totesys_cli.analyst import role
 from totesys_cli.analyst.password import VARIABLE, read_password
@@ -30,7 +30,7 @@ async def make_reader(
         document = {"role": name, "created": not existed, "stars": list(declared.stars)}
         console.print_json(json_module.dumps(document | {"besides": [asdict(right) for right in besides]}))
         return
-    for line in _report(name, place(dsn), list(declared.stars), existed=existed, kept=password is None):
+    for line in _report(name, redacted(dsn), list(declared.stars), existed=existed, kept=password is None):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     for right in besides:
         console.print(_warning(name, right), soft_wrap=True, markup=False, highlight=False)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from totesys.connection import Connection
 from totesys.errors import AccessDenied
-from totesys.postgres import Connection
 from totesys.sql import ident, literal, qualified
 from totesys_cli.analyst.rights import Right
 from totesys_cli.errors import BadInput

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import asyncpg
 
+from totesys.connection import Connection, connect, redacted
 from totesys.database_errors import plain
 from totesys.errors import WarehouseMismatch
-from totesys.postgres import Connection, connect, place
 from totesys.schema import ETL, Model
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Fact
@@ -76,7 +76,7 @@ async def content(what: str, dsn: str, schema: str, model: Model, on_table: OnTa
                 on_table(f"{fact.name}, run by run")
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
             raise WarehouseMismatch(
-                f"{what} at {place(dsn)} is not what the model declares: {plain(error)}. Name the database and the "
+                f"{what} at {redacted(dsn)} is not what the model declares: {plain(error)}. Name the database and the "
                 "schema that hold the declared tables."
             ) from error
     return Content(tables, versions)

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from totesys.concurrent import both
+from totesys.concurrency import gather_pair
 from totesys.schema import load_model
 from totesys_cli.compare.checksums import content, scans
 from totesys_cli.compare.comparison import compare
@@ -14,7 +14,7 @@ async def run_comparison(console: Console, warehouse: str, other: str, model: st
     """Compare the two warehouses and print the result; whether all is equal."""
     declared = load_model(model)
     with progress(2 * scans(declared), every=LINE_SECONDS) as steps:
-        left, right = await both(
+        left, right = await gather_pair(
             content("The warehouse", warehouse, schema, declared, steps.step),
             content("The other warehouse", other, schema, declared, steps.step),
         )

@@ -1,6 +1,6 @@
 """The warehouse as dbt sources and exposures, derived from the declarations. Pure."""
 
-from totesys.questions import Report
+from totesys.reporting import Report
 from totesys.schema import Model
 from totesys_cli.dbt.exposures import exposures
 from totesys_cli.dbt.sources import sources

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from totesys.questions import Chapter, Report
+from totesys.reporting import Chapter, Report
 from totesys.schema import ETL, Model
 from totesys.table import Fact
 from totesys_cli.analyst.rights import LEDGER

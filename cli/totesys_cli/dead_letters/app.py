@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from totesys.stage_names import STAGES, Stage
 from totesys_cli.options import DEFAULT_PLANE, AsJson, Endpoint, PlaneName
-from totesys_cli.stages import STAGES, Stage
 
 dlq = typer.Typer(
     help="Look at the messages that a service gave up, send them back, or delete them.", no_args_is_help=True

@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from totesys.lake.aws import message_is_lost
+from totesys.aws_client import message_is_lost
 from totesys_cli.aws import aws_errors
 from totesys_cli.dead_letters.interruption import interruptible, undisturbed
 from totesys_cli.dead_letters.letter import DeadLetter

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from totesys.connection import Connection, connect, redacted
 from totesys.errors import TotesysError
-from totesys.postgres import Connection, connect, place
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys_cli.doctor import judge
@@ -110,7 +110,7 @@ async def _checked(
     }
     try:
         async with connect(f"The {side}", dsn) as connection:
-            reached = ok(f"{side} connection", f"The {side} at {place(dsn)} answers.")
+            reached = ok(f"{side} connection", f"The {side} at {redacted(dsn)} answers.")
             return [reached, *[await _made(name, check, connection) for name, check in checks.items()]]
     except TotesysError as error:
         return [failed(f"{side} connection", error), *unknown(list(checks), f"the {side} cannot be asked")]

@@ -13,12 +13,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from totesys.errors import TotesysError
+from totesys.stage_names import STAGES
 from totesys_cli.aws import aws_errors
 from totesys_cli.doctor import judge
 from totesys_cli.doctor.finding import Finding, Level, fail, failed, ok, unknown, warn
 from totesys_cli.doctor.wiring import Notification, Redrive, Rule, wiring
 from totesys_cli.place import Place
-from totesys_cli.stages import STAGES
 from totesys_infra import data_plane_template
 
 if TYPE_CHECKING:

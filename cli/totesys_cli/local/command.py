@@ -8,7 +8,7 @@ import boto3
 from botocore.config import Config
 from rich.console import Console
 
-from totesys.postgres import database_errors
+from totesys.connection import database_errors
 from totesys_cli.company import make_source, make_warehouse
 from totesys_cli.databases import Databases
 from totesys_cli.durations import schedule_expression

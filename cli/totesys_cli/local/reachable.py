@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import asyncpg
 
-from totesys.postgres import database_errors
+from totesys.connection import database_errors
 from totesys_cli.local.places import LOOPBACK
 
 SUPERUSER = "postgres"

@@ -11,9 +11,9 @@ import polars as pl
 
 from totesys.errors import CorruptObject
 from totesys.lake.keys import QUARANTINE
-from totesys.lake.lake import Lake
-from totesys.lake.quarantine import QuarantinePart, quarantine_parts, without_value
+from totesys.lake.quarantine_parts import QuarantinePart, quarantine_parts, without_value
 from totesys.lake.records import REASONS
+from totesys.lake.store import Lake
 from totesys.schema import Model
 from totesys_cli.errors import BadInput
 

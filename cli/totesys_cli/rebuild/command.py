@@ -7,12 +7,12 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from totesys.errors import TotesysError
-from totesys.events import RECONCILE
-from totesys.lake.lake import Lake
 from totesys.lake.records import LoadRecord
+from totesys.lake.store import Lake
 from totesys.logs import quiet_logs
 from totesys.schema import load_model
-from totesys.settings import read_settings
+from totesys.service_settings import read_settings
+from totesys.triggers import RECONCILE
 from totesys_cli.errors import BadInput, StageFailed
 from totesys_cli.place import Place
 from totesys_cli.progress import progress

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import asyncpg
 
-from totesys.postgres import Connection, connect, place
+from totesys.connection import Connection, connect, redacted
 from totesys.schema import ETL, Model
 from totesys.sql import ident, qualified
 from totesys.table import Fact, WarehouseTable
@@ -32,7 +32,7 @@ async def applied_runs(dsn: str, schema: str, model: Model, lake: UUID) -> int:
         except asyncpg.UndefinedTableError:
             rows = []
         counts = {row[0]: int(row[1]) for row in rows}
-        where = f"The warehouse at {place(dsn)}, schema {schema},"
+        where = f"The warehouse at {redacted(dsn)}, schema {schema},"
         if others := counts.keys() - {lake}:
             raise BadInput(f"{where} has runs of another lake, {others.pop()}. Name an empty database.")
         for table in model.tables:

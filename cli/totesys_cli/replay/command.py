@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from rich.console import Console
 
-from totesys.events import RunsTrigger
-from totesys.lake.lake import Lake
 from totesys.lake.records import ReplayRecord
+from totesys.lake.store import Lake
+from totesys.triggers import RunsTrigger
 from totesys_cli.errors import BadInput, StageFailed
 from totesys_cli.place import Place
 from totesys_cli.progress import LINE_SECONDS, Steps, progress

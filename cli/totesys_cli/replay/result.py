@@ -9,9 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from totesys.lake.lake import Lake
-from totesys.lake.prefetch import prefetched
+from totesys.concurrency import prefetched
 from totesys.lake.records import LoadedTable, LoadRecord
+from totesys.lake.store import Lake
 
 # Of more runs a person is told the sum.
 FEW_RUNS = 50

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from totesys.questions import Question
+from totesys.reporting import Question
 
 Value = str | int | Decimal | date | datetime | None
 

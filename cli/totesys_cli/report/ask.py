@@ -6,9 +6,9 @@ from importlib import import_module
 
 import asyncpg
 
+from totesys.connection import Connection, connect, redacted
 from totesys.database_errors import plain
-from totesys.postgres import Connection, connect, place
-from totesys.questions import Chapter, Question, Report
+from totesys.reporting import Chapter, Question, Report
 from totesys.schema import ETL, load_model
 from totesys.sql import literal
 from totesys_cli.errors import BadInput
@@ -56,12 +56,12 @@ async def ask(dsn: str, model: str, day: date | None) -> Content:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 newest = await connection.fetchrow(_NEWEST)
                 if newest is None:
-                    raise BadInput(f"{WHAT} at {place(dsn)} has had no run: there is nothing to report yet.")
+                    raise BadInput(f"{WHAT} at {redacted(dsn)} has had no run: there is nothing to report yet.")
                 on = day or newest["snapshot_time"].astimezone(UTC).date()
                 answered = [await _chapter(connection, chapter, on) for chapter in chapters]
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
             raise BadInput(
-                f"{WHAT} at {place(dsn)} is not one that load has made for {model}: {plain(error)}. "
+                f"{WHAT} at {redacted(dsn)} is not one that load has made for {model}: {plain(error)}. "
                 "Name another, or bring it up to date with `totesys run`."
             ) from error
     return Content(

@@ -13,7 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from totesys.questions import Months, Ranks
+from totesys.reporting import Months, Ranks
 from totesys_cli.printable import one_line
 from totesys_cli.report.answer import Answer, Value, heading, shown
 from totesys_cli.report.theme import DARK, FONT, LIGHT, Theme

@@ -7,7 +7,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from totesys.questions import Cards
+from totesys.reporting import Cards
 from totesys_cli.printable import printable
 from totesys_cli.report.answer import Answer, Content, Value, heading, shown
 from totesys_cli.report.draw import draw

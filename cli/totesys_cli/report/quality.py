@@ -1,6 +1,6 @@
 """What every warehouse is asked of itself: how fresh it is, and what is not in it. From the ledger alone."""
 
-from totesys.questions import Cards, Chapter, Question
+from totesys.reporting import Cards, Chapter, Question
 from totesys.schema import ETL, Model
 from totesys.sql import literal, qualified
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from totesys.settings import SECRETS_DIR, ServiceSettings
+from totesys.service_settings import SECRETS_DIR, ServiceSettings
 from totesys_cli.settings.variables import Variable, of_command, of_service
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_load.load_settings import LoadSettings

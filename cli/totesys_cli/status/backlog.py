@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 
 
 @dataclass(frozen=True)

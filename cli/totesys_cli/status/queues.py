@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final
 
 from aiobotocore.session import get_session
 
-from totesys.lake.aws import CLIENT_CONFIG
+from totesys.aws_client import CLIENT_CONFIG
+from totesys.stage_names import STAGES
 from totesys_cli.aws import aws_errors
 from totesys_cli.place import Place
-from totesys_cli.stages import STAGES
 from totesys_cli.status.snapshot import QueueStatus
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 import asyncio
 from datetime import UTC, datetime
 
-from totesys.lake.lake import Lake
-from totesys.lake.quarantine import quarantined_runs, quarantined_tables
+from totesys.lake.quarantine_parts import quarantined_runs, quarantined_tables
 from totesys.lake.records import Manifest
+from totesys.lake.store import Lake
 from totesys.service.runs import run_detail
+from totesys.stage_names import STAGES
 from totesys_cli.place import Place
-from totesys_cli.stages import STAGES
 from totesys_cli.status.backlog import Backlog, read_backlog
 from totesys_cli.status.queues import read_queues
 from totesys_cli.status.snapshot import (

@@ -9,9 +9,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from totesys.service.runs import RunDetail, RunState, StageState
+from totesys.stage_names import STAGES
 from totesys.transactions import LONG_OPEN
 from totesys_cli.printable import one_line
-from totesys_cli.stages import STAGES
 from totesys_cli.status.snapshot import StageStatus, Status, VerificationStatus
 
 # What the system promises: every change within as long.

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from totesys.stage_names import Stage
 from totesys_cli.durations import parse_period
 from totesys_cli.options import DEFAULT_PLANE, AsJson, Endpoint, PlaneName
-from totesys_cli.stages import Stage
 from totesys_cli.stop import run_until_stopped
 
 

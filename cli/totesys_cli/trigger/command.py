@@ -7,13 +7,13 @@ from datetime import timedelta
 
 from rich.console import Console
 
-from totesys.events import ExtractTrigger, LoadTrigger, Trigger
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys.service.runs import RunState, run_detail
+from totesys.stage_names import Stage
+from totesys.triggers import ExtractTrigger, LoadTrigger, Trigger
 from totesys_cli import show
 from totesys_cli.errors import StageFailed
 from totesys_cli.place import Place
-from totesys_cli.stages import Stage
 from totesys_cli.status.render import to_table, verification_line
 from totesys_cli.status.snapshot import verification_status
 from totesys_cli.trigger import wait

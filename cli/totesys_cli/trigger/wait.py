@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from totesys.events import ExtractTrigger
-from totesys.lake.lake import Lake
 from totesys.lake.records import VerificationRecord
+from totesys.lake.store import Lake
+from totesys.triggers import ExtractTrigger
 from totesys_cli.status.backlog import read_backlog
 from totesys_cli.trigger.watch import Watch
 

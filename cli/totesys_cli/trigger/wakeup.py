@@ -6,9 +6,9 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from totesys.events import ExtractTrigger, LoadTrigger, RunsTrigger, Trigger
+from totesys.stage_names import Stage
+from totesys.triggers import ExtractTrigger, LoadTrigger, RunsTrigger, Trigger
 from totesys_cli.errors import BadInput
-from totesys_cli.stages import Stage
 
 Mode = Literal["changes", "full", "sweep", "repair"]
 

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from totesys.lake.lake import Lake
 from totesys.lake.records import Failure
+from totesys.lake.store import Lake
 from totesys_cli.errors import StageFailed
 
 _POLL_SECONDS = 0.2

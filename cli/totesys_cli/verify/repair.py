@@ -11,11 +11,11 @@ from uuid import uuid4
 from rich.console import Console
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
-from totesys.events import ExtractTrigger
-from totesys.postgres import connect
+from totesys.connection import connect
 from totesys.schema import ETL, Model, load_model
 from totesys.sql import ident, qualified
 from totesys.table import Capture, WarehouseTable
+from totesys.triggers import ExtractTrigger
 from totesys.verify import TableComparison, Verdict, Verification
 from totesys_cli.aws import aws_errors
 from totesys_cli.databases import Databases

@@ -1,10 +1,10 @@
-// Live refresh: the same page is fetched again, and what has changed is put in its place.
+// Live refresh: fetches the page again and replaces the parts that have changed.
 "use strict";
 
 const EVERY = 5000;
 const SILENT = 30000;
 const news = document.getElementById("news");
-let told = news.dataset.news;
+let announced = news.dataset.news;
 let answered = Date.now();
 let paused = false;
 
@@ -13,7 +13,7 @@ function put(fresh) {
     const there = document.getElementById(part.id);
     if (!there || there.outerHTML === part.outerHTML) continue;
     const active = there.contains(document.activeElement) ? document.activeElement : null;
-    // Who is writing is not disturbed.
+    // Don't disturb typing.
     if (active && active.matches("input")) continue;
     const place = active ? [...there.querySelectorAll("a, button, [tabindex]")].indexOf(active) : -1;
     const path = active && active.getAttribute("href");
@@ -34,8 +34,8 @@ async function refresh() {
   answered = Date.now();
   document.title = fresh.title;
   put(fresh);
-  const said = fresh.getElementById("news").dataset.news;
-  if (said !== told) news.textContent = told = said;
+  const current = fresh.getElementById("news").dataset.news;
+  if (current !== announced) news.textContent = announced = current;
 }
 
 async function turn() {
@@ -46,7 +46,7 @@ async function turn() {
     } catch {
       if (Date.now() - answered > 2 * EVERY) {
         document.body.classList.add("stale");
-        news.textContent = "The service does not answer; the page is as it was.";
+        news.textContent = "The service does not answer. The page is out of date.";
       }
     }
   }

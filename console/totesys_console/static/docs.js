@@ -1,4 +1,4 @@
-// The page /docs: here and not in the page itself, whose policy lets nothing inline run.
+// The page /docs. Not inline, because the page's policy allows no inline script.
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",

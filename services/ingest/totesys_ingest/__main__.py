@@ -1,8 +1,8 @@
 """Runs the service: `python -m totesys_ingest`."""
 
-from totesys.events import ExtractTrigger
-from totesys.service.main import Service, run_service
-from totesys_console.router import PAGES
+from totesys.service.server import Service, run_service
+from totesys.triggers import ExtractTrigger
+from totesys_console.routes import PAGES
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.ingest_stage import open_ingest
 

@@ -6,8 +6,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 
 from totesys.errors import DatabaseUnavailable, TooManyConnections, TotesysError
-from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest, RunCounter
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.transactions import Position

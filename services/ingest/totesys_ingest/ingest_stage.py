@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
-from totesys.concurrent import both
+from totesys.concurrency import gather_pair
 from totesys.errors import BadMessage, DatabaseUnavailable, TooManyConnections
-from totesys.events import ExtractTrigger
-from totesys.lake.lake import Lake
 from totesys.lake.records import Manifest
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
 from totesys.table import Capture, SourceTable, full_refresh_tables
 from totesys.transactions import LONG_OPEN, Position
+from totesys.triggers import ExtractTrigger
 from totesys_ingest.backoff import Backoff
 from totesys_ingest.extraction_jobs import key_jobs, plan_jobs
 from totesys_ingest.extractor import Extractor
@@ -53,7 +53,7 @@ class Ingest:
     name: str = "ingest"
     database: str | None = "source"
     # Without a trigger ingest does nothing: the schedule is its clock.
-    unprompted: ExtractTrigger | None = None
+    default_trigger: ExtractTrigger | None = None
     _warned: set[NonBreakingChange] = field(default_factory=set)
     _backoff: Backoff = field(default_factory=Backoff)
     # The last run, while the source is a standby that does not show all of it yet.
@@ -117,8 +117,8 @@ class Ingest:
         start = choose_start(trigger.mode, last, snapshot, self.model.declared)
         (await source.with_duplicate_keys(snapshot.changes, start.mark)).check()
         self._log_start(start, snapshot)
-        (counter, position), tables = await both(
-            both(self.lake.claim_run_number(), self._read_position(last, snapshot)),
+        (counter, position), tables = await gather_pair(
+            gather_pair(self.lake.claim_run_number(), self._read_position(last, snapshot)),
             self._tables(source, start, snapshot.resized(last), trigger.keys),
         )
         pages, page_bytes = await read_pages(source.connection, source.schema, self.model.sources)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from totesys.events import ExtractTrigger
 from totesys.lake.records import ExtractedTable, Manifest, Part, RunCounter, TableParts
 from totesys.schema import Model
 from totesys.transactions import Position
+from totesys.triggers import ExtractTrigger
 from totesys_ingest.extraction_jobs import Stream
 from totesys_ingest.starting_point import SourceSnapshot, StartingPoint
 

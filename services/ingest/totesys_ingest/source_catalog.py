@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pydantic import TypeAdapter
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys.sql import ident, qualified
 from totesys.table import SourceTable
 from totesys_ingest.source_contract import FoundTable, SourceCatalog

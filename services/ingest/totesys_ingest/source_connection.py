@@ -11,10 +11,10 @@ from typing import Any
 
 import asyncpg
 
+from totesys.connection import Connection, connect, encoding_of, redacted
 from totesys.database_errors import plain
 from totesys.encodings import NOT_CHECKED
 from totesys.errors import DatabaseUnavailable, DataRefused
-from totesys.postgres import Connection, connect, encoding_of, place
 from totesys.sql import column_list, ident, qualified
 from totesys.table import SourceTable
 from totesys.transactions import LSN, HighWaterMark
@@ -54,7 +54,7 @@ class SourceConnection:
     @property
     def location(self) -> str:
         """The source as a message names it, without its password."""
-        return f"The source at {place(self.dsn)}"
+        return f"The source at {redacted(self.dsn)}"
 
     async def try_lock(self) -> bool:
         """Take the lock that allows one extraction at a time; whether it was free."""

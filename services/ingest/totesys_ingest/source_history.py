@@ -6,11 +6,20 @@ Any role may call the functions used here. No statement writes a row.
 from collections.abc import Iterable, Sequence
 from random import SystemRandom
 
+from totesys.connection import Connection
 from totesys.errors import DatabaseUnavailable
 from totesys.lake.records import Manifest
-from totesys.postgres import Connection
 from totesys.table import SourceTable, full_refresh_tables
-from totesys.transactions import LSN, OUTCOMES, SOURCE_ID, HighWaterMark, OpenTransaction, Outcomes, Place, Position
+from totesys.transactions import (
+    LSN,
+    OUTCOMES,
+    SOURCE_ID,
+    HighWaterMark,
+    OpenTransaction,
+    Outcomes,
+    Position,
+    SourceState,
+)
 from totesys_ingest.source_connection import SourceConnection
 from totesys_ingest.starting_point import SourceSnapshot, SourceStatus, standby_lag
 
@@ -51,7 +60,7 @@ async def read_status(connection: Connection, outcomes: Outcomes | None = None) 
     row = await connection.fetchrow(_STATUS)
     assert row is not None
     letters = await _letters(connection, outcomes.first, outcomes.after) if outcomes else None
-    place = Place(row["source"], row["lsn"], letters)
+    place = SourceState(row["source"], row["lsn"], letters)
     return SourceStatus(place, row["time"], row["in_recovery"], row["xmin"], row["xmax"])
 
 

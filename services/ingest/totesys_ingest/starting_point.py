@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from totesys.lake.records import Manifest, TableDefinition
-from totesys.transactions import HALF_CIRCLE, HighWaterMark, OpenTransaction, Place, show_lsn
+from totesys.transactions import HALF_CIRCLE, HighWaterMark, OpenTransaction, SourceState, show_lsn
 from totesys_ingest.source_contract import ContractChanges
 
 
@@ -16,7 +16,7 @@ class SourceStatus:
     All transactions before `xmin` have ended, and none from `xmax` on has begun.
     """
 
-    place: Place
+    place: SourceState
     time: datetime
     in_recovery: bool
     xmin: int

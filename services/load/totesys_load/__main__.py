@@ -1,8 +1,8 @@
 """Runs the service: `python -m totesys_load`."""
 
-from totesys.events import LoadTrigger
-from totesys.service.main import Service, run_service
-from totesys_console.router import PAGES
+from totesys.service.server import Service, run_service
+from totesys.triggers import LoadTrigger
+from totesys_console.routes import PAGES
 from totesys_load.load_settings import LoadSettings
 from totesys_load.load_stage import open_load
 from totesys_load.trace.trace_endpoint import router

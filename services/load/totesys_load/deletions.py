@@ -1,7 +1,7 @@
 """SQL of deletions: keys that a sweep did not find or no row was built from, until a run brings them again."""
 
+from totesys.connection import Connection
 from totesys.lake.records import ProcessedManifest
-from totesys.postgres import Connection
 from totesys.schema import ETL
 from totesys.sql import ident
 from totesys.table import KEY_RANGES, Fact, WarehouseTable

@@ -7,8 +7,8 @@ ledger of a release that did not record this yet is completed from the lake when
 from collections.abc import Sequence
 from uuid import UUID
 
+from totesys.connection import Connection
 from totesys.lake.records import RunRecord
-from totesys.postgres import Connection
 from totesys.schema import ETL
 from totesys_load.key_ranges import NumberRange, without
 

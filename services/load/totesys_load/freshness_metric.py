@@ -3,11 +3,11 @@
 import asyncio
 from datetime import UTC, datetime
 
+from totesys.connection import Connection, connect
 from totesys.errors import TotesysError
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
-from totesys.postgres import Connection, connect
 from totesys_load import ledger_queries
 from totesys_load.load_settings import LoadSettings
 from totesys_load.warehouse_connection import WHAT

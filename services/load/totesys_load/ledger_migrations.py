@@ -4,8 +4,8 @@ A release adds migrations and changes none. A migration only adds tables, column
 before can work with the result.
 """
 
+from totesys.connection import Connection
 from totesys.ledger_schema import DELETION, DIMENSION_KEY, MIGRATION, ORPHAN, OWNER, RUN, RUN_TABLE, LedgerTable
-from totesys.postgres import Connection
 from totesys.schema import ETL
 from totesys.sql import literal
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from totesys.connection import Connection
 from totesys.lake.records import LoadedTable, ProcessedManifest
-from totesys.postgres import Connection
 from totesys.schema import ETL
 
 # The columns of `etl.run_table` with the fields of load's record that they hold.

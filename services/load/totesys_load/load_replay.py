@@ -2,10 +2,10 @@
 
 import time
 
+from totesys.connection import Connection
 from totesys.errors import WarehouseMismatch
-from totesys.lake.lake import Lake
 from totesys.lake.records import BuiltTable, LoadedTable, RunRecord
-from totesys.postgres import Connection
+from totesys.lake.store import Lake
 from totesys.table import Dimension, Fact
 from totesys_load import dimension_keys, ledger_queries, staging, unresolved_references
 from totesys_load.key_ranges import NumberRange, are_in, numbers, ranges_of, union

@@ -4,8 +4,7 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr
 
-from totesys.periods import Period
-from totesys.settings import LONGEST_LIMIT, SHORTEST_LIMIT, SHORTEST_PERIOD, ServiceSettings
+from totesys.service_settings import LONGEST_LIMIT, SHORTEST_LIMIT, SHORTEST_PERIOD, Period, ServiceSettings
 
 
 class LoadSettings(ServiceSettings):

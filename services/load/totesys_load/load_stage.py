@@ -10,17 +10,17 @@ from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
+from totesys.connection import connect, database_errors
 from totesys.errors import CorruptObject, TerminalError
-from totesys.events import LoadTrigger, RunsTrigger
 from totesys.lake.keys import MANIFEST, record_key
-from totesys.lake.lake import Lake
 from totesys.lake.records import LoadedTable, LoadRecord, ProcessedManifest
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
-from totesys.postgres import connect, database_errors
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
-from totesys.service.replay import Replay, Work
+from totesys.service.resumable_replay import Replay
+from totesys.triggers import LoadTrigger, RunsTrigger
 from totesys_load import ledger_queries
 from totesys_load.compatibility import WritePlan
 from totesys_load.freshness_metric import emit_freshness
@@ -54,7 +54,7 @@ class Load:
     model: Model
     name: str = "load"
     database: str | None = "warehouse"
-    unprompted: LoadTrigger | None = field(default_factory=LoadTrigger)
+    default_trigger: LoadTrigger | None = field(default_factory=LoadTrigger)
     on_run: Callable[[LoadRecord], None] | None = None
     # None until the warehouse is prepared, and after any error.
     _write_plan: WritePlan | None = None
@@ -77,7 +77,7 @@ class Load:
             return
         async with self._connected() as warehouse:
             context = await self._prepared(warehouse)
-            if trigger.again:
+            if trigger.to_replay:
                 await self._replay(context, counter.lake, trigger)
             await self._load_pending(context, counter.lake)
         if isinstance(trigger, LoadTrigger) and trigger.verify:
@@ -142,7 +142,7 @@ class Load:
                 failed = True
                 log.warning(LogEvent.NEW_RUNS_PAUSED, error=str(error), next="new runs load when the replay is done")
 
-        await Replay(self.lake, self.name, trigger).do(Work(runs, partial(self._replay_run, context, pending), pending))
+        await Replay(self.lake, self.name, trigger).replay(runs, partial(self._replay_run, context, pending), pending)
 
     async def _replay_run(self, context: LoadContext, pending: Pending, run: int) -> None:
         async with self.lake.failures_recorded(run, self.name):

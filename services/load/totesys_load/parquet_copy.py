@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pyarrow as pa
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys_load.binary import END, HEADER, encode
 from totesys_load.parquet_parts import BATCH_ROWS
 

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from totesys.concurrency import prefetched
 from totesys.lake.keys import quarantine_key
-from totesys.lake.lake import Lake
-from totesys.lake.prefetch import prefetched
 from totesys.lake.records import BuiltTable, LoadedTable, Part, ProcessedManifest
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.schema import Model

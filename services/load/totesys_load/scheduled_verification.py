@@ -3,8 +3,8 @@
 import time
 from dataclasses import replace
 
-from totesys.lake.lake import Lake
 from totesys.lake.records import VerificationRecord, VerifiedTable
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys.schema import ETL
 from totesys.sql import column_list, ident, literal
 from totesys.table import Column, Dimension, Fact, WarehouseTable

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet
 
+from totesys.connection import Connection
 from totesys.lake.records import REASONS, ProcessedManifest
-from totesys.postgres import Connection
 from totesys.schema import ETL, Model
 from totesys.sql import column_list, ident, literal
 from totesys.table import Column, Dimension, Fact

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys.schema import ETL
 
 

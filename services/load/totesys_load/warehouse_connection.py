@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys.sql import qualified
 from totesys.table import WarehouseTable
 

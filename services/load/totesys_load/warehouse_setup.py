@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 
 import asyncpg
 
+from totesys.connection import Connection, encoding_of, redacted
 from totesys.database_errors import plain
 from totesys.encodings import UTF8
 from totesys.errors import AccessDenied, SettingsError, WarehouseMismatch
 from totesys.ledger_schema import OWNER
 from totesys.log_events import LogEvent
 from totesys.logs import logger
-from totesys.postgres import Connection, encoding_of, place
 from totesys.schema import ETL, Model
 from totesys.sql import column_list, ident, qualified
 from totesys.table import Fact
@@ -35,8 +35,8 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
         )
     if (encoding := encoding_of(connection)) != UTF8:
         raise WarehouseMismatch(
-            f"{WHAT} at {place(dsn)} has the encoding {encoding}, which cannot hold every text. Nothing was written. "
-            f"Use a database created with ENCODING '{UTF8}'."
+            f"{WHAT} at {redacted(dsn)} has the encoding {encoding}, which cannot hold every text. Nothing was "
+            f"written. Use a database created with ENCODING '{UTF8}'."
         )
     catalog = await read_warehouse_catalog(connection, ddl.names(model, schema))
     _require_none(compatibility.problems(model, schema, catalog), schema, dsn)
@@ -54,7 +54,7 @@ async def prepare(connection: Connection, model: Model, schema: str, dsn: str) -
             await connection.execute(script)
     except asyncpg.InsufficientPrivilegeError as error:
         raise AccessDenied(
-            f"{WHAT} at {place(dsn)} does not let this role create its schemas and tables: {plain(error)}. "
+            f"{WHAT} at {redacted(dsn)} does not let this role create its schemas and tables: {plain(error)}. "
             "Grant CREATE on the database, or prepare the warehouse once with a role that has it."
         ) from error
     return compatibility.write_plan(model, schema, catalog)
@@ -71,15 +71,15 @@ async def _claim_ledger(connection: Connection, model: Model, schema: str, dsn: 
     assert owner is not None
     if (owner["schema"], owner["model"]) != (schema, model.name):
         raise WarehouseMismatch(
-            f"{WHAT} at {place(dsn)} has a ledger (schema {ETL}) that belongs to the model {owner['model']} in schema "
-            f"{owner['schema']}, not to {model.name} in {schema}. Nothing was written. Use another database."
+            f"{WHAT} at {redacted(dsn)} has a ledger (schema {ETL}) that belongs to the model {owner['model']} in "
+            f"schema {owner['schema']}, not to {model.name} in {schema}. Nothing was written. Use another database."
         )
 
 
 def _require_none(problems: Sequence[str], schema: str, dsn: str) -> None:
     if problems:
         raise WarehouseMismatch(
-            f"{WHAT} at {place(dsn)}, schema {schema}, does not match the model: {'; '.join(problems)}. "
+            f"{WHAT} at {redacted(dsn)}, schema {schema}, does not match the model: {'; '.join(problems)}. "
             "Nothing was written. Fix these problems, move the tables away, or choose another schema."
         )
 

@@ -1,8 +1,8 @@
 """Runs the service: `python -m totesys_transform`."""
 
-from totesys.events import RunsTrigger
-from totesys.service.main import Service, run_service
-from totesys_console.router import PAGES
+from totesys.service.server import Service, run_service
+from totesys.triggers import RunsTrigger
+from totesys_console.routes import PAGES
 from totesys_transform.transform_settings import TransformSettings
 from totesys_transform.transform_stage import open_transform
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 import polars as pl
 import pyarrow as pa
 
-from totesys.discreet import words
+from totesys.concurrency import prefetched
 from totesys.errors import CorruptObject
 from totesys.frames import key_type
 from totesys.lake.keys import left_out_key, part_key, quarantine_key, ranges_key
-from totesys.lake.lake import Lake
-from totesys.lake.prefetch import prefetched
-from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, TableParts
+from totesys.lake.quarantine_parts import without_value
+from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, QuarantinedTable, TableParts
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.redaction import safe_message
 from totesys.schema import Model
 from totesys.table import KEY_RANGES, Dimension, SourceTable, Table, WarehouseTable
 from totesys_transform.csv_reader import ROW, SourceRows, concat, read_csv, read_text
@@ -46,6 +47,7 @@ class _Output:
     columns: tuple[str, ...]
     parts: list[Part] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     def fields(self) -> dict[str, Any]:
@@ -93,7 +95,9 @@ class RunTransform:
                 for name, out in self._built.items()
                 if out.parts
             },
-            quarantine={name: TableParts(**out.fields()) for name, out in self._quarantined.items()},
+            quarantine={
+                name: QuarantinedTable(**out.fields(), reasons=out.reasons) for name, out in self._quarantined.items()
+            },
             keys=keys,
             left_out={name: await self._put_left_out(self._model.table(name)) for name in self._left_out},
         )
@@ -144,8 +148,8 @@ class RunTransform:
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
             where = self._lake.ingest.where(part.key)
             raise CorruptObject(
-                f"{where} is not valid CSV of {source.name}: {words(error)}. Restore it, or run the release that "
-                "extracted it."
+                f"{where} is not valid CSV of {source.name}: {safe_message(error)}. Restore it, or run the release "
+                "that extracted it."
             ) from error
 
     async def _rows(self, source: Table, part: Part, body: bytes) -> SourceRows:
@@ -187,6 +191,7 @@ class RunTransform:
         rows = pl.concat([rejected.select(REASONS), text[rejected[ROW]]], how="horizontal")
         out = self._quarantined.setdefault(table.name, _Output(tuple(rows.columns)))
         key = quarantine_key(self._schema(table), table.name, self._manifest.run, len(out.parts))
+        out.reasons.update(map(without_value, rejected[REASONS].explode()))
         body = await asyncio.to_thread(to_plain_parquet, rows)
         out.parts.append(await self._lake.processed.put_part(key, body, rows.height))
 

@@ -6,10 +6,10 @@ from datetime import date
 
 import polars as pl
 
-from totesys.discreet import words
 from totesys.errors import ModelError
 from totesys.frames import key_type, polars_type
 from totesys.lake.records import REASONS
+from totesys.redaction import safe_message
 from totesys.schema import Model
 from totesys.table import KEY_RANGES, Column, Dimension, WarehouseTable
 from totesys.types import Kind
@@ -120,8 +120,8 @@ def _made(table: WarehouseTable, frames: Sequence[pl.DataFrame], source_key: str
         made = table.build(first, *others).select(_declared(table)).collect()
     except Exception as error:
         raise ModelError(
-            f"The function that builds {table.name} fails on rows of this run: {type(error).__name__}: {words(error)}. "
-            "Correct the function."
+            f"The function that builds {table.name} fails on rows of this run: {type(error).__name__}: "
+            f"{safe_message(error)}. Correct the function."
         ) from error
     if not made[table.key].is_sorted():
         made = made.sort(table.key)

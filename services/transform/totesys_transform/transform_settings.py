@@ -1,6 +1,6 @@
 """The settings of transform: those of every service and no others."""
 
-from totesys.settings import ServiceSettings
+from totesys.service_settings import ServiceSettings
 
 
 class TransformSettings(ServiceSettings):

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from totesys.errors import TerminalError
-from totesys.events import RECONCILE, RunsTrigger
-from totesys.lake.lake import Lake
+from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
-from totesys.service.replay import Replay, Work
+from totesys.service.resumable_replay import Replay
+from totesys.triggers import RECONCILE, RunsTrigger
 from totesys_transform.run_transform import RunTransform
 from totesys_transform.transform_settings import TransformSettings
 
@@ -27,7 +27,7 @@ class Transform:
     model: Model
     name: str = "transform"
     database: str | None = None
-    unprompted: RunsTrigger | None = RECONCILE
+    default_trigger: RunsTrigger | None = RECONCILE
     # Every run up to this one is transformed. A restart begins with the newest run that load has recorded.
     _done: int | None = None
     _checked: dict[str, int] = field(default_factory=dict)
@@ -48,9 +48,9 @@ class Transform:
         """
         failures: dict[int, TerminalError] = {}
         pending = partial(self._transform_pending, failures)
-        if trigger.again:
+        if trigger.to_replay:
             replay = partial(self._transform, replay=True)
-            await Replay(self.lake, self.name, trigger).do(Work(self.lake.runs_with_parts, replay, pending))
+            await Replay(self.lake, self.name, trigger).replay(self.lake.runs_with_parts, replay, pending)
         await pending()
         for failure in failures.values():
             raise failure

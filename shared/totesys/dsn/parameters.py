@@ -1,68 +1,40 @@
-"""Every connection parameter of libpq (Postgres 18), and what becomes of it here: the one table of them. Pure."""
+"""Every connection parameter of libpq (Postgres 18), and which values are supported: the one table of them. Pure."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from totesys.dsn.errors import DsnError
+FORM = "Write postgresql://user:password@host:port/database, with %2F for a / in the password"
 
-# With the environment variable that libpq reads where a DSN does not name the parameter.
+
+class DsnError(ValueError):
+    """A DSN can't be used. The message never quotes what may be part of a password."""
+
+
+# The parameters that libpq also reads from the environment.
+_IN_ENVIRONMENT = """
+    service servicefile user password passfile channel_binding host hostaddr port client_encoding options
+    sslmode sslnegotiation sslcompression sslcert sslkey sslcertmode sslrootcert sslcrl sslcrldir sslsni
+    ssl_min_protocol_version ssl_max_protocol_version requirepeer require_auth min_protocol_version max_protocol_version
+    gssencmode krbsrvname gsslib gssdelegation target_session_attrs load_balance_hosts
+"""
+_ONLY_IN_A_DSN = """
+    fallback_application_name keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout
+    sslpassword sslkeylogfile replication scram_client_key scram_server_key
+    oauth_issuer oauth_client_id oauth_client_secret oauth_scope
+"""
+# The environment variable that libpq reads if the DSN lacks the parameter. psql accepts `servicefile` in a DSN from
+# Postgres 19 on.
 ENVIRONMENT: Mapping[str, str | None] = {
-    "service": "PGSERVICE",
-    "servicefile": "PGSERVICEFILE",  # in a DSN, psql knows it from Postgres 19 on
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "passfile": "PGPASSFILE",
-    "channel_binding": "PGCHANNELBINDING",
+    **{name: f"PG{name.replace('_', '').upper()}" for name in _IN_ENVIRONMENT.split()},
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "dbname": "PGDATABASE",
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "client_encoding": "PGCLIENTENCODING",
-    "options": "PGOPTIONS",
     "application_name": "PGAPPNAME",
-    "fallback_application_name": None,
-    "keepalives": None,
-    "keepalives_idle": None,
-    "keepalives_interval": None,
-    "keepalives_count": None,
-    "tcp_user_timeout": None,
-    "sslmode": "PGSSLMODE",
-    "sslnegotiation": "PGSSLNEGOTIATION",
-    "sslcompression": "PGSSLCOMPRESSION",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "sslcertmode": "PGSSLCERTMODE",
-    "sslpassword": None,
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcrl": "PGSSLCRL",
-    "sslcrldir": "PGSSLCRLDIR",
-    "sslsni": "PGSSLSNI",
-    "requirepeer": "PGREQUIREPEER",
-    "require_auth": "PGREQUIREAUTH",
-    "min_protocol_version": "PGMINPROTOCOLVERSION",
-    "max_protocol_version": "PGMAXPROTOCOLVERSION",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
-    "gssencmode": "PGGSSENCMODE",
-    "krbsrvname": "PGKRBSRVNAME",
-    "gsslib": "PGGSSLIB",
-    "gssdelegation": "PGGSSDELEGATION",
-    "replication": None,
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-    "load_balance_hosts": "PGLOADBALANCEHOSTS",
-    "scram_client_key": None,
-    "scram_server_key": None,
-    "oauth_issuer": None,
-    "oauth_client_id": None,
-    "oauth_client_secret": None,
-    "oauth_scope": None,
-    "sslkeylogfile": None,
+    **dict.fromkeys(_ONLY_IN_A_DSN.split()),
 }
-# What libpq takes for blanks.
+# The white space of libpq.
 BLANKS = " \t\n\v\f\r"
-# What no other client knows: see totesys.secrets.
+# Parameters of our own: see totesys.aws_logins.
 SECRET, IAM, REGION = "secret", "iam", "region"
 KNOWN = {*ENVIRONMENT, SECRET, IAM, REGION}
 
@@ -87,35 +59,36 @@ _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
 @dataclass(frozen=True)
 class _Refusal:
-    """Values that ask for what the driver cannot do, and what to do instead."""
+    """Values that the driver does not support, and what to do instead."""
 
     values: str
     why: str
 
 
-# Understood by psql, but not here: to go on without what they ask for would be worse.
+# Supported by psql, but not here. Ignoring them would be worse.
 _REFUSED = {
     "channel_binding": _Refusal(
-        "require", "the driver has no channel binding. Leave it out, and have sslmode=verify-full tell the server"
+        "require", "the driver has no channel binding. Remove it, and use sslmode=verify-full to verify the server"
     ),
-    "gssencmode": _Refusal("require", "the driver has no GSSAPI encryption. Leave it out, and ask for TLS by sslmode"),
+    "gssencmode": _Refusal("require", "the driver has no GSSAPI encryption. Remove it, and use TLS (sslmode)"),
     "sslcertmode": _Refusal(
-        "require", "the driver cannot tell whether the server asked for the certificate. Leave it out: sslcert is sent"
+        "require",
+        "the driver can't tell whether the server requested the certificate. Remove it: sslcert is sent anyway",
     ),
-    "require_auth": _Refusal(".*", "the driver takes the method that the server asks for. Leave it out"),
-    "min_protocol_version": _Refusal("3.2|latest", "the driver speaks version 3.0 of the protocol. Leave it out"),
-    "replication": _Refusal("(?!(f|fa|fal|fals|false|of|off|n|no|0)?$).*", "nothing here replicates. Leave it out"),
-    "scram_client_key": _Refusal(".*", "the driver takes passwords only. Give the password"),
-    "scram_server_key": _Refusal(".*", "the driver takes passwords only. Give the password"),
+    "require_auth": _Refusal(".*", "the driver uses the method that the server requests. Remove it"),
+    "min_protocol_version": _Refusal("3.2|latest", "the driver speaks version 3.0 of the protocol. Remove it"),
+    "replication": _Refusal("(?!(f|fa|fal|fals|false|of|off|n|no|0)?$).*", "nothing here replicates. Remove it"),
+    "scram_client_key": _Refusal(".*", "the driver supports only passwords. Use the password"),
+    "scram_server_key": _Refusal(".*", "the driver supports only passwords. Use the password"),
 }
 
 
 def check(name: str, value: str, named: str) -> None:
-    """Raises DsnError, which calls the parameter `named`, for a value that it cannot have or that asks too much."""
+    """Raise DsnError if a value is invalid or not supported. The error calls the parameter `named`."""
     if name in _CHOICES and value not in _CHOICES[name]:
-        raise DsnError(f"{named} is none of {', '.join(_CHOICES[name])}")
+        raise DsnError(f"{named} is not one of {', '.join(_CHOICES[name])}")
     if name.startswith("ssl_m") and value.lower() not in _TLS_VERSIONS:
-        raise DsnError(f"{named} is none of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3")
+        raise DsnError(f"{named} is not one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3")
     refusal = _REFUSED.get(name)
     if refusal and re.fullmatch(refusal.values, value.lower(), re.DOTALL):
         shown = f"={value}" if name in _CHOICES else ""

@@ -1,4 +1,4 @@
-"""A bucket, with conditional puts, whose answers are whole or are asked for again."""
+"""A bucket with conditional writes, which retries requests whose answer arrives damaged."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteRe
 from botocore.parsers import ResponseParserError
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from totesys.aws_client import answered, error_code
 from totesys.errors import CorruptObject
-from totesys.lake.aws import answered, error_code
 from totesys.lake.records import Part
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ _MISSING = {"NoSuchKey", "404"}
 _LOST_RACE = {"PreconditionFailed", "NoSuchKey"}
 _WRITER = "writer"
 _DELETED_AT_ONCE = 20
-# The largest object that is read without a manifest that tells its size: a record names each part of its run.
+# The largest object that is read without knowing its size from a manifest: a record lists all parts of its run.
 RECORD_BYTES = 256 * 1024 * 1024
 
-# The client asks again for an answer that does not come, not for one that comes damaged: a body is read when the client
-# is done. A part that is not what its manifest says may be damaged on its way, or where it lies.
+# The client retries requests without an answer, but not damaged answers: it is done before the body is read. A part
+# that is not what its manifest says may be damaged in transit or in the bucket.
 _DAMAGES = (
     aiohttp.ClientPayloadError,
     AioReadTimeoutError,
@@ -43,7 +43,7 @@ _DAMAGES = (
     ResponseParserError,
     ResponseStreamingError,
 )
-# What we sent came damaged, or met another request for the same key.
+# The request arrived damaged, or conflicted with another one for the same key.
 _DAMAGE_CODES = {"BadDigest", "ConditionalRequestConflict", "OperationAborted"}
 
 
@@ -57,24 +57,24 @@ def _damaged(error: BaseException) -> bool:
     stop=stop_after_attempt(4),
     reraise=True,
 )
-async def _whole(request: Callable[[], Awaitable[T]]) -> T:
-    return await request()
+async def _retrying(call: Callable[[], Awaitable[T]]) -> T:
+    return await call()
 
 
 def checksum(crc: int) -> str:
-    """A CRC-32 as S3 takes it. Bytes that arrive damaged are then refused."""
+    """A CRC-32 in the form of S3, which refuses a body that doesn't match it."""
     return b64encode(crc.to_bytes(4, "big")).decode()
 
 
 def writer() -> dict[str, str]:
-    """Metadata by which an object is known to be this write's, whatever became of the answer. See `Bucket.wrote`."""
+    """Metadata that identifies an object as the result of one write. See `Bucket.wrote`."""
     return {_WRITER: str(uuid4())}
 
 
 class Bucket:
-    """One bucket. Every method raises what `lake_errors` says, within ANSWER_SECONDS.
+    """One bucket. Every method raises as `lake_errors` does, within ANSWER_SECONDS.
 
-    `remedy` says what to do about a part that is corrupt.
+    `remedy` says what to do about a corrupt part.
     """
 
     def __init__(self, client: S3Client, name: str, remedy: str = "Restore it.") -> None:
@@ -85,10 +85,10 @@ class Bucket:
     def where(self, key: str) -> str:
         return f"s3://{self.name}/{key}"
 
-    async def ask(self, key: str, request: Callable[[], Awaitable[T]]) -> T:
-        """What a request about `key` gives; made a few times if an answer comes damaged."""
+    async def request(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of a call about `key`, which is retried a few times if its answer arrives damaged."""
         async with answered(self.where(key)):
-            return await _whole(request)
+            return await _retrying(call)
 
     async def get(self, key: str) -> bytes | None:
         """The object's bytes; None if there is none."""
@@ -97,11 +97,11 @@ class Bucket:
 
     async def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
         """The object's bytes and its entity tag; None if there is none."""
-        # S3 gives the checksum that the object was put with, and the client compares.
-        return await self.ask(key, lambda: self._read(key, ChecksumMode="ENABLED"))
+        # S3 returns the checksum that the object was written with, and the client verifies it.
+        return await self.request(key, lambda: self._read(key, ChecksumMode="ENABLED"))
 
     async def get_part(self, part: Part) -> bytes:
-        """A part's bytes. Raises CorruptObject if they are not the ones that its manifest names."""
+        """A part's bytes. Raises CorruptObject if they are not what its manifest says."""
 
         async def read() -> bytes:
             body, _ = await self._read(part.key, most=part.bytes) or (None, "")
@@ -110,7 +110,7 @@ class Bucket:
                 raise CorruptObject(f"{self.where(part.key)} {state}. {self._remedy}")
             return body
 
-        return await self.ask(part.key, read)
+        return await self.request(part.key, read)
 
     async def _read(self, key: str, most: int = RECORD_BYTES, **options: Any) -> tuple[bytes, str] | None:
         try:
@@ -121,37 +121,37 @@ class Bucket:
             raise
         async with response["Body"] as body:
             if response["ContentLength"] > most:
-                found = f"has {response['ContentLength']} bytes, and at most {most} were expected"
+                found = f"has {response['ContentLength']} bytes, but at most {most} were expected"
                 raise CorruptObject(f"{self.where(key)} {found}. {self._remedy}")
             return await body.read(), response["ETag"]
 
     async def put(self, key: str, body: bytes) -> None:
-        """Write the object, whatever was there."""
+        """Write the object, and replace one that is there."""
         await self._put(key, body)
 
     async def put_part(self, key: str, body: bytes, rows: int) -> Part:
-        """Write an object of rows, whatever was there; what a manifest says of it."""
+        """Write an object of rows, and replace one that is there. Returns its entry in a manifest."""
         crc = crc32(body)
         await self._put(key, body, ChecksumCRC32=checksum(crc))
         return Part(key=key, rows=rows, bytes=len(body), crc32=f"{crc:08x}")
 
     async def _put(self, key: str, body: bytes, **options: Any) -> None:
-        await self.ask(key, lambda: self.client.put_object(Bucket=self.name, Key=key, Body=body, **options))
+        await self.request(key, lambda: self.client.put_object(Bucket=self.name, Key=key, Body=body, **options))
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Remove objects; one that is not there is as good."""
+        """Delete objects. Ignores those that are not there."""
         for start in range(0, len(keys), _DELETED_AT_ONCE):
             await asyncio.gather(*map(self._delete, keys[start : start + _DELETED_AT_ONCE]))
 
     async def _delete(self, key: str) -> None:
-        await self.ask(key, lambda: self.client.delete_object(Bucket=self.name, Key=key))
+        await self.request(key, lambda: self.client.delete_object(Bucket=self.name, Key=key))
 
     async def put_new(self, key: str, body: bytes) -> bool:
-        """Write the object unless there is one; whether it was written."""
+        """Write the object unless there is one. Returns whether it was written."""
         return await self._put_if(key, body, IfNoneMatch="*")
 
     async def put_instead(self, key: str, body: bytes, etag: str) -> bool:
-        """Write the object if it still has this entity tag; whether it was written."""
+        """Write the object if it still has this entity tag. Returns whether it was written."""
         return await self._put_if(key, body, IfMatch=etag)
 
     async def _put_if(self, key: str, body: bytes, **condition: Any) -> bool:
@@ -163,14 +163,14 @@ class Bucket:
             except ClientError as error:
                 if error_code(error) not in _LOST_RACE:
                     raise
-                # The race may have been won by the try before, whose answer was lost.
+                # An earlier try may have won, and its answer been lost.
                 return await self.wrote(key, ours)
             return True
 
-        return await self.ask(key, put)
+        return await self.request(key, put)
 
     async def wrote(self, key: str, ours: dict[str, str]) -> bool:
-        """Whether the object that is there is the one of this `writer`. Two writers may write the same bytes."""
+        """Whether the object comes from the write with this metadata. Two writers may write the same bytes."""
         try:
             found = await self.client.head_object(Bucket=self.name, Key=key)
         except ClientError as error:
@@ -180,12 +180,12 @@ class Bucket:
         return found["Metadata"].get(_WRITER) == ours[_WRITER]
 
     async def keys(self, prefix: str, after: str = "", at_once: int = 1000) -> AsyncIterator[str]:
-        """The keys that start with `prefix` and come after `after`, in order, asked for as `entries` does."""
+        """The keys with the prefix that come after `after`, in order; `at_once` as in `entries`."""
         async for key, _ in self.entries(prefix, after, at_once):
             yield key
 
     async def entries(self, prefix: str, after: str = "", at_once: int = 1000) -> AsyncIterator[tuple[str, str]]:
-        """The keys as `keys` gives them, each with its entity tag; so many are asked for at once, 1000 at the most."""
+        """The same keys, each with its entity tag. One request lists `at_once` of them, at most 1000."""
         more = True
         while more:
             page = await self._page(prefix, after, at_once)
@@ -195,14 +195,14 @@ class Bucket:
             more = page["IsTruncated"]
 
     async def _page(self, prefix: str, after: str, at_once: int) -> ListObjectsV2OutputTypeDef:
-        return await self.ask(
+        return await self.request(
             prefix,
             lambda: self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after, MaxKeys=at_once),
         )
 
 
 class UnchangedBucket(Bucket):
-    """A bucket to be read: every put is left undone, for who does again what others have done and recorded."""
+    """A bucket that is only read. Writes do nothing: what they would write is there already."""
 
     async def _put(self, key: str, body: bytes, **options: Any) -> None:
         pass

@@ -1,6 +1,7 @@
-"""Where an object stands in the lake. Pure."""
+"""The keys of the lake's objects. Pure."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 RUN_NUMBER = "run_number.json"
@@ -18,7 +19,7 @@ _QUARANTINE_KEY = re.compile(rf"{QUARANTINE}[^/]+/(?P<table>[^/]+)/run=(?P<run>[
 
 
 def run_folder(run: int) -> str:
-    """`run=00000042`: numbers of one width, so that keys sort as runs do."""
+    """`run=00000042`: with a fixed width, so that keys sort as run numbers do."""
     return f"run={run:08d}"
 
 
@@ -38,7 +39,7 @@ def ranges_key(schema: str, table: str, run: int, part: int, suffix: str) -> str
 
 
 def left_out_key(schema: str, table: str, run: int, part: int) -> str:
-    """The key of a part with ranges of the keys that a build leaves out."""
+    """The key of a part with ranges of the keys that a build function leaves out."""
     return f"{KEYS}{part_key(schema, f'{table}/left_out', run, part, 'parquet')}"
 
 
@@ -47,13 +48,13 @@ def record_key(run: int, name: str) -> str:
     return f"{RUNS}{run_folder(run)}/{name}"
 
 
-def verification_key(moment: datetime) -> str:
-    """The key of a verification's record: `verifications/20261125T093000Z.json`, so that keys sort as moments do."""
-    return f"{VERIFICATIONS}{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
+def verification_key(time: datetime) -> str:
+    """The key of a verification's record: `verifications/20261125T093000Z.json`, which sorts by time."""
+    return f"{VERIFICATIONS}{time.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
 
 
 def replay_key(stage: str, name: str) -> str:
-    """The key of what a stage says of a replay: `replays/load/c0ffee.json`."""
+    """The key of a stage's record of a replay: `replays/load/c0ffee.json`."""
     return f"{REPLAYS}{stage}/{name}.json"
 
 
@@ -63,12 +64,12 @@ def failure_name(stage: str) -> str:
 
 
 def after_run(run: int, prefix: str = RUNS) -> str:
-    """The key below `prefix` after which the records, or parts, of later runs come."""
+    """The key below `prefix` that sorts after those of the run and before those of later runs."""
     return f"{prefix}{run_folder(run)}0"
 
 
 def parse_record_key(key: str) -> tuple[int, str] | None:
-    """Run and record name of a key below `runs/`; None for any other key."""
+    """The run and the record name in a key below `runs/`; None for any other key."""
     folder, _, name = key.removeprefix(RUNS).partition("/")
     number = folder.removeprefix("run=")
     ours = key.startswith(RUNS) and number.isascii() and number.isdigit() and name
@@ -76,6 +77,23 @@ def parse_record_key(key: str) -> tuple[int, str] | None:
 
 
 def parse_quarantine_key(key: str) -> tuple[str, int, int] | None:
-    """Table, run and number of a quarantine part; None for any other key."""
+    """The table, run and part number in the key of a quarantine part; None for any other key."""
     found = _QUARANTINE_KEY.fullmatch(key)
     return (found["table"], int(found["run"]), int(found["part"])) if found else None
+
+
+# The most run numbers of one listing: a few pages of keys.
+_WIDEST = 25_600
+
+
+def intervals_back(upper: int, first: int, lower: int = 0) -> Iterator[tuple[int, int]]:
+    """Intervals of run numbers, from `upper` down to `lower`, to list the newest runs first; a bucket lists ascending.
+
+    An interval excludes its first number and includes its second. The first one covers `first` numbers and each next
+    one twice as many, so that a long gap is soon crossed.
+    """
+    size = first
+    while upper > lower:
+        after = max(lower, upper - size)
+        yield after, upper
+        upper, size = after, min(2 * size, max(first, _WIDEST))

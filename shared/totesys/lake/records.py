@@ -1,4 +1,4 @@
-"""What the lake says of a run: typed, versioned JSON."""
+"""The records of the lake: typed, versioned JSON objects."""
 
 import json
 from datetime import datetime
@@ -12,23 +12,21 @@ from totesys.table import Capture
 from totesys.transactions import HighWaterMark, OpenTransaction, Position
 from totesys.version import VERSION
 
-# The column of a quarantine part that says why each row is there: a list of text.
+# The column of a quarantine part with the reasons of each row, a list of text.
 REASONS = "reasons"
-
-
-# Of the shape of all records: the second number changes with a field that the release before can do without, the first
-# with one that it cannot.
+# The version of the shape of all records. A new field that the previous release can do without changes the second
+# number, any other change the first.
 SCHEMA_VERSION = "1.3"
 
 
 class Record(BaseModel):
-    """A JSON object of the lake. A field that this release does not know is one that it can do without."""
+    """A JSON object of the lake. Unknown fields are ignored: this release can do without them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class RunCounter(Record):
-    """`run_number.json`: which lake this is, and the last run number given out."""
+    """`run_number.json`: the id of the lake, and the last assigned run number."""
 
     version: Literal[1] = 1
     lake: UUID
@@ -36,7 +34,7 @@ class RunCounter(Record):
 
 
 class Part(Record):
-    """One object of rows. `crc32` is of the whole object, eight hexadecimal digits."""
+    """One object of rows. `crc32` is that of the whole object, in eight hexadecimal digits."""
 
     key: str
     rows: int
@@ -45,7 +43,7 @@ class Part(Record):
 
 
 class TableParts(Record):
-    """A table's rows in a run. `seconds` is the work spent on it."""
+    """A table's rows in a run. `seconds` is the time spent on them."""
 
     columns: tuple[str, ...]
     parts: tuple[Part, ...]
@@ -61,23 +59,32 @@ class TableParts(Record):
 
 
 class ExtractedTable(TableParts):
-    """A source table's rows, all of them or those that changed."""
+    """A source table's rows: all of them, or those that changed."""
 
     mode: Capture
 
 
 class BuiltTable(TableParts):
-    """A warehouse table's rows. The keys are the least and the greatest, where keys are integers."""
+    """A warehouse table's rows, with the least and the greatest key if keys are integers."""
 
     first_key: int | None = None
     last_key: int | None = None
 
 
-class TableDefinition(Record):
-    """What a source table's rows are read through: numbers of its catalog.
+class QuarantinedTable(TableParts):
+    """Rows that could not become rows of a warehouse table. `reasons` are their numbers by reason, without values.
 
-    The relations that make it up, it and its partitions; the number of each declared column; the id of each label of a
-    column's enum, by `column.label`.
+    A row may have several reasons. Records of releases before 0.2 have none.
+    """
+
+    reasons: dict[str, int] = {}
+
+
+class TableDefinition(Record):
+    """The catalog numbers that a source table's rows are read through.
+
+    `relations` are the table and its partitions, `columns` the number of each declared column, `labels` the id of each
+    label of a column's enum, by `column.label`.
     """
 
     relations: tuple[int, ...]
@@ -86,10 +93,10 @@ class TableDefinition(Record):
 
 
 class RunRecord(Record):
-    """What every stage's record of a run says.
+    """The fields of every stage's record of a run.
 
-    `previous` is the newest earlier run that has parts (0: none): load applies a run after that one.
-    `extraction` is the first run of the snapshot that this run is a slice of; `complete` marks the last.
+    `previous` is the newest earlier run with parts (0 for none), which load applies first. `extraction` is the first
+    run of the snapshot that this run is a slice of; `complete` marks the last.
     """
 
     version: Literal[1] = 1
@@ -106,20 +113,16 @@ class RunRecord(Record):
 class Manifest(RunRecord):
     """Ingest's record: the commit of a run.
 
-    `xmin_before` is where the extraction started (None: everything); `xmin_after` is where the next one
-    starts (None: everything), which only a complete extraction moves. Both are 64-bit transaction ids, of which
-    `high_water_mark` says more; a record of before it has none. `position` is where in its history the source was, and
-    `open_transaction` the oldest one that the snapshot did not see.
+    `xmin_before` is the transaction where the extraction started, `xmin_after` where the next one starts, which only a
+    complete extraction moves. Both are 64-bit ids; None means everything. `high_water_mark` is the whole snapshot.
+    `position` is where the source was in its history, `open_transaction` the oldest transaction in progress.
 
-    `keys` are, by source table, the keys that the snapshot has: parts of ranges, first and last key of each. Only a
-    complete run has them, and only one that swept the source.
+    `keys` are the keys in the snapshot by source table, as parts of ranges with first and last key; only a complete run
+    of a deletion sweep has them. `definitions` are the source tables as the snapshot sees them. `declared` are the
+    warehouse tables that the model declared at the extraction, with their columns. `counts` are the numbers of rows of
+    the full-refresh tables in the snapshot: a number that changes reveals deleted rows.
 
-    `definitions` are the source tables as the snapshot sees them; a record of before they were told has none.
-
-    `declared` are the warehouse tables that the model declared when the run was extracted, each with its columns; None
-    in a record of before they were told.
-
-    `counts` are the rows of each full-refresh table in the snapshot: a number that changes tells of deleted rows.
+    Records of earlier releases lack the fields with defaults.
     """
 
     trigger: str
@@ -141,7 +144,7 @@ class Manifest(RunRecord):
 
     @property
     def next_start(self) -> HighWaterMark | None:
-        """Where the next extraction starts; None: with everything."""
+        """Where the next extraction starts; None for everything."""
         if self.high_water_mark is None and self.xmin_after is not None:
             return HighWaterMark(xmax=self.xmin_after)
         return self.high_water_mark
@@ -150,8 +153,8 @@ class Manifest(RunRecord):
 class ProcessedManifest(RunRecord):
     """Transform's record: the Parquet of a run, and the rows that could not become warehouse rows.
 
-    `trigger`, `source`, `xmin_after`, `high_water_mark`, `position` and `keys` are the manifest's, `keys` by warehouse
-    table. `left_out` are, by warehouse table, the ranges of keys that came and that the table's function leaves out.
+    `trigger`, `source`, `xmin_after`, `high_water_mark` and `position` are those of ingest's record, `keys` too, but by
+    warehouse table. `left_out` are the ranges of the keys that the table's build function left out.
     """
 
     trigger: str = ""
@@ -160,15 +163,15 @@ class ProcessedManifest(RunRecord):
     high_water_mark: HighWaterMark | None = None
     position: Position | None = None
     tables: dict[str, BuiltTable]
-    quarantine: dict[str, TableParts]
+    quarantine: dict[str, QuarantinedTable]
     keys: dict[str, TableParts] = {}
     left_out: dict[str, TableParts] = {}
 
 
 class LoadedTable(Record):
-    """What load did with a table: rows in the run, rows written, and the range of record ids of a fact.
+    """What load did with a table: its rows in the run, the rows written, and a fact's range of version ids.
 
-    `deleted` are the ids that the run's sweep did not find any more.
+    `deleted` is how many keys the run's deletion sweep no longer found.
     """
 
     rows: int
@@ -181,7 +184,7 @@ class LoadedTable(Record):
 
 
 class LoadRecord(RunRecord):
-    """Load's record. `freshness` is the age of the run's snapshot, in seconds, when it became visible."""
+    """Load's record. `freshness` is the age of the run's snapshot in seconds when it became visible."""
 
     tables: dict[str, LoadedTable]
     freshness: float
@@ -200,9 +203,9 @@ class Failure(Record):
 
 
 class ReplayRecord(Record):
-    """How far a stage is with the runs `first` to `last`, which it was asked to do again.
+    """The progress of a replay of the runs `first` to `last` in a stage.
 
-    All of them up to run `done` are done, `runs` so far. `failure` is why it did not go on, if it did not.
+    Those up to run `done` are done, `runs` so far. `failure` is why the replay stopped, if it did.
     """
 
     version: Literal[1] = 1
@@ -215,7 +218,7 @@ class ReplayRecord(Record):
 
 
 class WrongRow(Record):
-    """A row that is not as it should be: its key, what is wrong with it, and the columns that differ."""
+    """A wrong row: its key, what is wrong with it, and the columns that differ."""
 
     key: str
     verdict: str
@@ -223,7 +226,7 @@ class WrongRow(Record):
 
 
 class VerifiedTable(Record):
-    """A table's rows, counted as `totesys.verify` counts them. `wrong` names some of those that are not equal."""
+    """The numbers of a table's rows by verdict, as `totesys.verify` counts them. `wrong` names some wrong rows."""
 
     compared: int
     equal: int
@@ -241,9 +244,9 @@ class VerifiedTable(Record):
 
 
 class VerificationRecord(Record):
-    """A comparison of the warehouse with the source, as of the snapshot of `run`.
+    """The comparison of the warehouse with the source as of the snapshot of `run`.
 
-    Without a run, `reason` says why it was compared with the source as it was just then.
+    Without a run, `reason` says why the warehouse was compared with the current state of the source.
     """
 
     version: Literal[1] = 1
@@ -257,7 +260,7 @@ class VerificationRecord(Record):
 
 
 class _Head(Record):
-    """What every record says of itself. Those of the first releases have only the first number of their version."""
+    """The version of a record. Those of the first releases have only `version`."""
 
     version: int = 1
     schema_version: str = Field(default="1.0", pattern=r"^[0-9]{1,9}\.[0-9]{1,9}$")
@@ -272,26 +275,26 @@ R = TypeVar("R", bound=Record)
 
 
 def to_json(record: Record) -> bytes:
-    """A record as it is written, with the version of its shape and the release that writes it."""
+    """A record as JSON, with the version of its shape and the release that writes it."""
     head = {"schema_version": SCHEMA_VERSION, "release": VERSION}
     return json.dumps(head | record.model_dump(mode="json"), indent=2).encode()
 
 
 def parse_record(kind: type[R], key: str, body: bytes) -> R:
-    """The record at `key`. Raises CorruptObject for one that is broken, NewerRecord for one of a newer shape."""
+    """The record at `key`. Raises CorruptObject if it is damaged, NewerRecord if its shape is newer."""
     try:
         head = _Head.model_validate_json(body)
         if head.major > int(SCHEMA_VERSION.partition(".")[0]):
             newer = f"release {head.release}" if head.release else "a newer release"
             raise NewerRecord(
-                f"{key} was written by {newer}, in a shape that release {VERSION} does not read. "
+                f"{key} was written by {newer}, in a shape that release {VERSION} cannot read. "
                 f"Run {newer}{' or a later one' if head.release else ''}."
             )
         return kind.model_validate_json(body)
     except ValidationError as error:
         fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"])) or "the whole"
+        where = ".".join(map(str, fault["loc"])) or "the object"
         raise CorruptObject(
-            f"{key} is no {kind.__name__} of version 1: {where}: {fault['msg']}. "
+            f"{key} is not a valid {kind.__name__}: {where}: {fault['msg']}. "
             "Restore the object, or run the release that wrote it."
         ) from error

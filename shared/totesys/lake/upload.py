@@ -1,4 +1,4 @@
-"""An object written while its bytes are still coming."""
+"""The upload of an object whose bytes are still being produced."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from zlib import crc32
 
 from botocore.exceptions import ClientError
 
+from totesys.aws_client import error_code
 from totesys.errors import TotesysError
-from totesys.lake.aws import error_code
 from totesys.lake.bucket import Bucket, checksum, writer
 from totesys.lake.records import Part
 from totesys.log_events import LogEvent
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 log = logger("totesys.lake.upload")
 
-# Most parts are smaller and go in one put. A piece is held twice at most: one travels while the next one fills.
+# Most parts are smaller and take one put. Two pieces are in memory at most: one is sent while the next one fills.
 PIECE_BYTES = 32 * 1024 * 1024
 PIECES_IN_FLIGHT = 1
 
 
 class Upload:
-    """Collects bytes into one object: a single put if they are few, a multipart upload else.
+    """Collects bytes into one object: with a single put if they are few, else with a multipart upload.
 
-    Nothing is visible before `finish`, which leaves nothing behind if it fails; who gives up before that calls `abort`.
+    The object is visible after `finish`, which leaves nothing behind if it fails. To give up before, call `abort`.
     """
 
     def __init__(self, bucket: Bucket, key: str) -> None:
@@ -56,7 +56,7 @@ class Upload:
                 await self._send_piece(self._upload_id)
 
     async def finish(self, rows: int) -> Part:
-        """Make the object visible and say what it holds. Raises what `Bucket` raises."""
+        """Make the object visible. Returns its entry in a manifest. Raises as `Bucket` does."""
         try:
             if self._upload_id is None:
                 return await self._bucket.put_part(self._key, self._take(), rows)
@@ -75,11 +75,11 @@ class Upload:
                     Bucket=self._bucket.name, Key=self._key, UploadId=upload_id, MultipartUpload={"Parts": pieces}
                 )
             except ClientError as error:
-                # The try before may have completed it, and its answer been lost.
+                # An earlier try may have completed it, and its answer been lost.
                 if error_code(error) != "NoSuchUpload" or not await self._bucket.wrote(self._key, self._writer):
                     raise
 
-        await self._bucket.ask(self._key, complete)
+        await self._bucket.request(self._key, complete)
 
     def _take(self) -> bytes:
         body = b"".join(self._chunks)
@@ -88,7 +88,7 @@ class Upload:
         return body
 
     async def _begin(self) -> str:
-        created = await self._bucket.ask(
+        created = await self._bucket.request(
             self._key,
             lambda: self._bucket.client.create_multipart_upload(
                 Bucket=self._bucket.name, Key=self._key, ChecksumAlgorithm="CRC32", Metadata=self._writer
@@ -109,7 +109,7 @@ class Upload:
     async def _put_piece(self, upload_id: str, number: int, body: bytes) -> CompletedPartTypeDef:
         crc = checksum(crc32(body))
         try:
-            answer = await self._bucket.ask(
+            answer = await self._bucket.request(
                 self._key,
                 lambda: self._bucket.client.upload_part(
                     Bucket=self._bucket.name,
@@ -122,25 +122,28 @@ class Upload:
             )
         finally:
             self._slots.release()
-        # S3 completes an upload only if every piece comes with its checksum.
+        # S3 completes an upload only if every piece is listed with its checksum.
         return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": crc}
 
     async def abort(self) -> None:
-        """Leave no object and no task behind."""
+        """Cancel what is in progress and remove the upload."""
         for piece in self._pieces:
             piece.cancel()
         await asyncio.gather(*self._pieces, return_exceptions=True)
         upload_id, self._upload_id = self._upload_id, None
         if upload_id is not None:
             try:
-                await self._bucket.ask(
+                await self._bucket.request(
                     self._key,
                     lambda: self._bucket.client.abort_multipart_upload(
                         Bucket=self._bucket.name, Key=self._key, UploadId=upload_id
                     ),
                 )
             except TotesysError as error:
-                # What is left is invisible.
+                # The rest is invisible.
                 log.warning(
-                    LogEvent.UPLOAD_ABORT_FAILED, key=self._key, error=str(error), next="the bucket's lifecycle does"
+                    LogEvent.UPLOAD_ABORT_FAILED,
+                    key=self._key,
+                    error=str(error),
+                    next="the bucket's lifecycle rule removes it",
                 )

@@ -1,4 +1,4 @@
-"""The dimensions that more than one star uses."""
+"""The dimensions that several stars use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from iso4217 import Currency
 
-from totesys.model.source import ADDRESS, COUNTERPARTY, CURRENCY, DEPARTMENT, STAFF
+from totesys.model.source_tables import ADDRESS, COUNTERPARTY, CURRENCY, DEPARTMENT, STAFF
 from totesys.table import Column, Dimension
 from totesys.types import DATE, INTEGER, TEXT, varchar
 
@@ -29,7 +29,7 @@ LEGAL = "counterparty_legal"
 
 
 def build_dim_date(referenced: pl.Series, as_of: date) -> pl.LazyFrame:
-    """Every day from 2020 to the end of the year after `as_of`, and every other day that is referred to."""
+    """Every day from 2020 to the end of the year after `as_of`, and every other day that facts refer to."""
     import polars as pl
 
     calendar = pl.date_range(FIRST_DAY, date(as_of.year + 1, 12, 31), eager=True).alias("date_id")
@@ -48,10 +48,10 @@ def build_dim_date(referenced: pl.Series, as_of: date) -> pl.LazyFrame:
 
 DIM_DATE = Dimension(
     "dim_date",
-    description=f"A day: each from {FIRST_DAY} to the end of next year, and each other one that a fact refers to",
+    description=f"A day: every day from {FIRST_DAY} to the end of next year, and every other day that a fact refers to",
     key="date_id",
     columns=(
-        Column("date_id", DATE, description="The day"),
+        Column("date_id", DATE, description="Day"),
         Column("year", INTEGER, description="Year"),
         Column("month", INTEGER, description="Month of the year, 1 to 12"),
         Column("day", INTEGER, description="Day of the month, 1 to 31"),
@@ -78,14 +78,14 @@ def build_dim_staff(staff: pl.LazyFrame, department: pl.LazyFrame) -> pl.LazyFra
 
 DIM_STAFF = Dimension(
     "dim_staff",
-    description="A member of staff, with the department",
+    description="A member of staff and their department",
     key="staff_id",
     columns=(
-        Column("staff_id", INTEGER, description="The member of staff"),
+        Column("staff_id", INTEGER, description="Member of staff"),
         Column("first_name", TEXT, description="First name"),
         Column("last_name", TEXT, description="Last name"),
         Column("department_name", TEXT, description="Name of the department"),
-        Column("location", TEXT, description="Where the department is; Unknown where the source does not say"),
+        Column("location", TEXT, description="Location of the department; Unknown if the source has none"),
         Column("email_address", TEXT, description="E-mail address"),
     ),
     sources=(STAFF.name, DEPARTMENT.name),
@@ -103,12 +103,12 @@ def build_dim_location(address: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_LOCATION = Dimension(
     "dim_location",
-    description="An address, such as goods are delivered to",
+    description="An address, for example of a delivery",
     key="location_id",
     columns=(
-        Column("location_id", INTEGER, description="The address", source="address.address_id"),
+        Column("location_id", INTEGER, description="Address", source="address.address_id"),
         *ADDRESS_PARTS,
-        Column("phone", TEXT, description="Phone number at the address"),
+        Column("phone", TEXT, description="Phone number of the address"),
     ),
     sources=(ADDRESS.name,),
     build=build_dim_location,
@@ -125,7 +125,7 @@ def build_dim_currency(currency: pl.LazyFrame) -> pl.LazyFrame:
     return currency.with_columns(currency_name=names)
 
 
-# The names are the library's on both sides; what the reference query checks is that each code has its own.
+# Both sides use the library's names: the reference query checks that each code has its own name.
 _names = ", ".join(f"('{code}', '{name.replace(chr(39), chr(39) * 2)}')" for code, name in CURRENCY_NAMES.items())
 
 DIM_CURRENCY = Dimension(
@@ -133,12 +133,12 @@ DIM_CURRENCY = Dimension(
     description="A currency",
     key="currency_id",
     columns=(
-        Column("currency_id", INTEGER, description="The currency"),
-        Column("currency_code", varchar(3), description="Code of the currency (ISO 4217), such as GBP"),
+        Column("currency_id", INTEGER, description="Currency"),
+        Column("currency_code", varchar(3), description="ISO 4217 code of the currency, such as GBP"),
         Column(
             "currency_name",
             TEXT,
-            description="English name that ISO 4217 has for the code; Unknown where it has none",
+            description="English name of the currency in ISO 4217; Unknown if there is none",
             source="currency.currency_code",
         ),
     ),
@@ -161,10 +161,10 @@ def build_dim_counterparty(counterparty: pl.LazyFrame, address: pl.LazyFrame) ->
 
 DIM_COUNTERPARTY = Dimension(
     "dim_counterparty",
-    description="A company that is sold to or bought from, with its legal address",
+    description="A company that totesys sells to or buys from, with its legal address",
     key="counterparty_id",
     columns=(
-        Column("counterparty_id", INTEGER, description="The counterparty"),
+        Column("counterparty_id", INTEGER, description="Counterparty"),
         Column(f"{LEGAL}_name", TEXT, description="Legal name"),
         *(
             replace(
@@ -178,7 +178,7 @@ DIM_COUNTERPARTY = Dimension(
         Column(
             f"{LEGAL}_phone_number",
             TEXT,
-            description="Phone number at the legal address",
+            description="Phone number of the legal address",
             source=f"{ADDRESS.name}.phone",
         ),
     ),

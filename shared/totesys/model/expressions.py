@@ -1,4 +1,4 @@
-"""Columns and expressions that several warehouse tables share, in Polars and, for reference queries, in SQL."""
+"""Columns and expressions shared by several warehouse tables: in Polars and, for reference queries, in SQL."""
 
 from __future__ import annotations
 
@@ -11,64 +11,48 @@ from totesys.types import DATE, INTEGER, TIME
 if TYPE_CHECKING:
     import polars as pl
 
-AGREED_DELIVERY_DATE = Column(
-    "agreed_delivery_date", DATE, references="dim_date", description="Day that was agreed for the delivery"
-)
-AGREED_PAYMENT_DATE = Column(
-    "agreed_payment_date", DATE, references="dim_date", description="Day that was agreed for the payment"
-)
+AGREED_DELIVERY_DATE = Column("agreed_delivery_date", DATE, references="dim_date", description="Agreed day of delivery")
+AGREED_PAYMENT_DATE = Column("agreed_payment_date", DATE, references="dim_date", description="Agreed day of payment")
 AGREED_DELIVERY_LOCATION = Column(
-    "agreed_delivery_location_id",
-    INTEGER,
-    references="dim_location",
-    description="Address that was agreed for the delivery",
+    "agreed_delivery_location_id", INTEGER, references="dim_location", description="Agreed delivery address"
 )
 
-MOMENTS_ORACLE = """
+TIMESTAMPS_QUERY = """
     created_at::date AS created_date, created_at::time(3) AS created_time,
     last_updated::date AS last_updated_date, last_updated::time(3) AS last_updated_time"""
 
 
-def moment_columns(source: SourceTable, what: str) -> tuple[Column, ...]:
-    """The columns that `moments` makes of `source`, whose row is `what`."""
+def timestamp_columns(source: SourceTable, what: str) -> tuple[Column, ...]:
+    """The columns that `split_timestamps` makes from `source`, whose row is `what`."""
     created, updated = f"{source.name}.created_at", f"{source.name}.last_updated"
-    time = "Time of that day, to the millisecond, by the clock of totesys"
+    time = "Time of day, to the millisecond, by the clock of totesys"
     return (
-        Column(
-            "created_date",
-            DATE,
-            references="dim_date",
-            description=f"Day on which the {what} was created",
-            source=created,
-        ),
+        Column("created_date", DATE, references="dim_date", description=f"Day the {what} was created", source=created),
         Column("created_time", TIME, description=time, source=created),
         Column(
             "last_updated_date",
             DATE,
             references="dim_date",
-            description=f"Day of the last update of the {what}, as totesys has it",
+            description=f"Day the {what} was last updated, as recorded in totesys",
             source=updated,
         ),
         Column("last_updated_time", TIME, description=time, source=updated),
     )
 
 
-def moments() -> Sequence[pl.Expr]:
+def split_timestamps() -> Sequence[pl.Expr]:
     """The source's two timestamps, each as a date and a time of day in milliseconds."""
     import polars as pl
 
     return [
         part
         for source, name in (("created_at", "created"), ("last_updated", "last_updated"))
-        for part in (
-            pl.col(source).dt.date().alias(f"{name}_date"),
-            pl.col(source).dt.time().alias(f"{name}_time"),
-        )
+        for part in (pl.col(source).dt.date().alias(f"{name}_date"), pl.col(source).dt.time().alias(f"{name}_time"))
     ]
 
 
 def iso_date(name: str) -> pl.Expr:
-    """The text column `name` as a date: exactly yyyy-mm-dd and a day of the calendar, else NULL."""
+    """The text column `name` as a date; NULL unless it is exactly yyyy-mm-dd and a day of the calendar."""
     import polars as pl
 
     text = pl.col(name)
@@ -76,10 +60,10 @@ def iso_date(name: str) -> pl.Expr:
     return pl.when(text.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$") & (day.dt.year() > 0)).then(day).alias(name)
 
 
-def iso_date_oracle(name: str) -> str:
-    """The same rule in SQL. Postgres 15 has no test for a cast that would fail, so the days are counted.
+def iso_date_query(name: str) -> str:
+    """The same rule in SQL. Postgres 15 cannot test whether a cast would fail, so the days are counted.
 
-    Every month has 28 days, so that most texts need only one test.
+    Every month has 28 days, so most texts need only one test.
     """
     text = f"{name}::text"
     month = "(0[1-9]|1[0-2])"

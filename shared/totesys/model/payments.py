@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from totesys.model.expressions import MOMENTS_ORACLE, iso_date, iso_date_oracle, moment_columns, moments
-from totesys.model.source import (
-    MONEY,
-    PAYMENT,
-    PAYMENT_TYPE,
-    PAYMENT_TYPE_NAME,
-    TRANSACTION,
-    TRANSACTION_TYPE,
-)
+from totesys.model.expressions import TIMESTAMPS_QUERY, iso_date, iso_date_query, split_timestamps, timestamp_columns
+from totesys.model.source_tables import MONEY, PAYMENT, PAYMENT_TYPE, PAYMENT_TYPE_NAME, TRANSACTION, TRANSACTION_TYPE
 from totesys.table import Column, Dimension, Fact
 from totesys.types import BOOLEAN, DATE, INTEGER, TEXT
 
@@ -21,38 +14,42 @@ if TYPE_CHECKING:
 
 
 def build_fact_payment(payment: pl.LazyFrame) -> pl.LazyFrame:
-    return payment.with_columns(*moments(), iso_date("payment_date"))
+    return payment.with_columns(*split_timestamps(), iso_date("payment_date"))
 
 
 FACT_PAYMENT = Fact(
     "fact_payment",
-    description="A version of a payment, made or still due, for one transaction",
+    description="A version of a payment, made or due, for one transaction",
     star="payments",
     record_id="payment_record_id",
     key="payment_id",
     columns=(
-        Column("payment_id", INTEGER, description="The payment; the same in all its versions"),
-        *moment_columns(PAYMENT, "payment"),
-        Column("transaction_id", INTEGER, references="dim_transaction", description="Transaction that it is for"),
-        Column("counterparty_id", INTEGER, references="dim_counterparty", description="Who pays or is paid"),
-        Column("payment_amount", MONEY, description="Amount, in the payment's currency"),
-        Column("currency_id", INTEGER, references="dim_currency", description="The payment's currency"),
+        Column("payment_id", INTEGER, description="Payment; the same in all its versions"),
+        *timestamp_columns(PAYMENT, "payment"),
         Column(
-            "payment_type_id", INTEGER, references="dim_payment_type", description="Which way the money goes, and why"
+            "transaction_id", INTEGER, references="dim_transaction", description="Transaction that the payment is for"
         ),
-        Column("paid", BOOLEAN, description="Whether it has been paid"),
+        Column(
+            "counterparty_id", INTEGER, references="dim_counterparty", description="Counterparty that pays or is paid"
+        ),
+        Column("payment_amount", MONEY, description="Amount, in the payment's currency"),
+        Column("currency_id", INTEGER, references="dim_currency", description="Currency of the payment"),
+        Column(
+            "payment_type_id", INTEGER, references="dim_payment_type", description="Direction and reason of the payment"
+        ),
+        Column("paid", BOOLEAN, description="Whether the payment has been made"),
         Column(
             "payment_date",
             DATE,
             references="dim_date",
-            description="Day of the payment; while it is not paid, the day it is due",
+            description="Day of the payment; the due day if it has not been made",
         ),
     ),
     sources=(PAYMENT.name,),
     build=build_fact_payment,
     reference_query=f"""
-    SELECT payment_id, {MOMENTS_ORACLE}, transaction_id, counterparty_id, payment_amount, currency_id,
-           payment_type_id, paid, {iso_date_oracle("payment_date")}
+    SELECT payment_id, {TIMESTAMPS_QUERY}, transaction_id, counterparty_id, payment_amount, currency_id,
+           payment_type_id, paid, {iso_date_query("payment_date")}
     FROM payment""",
 )
 
@@ -63,22 +60,22 @@ def build_dim_transaction(transaction: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_TRANSACTION = Dimension(
     "dim_transaction",
-    description="A transaction: the sale or the purchase that a payment is for",
+    description="A transaction: the sale or purchase that a payment is for",
     key="transaction_id",
     columns=(
-        Column("transaction_id", INTEGER, description="The transaction"),
+        Column("transaction_id", INTEGER, description="Transaction"),
         Column("transaction_type", TEXT, description=f"One of {', '.join(TRANSACTION_TYPE.values)}"),
         Column(
             "sales_order_id",
             INTEGER,
             nullable=True,
-            description="The sales order of a sale; NULL of a purchase, and where the order was deleted",
+            description="Sales order of a sale; NULL for a purchase or a deleted order",
         ),
         Column(
             "purchase_order_id",
             INTEGER,
             nullable=True,
-            description="The purchase order of a purchase; NULL of a sale, and where the order was deleted",
+            description="Purchase order of a purchase; NULL for a sale or a deleted order",
         ),
     ),
     sources=(TRANSACTION.name,),
@@ -95,10 +92,10 @@ def build_dim_payment_type(payment_type: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_PAYMENT_TYPE = Dimension(
     "dim_payment_type",
-    description="A kind of payment",
+    description="A payment type",
     key="payment_type_id",
     columns=(
-        Column("payment_type_id", INTEGER, description="The kind of payment"),
+        Column("payment_type_id", INTEGER, description="Payment type"),
         Column("payment_type_name", TEXT, description=f"One of {', '.join(PAYMENT_TYPE_NAME.values)}"),
     ),
     sources=(PAYMENT_TYPE.name,),

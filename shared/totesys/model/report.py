@@ -1,14 +1,14 @@
-"""What the business side asks: the report that `totesys report` makes of the stars."""
+"""The report of `totesys report`: business questions in SQL over the stars."""
 
-from totesys.questions import Cards, Chapter, Months, Question, Ranks, Report
+from totesys.reporting import Cards, Chapter, Months, Question, Ranks, Report
 
-# What a payment type's name says of the way the money goes.
+# The payment types of incoming payments.
 _INCOMING = "payment_type_name IN ('SALES_RECEIPT', 'PURCHASE_REFUND')"
 
 BY_CURRENCY = Question(
     "by_currency",
     "By currency",
-    "Everything since the beginning. Overdue is what is unpaid and was due before the day of the report.",
+    "All data since the beginning. Overdue payments are unpaid and were due before the day of the report.",
     f"""
 WITH sold AS (
     SELECT currency_id, count(*) AS sales_orders, sum(units_sold * unit_price) AS sales
@@ -35,7 +35,7 @@ ORDER BY currency_code""",
 SALES_BY_MONTH = Question(
     "sales_by_month",
     "Sales by month and currency",
-    "A sale counts in the month in which its order was made. The newest month may not be over.",
+    "A sale counts in the month of its order. The newest month may be incomplete.",
     """
 SELECT make_date(d.year, d.month, 1) AS month, c.currency_code AS currency, count(*) AS orders,
        sum(f.units_sold) AS units, sum(f.units_sold * f.unit_price) AS amount
@@ -48,8 +48,8 @@ GROUP BY 1, 2 ORDER BY 1, 2""",
 
 TOP_DESIGNS = Question(
     "top_designs",
-    "The ten designs that sell most",
-    "By units, which can be added whatever the currency. Several designs may have the same name.",
+    "The ten best-selling designs",
+    "By units sold, in all currencies. Several designs may share a name.",
     """
 SELECT d.design_id, d.design_name AS design, count(*) AS orders, sum(f.units_sold) AS units
 FROM sales.fact_sales_order_current AS f
@@ -60,8 +60,8 @@ GROUP BY d.design_id, d.design_name ORDER BY units DESC, d.design_id LIMIT 10"""
 
 TOP_SUPPLIERS = Question(
     "top_suppliers",
-    "The ten counterparties that are bought from most",
-    "In each currency by the amount of its purchase orders.",
+    "The ten largest suppliers",
+    "By the amount of purchase orders, for each currency.",
     """
 SELECT currency, place, counterparty_id, counterparty, orders, amount
 FROM (SELECT c.currency_code AS currency, p.counterparty_id, p.counterparty_legal_name AS counterparty,
@@ -78,8 +78,8 @@ WHERE place <= 10 ORDER BY currency, place""",
 
 UNPAID_BY_MONTH = Question(
     "unpaid_by_month",
-    "Unpaid, by the month in which it is due",
-    "Above the line what others owe, below it what is owed to others.",
+    "Unpaid payments by due month",
+    "Above the line: owed to us. Below the line: owed by us.",
     f"""
 SELECT make_date(d.year, d.month, 1) AS month, c.currency_code AS currency,
        coalesce(sum(f.payment_amount) FILTER (WHERE {_INCOMING}), 0) AS to_receive,
@@ -96,7 +96,7 @@ GROUP BY 1, 2 ORDER BY 1, 2""",
 DUE_AND_OVERDUE = Question(
     "due_and_overdue",
     "Due and overdue",
-    "Payments that are not paid: overdue before the day of the report, due on it or later.",
+    "Unpaid payments: overdue before the day of the report, due on that day or later.",
     """
 SELECT c.currency_code AS currency, lower(replace(t.payment_type_name, '_', ' ')) AS payment_type,
        count(*) FILTER (WHERE f.payment_date < $1) AS overdue,
@@ -122,15 +122,15 @@ WHERE NOT f.paid"""
 
 NEXT_DUE = Question(
     "next_due",
-    "The next five that are due",
-    "The nearest day first.",
+    "The next five due payments",
+    "The earliest day first.",
     f"{_PAYMENTS} AND f.payment_date >= $1 ORDER BY f.payment_date, f.payment_id LIMIT 5",
 )
 
 LAST_OVERDUE = Question(
     "last_overdue",
-    "The last five that became overdue",
-    "The newest day first.",
+    "The last five payments to become overdue",
+    "The latest day first.",
     f"{_PAYMENTS} AND f.payment_date < $1 ORDER BY f.payment_date DESC, f.payment_id DESC LIMIT 5",
 )
 

@@ -8,13 +8,13 @@ from totesys.model.expressions import (
     AGREED_DELIVERY_DATE,
     AGREED_DELIVERY_LOCATION,
     AGREED_PAYMENT_DATE,
-    MOMENTS_ORACLE,
+    TIMESTAMPS_QUERY,
     iso_date,
-    iso_date_oracle,
-    moment_columns,
-    moments,
+    iso_date_query,
+    split_timestamps,
+    timestamp_columns,
 )
-from totesys.model.source import DESIGN, MONEY, SALES_ORDER
+from totesys.model.source_tables import DESIGN, MONEY, SALES_ORDER
 from totesys.table import Column, Dimension, Fact
 from totesys.types import INTEGER, TEXT
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def build_fact_sales_order(sales_order: pl.LazyFrame) -> pl.LazyFrame:
     return sales_order.with_columns(
-        *moments(),
+        *split_timestamps(),
         iso_date("agreed_payment_date"),
         iso_date("agreed_delivery_date"),
         sales_staff_id="staff_id",
@@ -33,13 +33,13 @@ def build_fact_sales_order(sales_order: pl.LazyFrame) -> pl.LazyFrame:
 
 FACT_SALES_ORDER = Fact(
     "fact_sales_order",
-    description="A version of a sales order: units of one design, sold to a counterparty",
+    description="A version of a sales order: units of one design sold to a counterparty",
     star="sales",
     record_id="sales_record_id",
     key="sales_order_id",
     columns=(
-        Column("sales_order_id", INTEGER, description="The sales order; the same in all its versions"),
-        *moment_columns(SALES_ORDER, "order"),
+        Column("sales_order_id", INTEGER, description="Sales order; the same in all its versions"),
+        *timestamp_columns(SALES_ORDER, "order"),
         Column(
             "sales_staff_id",
             INTEGER,
@@ -47,10 +47,10 @@ FACT_SALES_ORDER = Fact(
             description="Member of staff who made the sale",
             source="sales_order.staff_id",
         ),
-        Column("counterparty_id", INTEGER, references="dim_counterparty", description="Who buys"),
+        Column("counterparty_id", INTEGER, references="dim_counterparty", description="Counterparty that buys"),
         Column("units_sold", INTEGER, description="Number of units sold"),
         Column("unit_price", MONEY, description="Price of one unit, in the order's currency"),
-        Column("currency_id", INTEGER, references="dim_currency", description="The order's currency"),
+        Column("currency_id", INTEGER, references="dim_currency", description="Currency of the order"),
         Column("design_id", INTEGER, references="dim_design", description="Design of the units"),
         AGREED_PAYMENT_DATE,
         AGREED_DELIVERY_DATE,
@@ -59,9 +59,9 @@ FACT_SALES_ORDER = Fact(
     sources=(SALES_ORDER.name,),
     build=build_fact_sales_order,
     reference_query=f"""
-    SELECT sales_order_id, {MOMENTS_ORACLE}, staff_id AS sales_staff_id, counterparty_id, units_sold,
-           unit_price, currency_id, design_id, {iso_date_oracle("agreed_payment_date")},
-           {iso_date_oracle("agreed_delivery_date")}, agreed_delivery_location_id
+    SELECT sales_order_id, {TIMESTAMPS_QUERY}, staff_id AS sales_staff_id, counterparty_id, units_sold,
+           unit_price, currency_id, design_id, {iso_date_query("agreed_payment_date")},
+           {iso_date_query("agreed_delivery_date")}, agreed_delivery_location_id
     FROM sales_order""",
 )
 
@@ -72,13 +72,13 @@ def build_dim_design(design: pl.LazyFrame) -> pl.LazyFrame:
 
 DIM_DESIGN = Dimension(
     "dim_design",
-    description="A design of the goods",
+    description="A product design",
     key="design_id",
     columns=(
-        Column("design_id", INTEGER, description="The design"),
-        Column("design_name", TEXT, description="Name of the design; several designs may have the same"),
-        Column("file_location", TEXT, description="Folder of the design's file"),
-        Column("file_name", TEXT, description="Name of the design's file in that folder"),
+        Column("design_id", INTEGER, description="Design"),
+        Column("design_name", TEXT, description="Name of the design; several designs may share a name"),
+        Column("file_location", TEXT, description="Folder of the design file"),
+        Column("file_name", TEXT, description="Name of the design file in that folder"),
     ),
     sources=(DESIGN.name,),
     build=build_dim_design,

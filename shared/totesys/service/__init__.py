@@ -1,1 +1,4 @@
-"""The frame that the three services share: HTTP, the queue's consumer, start and stop."""
+"""The shell of every service: HTTP, the consumer of its queue, start and stop.
+
+It runs a stage and knows nothing of what the stage does. Pages for people are in `totesys_console`.
+"""

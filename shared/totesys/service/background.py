@@ -1,29 +1,24 @@
-"""What goes on in the background of a service, all of it under one supervisor."""
+"""The background tasks of a service, under one supervisor."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from totesys.discreet import words
-from totesys.errors import to_trace
 from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.redaction import error_fields
 
 log = logger("totesys.service.background")
 
-# A task that goes on until it is cancelled.
+# A task that runs until it is cancelled.
 Task = Callable[[], Coroutine[Any, Any, None]]
 
 
-def _never() -> bool:
-    return False
-
-
 class Background:
-    """The background tasks of a service. One that ends unbidden is logged with its error, and is a fault from then on.
+    """The background tasks of a service. One that ends by itself is logged, and is a fault from then on.
 
-    It isn't begun again: nobody knows what it has left behind. Whoever reads `/health` replaces the process.
+    It isn't restarted, because its state is unknown: `/health` answers 503, and the supervisor replaces the process.
     """
 
     def __init__(self) -> None:
@@ -31,16 +26,16 @@ class Background:
 
     @property
     def fault(self) -> str | None:
-        """Which task is dead and why; None if each is alive. The log says more."""
+        """Which task is dead and why; None if all are alive."""
         return next(iter(self._faults.values()), None)
 
-    def start(self, name: str, task: Task, may_end: Callable[[], bool] = _never) -> "asyncio.Task[None]":
-        """Begin a task; once `may_end` holds, it may end by itself."""
+    def start(self, name: str, task: Task, may_end: Callable[[], bool] = lambda: False) -> "asyncio.Task[None]":
+        """Start a task. It may end by itself once `may_end` returns true."""
         return asyncio.create_task(self._supervise(name, task, may_end), name=name)
 
     @asynccontextmanager
     async def during(self, name: str, task: Task) -> AsyncIterator[None]:
-        """Have a task go on while the block does."""
+        """Run a task during the block."""
         started = self.start(name, task)
         try:
             yield
@@ -55,17 +50,15 @@ class Background:
             current = asyncio.current_task()
             if current is not None and current.cancelling():
                 raise
-            # Nobody has cancelled this one: something that it waited for was.
-            self._died(name, error, None)
-        except Exception as error:  # noqa: BLE001 - each is logged, and is a fault
-            self._died(name, error, to_trace(error))
+            # This task was not cancelled: something that it waited for was.
+            self._report_end(name, error)
+        except Exception as error:  # noqa: BLE001 - logged, and reported as a fault
+            self._report_end(name, error)
         else:
             if not may_end():
-                self._died(name, None, None)
+                self._report_end(name, None)
 
-    def _died(self, name: str, error: BaseException | None, trace: Exception | None) -> None:
-        kind = type(error).__name__ if error else "no error"
-        self._faults[name] = f"the background task {name!r} has ended ({kind}); the service's log says more"
-        log.error(
-            LogEvent.BACKGROUND_TASK_ENDED, task=name, error=words(error) if error else "", kind=kind, exc_info=trace
-        )
+    def _report_end(self, name: str, error: BaseException | None) -> None:
+        fields = error_fields(error) if error else {"error": "", "kind": "no error", "exc_info": None}
+        self._faults[name] = f"the background task {name!r} has ended ({fields['kind']}); see the service's log"
+        log.error(LogEvent.BACKGROUND_TASK_ENDED, task=name, **fields)

@@ -1,4 +1,4 @@
-"""The limit of a request's body, in bytes and in time."""
+"""Limits on a request's body, in bytes and in time."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KIB = 1024
-# Of a body that is too large so many times the limit is read, for so long, before it is refused.
-_DISCARDED, _DISCARD_SECONDS = 16, 1.0
+# How much of a body that is too large is read before it is refused, in multiples of the limit and in seconds.
+_DISCARD_LIMITS, _DISCARD_SECONDS = 16, 1.0
 
 
 class BodyLimit:
-    """Takes a request's body in before the app sees it: at most `most` bytes, within `longest`.
+    """Reads a request's body before the app sees it: at most `most` bytes, within `longest`.
 
-    What is refused is answered by `refuse`, and its connection closed: the rest of the body may still be on its way.
+    `refuse` answers what exceeds a limit. The connection is then closed, as the rest of the body may still come.
     """
 
     def __init__(
@@ -39,25 +39,27 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         try:
-            async with asyncio.timeout(self._longest.total_seconds()):
-                body = await self._read(Headers(scope=scope), receive)
-        except TimeoutError:
-            refusal = _refusal(408, f"The body did not come within {self._longest.total_seconds():g} s.")
-            await self._refuse(Request(scope), refusal)(scope, receive, send)
+            body = await self._read(Headers(scope=scope), receive)
         except HTTPException as refusal:
             await self._refuse(Request(scope), refusal)(scope, receive, send)
         else:
-            await self._app(scope, _after(body, receive), send)
+            await self._app(scope, _replayed(body, receive), send)
 
     async def _read(self, headers: Headers, receive: Receive) -> Message:
-        """The whole body as one message, or that the client has gone. Raises HTTPException."""
-        size = int(headers.get("content-length", 0))
+        """The whole body as one message, or the message that the client has gone. Raises HTTPException."""
+        try:
+            async with asyncio.timeout(self._longest.total_seconds()):
+                return await self._read_up_to_limit(int(headers.get("content-length", 0)), receive)
+        except TimeoutError:
+            raise _refusal(408, f"The body did not arrive within {self._longest.total_seconds():g} s.") from None
+
+    async def _read_up_to_limit(self, size: int, receive: Receive) -> Message:
         body = bytearray()
         more = True
         while more or size > self._most:
             if size > self._most:
                 await self._discard(receive, more)
-                raise _refusal(413, f"A body has at most {self._most // KIB} KiB.")
+                raise _refusal(413, f"The body is larger than {self._most // KIB} KiB.")
             message = await receive()
             if message["type"] != "http.request":
                 return message
@@ -67,11 +69,11 @@ class BodyLimit:
         return {"type": "http.request", "body": bytes(body), "more_body": False}
 
     async def _discard(self, receive: Receive, more: bool) -> None:
-        """Read some of what is too much: a connection that is closed while bytes come may lose the answer."""
+        """Read some of the excess: the client may never see the answer if the connection closes while it sends."""
         taken = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(_DISCARD_SECONDS):
-                while more and taken <= _DISCARDED * self._most:
+                while more and taken <= _DISCARD_LIMITS * self._most:
                     message = await receive()
                     taken += len(message.get("body", b""))
                     more = message.get("more_body", False)
@@ -81,7 +83,7 @@ def _refusal(status: int, detail: str) -> HTTPException:
     return HTTPException(status, detail, headers={"Connection": "close"})
 
 
-def _after(first: Message, receive: Receive) -> Receive:
+def _replayed(first: Message, receive: Receive) -> Receive:
     waiting = [first]
 
     async def next_message() -> Message:

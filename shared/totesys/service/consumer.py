@@ -1,4 +1,4 @@
-"""The consumer: receives a wake-up, has the stage work, and is not put off by what is down or lost."""
+"""The consumer: receives one message at a time and has the stage do its work."""
 
 import asyncio
 import math
@@ -6,77 +6,76 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from functools import partial
 from typing import Generic, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
+from structlog.contextvars import bound_contextvars
 
-from totesys.discreet import words
-from totesys.errors import LakeUnavailable, TerminalError, TotesysError, TransientError, to_trace
-from totesys.events import Trigger, parse_message
+from totesys.errors import LakeUnavailable, TerminalError, TransientError
 from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.redaction import error_fields, safe_message
 from totesys.service.background import Background
 from totesys.service.delivery import Delivery
 from totesys.service.queue import Message, Queue
-from totesys.service.readiness import ask
-from totesys.service.retry import back_off, jitter
-from totesys.service.stage import Stage
-from totesys.settings import ServiceSettings
+from totesys.service.readiness import check_dependencies
+from totesys.service.retry import back_off, jitter, severity
+from totesys.service.stage_protocol import Stage
+from totesys.service_settings import ServiceSettings
+from totesys.triggers import Trigger, parse_message
 
 log = logger("totesys.service.consumer")
 
-W = TypeVar("W", bound=Trigger)
+T = TypeVar("T", bound=Trigger)
 
-# After the queue itself could not be asked.
+# After the queue itself failed.
 PAUSE = timedelta(seconds=1)
-# A dependency that is down is asked again so often at the least.
+# The longest time between two checks of a dependency that is down.
 LONGEST_WAIT = timedelta(seconds=10)
-# What a poll may take longer than it was asked to wait.
+# How much longer than its own wait a poll may take.
 POLL_MARGIN = timedelta(seconds=10)
-# So many polls in turn may get no answer while the queue itself says that it is there: then it is this process.
+# After this many unanswered polls, while the queue answers otherwise, this process is at fault.
 SILENT_POLLS = 2
 HEARTBEAT = timedelta(seconds=5)
 
 
-class Consumer(Generic[W]):
-    """One message at a time: whatever it says, the stage then does all that is undone.
+class Consumer(Generic[T]):
+    """Receives messages one at a time. For each, the stage does what the message asks and all that is pending.
 
-    No message is received while a dependency is down, so that an outage uses up none of a message's receives. A
-    stage that can work `unprompted` does so at the start, after an outage, and when no message has come for
-    `resync`: an event that is lost is made up for.
+    It receives nothing while a dependency is down, so that an outage uses up none of a message's receives. A stage with
+    a default trigger also works at start-up, after an outage, and when no message has come for `resync`: that makes up
+    for lost events.
     """
 
     def __init__(
-        self, queue: Queue, stage: Stage[W], wakeup: type[W], settings: ServiceSettings, background: Background
+        self, queue: Queue, stage: Stage[T], kind: type[T], settings: ServiceSettings, background: Background
     ) -> None:
         self._queue = queue
         self._stage = stage
-        self._wakeup = wakeup
+        self._kind = kind
         self._settings = settings
         self._background = background
         self._stopping = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._in_doubt = True
+        self._dependencies_answer = False
         self._waits_for: Mapping[str, str] = {}
         self._last_failure = ""
         self._failures = 0
-        self._next_pass = math.inf if stage.unprompted is None else 0.0
+        self._next_reconciliation = math.inf if stage.default_trigger is None else 0.0
         self._last_sign = time.monotonic()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to receive, in a task of its own."""
+        """Start to receive, in a task of its own."""
         self._task = self._background.start("consumer", self._run, may_end=self._stopping.is_set)
 
-    def receive_no_more(self) -> None:
-        """Take no further message; what is at work goes on."""
+    def stop_receiving(self) -> None:
+        """Receive no further message. Work in progress goes on."""
         self._stopping.set()
 
     async def stop(self, grace: timedelta) -> None:
-        """Receive no more. Work at hand has `grace` to end; else it is broken off and its message given back."""
-        self.receive_no_more()
+        """Receive no further message. Cancel work that is still in progress after `grace`, and release its message."""
+        self.stop_receiving()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), grace.total_seconds())
         if self._task is not None:
@@ -91,50 +90,48 @@ class Consumer(Generic[W]):
             return "the consumer has ended"
         silent = time.monotonic() - self._last_sign
         if silent > SILENT_POLLS * (self._settings.long_poll + POLL_MARGIN).total_seconds():
-            return f"no poll has been answered for {silent:.0f} s, and nothing is at work"
+            return f"no poll has been answered for {silent:.0f} s, and no work is in progress"
         return None
 
     @property
     def working(self) -> bool:
-        """Whether the stage is at work, for a message or without one."""
+        """Whether work is in progress."""
         return not self._idle.is_set()
 
     @property
     def waits_for(self) -> Mapping[str, str]:
-        """What does not answer and is waited for, such as `warehouse`, each with its fault; mostly nothing."""
+        """The dependencies that are down, such as `warehouse`, each with its error; usually none."""
         return self._waits_for
 
     @property
     def last_failure(self) -> str:
-        """Why the last work failed; empty once some has succeeded."""
+        """Why the last work failed; empty after a success."""
         return self._last_failure
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 await self._turn()
-            except Exception as error:
-                trace = to_trace(error)
-                log.warning(LogEvent.QUEUE_FAILED, error=words(error), kind=type(error).__name__, exc_info=trace)
-                self._in_doubt = True
+            except Exception as error:  # noqa: BLE001 - no error may end the consumer
+                log.warning(LogEvent.QUEUE_FAILED, **error_fields(error))
+                self._dependencies_answer = False
                 await self._pause(PAUSE.total_seconds())
             finally:
                 self._idle.set()
 
     async def _turn(self) -> None:
-        if self._in_doubt:
-            await self._until_ready()
+        if not self._dependencies_answer:
+            await self._wait_for_dependencies()
         if self._stopping.is_set():
             return
-        if time.monotonic() >= self._next_pass:
-            await self._pass()
+        if time.monotonic() >= self._next_reconciliation:
+            await self._reconcile()
         elif message := await self._poll():
-            self._idle.clear()
-            await self._deliver(message)
+            await self._process(message)
 
     async def _poll(self) -> Message | None:
-        until_pass = max(0.0, self._next_pass - time.monotonic())
-        seconds = math.ceil(min(self._settings.long_poll.total_seconds(), until_pass))
+        remaining = max(0.0, self._next_reconciliation - time.monotonic())
+        seconds = math.ceil(min(self._settings.long_poll.total_seconds(), remaining))
         try:
             async with asyncio.timeout(seconds + POLL_MARGIN.total_seconds()):
                 message = await self._queue.receive(timedelta(seconds=seconds), self._settings.visibility)
@@ -143,97 +140,95 @@ class Consumer(Generic[W]):
         self._last_sign = time.monotonic()
         return message
 
-    async def _deliver(self, message: Message) -> None:
-        delivery = Delivery(
-            self._queue, message, self._settings.visibility, self._settings.max_receives, self._background
-        )
-        if self._stopping.is_set():
-            await delivery.give_back()
-            return
-        async with self._signs_of_life():
-            error = await delivery.handle(partial(self._work, message.id))
-        self._in_doubt = isinstance(error, TransientError)
-        self._last_failure = words(error) if error else self._last_failure
-
-    async def _work(self, message_id: str, body: str) -> None:
-        wakeup = parse_message(body, self._wakeup)
-        if wakeup is not None:
-            await self._stage.work(wakeup.of_message(message_id))
-            self._all_done()
-
-    async def _pass(self) -> None:
-        """Work without a message. A failure is tried again like a message's, but is nobody's dead letter."""
-        assert self._stage.unprompted is not None
+    async def _process(self, message: Message) -> None:
         self._idle.clear()
-        try:
-            async with self._signs_of_life():
-                await self._stage.work(self._stage.unprompted)
-        except Exception as error:  # noqa: BLE001 - as in a delivery
-            self._failures += 1
-            self._last_failure = words(error)
-            self._in_doubt = isinstance(error, TransientError)
-            again = self._settings.resync if isinstance(error, TerminalError) else back_off(self._failures, jitter())
-            self._pass_after(again)
-            trace = to_trace(error)
-            level = log.warning if isinstance(error, TransientError) else log.error
-            fields = {"error": words(error), "kind": type(error).__name__}
-            level(
-                LogEvent.RECONCILIATION_FAILED,
-                **fields,
-                next="again",
-                retry_s=round(again.total_seconds(), 1),
-                exc_info=trace,
-            )
-        else:
-            self._all_done()
+        delivery = Delivery(self._queue, message, self._settings.visibility, self._settings.max_receives)
+        if self._stopping.is_set():
+            await delivery.release()
+            return
+        with bound_contextvars(message_id=message.id, receives=message.receives):
+            try:
+                async with self._background.during("visibility", delivery.keep_hidden):
+                    error = await self._attempt(message)
+            except asyncio.CancelledError:
+                await delivery.release()
+                raise
+            await delivery.settle(error)
 
-    def _all_done(self) -> None:
-        self._failures, self._last_failure = 0, ""
-        self._pass_after(self._settings.resync)
-
-    def _pass_after(self, delay: timedelta) -> None:
-        if self._stage.unprompted is not None:
-            self._next_pass = time.monotonic() + delay.total_seconds()
-
-    async def _until_ready(self) -> None:
-        """Wait until all that the service depends on answers, or until it is to stop."""
-        asks = AsyncRetrying(
-            sleep=self._pause,
-            retry=retry_if_result(bool),
-            wait=wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT),
-            stop=lambda _: self._stopping.is_set(),
-            before_sleep=self._say_waiting,
-            retry_error_callback=lambda _: {},
+    async def _reconcile(self) -> None:
+        """Work on the default trigger. A failure is retried like a message's, but leaves no dead letter."""
+        self._idle.clear()
+        error = await self._attempt(None)
+        if error is None:
+            return
+        self._failures += 1
+        delay = self._settings.resync if isinstance(error, TerminalError) else back_off(self._failures, jitter())
+        self._schedule_reconciliation(delay)
+        log.log(
+            severity(error),
+            LogEvent.RECONCILIATION_FAILED,
+            **error_fields(error),
+            next="again",
+            retry_s=round(delay.total_seconds(), 1),
         )
-        await asks(self._faults)
-        self._in_doubt, self._waits_for = False, {}
-        if asks.statistics["attempt_number"] > 1:
+
+    async def _attempt(self, message: Message | None) -> Exception | None:
+        """Have the stage work for a message, or else on its default trigger. Returns the error if that failed."""
+        try:
+            trigger = self._stage.default_trigger if message is None else self._parse(message)
+            if trigger is None:
+                return None
+            async with self._heartbeat():
+                await self._stage.work(trigger)
+        except Exception as error:  # noqa: BLE001 - no error may end the consumer; the caller logs it
+            self._last_failure = safe_message(error)
+            self._dependencies_answer = not isinstance(error, TransientError)
+            return error
+        self._failures, self._last_failure = 0, ""
+        self._schedule_reconciliation(self._settings.resync)
+        return None
+
+    def _parse(self, message: Message) -> T | None:
+        trigger = parse_message(message.body, self._kind)
+        return trigger and trigger.of_message(message.id)
+
+    def _schedule_reconciliation(self, delay: timedelta) -> None:
+        if self._stage.default_trigger is not None:
+            self._next_reconciliation = time.monotonic() + delay.total_seconds()
+
+    async def _wait_for_dependencies(self) -> None:
+        """Wait until every dependency answers, or until the service stops."""
+        started, checks = time.monotonic(), 0
+        while down := await self._dependencies_down():
+            self._waits_for = down
+            delay = back_off(checks, jitter(), LONGEST_WAIT).total_seconds()
+            waited = round(time.monotonic() - started, 1)
+            log.warning(LogEvent.DEPENDENCIES_UNAVAILABLE, dependencies=down, waited_s=waited, retry_s=round(delay, 1))
+            await self._pause(delay)
+            if self._stopping.is_set():
+                return
+            checks += 1
+        self._dependencies_answer, self._waits_for = True, {}
+        if checks:
             log.info(LogEvent.DEPENDENCIES_RECOVERED)
-            # What happened meanwhile has perhaps no message, or one that is hidden for some time.
-            self._pass_after(timedelta(0))
+            # What happened meanwhile may have no message, or one that is hidden for some time.
+            self._schedule_reconciliation(timedelta(0))
 
-    async def _faults(self) -> dict[str, TotesysError]:
-        answers = await ask(self._queue, self._stage)
-        faults = {name: fault for name, fault in answers.items() if fault is not None}
-        if faults:
-            # Known, and told by /health/ready: no other process would fare better.
+    async def _dependencies_down(self) -> dict[str, str]:
+        answers = await check_dependencies(self._queue, self._stage)
+        down = {name: str(error) for name, error in answers.items() if error is not None}
+        if down:
+            # Known, and reported by /health/ready: a new process would fare no better.
             self._last_sign = time.monotonic()
-        return faults
-
-    def _say_waiting(self, state: RetryCallState) -> None:
-        assert state.outcome is not None
-        self._waits_for = faults = {name: str(error) for name, error in state.outcome.result().items()}
-        since = round(time.monotonic() - state.start_time, 1)
-        again = round(state.upcoming_sleep, 1)
-        log.warning(LogEvent.DEPENDENCIES_UNAVAILABLE, dependencies=faults, waited_s=since, retry_s=again)
+        return down
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     @asynccontextmanager
-    async def _signs_of_life(self) -> AsyncIterator[None]:
-        """While the block works it is its own timeouts that bound it."""
+    async def _heartbeat(self) -> AsyncIterator[None]:
+        """Show life while the block works: only its own timeouts bound it."""
 
         async def beat() -> None:
             while True:

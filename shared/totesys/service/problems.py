@@ -1,7 +1,7 @@
-"""Errors as problem documents (RFC 9457), and what the OpenAPI document says of them."""
+"""Errors as problem documents (RFC 9457), and their description in the OpenAPI document."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,9 +14,11 @@ from totesys.errors import BadRequest, TotesysError
 
 MEDIA_TYPE = "application/problem+json"
 
+Answer: TypeAlias = Callable[[Request, Exception], Response]
+
 
 class ProblemDocument(BaseModel):
-    """What went wrong: `type` and `title` name its kind, `detail` says what to do about this one."""
+    """An error: `type` and `title` name its kind; `detail` says what happened and what to do."""
 
     type: str
     title: str
@@ -25,14 +27,14 @@ class ProblemDocument(BaseModel):
 
 
 class Fault(BaseModel):
-    """One thing that is wrong with a request: where, and what."""
+    """One fault of a request: where it is, and what it is."""
 
     where: list[str]
     what: str
 
 
 class InvalidDocument(ProblemDocument):
-    """A request that says nothing possible."""
+    """An invalid request, with its faults."""
 
     faults: list[Fault]
 
@@ -45,21 +47,21 @@ class NotReadyDocument(ProblemDocument):
 
 _ANSWERS = {
     400: "The body cannot be read",
-    401: "The token is missing or wrong",
-    403: "A page of another site asks, or under a name that is not the service's own",
-    404: "There is none",
-    408: "The body did not come in time",
+    401: "The trigger token is missing or wrong",
+    403: "Another site's page sent the request, or its Host is not one of the service's names",
+    404: "Not found",
+    408: "The body did not arrive in time",
     413: "The body is too large",
     415: "The body is not JSON",
-    422: "The request says nothing possible",
-    500: "A defect",
-    503: "The service cannot do it now",
+    422: "The request is invalid",
+    500: "Internal Server Error",
+    503: "The service, or one of its dependencies, is unavailable",
 }
 _HEADERS = {401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}}
 
 
 def documented(*statuses: int, model: type[ProblemDocument] = ProblemDocument) -> dict[int | str, dict[str, Any]]:
-    """What the OpenAPI document says of the answers with these statuses."""
+    """The answers with these statuses, as the OpenAPI document describes them."""
     return {
         status: {
             "description": _ANSWERS[status],
@@ -70,10 +72,14 @@ def documented(*statuses: int, model: type[ProblemDocument] = ProblemDocument) -
     }
 
 
-def answer_with_problems(app: FastAPI) -> Callable[[Request, Exception], Response]:
-    """Make every error of the app a problem document, also in its OpenAPI document; what answers an error."""
-    handler = new_exception_handler(
-        handlers={TotesysError: _unable}, unhandled_wrappers={"default": _Defect}, request_validation_handler=_invalid
+def answer_with_problems(app: FastAPI, wrap: Callable[[Answer], Answer] = lambda answer: answer) -> Answer:
+    """Answer every error of the app with a problem document, or with what `wrap` makes of it; the function for that."""
+    handler = wrap(
+        new_exception_handler(
+            handlers={TotesysError: _unable},
+            unhandled_wrappers={"default": _InternalServerError},
+            request_validation_handler=_invalid,
+        )
     )
     for kind in (Exception, Problem, StarletteHTTPException, RequestValidationError, TotesysError):
         app.add_exception_handler(kind, handler)
@@ -81,14 +87,14 @@ def answer_with_problems(app: FastAPI) -> Callable[[Request, Exception], Respons
     return handler
 
 
-class _Defect(ServerProblem):
-    """What a client is told of a defect: nothing that the log should keep to itself."""
+class _InternalServerError(ServerProblem):
+    """An unexpected error. The client sees nothing of it: the log has the details."""
 
-    title = "Defect"
-    type_ = "defect"
+    title = "Internal Server Error"
+    type_ = "internal-server-error"
 
     def __init__(self, _detail: str) -> None:
-        super().__init__("Something unexpected happened; the service's log says what.")
+        super().__init__("An unexpected error occurred. See the service's log.")
 
 
 def _unable(_handler: ExceptionHandler, _request: Request, error: TotesysError) -> Problem:
@@ -100,7 +106,7 @@ def _unable(_handler: ExceptionHandler, _request: Request, error: TotesysError) 
 
 def _invalid(handler: ExceptionHandler, request: Request, error: RequestValidationError) -> Problem:
     faults = [Fault(where=[_plain(part) for part in one["loc"]], what=_plain(one["msg"])) for one in error.errors()]
-    if isinstance(error.body, bytes):  # what FastAPI leaves as it came, because nothing says that it is JSON
+    if isinstance(error.body, bytes):  # FastAPI leaves a body unparsed if it isn't declared as JSON
         refusal = HTTPException(415, "Send JSON, with `Content-Type: application/json`.")
         return http_exception_handler_(handler, request, refusal)
     return Problem(
@@ -113,12 +119,12 @@ def _invalid(handler: ExceptionHandler, request: Request, error: RequestValidati
 
 
 def _plain(part: object) -> str:
-    """As text that UTF-8 can say: JSON can name halves of characters."""
+    """Text that UTF-8 can encode: JSON can name halves of characters."""
     return str(part).encode(errors="replace").decode()
 
 
 def _document(app: FastAPI) -> None:
-    """Give the answers that are errors their media type, which FastAPI has no argument for."""
+    """Set the media type of error answers in the OpenAPI document, for which FastAPI has no argument."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -130,5 +136,5 @@ def _document(app: FastAPI) -> None:
                         answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
         return document
 
-    # As FastAPI's documentation has it, under "Extending OpenAPI".
+    # See "Extending OpenAPI" in FastAPI's documentation.
     app.openapi = openapi  # type: ignore[method-assign]

@@ -1,26 +1,26 @@
-"""A started service, as its HTTP side finds it."""
+"""A started service, as its HTTP side sees it."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from fastapi import Request
 
-from totesys.events import Trigger
 from totesys.service.background import Background
 from totesys.service.consumer import Consumer
 from totesys.service.queue import Queue
-from totesys.service.stage import Stage
+from totesys.service.stage_protocol import Stage
+from totesys.triggers import Trigger
 
-W = TypeVar("W", bound=Trigger)
+T = TypeVar("T", bound=Trigger)
 
 
 @dataclass(frozen=True)
-class Running(Generic[W]):
-    """What a started service consists of; the app keeps it as its state."""
+class Running(Generic[T]):
+    """The parts of a started service, which the app keeps in its state."""
 
-    stage: Stage[W]
+    stage: Stage[T]
     queue: Queue
-    consumer: Consumer[W]
+    consumer: Consumer[T]
     background: Background
 
     @property
@@ -30,6 +30,6 @@ class Running(Generic[W]):
 
 
 def running(request: Request) -> Running[Any]:
-    """The started service that answers a request."""
+    """The service that answers a request."""
     started: Running[Any] = request.app.state.running
     return started

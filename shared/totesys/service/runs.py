@@ -1,17 +1,17 @@
-"""The record of runs, as every service shows it: read from the lake alone."""
+"""The state of runs as the lake records it, for `GET /runs` of every service, the console and the command."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from totesys.lake.lake import Lake
-from totesys.lake.looking_back import intervals_back
-from totesys.lake.quarantine import quarantined_runs
+from totesys.lake.keys import intervals_back
+from totesys.lake.quarantine_parts import quarantined_runs
 from totesys.lake.records import (
     BuiltTable,
     ExtractedTable,
@@ -20,17 +20,18 @@ from totesys.lake.records import (
     LoadRecord,
     Manifest,
     ProcessedManifest,
-    TableParts,
+    QuarantinedTable,
 )
+from totesys.lake.store import Lake
 from totesys.transactions import OpenTransaction
 
 State = Literal["done", "empty", "waiting", "failed"]
 
 
 class StageState(BaseModel):
-    """One stage of a run. `seconds` is the time it took; `error` its last failure, if it is not done since.
+    """One stage of a run. `seconds` is how long it took, `error` its last failure unless it has succeeded since.
 
-    `quarantined` are rows that it could not make warehouse rows of.
+    `quarantined` is how many rows could not become warehouse rows.
     """
 
     state: State
@@ -43,28 +44,45 @@ class StageState(BaseModel):
 
 
 class RunState(BaseModel):
-    """A run through its three stages. `freshness` is the snapshot's age in seconds when the run became visible."""
+    """A run in its three stages. `freshness` is the age of its snapshot, in seconds, when the run became visible."""
 
     run: int
     trigger: str
     snapshot_time: datetime
     complete: bool
-    freshness: float | None = Field(default=None)
+    freshness: float | None = None
     stages: dict[str, StageState]
 
 
 class RunDetail(RunState):
-    """A run with its tables, and the oldest transaction of the source that its snapshot did not see."""
+    """A run with its tables, and the oldest open transaction of the source, which its snapshot did not see."""
 
     open_transaction: OpenTransaction | None = None
     extracted: dict[str, ExtractedTable] = {}
     built: dict[str, BuiltTable] = {}
-    quarantine: dict[str, TableParts] = {}
+    quarantine: dict[str, QuarantinedTable] = {}
     loaded: dict[str, LoadedTable] = {}
+
+    @property
+    def quarantined_rows(self) -> dict[str, int]:
+        """The number of rows that transform and load quarantined, by table, without tables that have none."""
+        rows = Counter({name: table.rows for name, table in self.quarantine.items()})
+        rows.update({name: table.quarantined for name, table in self.loaded.items()})
+        return {name: rows[name] for name in sorted(rows) if rows[name]}
+
+    def quarantine_reasons(self, table: str) -> dict[str, int]:
+        """Why rows of the table are in quarantine, without their values; the number of rows by reason."""
+        by_transform, by_load = self.quarantine.get(table), self.loaded.get(table)
+        reasons = dict(by_transform.reasons) if by_transform else {}
+        if by_transform and not reasons:
+            reasons["`totesys quarantine` shows the reason"] = by_transform.rows
+        if by_load and by_load.quarantined:
+            reasons["refers to a dimension row that has not arrived"] = by_load.quarantined
+        return reasons
 
 
 class QuarantinedRows(BaseModel):
-    """How many rows of a run are no rows of a warehouse table, by transform's decision or by load's."""
+    """How many rows of a table a run has in quarantine, from transform and from load."""
 
     run: int
     table: str
@@ -73,7 +91,7 @@ class QuarantinedRows(BaseModel):
 
 @dataclass(frozen=True)
 class RunRecords:
-    """What the lake says of a run: the record of each stage that has done it, the failures of those that have not."""
+    """The lake's records of a run: of each stage that has done it, and the failures of those that have not."""
 
     manifest: Manifest
     processed: ProcessedManifest | None = None
@@ -82,7 +100,7 @@ class RunRecords:
 
 
 def describe(records: RunRecords) -> RunDetail:
-    """A run with its tables, as its records say. Pure."""
+    """A run with its tables, from its records. Pure."""
     manifest, processed, loaded = records.manifest, records.processed, records.loaded
     detail = RunDetail(
         run=manifest.run,
@@ -100,22 +118,22 @@ def describe(records: RunRecords) -> RunDetail:
     if loaded:
         detail.loaded, detail.freshness = loaded.tables, loaded.freshness
     failures = records.failures
-    detail.stages["transform"] = _transform_state(processed) if processed else _undone(failures.get("transform"))
-    detail.stages["load"] = _load_state(loaded) if loaded else _undone(failures.get("load"))
+    detail.stages["transform"] = _transform_state(processed) if processed else _pending(failures.get("transform"))
+    detail.stages["load"] = _load_state(loaded) if loaded else _pending(failures.get("load"))
     return detail
 
 
 async def run_detail(lake: Lake, run: int) -> RunDetail | None:
-    """A run with its tables; None if ingest committed none of this number."""
+    """A run with its tables; None if ingest has committed no run of this number."""
     manifest = await lake.manifest(run)
     if manifest is None:
         return None
     if manifest.empty:
         return describe(RunRecords(manifest))
     processed, loaded = await asyncio.gather(lake.processed_manifest(run), lake.load_record(run))
-    undone = [stage for stage, record in (("transform", processed), ("load", loaded)) if record is None]
-    failures = [await lake.failure(run, stage) for stage in undone]
-    known = {stage: failure for stage, failure in zip(undone, failures, strict=True) if failure}
+    pending = [stage for stage, record in (("transform", processed), ("load", loaded)) if record is None]
+    failures = [await lake.failure(run, stage) for stage in pending]
+    known = {stage: failure for stage, failure in zip(pending, failures, strict=True) if failure}
     return describe(RunRecords(manifest, processed, loaded, known))
 
 
@@ -131,13 +149,14 @@ async def list_runs(lake: Lake, limit: int, before: int | None) -> list[RunState
 
 
 async def list_quarantined(lake: Lake, limit: int, before: int | None) -> list[QuarantinedRows]:
-    """What the newest runs below `before` have in quarantine, by run and table, of at most `limit` runs that do."""
+    """The quarantined rows of the newest runs below `before`, by run and table, for at most `limit` runs."""
     found: list[QuarantinedRows] = []
     runs = 0
     async with aclosing(quarantined_runs(lake, await _upper(lake, before) + 1)) as numbers:
         async for number in numbers:
-            rows = await _quarantined_of(lake, number)
-            found += rows
+            detail = await run_detail(lake, number)
+            rows = detail.quarantined_rows if detail else {}
+            found += [QuarantinedRows(run=number, table=table, rows=count) for table, count in rows.items()]
             runs += bool(rows)
             if runs == limit:
                 break
@@ -147,22 +166,6 @@ async def list_quarantined(lake: Lake, limit: int, before: int | None) -> list[Q
 async def _upper(lake: Lake, before: int | None) -> int:
     last = await lake.last_number()
     return min(before - 1, last) if before else last
-
-
-async def _quarantined_of(lake: Lake, run: int) -> list[QuarantinedRows]:
-    detail = await run_detail(lake, run)
-    if detail is None:
-        return []
-    return [
-        QuarantinedRows(run=run, table=table, rows=rows)
-        for table in sorted({*detail.quarantine, *detail.loaded})
-        if (rows := _quarantined(detail, table))
-    ]
-
-
-def _quarantined(detail: RunDetail, table: str) -> int:
-    by_transform, by_load = detail.quarantine.get(table), detail.loaded.get(table)
-    return (by_transform.rows if by_transform else 0) + (by_load.quarantined if by_load else 0)
 
 
 def _ingest_state(manifest: Manifest) -> StageState:
@@ -199,5 +202,5 @@ def _load_state(loaded: LoadRecord) -> StageState:
     )
 
 
-def _undone(failure: Failure | None) -> StageState:
+def _pending(failure: Failure | None) -> StageState:
     return StageState(state="failed" if failure else "waiting", error=failure)

@@ -6,5 +6,5 @@ from pydantic import SecretStr
 
 
 def is_token(given: bytes, token: SecretStr) -> bool:
-    """Whether `given` is the token, in a time that says nothing of how much of it is right."""
+    """Whether `given` is the token. The time it takes reveals nothing about the token."""
     return secrets.compare_digest(given, token.get_secret_value().encode())

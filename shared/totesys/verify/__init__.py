@@ -1,10 +1,18 @@
-"""Whether the warehouse is what the source says that it should be: every row, every column.
+"""Verification: compares every row and column of the warehouse with the source.
 
-Both sides add up hashes of their rows by range of keys, so that only ranges whose sums differ are compared row by row.
-What the warehouse need not have yet, because it came about after the newest run's snapshot, is told apart.
+Both sides sum hashes of their rows by range of keys; only ranges whose sums differ are compared row by row. Changes of
+the source after the newest run's snapshot are counted apart. It reads both databases and changes nothing.
 """
 
-from totesys.verify.result import Baseline, Sample, TableComparison, UnequalRow, Verdict, Verification, equal
-from totesys.verify.verification import verify
+from totesys.verify.compare_tables import verify
+from totesys.verify.verification_result import (
+    NewestRun,
+    Sample,
+    TableComparison,
+    UnequalRow,
+    Verdict,
+    Verification,
+    equal,
+)
 
-__all__ = ["Baseline", "Sample", "TableComparison", "UnequalRow", "Verdict", "Verification", "equal", "verify"]
+__all__ = ["NewestRun", "Sample", "TableComparison", "UnequalRow", "Verdict", "Verification", "equal", "verify"]

@@ -1,4 +1,4 @@
-"""Ranges of keys, whose rows are counted and added up before any of them is compared. Pure."""
+"""Ranges of keys whose rows are summed before any of them is compared. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,48 +7,48 @@ BUCKETS = 4096
 
 
 @dataclass(frozen=True)
-class Checksum:
-    """How many rows a bucket has, and the sum of their hashes, whatever their order."""
+class BucketChecksum:
+    """The number of rows in a bucket, and the sum of their hashes, which doesn't depend on their order."""
 
     rows: int
     hashes: int
 
 
 @dataclass(frozen=True)
-class KeyRange:
+class KeySpan:
     """All keys from `first` to `last`."""
 
     first: int
     last: int
 
 
-def width_for(span: KeyRange) -> int:
-    """The width of buckets that cover the span in about BUCKETS steps."""
+def width_for(span: KeySpan) -> int:
+    """The width of about BUCKETS buckets that cover the span."""
     return -(-(span.last - span.first + 1) // BUCKETS)
 
 
 def differing(
-    expected: Mapping[int, Checksum], found: Mapping[int, Checksum], width: int, span: KeyRange
-) -> list[KeyRange]:
-    """The keys of the buckets that are not the same, neighbours in one range, within the span."""
+    expected: Mapping[int, BucketChecksum], found: Mapping[int, BucketChecksum], width: int, span: KeySpan
+) -> list[KeySpan]:
+    """The key ranges of the buckets that differ, within the span; neighbours are merged."""
     unequal = (bucket for bucket in expected.keys() | found.keys() if expected.get(bucket) != found.get(bucket))
     return ranges_of(unequal, width, span)
 
 
-def ranges_of(buckets: Iterable[int], width: int, span: KeyRange) -> list[KeyRange]:
-    """The keys of the buckets, neighbours in one range, within the span."""
-    ranges: list[KeyRange] = []
+def ranges_of(buckets: Iterable[int], width: int, span: KeySpan) -> list[KeySpan]:
+    """The key ranges of the buckets, within the span; neighbours are merged."""
+    ranges: list[KeySpan] = []
     for bucket in sorted(buckets):
         keys = _keys_of(bucket, width, span)
         if ranges and ranges[-1].last + 1 == keys.first:
-            keys = KeyRange(ranges.pop().first, keys.last)
+            keys = KeySpan(ranges.pop().first, keys.last)
         ranges.append(keys)
     return ranges
 
 
-def _keys_of(bucket: int, width: int, span: KeyRange) -> KeyRange:
-    """The keys whose quotient by `width`, cut towards zero as Postgres cuts it, is the bucket's number."""
+def _keys_of(bucket: int, width: int, span: KeySpan) -> KeySpan:
+    """The keys whose quotient by `width`, truncated towards zero as in Postgres, is the bucket's number."""
     start = bucket * width
     first = start if bucket > 0 else start - width + 1
     last = start if bucket < 0 else start + width - 1
-    return KeyRange(max(first, span.first), min(last, span.last))
+    return KeySpan(max(first, span.first), min(last, span.last))

@@ -1,4 +1,4 @@
-"""The SQL that verification asks of either side's rows of a warehouse table."""
+"""The SQL of verification for either side's rows of a warehouse table."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -10,20 +10,20 @@ from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.table import Capture, Fact, WarehouseTable
 from totesys.types import Kind
-from totesys.verify.ledger import DELETION
+from totesys.verify.run_ledger import DELETION
 
-# Of a row that is too long, texts of more bytes than these are named.
+# In a row that is too long, the columns with more bytes than this are named.
 NAMED_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Rows:
-    """A side's rows: a relation `side` that has the declared columns, and how to take each.
+class SideQueries:
+    """The queries of a side's rows: of a relation, aliased `side`, with the declared columns.
 
-    `values` are for the hashes, `texts` for the comparison. `possible` is true of a row that can be in the warehouse;
-    `faults` are true, by column, of what makes it impossible.
-    `stored` is a relation with the same keys, or more, whose least and greatest are quickly found. Texts are hashed and
-    sorted by their bytes in UTF-8, whatever the database's `encoding` is.
+    `values` are the column expressions for hashes, `texts` for comparison. `possible` is true of a row that can be in
+    the warehouse; `faults` are true, by column, of what makes it impossible. `stored` is a relation with at least the
+    same keys, whose least and greatest are found quickly. Text is hashed and sorted by its bytes in UTF-8, whatever the
+    database's `encoding` is.
     """
 
     table: WarehouseTable
@@ -45,11 +45,11 @@ class Rows:
         return f"SELECT min({self.key}) AS first, max({self.key}) AS last FROM {self.stored or self.relation} AS side"
 
     def checksums(self, *, changed: bool) -> str:
-        """By bucket, which is the key over $1: the rows, the sum of their hashes, and how many are not possible.
+        """For each bucket, which is the key over $1: the rows, the sum of their hashes, and how many are impossible.
 
-        With `changed`, rows whose key is in the ranges $2 are left out of rows and hashes.
+        With `changed`, rows whose key is in the ranges $2 do not count in rows and hashes.
         """
-        # Kept together, so that what both the hash and the test need is worked out once.
+        # In a subquery, so that expressions of both the hash and the test are evaluated once.
         columns = ", ".join(f"{value} AS {ident(name)}" for name, value in self.values.items())
         kept = f"({self.possible}){f' AND NOT {self._in_ranges(2)}' if changed else ''}"
         return f"""
@@ -60,41 +60,30 @@ class Rows:
             FROM (SELECT {columns} FROM {self.relation} AS side OFFSET 0) AS side GROUP BY 1"""
 
     def all(self) -> str:
-        """Every row, as text, in the order of the keys."""
+        """All rows as text, in the order of their keys."""
         return self._texts(f"{self.key} IS NOT NULL")
 
     def between(self, *, changed: bool | None = None) -> str:
-        """The rows with keys from $1 to $2, of these only those in the ranges $3, or only the others."""
-        within = f"{self.key} BETWEEN $1::bigint AND $2::bigint"
+        """The rows with keys from $1 to $2; with `changed`, only those in the ranges $3, or only the others."""
         if changed is None:
-            return self._texts(within)
-        return self._texts(f"{within} AND {'' if changed else 'NOT '}{self._in_ranges(3)}")
-
-    def all_impossible(self) -> str:
-        """Every row that cannot be in the warehouse: its key, and the columns that say so."""
-        return self._impossible("true")
-
-    def impossible_between(self) -> str:
-        """Of these, those with keys from $1 to $2."""
-        return self._impossible(f"{self.key} BETWEEN $1::bigint AND $2::bigint")
-
-    def impossible_in(self) -> str:
-        """Of these, those with the keys $1."""
-        return self._impossible(self.key_in())
-
-    def impossible_without_key(self) -> str:
-        """Of these, those that have no key."""
-        return self._impossible(f"{self.key} IS NULL")
+            return self._texts(self.key_between)
+        return self._texts(f"{self.key_between} AND {'' if changed else 'NOT '}{self._in_ranges(3)}")
 
     def count_without_key(self) -> str:
-        """How many rows have no key."""
+        """The number of rows without a key."""
         return f"SELECT count(*) FROM {self.relation} AS side WHERE {self.key} IS NULL"
 
     def key_in(self) -> str:
-        """SQL that is true where the key is among the keys $1."""
+        """SQL that is true if the key is among the keys $1."""
         return key_in(self.table, self.key)
 
-    def _impossible(self, condition: str) -> str:
+    @property
+    def key_between(self) -> str:
+        """SQL that is true if the key is from $1 to $2."""
+        return f"{self.key} BETWEEN $1::bigint AND $2::bigint"
+
+    def impossible(self, condition: str = "true") -> str:
+        """The rows that cannot be in the warehouse: their keys, and the columns that are the reason."""
         columns = ", ".join(f"CASE WHEN {fault} THEN {literal(name)} END" for name, fault in self.faults.items())
         return (
             f"{self.common} SELECT {self.key}::text AS key, array_remove(ARRAY[{columns}]::text[], NULL) AS columns "
@@ -113,7 +102,7 @@ class Rows:
         return self.key if integer else as_utf8(f'{self.key}::text COLLATE "C"', self.encoding)
 
     def _in_ranges(self, parameter: int) -> str:
-        # A subquery, so that the text is read once and not for every row.
+        # In a subquery, so that the text is parsed once and not for every row.
         return f"({self.key}::bigint <@ (SELECT ${parameter}::text::int8multirange))"
 
     def _texts(self, condition: str) -> str:
@@ -125,19 +114,19 @@ class Rows:
 
 
 def key_in(table: WarehouseTable, key: str) -> str:
-    """SQL that is true where `key` is among the table's keys $1."""
+    """SQL that is true if `key` is among the table's keys $1."""
     return f"{key} = ANY ($1::bigint[])" if table.column(table.key).type.is_integer else f"{key}::text = ANY ($1)"
 
 
 def keys_parameter(table: WarehouseTable, keys: list[str]) -> list[int] | list[str]:
-    """Keys that are texts as `key_in` takes them."""
+    """Keys, given as text, as the parameter of `key_in`."""
     return [int(key) for key in keys] if table.column(table.key).type.is_integer else keys
 
 
 def faults(table: WarehouseTable, relation: str = "side", encoding: str = UTF8) -> dict[str, str]:
-    """By column, SQL that is true where a row cannot become one of the warehouse's because of it.
+    """By column, SQL that is true of a row that cannot become a warehouse row because of this column.
 
-    Its value is missing or cannot be held; or the row is too long, and it is one of its texts.
+    Its value is missing or cannot be held, or the row is too long and this is one of its long texts.
     """
     found: dict[str, list[str]] = defaultdict(list)
     for column in table.columns:
@@ -152,7 +141,7 @@ def faults(table: WarehouseTable, relation: str = "side", encoding: str = UTF8) 
 
 
 def possible(table: WarehouseTable, relation: str = "side", encoding: str = UTF8) -> str:
-    """SQL that tells a row that can become one of the warehouse's from one that cannot."""
+    """SQL that is true of a row that can become a warehouse row."""
     required = [column.name for column in table.columns if not column.nullable]
     tests = [unrepresentable(column, relation, encoding) for column in table.columns]
     wrong = [test for test in (*tests, too_long(table.columns, relation)) if test]
@@ -160,9 +149,9 @@ def possible(table: WarehouseTable, relation: str = "side", encoding: str = UTF8
 
 
 def unreadable_sources(model: Model, table: WarehouseTable, encoding: str = UTF8) -> str | None:
-    """Those of the keys $1, as text, whose row of the first source transform cannot read: what it is made of there.
+    """Those of the keys $1, as text, whose row of the first source transform cannot read; None if it reads all.
 
-    It may give a row that is possible all the same. None if each can be read.
+    The reference query may still give a row for them.
     """
     source = model.source(table.sources[0])
     named = {name for column in table.columns for name in model.source_columns(table, column)}
@@ -174,14 +163,14 @@ def unreadable_sources(model: Model, table: WarehouseTable, encoding: str = UTF8
     return met and f"SELECT {key}::text FROM {ident(source.name)} AS source WHERE {key_in(table, key)} AND ({met})"
 
 
-def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: str = UTF8) -> Rows:
-    """What the reference query gives: over the source, or for a dimension without sources over the warehouse.
+def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: str = UTF8) -> SideQueries:
+    """The rows of the reference query: over the source, or for a dimension without sources over the warehouse.
 
-    `encoding` is that of the database which is asked.
+    `encoding` is that of the database that runs it.
     """
     values = {c.name: f"CAST(side.{ident(c.name)} AS {c.type.postgres})" for c in table.columns}
     common = "" if table.sources else f"WITH referenced (key) AS MATERIALIZED ({_wanted_keys(model, table, schema)})"
-    return Rows(
+    return SideQueries(
         table,
         f"({table.reference_query})",
         values,
@@ -193,17 +182,17 @@ def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: st
     )
 
 
-def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> Rows:
-    """What the warehouse has: of a fact the current versions, of a dimension the rows that are not marked as deleted.
+def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> SideQueries:
+    """The rows of the warehouse: a fact's current versions, a dimension's rows that are not marked as deleted.
 
-    Values are not cast to the declared types: it could hide a difference.
+    Values are not cast to the declared types, which could hide a difference.
     """
     values = {name: f"side.{ident(name)}" for name in table.column_names}
     texts = {c.name: _as_declared(values[c.name], c.type.digits[1]) if c.type.kind is Kind.DECIMAL else values[c.name]
              for c in table.columns}  # fmt: skip
     stored = qualified(schema, table.name)
     if isinstance(table, Fact):
-        return Rows(table, qualified(schema, table.current), values, texts, stored=stored)
+        return SideQueries(table, qualified(schema, table.current), values, texts, stored=stored)
     relation = stored
     if ledger and table.sources and table.column(table.key).type.is_integer:
         relation = (
@@ -211,16 +200,16 @@ def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> Rows:
             f"WHERE deletion.table_name = {literal(table.name)} AND deletion.id = dimension.{ident(table.key)} "
             "AND deletion.returned_run IS NULL))"
         )
-    return Rows(table, relation, values, texts, stored=stored)
+    return SideQueries(table, relation, values, texts, stored=stored)
 
 
 def _as_declared(value: str, scale: int) -> str:
-    """A number with the declared digits after the point, unless that would change it."""
+    """A number with the declared scale, unless that would change it."""
     return f"CASE WHEN {value} = round({value}, {scale}) THEN round({value}, {scale}) ELSE {value} END"
 
 
 def changed_keys(source: str, key: str, since: str) -> str:
-    """The keys of the source's rows of which `since` is true: their number, ranges of them, the least, the greatest."""
+    """The keys of the source's rows for which `since` is true: their ranges, the least and the greatest."""
     return f"""
         SELECT range_agg(int8range(first, last, '[]'))::text AS ranges, min(first) AS first, max(last) AS last
         FROM (SELECT min(key) AS first, max(key) AS last
@@ -241,7 +230,7 @@ def referenced_keys(model: Model, table: WarehouseTable, schema: str) -> str:
 
 
 def _wanted_keys(model: Model, table: WarehouseTable, schema: str) -> str:
-    """Also the table's own: a row that nothing refers to is not one too many."""
+    """Also the table's own keys: a row that nothing refers to is not an extra one."""
     own = f"SELECT {ident(table.key)} FROM {qualified(schema, table.name)} WHERE {ident(table.key)} IS NOT NULL"
     return f"{referenced_keys(model, table, schema)} UNION {own}"
 
@@ -253,7 +242,7 @@ def _references_to(model: Model, table: WarehouseTable) -> Iterator[tuple[Fact, 
                 yield fact, column.name
 
 
-def is_told_by_key(model: Model, table: WarehouseTable) -> bool:
-    """Whether it can be told of each key if its row has changed: no other row of the sources makes it."""
+def can_track_keys(model: Model, table: WarehouseTable) -> bool:
+    """Whether a changed source row affects only the row of its own key, so that changes can be tracked by key."""
     captures = {model.source(name).capture for name in table.sources}
     return captures == {Capture.INCREMENTAL} and table.column(table.key).type.is_integer

@@ -1,22 +1,22 @@
-"""Which characters a database can hold, so that it can be asked with texts of others."""
+"""The characters that a database can store, so that queries may contain others."""
 
 import re
 
 import asyncpg
 
+from totesys.connection import Connection, encoding_of
 from totesys.encodings import NOT_CHECKED, UTF8
-from totesys.postgres import Connection, encoding_of
 
-# A character that the database has not, as it travels there and back.
+# The encoded form of a character that the database doesn't have.
 _WRITTEN = re.compile("\x01([0-9a-f]+)\x02")
 _CONVERT = "SELECT convert($1::bytea, 'UTF8', getdatabaseencoding())"
 
 
 class Repertoire:
-    """The characters of a connection's database. It has all where its encoding is UTF-8, or none is checked.
+    """The characters of a connection's database: all if its encoding is UTF-8 or unchecked.
 
-    A character that it has not is in none of its rows, so nothing there equals a text with it. A model's SQL may hold
-    such texts all the same, such as the names of currencies: they go there written in ASCII and come back as they were.
+    A character that the database doesn't have is in none of its rows. A model's SQL may still contain such characters,
+    as in the names of currencies: they are sent encoded in ASCII, and decoded in the results.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -25,14 +25,14 @@ class Repertoire:
         self._has: dict[str, bool] = {}
 
     async def prepare(self) -> None:
-        """Have the connection give texts back as they were."""
+        """Have the connection decode text."""
         if not self._complete:
             await self._connection.set_type_codec(
                 "text", schema="pg_catalog", encoder=str, decoder=_read_back, format="text"
             )
 
     async def within(self, text: str) -> str:
-        """The text, with ASCII for each character that the database has not."""
+        """The text, with every character that the database doesn't have encoded in ASCII."""
         if self._complete or text.isascii():
             return text
         return "".join([one if await self._holds(one) else f"\x01{ord(one):x}\x02" for one in text])

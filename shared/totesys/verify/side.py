@@ -1,4 +1,4 @@
-"""One of the two databases, as it is at one moment."""
+"""One of the two databases, in one snapshot."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -7,9 +7,9 @@ from typing import Any
 
 import asyncpg
 
+from totesys.connection import Connection, connect, encoding_of, redacted
 from totesys.database_errors import plain
 from totesys.errors import TerminalError
-from totesys.postgres import Connection, connect, encoding_of, place
 from totesys.verify.repertoire import Repertoire
 
 ROWS_AT_ONCE = 2000
@@ -17,10 +17,10 @@ ROWS_AT_ONCE = 2000
 
 @dataclass(frozen=True)
 class Side:
-    """A connection within one snapshot, and the error that says that a table is not as the model declares it."""
+    """A connection in one snapshot, and the error to raise if a table is not what the model declares."""
 
     name: str
-    place: str
+    redacted: str
     connection: Connection
     mismatch: type[TerminalError]
     repertoire: Repertoire
@@ -36,16 +36,16 @@ class Side:
             repertoire = Repertoire(connection)
             await repertoire.prepare()
             await connection.execute("SELECT 1")  # the first statement takes the snapshot
-            yield cls(name, place(dsn), connection, mismatch, repertoire)
+            yield cls(name, redacted(dsn), connection, mismatch, repertoire)
 
     @property
     def encoding(self) -> str:
-        """The database's encoding, as Postgres calls it."""
+        """The name of the database's encoding."""
         return encoding_of(self.connection)
 
     async def rows(self, query: str, *parameters: object) -> list[asyncpg.Record]:
-        """All rows of a query. Raises the mismatch where a declared table or column is not there."""
-        with self._complaint():
+        """All rows of a query. Raises the mismatch if a declared table or column is missing."""
+        with self._mismatch_raised():
             return await self.connection.fetch(await self.repertoire.within(query), *await self._within(parameters))
 
     async def row(self, query: str, *parameters: object) -> asyncpg.Record:
@@ -58,8 +58,8 @@ class Side:
         return (await self.row(query, *parameters))[0]
 
     async def stream(self, query: str, *parameters: object) -> AsyncIterator[asyncpg.Record]:
-        """The rows of a query, few of them in memory at a time. Other queries may be asked in between."""
-        with self._complaint():
+        """The rows of a query, few of them in memory at a time. Other queries may run in between."""
+        with self._mismatch_raised():
             query, parameters = await self.repertoire.within(query), await self._within(parameters)
             cursor = await self.connection.cursor(query, *parameters)
             while rows := await cursor.fetch(ROWS_AT_ONCE):
@@ -77,11 +77,11 @@ class Side:
         return parameter
 
     @contextmanager
-    def _complaint(self) -> Iterator[None]:
+    def _mismatch_raised(self) -> Iterator[None]:
         try:
             yield
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
             raise self.mismatch(
-                f"{self.name} at {self.place} is not what the model declares: {plain(error)}. "
-                "Name the database and the schema that hold the declared tables."
+                f"{self.name} at {self.redacted} is not what the model declares: {plain(error)}. "
+                "Name the database and the schema with the declared tables."
             ) from error

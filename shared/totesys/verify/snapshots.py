@@ -1,4 +1,4 @@
-"""Both databases, each as it is at one moment: the warehouse first, then the source."""
+"""Snapshots of both databases: of the warehouse first, then of the source."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,14 +10,14 @@ from totesys.errors import SchemaDrift, WarehouseMismatch
 from totesys.schema import Model
 from totesys.sql import ident
 from totesys.table import WarehouseTable
-from totesys.verify import ledger
-from totesys.verify.result import Baseline
+from totesys.verify import run_ledger
 from totesys.verify.side import Side
+from totesys.verify.verification_result import NewestRun
 
 
 @dataclass(frozen=True)
 class Snapshots:
-    """The two sides, and what the warehouse is as of; `reason` says why that is not known. `time` is the source's."""
+    """The two sides, and the warehouse's newest run, or the `reason` why it is unknown. `time` is the source's."""
 
     model: Model
     source: Side
@@ -25,7 +25,7 @@ class Snapshots:
     schema: str
     has_ledger: bool
     time: datetime
-    baseline: Baseline | None
+    newest_run: NewestRun | None
     reason: str
 
     @classmethod
@@ -35,21 +35,21 @@ class Snapshots:
     ) -> AsyncIterator[Self]:
         """Take the warehouse's snapshot, then the source's. Raises as `Side.open` does."""
         async with Side.open("The warehouse", warehouse_dsn, WarehouseMismatch) as warehouse:
-            has_ledger = await ledger.has_ledger(warehouse)
-            newest = await ledger.newest_run(warehouse) if has_ledger else None
+            has_ledger = await run_ledger.has_ledger(warehouse)
+            newest = await run_ledger.newest_run(warehouse) if has_ledger else None
             search_path = ident(source_schema)
             async with Side.open("The source", source_dsn, SchemaDrift, search_path=search_path) as source:
                 if has_ledger:
-                    baseline, reason = await ledger.baseline_of(newest, source)
+                    newest_run, reason = await run_ledger.run_of_source(newest, source)
                 else:
-                    baseline, reason = None, "the warehouse has no ledger"
+                    newest_run, reason = None, "the warehouse has no ledger"
                 time = await source.value("SELECT now()")
-                yield cls(model, source, warehouse, schema, has_ledger, time, baseline, reason)
+                yield cls(model, source, warehouse, schema, has_ledger, time, newest_run, reason)
 
-    def asked(self, table: WarehouseTable) -> Side:
-        """The side that a table's reference query is asked of."""
+    def reference_side(self, table: WarehouseTable) -> Side:
+        """The side that runs a table's reference query."""
         return self.source if table.sources else self.warehouse
 
     def since(self, relation: str = "") -> str:
-        """SQL that is true of a row of the source that may have changed since the baseline."""
-        return self.baseline.mark.unseen(relation) if self.baseline else "false"
+        """SQL that is true of a row of the source that may have changed since the newest run."""
+        return self.newest_run.mark.unseen(relation) if self.newest_run else "false"

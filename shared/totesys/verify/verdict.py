@@ -1,4 +1,4 @@
-"""What a row is that is not the same on both sides: wrong, or explained by what the source and the ledger say."""
+"""The verdict on a row that differs: wrong, or explained by the source or the ledger."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,22 +7,22 @@ import asyncpg
 
 from totesys.sql import ident, literal, qualified
 from totesys.table import Column, Dimension, Fact, WarehouseTable
-from totesys.verify import ledger, queries
-from totesys.verify.result import Sample, UnequalRow, Verdict
+from totesys.verify import queries, run_ledger
 from totesys.verify.snapshots import Snapshots
+from totesys.verify.verification_result import Sample, UnequalRow, Verdict
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A row that is not the same on both sides. `doubled` is one whose key the other side has, and has less often."""
+    """A row that differs. `duplicate`: the other side has its key, but less often."""
 
     key: str
     expected: asyncpg.Record | None
     found: asyncpg.Record | None
-    doubled: bool = False
+    duplicate: bool = False
 
     def columns(self, table: WarehouseTable) -> tuple[str, ...]:
-        """The columns that differ; of a row on one side only, the key."""
+        """The columns that differ; for a row on one side only, the key."""
         if self.expected is None or self.found is None:
             return (table.key,)
         return tuple(name for name in table.column_names if self.expected[name] != self.found[name])
@@ -32,7 +32,7 @@ class Pair:
         return UnequalRow(self.key, verdict, self.columns(table))
 
     def samples(self, table: WarehouseTable) -> list[Sample]:
-        """Its values that differ."""
+        """The values that differ."""
         sides = (self.expected, self.found)
         return [
             Sample(self.key, name, *(None if side is None else side[name] for side in sides))
@@ -41,7 +41,7 @@ class Pair:
 
     @property
     def kind(self) -> Verdict:
-        """What is wrong with it, if anything is."""
+        """The verdict, unless something explains the difference."""
         if self.expected is None:
             return Verdict.EXTRA
         return Verdict.MISSING if self.found is None else Verdict.DIFFERING
@@ -49,42 +49,46 @@ class Pair:
 
 @dataclass
 class Judge:
-    """Judges the unequal rows of one table."""
+    """Gives the verdicts on the unequal rows of one table."""
 
     at: Snapshots
     table: WarehouseTable
     _changed: bool | None = field(default=None, init=False)
 
     async def verdicts(self, pairs: Sequence[Pair], *, changed: bool) -> list[Verdict | None]:
-        """What each row is; None: one that is counted as quarantined already. `changed`: all are of changed keys."""
+        """The verdict on each row; None if it is already counted as quarantined. `changed`: all keys have changed."""
         if not self.table.sources:
             return await self._of_references(pairs)
         extra = [pair.key for pair in pairs if pair.expected is None]
         unloaded = [pair.key for pair in pairs if pair.expected is not None and self._may_wait(pair)]
         impossible = await self._impossible(extra)
         unreadable = await self._unreadable([pair.key for pair in pairs if pair.expected is not None])
-        orphans, awaited = await self._orphans(unloaded), await self._awaited(unloaded)
-        brought = await self._brought(extra) - await self._still_there(extra)
-        changed = changed or await self._has_changed()
+        unresolved, awaited = await self._unresolved(unloaded), await self._awaited(unloaded)
+        loaded = await self._loaded(extra) - await self._in_source(extra)
+        changed = changed or await self._any_changed()
 
         def judge(pair: Pair) -> Verdict | None:
-            if pair.doubled:
+            if pair.duplicate:
                 return pair.kind
             if pair.key in impossible:
                 return None
-            if pair.key in orphans or pair.key in unreadable:
+            if pair.key in unresolved or pair.key in unreadable:
                 return Verdict.QUARANTINED
             if changed or pair.key in awaited:
                 return Verdict.CHANGED_SINCE
-            return Verdict.DELETED_SINCE if pair.key in brought else pair.kind
+            return Verdict.DELETED_SINCE if pair.key in loaded else pair.kind
 
         return [judge(pair) for pair in pairs]
 
     async def _of_references(self, pairs: Sequence[Pair]) -> list[Verdict | None]:
-        """Rows that no fact refers to are added with the days, by the next run that brings the table."""
+        """The days that no fact refers to are added by the next run with the table."""
         missing = [pair.key for pair in pairs if pair.found is None]
         at = self.at
-        if not missing or not at.baseline or await ledger.is_built_today(at.warehouse, at.source, self.table.name):
+        if (
+            not missing
+            or not at.newest_run
+            or await run_ledger.is_built_today(at.warehouse, at.source, self.table.name)
+        ):
             return [pair.kind for pair in pairs]
         referenced = queries.referenced_keys(self.at.model, self.table, self.at.schema)
         rows = await self.at.warehouse.rows(
@@ -94,22 +98,22 @@ class Judge:
         return [Verdict.CHANGED_SINCE if pair.key in later else pair.kind for pair in pairs]
 
     async def _impossible(self, keys: list[str]) -> set[str]:
-        """The keys whose rows at the source cannot be in the warehouse: an older version may be there."""
+        """The keys whose rows in the source cannot be in the warehouse, which may have an older version."""
         rows = queries.expected_rows(self.at.model, self.table, self.at.schema, self.at.source.encoding)
-        return await self._source_keys(rows.impossible_in(), keys)
+        return await self._source_keys(rows.impossible(rows.key_in()), keys)
 
     async def _unreadable(self, keys: list[str]) -> set[str]:
-        """The keys whose rows at the source transform cannot read, whatever the reference query makes of them."""
+        """The keys whose rows in the source transform cannot read, whatever the reference query gives."""
         query = queries.unreadable_sources(self.at.model, self.table, self.at.source.encoding)
         return await self._source_keys(query, keys) if query else set()
 
     def _may_wait(self, pair: Pair) -> bool:
-        """Whether its version may be missing because a dimension's row is."""
+        """Whether the version may be missing because a dimension's row is."""
         references = {column.name for column in self._references()}
         return pair.found is None or not references.isdisjoint(pair.columns(self.table))
 
-    async def _orphans(self, keys: list[str]) -> set[str]:
-        """The keys of fact rows that refer to what the source has not."""
+    async def _unresolved(self, keys: list[str]) -> set[str]:
+        """The keys of fact rows with references that the source doesn't have."""
         encoding = self.at.source.encoding
         tests = [
             f"NOT EXISTS (SELECT FROM ({dimension.reference_query}) AS dimension WHERE "
@@ -120,10 +124,10 @@ class Judge:
         return await self._referring(tests, keys)
 
     async def _awaited(self, keys: list[str]) -> set[str]:
-        """The keys of fact rows that refer to a dimension's row that may have come since the baseline."""
+        """The keys of fact rows that refer to a dimension row that may have arrived since the newest run."""
         return await self._referring(
             [self._came_since(column, dimension) for column, dimension in self._dimensions()]
-            if self.at.baseline
+            if self.at.newest_run
             else [],
             keys,
         )
@@ -156,41 +160,41 @@ class Judge:
         return (column for column in self.table.columns if column.references)
 
     def _dimensions(self) -> list[tuple[str, Dimension]]:
-        """The columns of a fact that refer to a dimension with sources; others hold every key by construction."""
+        """The columns of a fact that refer to a dimension with sources; others have every key by construction."""
         if not isinstance(self.table, Fact):
             return []
         pairs = [(column.name, self.at.model.table(str(column.references))) for column in self._references()]
         return [(name, table) for name, table in pairs if isinstance(table, Dimension) and table.sources]
 
-    async def _brought(self, keys: list[str]) -> set[str]:
-        """The keys that a run has brought: the source had them, and has deleted them since.
+    async def _loaded(self, keys: list[str]) -> set[str]:
+        """The keys that a run has loaded: the source had them, and has deleted them since.
 
-        A dimension's rows do not say which run wrote them: all are taken for brought if any is.
+        The rows of a dimension don't name their run: if any row comes from a run, all are taken to.
         """
-        if not keys or not self.at.baseline:
+        if not keys or not self.at.newest_run:
             return set()
         if not isinstance(self.table, Fact):
-            return set(keys) if await ledger.written_by_runs(self.at.warehouse, self.table.name) else set()
+            return set(keys) if await run_ledger.written_by_runs(self.at.warehouse, self.table.name) else set()
         key, record_id = f"fact.{ident(self.table.key)}", f"fact.{ident(self.table.record_id)}"
         rows = await self.at.warehouse.rows(
             f"SELECT {key}::text FROM {qualified(self.at.schema, self.table.current)} AS fact "
-            f"WHERE {queries.key_in(self.table, key)} AND EXISTS (SELECT FROM {ledger.RUN_TABLE} AS run "
+            f"WHERE {queries.key_in(self.table, key)} AND EXISTS (SELECT FROM {run_ledger.RUN_TABLE} AS run "
             f"WHERE run.table_name = {literal(self.table.name)} "
             f"AND {record_id} BETWEEN run.first_record_id AND run.last_record_id)",
             queries.keys_parameter(self.table, keys),
         )
         return {row[0] for row in rows}
 
-    async def _still_there(self, keys: list[str]) -> set[str]:
-        """The keys that the first source has, so that only the table's build can have left their rows out."""
+    async def _in_source(self, keys: list[str]) -> set[str]:
+        """The keys that the first source has: only the table's build function can have left their rows out."""
         first = self.at.model.source(self.table.sources[0])
         key = f"own.{ident(first.key)}"
         query = f"SELECT {key}::text FROM {ident(first.name)} AS own WHERE {queries.key_in(self.table, key)}"
         return await self._source_keys(query, keys)
 
-    async def _has_changed(self) -> bool:
-        """Whether any row of the sources has changed since the baseline, where that cannot be told of a key."""
-        if not self.at.baseline or queries.is_told_by_key(self.at.model, self.table):
+    async def _any_changed(self) -> bool:
+        """Whether any row of the sources has changed since the newest run, if that can't be decided by key."""
+        if not self.at.newest_run or queries.can_track_keys(self.at.model, self.table):
             return False
         if self._changed is None:
             tests = (f"EXISTS (SELECT FROM {ident(name)} WHERE {self.at.since()})" for name in self.table.sources)

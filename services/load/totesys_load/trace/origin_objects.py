@@ -14,9 +14,9 @@ import pyarrow.parquet
 from totesys.errors import CorruptObject
 from totesys.lake.bucket import Bucket
 from totesys.lake.keys import QUARANTINE
-from totesys.lake.lake import Lake
-from totesys.lake.quarantine import quarantine_parts
+from totesys.lake.quarantine_parts import quarantine_parts
 from totesys.lake.records import REASONS, Manifest, Part, ProcessedManifest
+from totesys.lake.store import Lake
 from totesys.schema import Model
 from totesys.table import WarehouseTable
 from totesys_load.trace.origin_models import QuarantineEntry

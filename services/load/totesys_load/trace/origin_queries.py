@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from totesys.postgres import Connection
+from totesys.connection import Connection
 from totesys.schema import ETL
 from totesys.sql import ident, qualified
 from totesys.table import Fact, WarehouseTable

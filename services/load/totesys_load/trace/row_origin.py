@@ -8,9 +8,9 @@ from uuid import UUID
 
 import asyncpg
 
+from totesys.connection import Connection, connect
 from totesys.errors import BadRequest
-from totesys.lake.lake import Lake
-from totesys.postgres import Connection, connect
+from totesys.lake.store import Lake
 from totesys.schema import Model
 from totesys.table import Fact, WarehouseTable
 from totesys.types import Kind
