@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from totesys_cli.services import STAGES
+from totesys_cli.options import STAGES
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START_TIME = 22  # the field of /proc/<pid>/stat, counted from 1

@@ -14,8 +14,8 @@ from tests.proxy import in_front_of
 from tests.sources import execute
 from totesys.lake.lake import Lake
 from totesys.log_events import LogEvent
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 # It is the client's own tries that take long.
 PATIENT = 30_000
@@ -23,7 +23,7 @@ NO_ANSWER = re.compile("does not answer within|cannot be reached")
 
 
 async def test_a_queue_that_cannot_be_reached_leaves_runs_and_freshness(
-    lake: Lake, data_plane: DataPlane, emulator: Emulator, look: Look
+    lake: Lake, data_plane: LocalDataPlane, emulator: Emulator, look: Look
 ) -> None:
     day = Day(datetime.now(UTC), runs=12)
     await day.write(lake)
@@ -56,7 +56,7 @@ async def test_a_queue_that_cannot_be_reached_leaves_runs_and_freshness(
 
 
 async def test_a_queue_that_this_service_may_not_ask_is_no_alarm(
-    lake: Lake, data_plane: DataPlane, emulator: Emulator, look: Look
+    lake: Lake, data_plane: LocalDataPlane, emulator: Emulator, look: Look
 ) -> None:
     await Day(datetime.now(UTC), runs=3).write(lake)
     emulator.sqs.delete_queue(QueueUrl=data_plane.load_queue_url)
@@ -70,7 +70,7 @@ async def test_a_queue_that_this_service_may_not_ask_is_no_alarm(
 
 
 async def test_a_lake_that_cannot_be_read_leaves_queues_dead_letters_and_buttons(
-    lake: Lake, data_plane: DataPlane, emulator: Emulator, look: Look
+    lake: Lake, data_plane: LocalDataPlane, emulator: Emulator, look: Look
 ) -> None:
     await Day(datetime.now(UTC), runs=3).write(lake)
     emulator.sqs.send_message(QueueUrl=data_plane.load_dlq_url, MessageBody='{"run":3}')
@@ -104,7 +104,7 @@ async def test_a_lake_that_cannot_be_read_leaves_queues_dead_letters_and_buttons
 
 
 async def test_a_verification_that_cannot_be_read_hides_nothing_else(
-    lake: Lake, data_plane: DataPlane, look: Look
+    lake: Lake, data_plane: LocalDataPlane, look: Look
 ) -> None:
     await Day(datetime.now(UTC), runs=3).write(lake)
     await lake.processed.put("verifications/20261125T093000Z.json", b"{")
@@ -116,7 +116,7 @@ async def test_a_verification_that_cannot_be_read_hides_nothing_else(
 
 
 async def test_load_says_that_it_waits_for_the_warehouse_and_when_it_does_no_more(
-    data_plane: DataPlane, database: Callable[[], str], look: Look
+    data_plane: LocalDataPlane, database: Callable[[], str], look: Look
 ) -> None:
     async with in_front_of(database()) as warehouse:
         warehouse.silent.set()
@@ -136,7 +136,7 @@ async def test_load_says_that_it_waits_for_the_warehouse_and_when_it_does_no_mor
 
 
 async def test_load_says_why_it_does_not_begin(
-    lake: Lake, data_plane: DataPlane, database: Callable[[], str], look: Look
+    lake: Lake, data_plane: LocalDataPlane, database: Callable[[], str], look: Look
 ) -> None:
     dsn = database()
     await execute(dsn, "CREATE SCHEMA warehouse", "CREATE TABLE warehouse.fact_loan (of_somebody_else integer)")
@@ -153,7 +153,7 @@ async def test_load_says_why_it_does_not_begin(
 
 
 async def test_a_service_that_is_gone_leaves_a_page_that_says_how_old_it_is(
-    lake: Lake, data_plane: DataPlane, look: Look
+    lake: Lake, data_plane: LocalDataPlane, look: Look
 ) -> None:
     await Day(datetime.now(UTC) - timedelta(minutes=1), runs=3).write(lake)
     async with running(OBSERVER, environment(OBSERVER, data_plane)) as service, look() as visit:

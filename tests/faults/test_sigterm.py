@@ -16,10 +16,10 @@ from tests.processes import environment
 from tests.sources import make_company, until_there_is, verified
 from totesys.model import MODEL
 from totesys.postgres import connect
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
-from totesys_cli.services import STAGES
+from totesys_cli.options import STAGES
 
 # In the middle of the work of each stage.
 MOMENTS = {
@@ -47,7 +47,7 @@ async def large_source(postgres: ReachablePostgres, pytestconfig: pytest.Config)
 )
 async def test_sigterm_in_the_middle_of_a_large_run_ends_with_0_and_another_replica_completes_it(
     emulator: Emulator,
-    data_plane: DataPlane,
+    data_plane: LocalDataPlane,
     large_source: str,
     database: Callable[[], str],
     tmp_path: Path,

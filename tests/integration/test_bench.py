@@ -26,7 +26,7 @@ from bench.stages.step import LIMIT, ROUNDS
 from bench.stand import Stand
 from bench.targets import targets
 from bench.trial import Trial
-from totesys_cli.services import STAGES
+from totesys_cli.options import STAGES
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 

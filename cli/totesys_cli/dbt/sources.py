@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from totesys.ledger_schema import RUN, LedgerTable, column_types
 from totesys.schema import ETL, Model
 from totesys.table import Column, Dimension, Fact, WarehouseTable
-from totesys_cli.analyst.rights import LEDGER
+from totesys_cli.analyst.analyst_rights import LEDGER
 from totesys_cli.dbt.yaml import Yaml
 
 UNKNOWN = "Unknown"
