@@ -87,6 +87,6 @@ async def queue_at(location: DataPlaneLocation, stage: str) -> AsyncIterator[Que
 
 
 def sqs_client(location: DataPlaneLocation) -> "SQSClient":
-    """A client of the queues, to be closed by the caller. Raises what `aws_errors` says."""
+    """A client of the queues, to be closed by the caller. Raises as `aws_errors` does."""
     with aws_errors("AWS"):
         return boto3.Session().client("sqs", config=_CONFIG, **client_options(location))

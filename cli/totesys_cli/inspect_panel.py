@@ -50,6 +50,7 @@ def status(
     period = parse_period(every)
     if watch:
         run_until_stopped(watch_status(output, location, period))
+        return
     problems = run_to_end(show_status(output, location)).problems
     if check and problems:
         output.note("\n".join(f"Needs attention: {problem}" for problem in problems))

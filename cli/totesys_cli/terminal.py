@@ -55,7 +55,7 @@ def write_document(text: str, file: Path | None) -> None:
 
 
 def to_plain(value: Any) -> Any:
-    """What `json` does not know, as what it knows; amounts become strings, so that no digit is lost."""
+    """Convert a value for `json`; amounts become strings, which keep every digit."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     if is_dataclass(value) and not isinstance(value, type):

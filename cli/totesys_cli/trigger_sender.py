@@ -67,6 +67,6 @@ class TriggerSender:
 
 @asynccontextmanager
 async def trigger_sender(location: DataPlaneLocation, stage: Stage) -> AsyncIterator[TriggerSender]:
-    """The sender for a stage. Raises what `queue_at` says."""
+    """The sender for a stage. Raises as `queue_at` does."""
     async with queue_at(location, stage) as queue:
         yield TriggerSender(location, stage, queue)

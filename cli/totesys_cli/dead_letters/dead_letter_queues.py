@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 # A receive that waits asks all of SQS's servers; one that does not asks only some.
 _WAIT = timedelta(seconds=1)
 _BATCH = 10
-# The most letters of a queue among which one is sought.
+# A search looks at no more letters of a queue.
 _SEARCHED = 1000
 _VISIBLE: Final = "ApproximateNumberOfMessages"
 _HIDDEN: Final = "ApproximateNumberOfMessagesNotVisible"
 
 
 class DeadLetterQueue:
-    """A service's dead-letter queue. Every method raises what `aws_errors` says.
+    """A service's dead-letter queue. Every method raises as `aws_errors` does.
 
     `visible` is about how many messages could be received when the call began, `hidden` how many other calls held.
     `full` is whether the queue had at least as many messages as the limit.
@@ -133,7 +133,7 @@ def holding(
     """The stages' queues with their letters, at most `limit` each, hidden from others for `visibility`.
 
     However the block ends, Ctrl-C and SIGTERM included, letters that are not deleted become visible at once; after a
-    SIGKILL once `visibility` is over. Raises what `aws_errors` says.
+    SIGKILL once `visibility` is over. Raises as `aws_errors` does.
     """
     with (
         interruptible(),

@@ -19,7 +19,7 @@ from totesys_cli.options import DataPlaneLocation
 from totesys_cli.progress import LINE_SECONDS, progress
 from totesys_cli.terminal import Output, one_line, printable, table, timestamp
 
-# A killed call hides its messages for so long. A call has to finish within it.
+# Visibility timeouts: a call has to finish within its own, and a killed call hides its messages for so long.
 TO_LIST = timedelta(minutes=1)
 TO_ACT = timedelta(minutes=15)
 
@@ -78,7 +78,7 @@ class DeadLetterCall:
         self._note_others(queues)
 
     def _each(self, letters: Sequence[HeldDeadLetter], act: Callable[[HeldDeadLetter], bool], done: str) -> int:
-        """Act on each letter, and print the counts even if it is interrupted; the total."""
+        """Act on each letter, and print the counts even if it is interrupted; returns the total."""
         counts: Counter[str] = Counter()
         try:
             with progress(len(letters), every=LINE_SECONDS) as steps:

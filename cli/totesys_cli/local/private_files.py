@@ -36,7 +36,7 @@ def _only_for_the_owner(path: str, flags: int) -> int:
 
 
 def is_private(folder: Path, *, forbidden: int = 0o077) -> bool:
-    """Whether `folder` is this user's, and no symbolic link, and grants others none of the rights `forbidden`."""
+    """Whether `folder` is this user's, not a symbolic link, and grants others none of the rights `forbidden`."""
     try:
         status = folder.lstat()
     except OSError:

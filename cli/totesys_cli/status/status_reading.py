@@ -21,7 +21,7 @@ from totesys_cli.terminal import duration
 
 # The promised freshness.
 PROMISE = timedelta(minutes=30)
-# Quarantine is counted in so many of the newest run numbers.
+# Only so many of the newest run numbers are searched for quarantined rows.
 RECENT_RUNS = 10_000
 
 
@@ -101,7 +101,7 @@ class Status(BaseModel):
 
 
 async def read_status(location: DataPlaneLocation, lake: Lake) -> Status:
-    """The status now. Raises what `aws_errors` says."""
+    """The status now. Raises as `aws_errors` does."""
     backlog = await read_backlog(lake)
     shown, newest, stages, queues, quarantine, verifications = await asyncio.gather(
         _shown(lake, backlog.newest_shown),

@@ -18,7 +18,7 @@ _ERROR_CHARACTERS = 300
 
 
 def to_screen(status: Status) -> Group:
-    """All of it, as lines of one screen."""
+    """The whole status, for one screen."""
     errors = [_line("red", f"{one.stage} failed at {one.error}") for one in status.stages if one.error]
     return Group(_freshness(status), _stages(status), *errors, *_others(status))
 

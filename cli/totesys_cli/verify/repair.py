@@ -40,7 +40,7 @@ async def repair_rows(
 ) -> Verification:
     """Request the wrong rows and verify again, until all are equal or a round fixes none; the last verification.
 
-    Raises StageFailed if ingest gives a message up or the rows do not arrive in time, and what `aws_errors` says.
+    Raises StageFailed if ingest gives a message up or the rows do not arrive in time, and as `aws_errors` does.
     """
     model = load_model(databases.model)
     try:
