@@ -101,8 +101,8 @@ PAGES := docs
 DBT := analytics/dbt/models/totesys.yml
 pages:
 	@$(RUN) totesys dbt --output $(DBT)
-	@$(RUN) totesys dictionary --output $(PAGES)/warehouse.md
-	@$(RUN) totesys settings --output $(PAGES)/settings.md
+	@$(RUN) python -m docs.build.data_dictionary $(PAGES)/warehouse.md
+	@$(RUN) python -m docs.build.settings_page $(PAGES)/settings.md
 	@$(RUN) python -m totesys_infra.cost_page $(PAGES)/cost.md
 
 rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet

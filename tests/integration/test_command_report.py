@@ -19,15 +19,15 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, value
 from totesys.connection import connect
 from totesys.model import MODEL
-from totesys_cli.errors import BadInput
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.command_errors import UsageError
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
-from totesys_cli.report.answer import Answer, Content, Value
-from totesys_cli.report.ask import ask
-from totesys_cli.report.command import run_report
-from totesys_cli.report.page import to_html
+from totesys_cli.report.report_answers import Answer, ReportContent, Value, answer_report
+from totesys_cli.report.report_command import run_report
+from totesys_cli.report.report_page import to_html
 from totesys_cli.source_database import create_source
+from totesys_cli.terminal import Output
 from totesys_infra import data_plane_template
 
 NAME = "test-report"
@@ -97,12 +97,12 @@ async def day(company: Company) -> date:
 
 
 @pytest.fixture(scope="module")
-async def content(pipeline: Pipeline, day: date) -> Content:
-    return await ask(pipeline.warehouse_dsn, "totesys.model", day)
+async def content(pipeline: Pipeline, day: date) -> ReportContent:
+    return await answer_report(pipeline.warehouse_dsn, "totesys.model", day)
 
 
 @pytest.fixture(scope="module")
-def answer(content: Content) -> Callable[[str], Answer]:
+def answer(content: ReportContent) -> Callable[[str], Answer]:
     answers = {answer.question.name: answer for chapter in content.chapters for answer in chapter.answers}
     return answers.__getitem__
 
@@ -191,7 +191,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def test_the_page_stands_alone_and_hostile_text_is_only_text(content: Content) -> None:
+def test_the_page_stands_alone_and_hostile_text_is_only_text(content: ReportContent) -> None:
     html = to_html(content)
     page = Page(html)
     assert "<script" not in html
@@ -206,7 +206,7 @@ def test_the_page_stands_alone_and_hostile_text_is_only_text(content: Content) -
     assert {link[1:] for link in links} <= set(ids)
 
 
-def test_each_picture_has_words_a_table_behind_it_and_no_script(content: Content) -> None:
+def test_each_picture_has_words_a_table_behind_it_and_no_script(content: ReportContent) -> None:
     html = to_html(content)
     page = Page(html)
     images, sources = page.all("img"), page.all("source")
@@ -221,7 +221,7 @@ def test_each_picture_has_words_a_table_behind_it_and_no_script(content: Content
 
 
 async def test_the_command_writes_the_page_and_the_sql_that_it_shows_can_be_asked(
-    pipeline: Pipeline, content: Content, tmp_path: Path
+    pipeline: Pipeline, content: ReportContent, tmp_path: Path
 ) -> None:
     file = tmp_path / "report.html"
     ended = Command(tmp_path)("report", "--warehouse", pipeline.warehouse_dsn, "--output", str(file))
@@ -235,32 +235,30 @@ async def test_the_command_writes_the_page_and_the_sql_that_it_shows_can_be_aske
 async def test_what_cannot_be_reported_is_said(
     company: Company, pipeline: Pipeline, postgres: ReachablePostgres, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadInput, match=r"has no module tests.models.library.report, so there is nothing to report"):
-        await ask(company.warehouse, "tests.models.library", None)
-    with pytest.raises(BadInput, match="is not one that load has made"):
-        await ask(postgres.dsn(), "totesys.model", None)
-    console = Console(quiet=True)
+    with pytest.raises(UsageError, match=r"has no module tests.models.library.report, so there is nothing to report"):
+        await answer_report(company.warehouse, "tests.models.library", None)
+    with pytest.raises(UsageError, match=r"was not loaded for totesys\.model"):
+        await answer_report(postgres.dsn(), "totesys.model", None)
+    output = Output(console=Console(quiet=True))
     nowhere = tmp_path / "no" / "report.html"
-    with pytest.raises(BadInput, match="can't be written: No such file or directory"):
-        await run_report(console, pipeline.warehouse_dsn, "totesys.model", None, nowhere, json=False)
+    with pytest.raises(UsageError, match="cannot be written: No such file or directory"):
+        await run_report(output, pipeline.warehouse_dsn, "totesys.model", None, nowhere)
     with pytest.MonkeyPatch.context() as patch:
         # As where it is not installed.
         patch.setitem(sys.modules, "jinja2", None)
-        patch.delitem(sys.modules, "totesys_cli.report.page")
-        with pytest.raises(
-            BadInput, match=r"drawn with jinja2, which is not installed: install `totesys-cli\[report\]`"
-        ):
-            await run_report(console, pipeline.warehouse_dsn, "totesys.model", None, None, json=False)
+        patch.delitem(sys.modules, "totesys_cli.report.report_page")
+        with pytest.raises(UsageError, match=r"needs jinja2, which is not installed. Install `totesys-cli\[report\]`"):
+            await run_report(output, pipeline.warehouse_dsn, "totesys.model", None, None)
 
 
 async def test_a_warehouse_without_a_row_has_a_page_too(
-    database: Callable[[], str], data_plane: DataPlane, day: date
+    database: Callable[[], str], data_plane: LocalDataPlane, day: date
 ) -> None:
     source, warehouse = database(), database()
     async with connect("The source", source) as connection:
         await create_source(connection, MODEL)
     async with Pipeline(MODEL, data_plane, source, warehouse) as pipeline:
         await pipeline.tick()
-    page = Page(to_html(await ask(warehouse, "totesys.model", day)))
-    assert page.text.count("There are none.") == 8
+    page = Page(to_html(await answer_report(warehouse, "totesys.model", day)))
+    assert page.text.count("None.") == 8
     assert page.all("img") == []
