@@ -1,5 +1,6 @@
 """What the warehouse answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -40,6 +41,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Period:
+    """The days from `first` to the one before `end`."""
+
+    title: str
+    first: date
+    end: date
+
+
+ALL_TIME = Period("All time", date.min, date.max)
+
+
+@dataclass(frozen=True)
 class AnsweredChapter:
     """A chapter with its answers."""
 
@@ -61,6 +74,20 @@ class Content:
     made_at: datetime
     day: date
     chapters: tuple[AnsweredChapter, ...]
+    filter: str = ""
+    by_period: tuple[tuple[Period, Mapping[str, Answer]], ...] = ()
+    """For each shorter period, the answers that depend on it, by the name of the question."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of the column by which readers filter, in order."""
+        every = [answer for chapter in self.chapters for answer in chapter.answers if self.filter in answer.columns]
+        return tuple(sorted({str(value) for answer in every for value in answer.column(self.filter)}))
+
+    def variants(self, answer: Answer) -> list[Answer]:
+        """An answer for all time, and then for each shorter period if it depends on that."""
+        name = answer.question.name
+        return [answer, *(answers[name] for _, answers in self.by_period if name in answers)]
 
 
 def shown(value: Value, column: str = "") -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from totesys_cli.errors import BadInput
-from totesys_cli.report.answer import Content
+from totesys_cli.report.answer import Answer, Content
 from totesys_cli.report.ask import ask
 
 
@@ -40,23 +40,31 @@ def to_json(content: Content) -> str:
         "complete": content.complete,
         "day": content.day.isoformat(),
         "chapters": [
-            {
-                "title": chapter.title,
-                "answers": [
-                    {
-                        "name": answer.question.name,
-                        "title": answer.question.title,
-                        "sql": answer.sql,
-                        "columns": answer.columns,
-                        "rows": answer.rows,
-                    }
-                    for answer in chapter.answers
-                ],
-            }
+            {"title": chapter.title, "answers": [_answer(answer) for answer in chapter.answers]}
             for chapter in content.chapters
+        ],
+        "periods": [
+            {
+                "title": period.title,
+                "first": period.first,
+                "end": period.end,
+                "answers": [_answer(answer) for answer in answers.values()],
+            }
+            for period, answers in content.by_period
         ],
     }
     return json_module.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+def _answer(answer: Answer) -> dict[str, object]:
+    question = answer.question
+    return {
+        "name": question.name,
+        "title": question.title,
+        "sql": answer.sql,
+        "columns": answer.columns,
+        "rows": answer.rows,
+    }
 
 
 def _page(content: Content) -> str:
