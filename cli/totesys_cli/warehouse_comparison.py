@@ -123,8 +123,8 @@ async def content(what: str, dsn: str, schema: str, model: Model, on_table: OnTa
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
             raise WarehouseMismatch(
                 f"{what} at {redacted(dsn)}, schema {schema}, lacks a declared table or column: {plain(error)}. Name "
-                "the database and the schema that load filled. If an earlier release filled them, run load of this release "
-                "once: it adds what is missing."
+                "the database and the schema that load filled. If an earlier release filled them, run load of this "
+                "release once: it adds what is missing."
             ) from error
     return WarehouseContent(tables, versions)
 

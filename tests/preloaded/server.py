@@ -35,7 +35,7 @@ PACKAGES = (
     "totesys_cli",
     "tests.models",
 )
-MODULES = ("tests.faults.audited", "matplotlib.figure")
+MODULES = ("tests.faults.audited",)
 _PR_SET_PDEATHSIG = 1
 _FILES = 3
 

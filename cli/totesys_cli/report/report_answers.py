@@ -1,6 +1,7 @@
 """The answers of the warehouse to a report's questions, all from one snapshot."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -10,7 +11,7 @@ import asyncpg
 
 from totesys.connection import Connection, connect, redacted
 from totesys.database_errors import plain
-from totesys.reporting import Question, Report
+from totesys.reporting import Chapter, Question, Report
 from totesys.schema import ETL, load_model
 from totesys.sql import literal
 from totesys_cli.command_errors import UsageError
@@ -20,7 +21,9 @@ from totesys_cli.terminal import timestamp
 WHAT = "The warehouse"
 _NEWEST = f"""
 SELECT run, snapshot_time, complete FROM {ETL}.run ORDER BY snapshot_time DESC, run DESC LIMIT 1"""
-_PARAMETER = "$1"
+_PARAMETER = re.compile(r"\$[123]")
+# How many years readers can choose from.
+YEARS = 5
 
 Value = str | int | Decimal | date | datetime | None
 
@@ -56,6 +59,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Period:
+    """The days from `first` to the one before `end`."""
+
+    title: str
+    first: date
+    end: date
+
+
+ALL_TIME = Period("All time", date.min, date.max)
+
+
+@dataclass(frozen=True)
 class AnsweredChapter:
     """A chapter with its answers."""
 
@@ -67,7 +82,9 @@ class AnsweredChapter:
 class ReportContent:
     """The content of a page: the warehouse after `run`, whose snapshot was at `snapshot_time`, for the date `day`.
 
-    `complete` is False while a large extraction is being loaded: part of the warehouse is newer then.
+    `complete` is False while a large extraction is being loaded: part of the warehouse is newer then. `filter` names
+    the column by which readers filter. `by_period` has, for each shorter period, the answers that depend on it, by the
+    name of the question.
     """
 
     title: str
@@ -77,6 +94,19 @@ class ReportContent:
     made_at: datetime
     day: date
     chapters: tuple[AnsweredChapter, ...]
+    filter: str = ""
+    by_period: tuple[tuple[Period, Mapping[str, Answer]], ...] = ()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of the column by which readers filter, in order."""
+        every = [answer for chapter in self.chapters for answer in chapter.answers if self.filter in answer.columns]
+        return tuple(sorted({str(value) for answer in every for value in answer.column(self.filter)}))
+
+    def variants(self, answer: Answer) -> list[Answer]:
+        """An answer for all time, and then for each shorter period if it depends on that."""
+        name = answer.question.name
+        return [answer, *(answers[name] for _, answers in self.by_period if name in answers)]
 
 
 def find_report(model: str) -> Report | None:
@@ -111,9 +141,9 @@ async def answer_report(dsn: str, module: str, day: date | None) -> ReportConten
                 if newest is None:
                     raise UsageError(f"{where} has no run, so there is nothing to report yet. Run the pipeline first.")
                 on = day or newest["snapshot_time"].astimezone(UTC).date()
-                chapters = [
-                    AnsweredChapter(one.title, await _answers(connection, one.questions, on))
-                    for one in (*report.chapters, quality(model))
+                chapters = [await _chapter(connection, one, on) for one in (*report.chapters, quality(model))]
+                by_period = [
+                    (year, await _of_period(connection, report, on, year)) for year in await _years(connection, report)
                 ]
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
             raise UsageError(
@@ -128,19 +158,42 @@ async def answer_report(dsn: str, module: str, day: date | None) -> ReportConten
         made_at=datetime.now(UTC),
         day=on,
         chapters=tuple(chapters),
+        filter=report.filter,
+        by_period=tuple(by_period),
     )
 
 
-async def _answers(connection: Connection, questions: Iterable[Question], day: date) -> tuple[Answer, ...]:
-    answers = []
-    for question in questions:
-        statement = await connection.prepare(question.sql.replace(_PARAMETER, f"{_PARAMETER}::date"))
-        rows = await (statement.fetch(day) if statement.get_parameters() else statement.fetch())
-        columns = tuple(attribute.name for attribute in statement.get_attributes())
-        # With the date filled in, readers can run the query themselves.
-        sql = question.sql.strip().replace(_PARAMETER, f"DATE {literal(day.isoformat())}")
-        answers.append(Answer(question, f"{sql};", columns, tuple(tuple(row) for row in rows)))
-    return tuple(answers)
+async def _years(connection: Connection, report: Report) -> list[Period]:
+    """The newest years of the report, newest first."""
+    years = [row[0] for row in await connection.fetch(report.years)] if report.years else []
+    return [Period(str(year), date(year, 1, 1), date(year + 1, 1, 1)) for year in reversed(years[-YEARS:])]
+
+
+async def _of_period(connection: Connection, report: Report, day: date, period: Period) -> dict[str, Answer]:
+    questions = [question for chapter in report.chapters for question in chapter.questions if question.of_a_period]
+    return {question.name: await _answer(connection, question, day, period) for question in questions}
+
+
+async def _chapter(connection: Connection, chapter: Chapter, day: date) -> AnsweredChapter:
+    answers = [await _answer(connection, question, day, ALL_TIME) for question in chapter.questions]
+    return AnsweredChapter(chapter.title, tuple(answers))
+
+
+async def _answer(connection: Connection, question: Question, day: date, period: Period) -> Answer:
+    days = {"$1": day, "$2": period.first, "$3": period.end}
+    used = sorted(set(_PARAMETER.findall(question.sql)))
+    statement = await connection.prepare(
+        _PARAMETER.sub(lambda found: f"${used.index(found[0]) + 1}::date", question.sql)
+    )
+    rows = await statement.fetch(*(days[name] for name in used))
+    columns = tuple(attribute.name for attribute in statement.get_attributes())
+    # With the dates filled in, readers can run the query themselves.
+    sql = _PARAMETER.sub(lambda found: f"DATE {literal(_written(days[found[0]]))}", question.sql.strip())
+    return Answer(question, f"{sql};", columns, tuple(tuple(row) for row in rows))
+
+
+def _written(day: date) -> str:
+    return {date.min: "-infinity", date.max: "infinity"}.get(day) or day.isoformat()
 
 
 def shown(value: Value, column: str = "") -> str:

@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from totesys_cli.command_errors import UsageError
-from totesys_cli.report.report_answers import ReportContent, answer_report
+from totesys_cli.report.report_answers import Answer, ReportContent, answer_report
 from totesys_cli.terminal import Output, to_plain, write_document
 
 
@@ -26,23 +26,31 @@ def to_json(content: ReportContent) -> str:
         "complete": content.complete,
         "day": content.day,
         "chapters": [
-            {
-                "title": chapter.title,
-                "answers": [
-                    {
-                        "name": answer.question.name,
-                        "title": answer.question.title,
-                        "sql": answer.sql,
-                        "columns": answer.columns,
-                        "rows": answer.rows,
-                    }
-                    for answer in chapter.answers
-                ],
-            }
+            {"title": chapter.title, "answers": [_answer(answer) for answer in chapter.answers]}
             for chapter in content.chapters
+        ],
+        "periods": [
+            {
+                "title": period.title,
+                "first": period.first,
+                "end": period.end,
+                "answers": [_answer(answer) for answer in answers.values()],
+            }
+            for period, answers in content.by_period
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, default=to_plain)
+
+
+def _answer(answer: Answer) -> dict[str, object]:
+    question = answer.question
+    return {
+        "name": question.name,
+        "title": question.title,
+        "sql": answer.sql,
+        "columns": answer.columns,
+        "rows": answer.rows,
+    }
 
 
 def _page(content: ReportContent) -> str:

@@ -8,8 +8,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from totesys.reporting import Cards
-from totesys_cli.report.pictures import draw
-from totesys_cli.report.report_answers import ReportContent, Value, heading, shown
+from totesys_cli.report.charts import charts
+from totesys_cli.report.filters import Choices, rules
+from totesys_cli.report.report_answers import ALL_TIME, ReportContent, Value, heading, shown
 from totesys_cli.terminal import printable
 
 
@@ -26,16 +27,21 @@ def to_html(content: ReportContent) -> str:
         "shown": lambda value, column="": printable(shown(value, column)),
         "heading": heading,
         "is_number": _is_number,
-        "data": _data,
         "slug": lambda title: title.lower().replace(" ", "-"),
     }
-    style = files("totesys_cli.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+    css = files("totesys_cli.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+    choices = Choices(content.filter, content.choices)
+    periods = [ALL_TIME.title, *(period.title for period, _ in content.by_period)]
+    style = css + rules(len(periods), len(content.choices))
     return environment.get_template("report.html").render(
         content=content,
         # The page names the hash of our style sheet: no other style applies.
         style=Markup(style),  # noqa: S704 - our own file, no text of the data
         style_hash=_hash(style),
-        pictures=draw,
+        charts=charts,
+        periods=periods,
+        choice=choices.mark,
+        choice_of=choices.mark_of,
         is_cards=lambda answer: isinstance(answer.question.drawing, Cards),
         zip=zip,
     )
@@ -43,10 +49,6 @@ def to_html(content: ReportContent) -> str:
 
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _data(svg: bytes) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
 def _is_number(value: Value) -> bool:
