@@ -1,7 +1,7 @@
-"""An HTTP server that keeps nothing: what a socket alone takes and gives.
+"""An HTTP server that keeps nothing: the speed of a socket alone.
 
-PUT takes the body and throws it away; GET `/{bytes}` answers that many. It runs as a process of its own, as S3 does,
-and prints its port.
+PUT discards the body; GET `/{bytes}` answers with that many. It runs as a process of its own, as S3 does, and prints
+its port.
 """
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,7 +33,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing of a request."""
+        """Log no requests."""
 
 
 if __name__ == "__main__":

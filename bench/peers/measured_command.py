@@ -1,4 +1,4 @@
-"""Runs peers as processes of their own, and tells what they took."""
+"""Runs peers as processes of their own, and reports what they used."""
 
 import asyncio
 import json
@@ -21,10 +21,10 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Usage:
-    """What commands took: seconds, CPU time, peak resident memory, and what the last one printed.
+    """What commands used: seconds, CPU time, peak resident memory; and the output of the last one.
 
-    Memory is that of commands that run at once, added up, and not below about 10 MB for each. CPU time includes that of
-    a command's own children; of their memory only the largest process counts. Of a database only the client is in it.
+    The memory of commands that run at the same time is added up, with about 10 MB at least for each. CPU time includes
+    a command's own children; of their memory only the largest process counts. Of a database, only the client counts.
     """
 
     seconds: float
@@ -44,7 +44,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class PeerRun:
-    """What a peer did: the seconds and rows that it reports of itself, and the usage of its whole process."""
+    """A peer's run: the seconds and rows that it reports, and the usage of its whole process."""
 
     seconds: float
     rows: int
@@ -56,7 +56,7 @@ async def run(
 ) -> Usage:
     """Run commands as one pipe, with `environment` added to this process's own; they end when this process does.
 
-    Raises CommandFailed with what they wrote to stderr if one of them ends with another exit code.
+    Raises CommandFailed with their stderr if one of them ends with another exit code.
     """
     listed = json.dumps([[str(part) for part in command] for command in commands])
     process = SupervisedProcess.start(
@@ -74,7 +74,7 @@ async def run(
         )
         code = await asyncio.to_thread(process.wait)
     finally:
-        # If this is cancelled, nothing may go on to write where others clean up.
+        # After a cancellation nothing may keep writing where others clean up.
         await asyncio.to_thread(process.stop)
         process.stdout.close()
         process.stderr.close()
@@ -87,7 +87,7 @@ async def run(
 
 
 async def run_module(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> PeerRun:
-    """Run a module of this repository as a program whose last line of output is JSON: `seconds` and `rows`.
+    """Run a module of this repository whose last line of output is JSON with `seconds` and `rows`.
 
     Raises CommandFailed.
     """
