@@ -46,6 +46,7 @@ class Chart:
     file: str
     label: Callable[[Series], str] = lambda series: f"{series.contender}: {series.subject}"
     is_sorted: bool = False
+    scale: str = "linear"
 
 
 CHARTS_OF_CASES = (
@@ -64,6 +65,7 @@ CHARTS_OF_CASES = (
         "Each step beside its limit: rows a second",
         "stages.svg",
         lambda series: f"{series.subject}: {series.contender.removeprefix(LIMIT)}",
+        scale="log",
     ),
 )
 
@@ -87,6 +89,8 @@ def draw(chart: Chart, figures: Figures, folder: Path) -> bool:
         found.sort(key=lambda series: figures.spread(series).median, reverse=True)
     with matplotlib.rc_context(_STYLE):
         figure = _bars(figures, found, [chart.label(series) for series in found])
+        figure.axes[0].set_xscale(chart.scale)
+        figure.axes[0].xaxis.set_major_formatter(EngFormatter(sep=" "))
         figure.suptitle(chart.title, x=0.01, ha="left", weight="bold")
         figure.savefig(folder / chart.file, metadata={"Date": None})
     return True
@@ -109,7 +113,6 @@ def _bars(figures: Figures, found: Sequence[Series], labels: Sequence[str]) -> A
     axes.invert_yaxis()
     axes.margins(x=0.15)
     axes.set_xlabel(found[0].quantity)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     return figure
 
 

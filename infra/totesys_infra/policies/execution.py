@@ -1,13 +1,13 @@
-"""What CloudFormation may do for the stacks: create, change and delete what they are made of.
+"""The permissions of CloudFormation's role: to create, change and delete the resources of the stacks.
 
 AWS publishes which actions the handler of each resource type calls. `tests/infra/test_handler_permissions.py` compares
 these grants with those lists, in both directions.
 """
 
-from totesys_infra.grants.grant import Arns, Conditions, Grant, equal, verbs
 from totesys_infra.names import Names
+from totesys_infra.policies.statement import Arns, Conditions, PolicyStatement, equal, verbs
 
-# The services that roles of the stacks are made for.
+# The services that assume roles of the stacks.
 RUN_AS = tuple(f"{service}.amazonaws.com" for service in ("codebuild", "ecs-tasks", "vpc-flow-logs"))
 
 UNNAMED = "These actions take no resource, or one whose id AWS chooses; limited to this region."
@@ -15,8 +15,8 @@ READ_ONLY = "Lists and describes; these actions take no resource."
 GLOBAL = "Route 53 has no region and chooses the ids of its zones."
 
 
-def execution(names: Names) -> dict[str, tuple[Grant, ...]]:
-    """What CloudFormation may do for the stacks, by policy."""
+def execution(names: Names) -> dict[str, tuple[PolicyStatement, ...]]:
+    """The permissions of CloudFormation's role, by policy."""
     of, region = Arns(names), equal("aws:RequestedRegion", names.region)
     return {
         "Data": (*_data(of), *_database(of, region)),
@@ -28,10 +28,10 @@ def execution(names: Names) -> dict[str, tuple[Grant, ...]]:
     }
 
 
-def _data(of: Arns) -> tuple[Grant, ...]:
+def _data(of: Arns) -> tuple[PolicyStatement, ...]:
     names = of.names
     return (
-        Grant(
+        PolicyStatement(
             "Buckets",
             verbs(
                 "s3",
@@ -41,20 +41,20 @@ def _data(of: Arns) -> tuple[Grant, ...]:
             tuple(names.bucket_arn(purpose) for purpose in ("ingest", "processed", "code", "queries")),
             "The settings of these buckets, not their objects.",
         ),
-        Grant(
+        PolicyStatement(
             "QueryResults",
             verbs("s3", "AbortMultipartUpload GetObject ListBucketMultipartUploads ListMultipartUploadParts PutObject"),
             (names.bucket_arn("queries"), names.bucket_arn("queries", "*")),
-            "Athena tries the result location of its workgroup.",
+            "Athena may test the result location of its workgroup.",
         ),
-        Grant(
+        PolicyStatement(
             "Templates",
             ("s3:GetObject",),
             (names.bucket_arn("code", "templates/*"),),
             "Keys are named by their contents.",
         ),
-        Grant("ListBuckets", ("s3:ListAllMyBuckets",), ("*",), READ_ONLY),
-        Grant(
+        PolicyStatement("ListBuckets", ("s3:ListAllMyBuckets",), ("*",), READ_ONLY),
+        PolicyStatement(
             "Catalog",
             verbs("glue", "*Database *Databases *Table"),
             (
@@ -65,22 +65,22 @@ def _data(of: Arns) -> tuple[Grant, ...]:
             ),
             "The catalog's database and what is in it.",
         ),
-        Grant("LakeFormation", verbs("lakeformation", "Describe* ListResources"), ("*",), READ_ONLY),
-        Grant(
+        PolicyStatement("LakeFormation", verbs("lakeformation", "Describe* ListResources"), ("*",), READ_ONLY),
+        PolicyStatement(
             "Workgroup",
             verbs("athena", "*WorkGroup ListTagsForResource TagResource UntagResource"),
             (of.arn("athena", f"workgroup/{names.name}"),),
             "The actions of one workgroup.",
         ),
-        Grant("ListWorkgroups", ("athena:ListWorkGroups",), ("*",), READ_ONLY),
+        PolicyStatement("ListWorkgroups", ("athena:ListWorkGroups",), ("*",), READ_ONLY),
     )
 
 
-def _database(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+def _database(of: Arns, region: Conditions) -> tuple[PolicyStatement, ...]:
     kinds = ("db", "subgrp", "pg", "snapshot")
     own = tuple(of.arn("rds", f"{kind}:{of.names.name}*") for kind in kinds)
     return (
-        Grant(
+        PolicyStatement(
             "Database",
             verbs(
                 "rds",
@@ -91,19 +91,19 @@ def _database(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             (*own, of.arn("rds", "og:default*")),
             "Names begin with the environment's; an instance is always in a default option group.",
         ),
-        Grant("DescribeDatabases", ("rds:Describe*", "rds:ListTagsForResource"), ("*",), READ_ONLY, region),
+        PolicyStatement("DescribeDatabases", ("rds:Describe*", "rds:ListTagsForResource"), ("*",), READ_ONLY, region),
     )
 
 
-def _messages(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+def _messages(of: Arns, region: Conditions) -> tuple[PolicyStatement, ...]:
     names = of.names
     return (
-        Grant(
+        PolicyStatement(
             "Queues",
             verbs("sqs", "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes TagQueue UntagQueue"),
             (names.queue_arn(f"{names.name}-*"),),
         ),
-        Grant(
+        PolicyStatement(
             "Topic",
             verbs(
                 "sns",
@@ -112,7 +112,7 @@ def _messages(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             ),
             (names.alerts_arn,),
         ),
-        Grant(
+        PolicyStatement(
             "Subscriptions",
             verbs(
                 "sns", "GetSubscriptionAttributes ListSubscriptions ListTopics SetSubscriptionAttributes Unsubscribe"
@@ -121,7 +121,7 @@ def _messages(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             UNNAMED,
             region,
         ),
-        Grant(
+        PolicyStatement(
             "Rules",
             verbs(
                 "events",
@@ -130,16 +130,16 @@ def _messages(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             ),
             (of.arn("events", f"rule/{names.name}-*"),),
         ),
-        Grant("ListMessages", ("events:ListRules", "sqs:ListQueues"), ("*",), READ_ONLY, region),
+        PolicyStatement("ListMessages", ("events:ListRules", "sqs:ListQueues"), ("*",), READ_ONLY, region),
     )
 
 
-def _keys_and_secrets(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+def _keys_and_secrets(of: Arns, region: Conditions) -> tuple[PolicyStatement, ...]:
     names = of.names
     token = of.arn("secretsmanager", f"secret:{names.trigger_token}-*")
     return (
-        Grant("CreateKey", ("kms:CreateKey", "kms:ListAliases", "kms:ListKeys"), ("*",), UNNAMED, region),
-        Grant(
+        PolicyStatement("CreateKey", ("kms:CreateKey", "kms:ListAliases", "kms:ListKeys"), ("*",), UNNAMED, region),
+        PolicyStatement(
             "Keys",
             verbs(
                 "kms",
@@ -149,7 +149,7 @@ def _keys_and_secrets(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             (of.arn("kms", "key/*"),),
             "AWS chooses the ids of keys.",
         ),
-        Grant(
+        PolicyStatement(
             "TriggerToken",
             verbs(
                 "secretsmanager",
@@ -158,13 +158,13 @@ def _keys_and_secrets(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             (token,),
             "Secrets Manager appends six characters to the name.",
         ),
-        Grant(
+        PolicyStatement(
             "MasterPassword",
             verbs("secretsmanager", "CreateSecret DescribeSecret TagResource"),
             (of.arn("secretsmanager", "secret:rds!*"),),
             "RDS names the secret of the master password, and keeps it.",
         ),
-        Grant(
+        PolicyStatement(
             "Passwords",
             ("secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"),
             ("*",),
@@ -174,9 +174,9 @@ def _keys_and_secrets(of: Arns, region: Conditions) -> tuple[Grant, ...]:
     )
 
 
-def _network(region: Conditions) -> tuple[Grant, ...]:
+def _network(region: Conditions) -> tuple[PolicyStatement, ...]:
     return (
-        Grant(
+        PolicyStatement(
             "Network",
             verbs(
                 "ec2",
@@ -193,8 +193,8 @@ def _network(region: Conditions) -> tuple[Grant, ...]:
             UNNAMED,
             region,
         ),
-        Grant("FlowLogTags", ("autoscaling:DescribeTags",), ("*",), READ_ONLY, region),
-        Grant(
+        PolicyStatement("FlowLogTags", ("autoscaling:DescribeTags",), ("*",), READ_ONLY, region),
+        PolicyStatement(
             "Balancer",
             verbs(
                 "elasticloadbalancing",
@@ -206,7 +206,7 @@ def _network(region: Conditions) -> tuple[Grant, ...]:
             UNNAMED,
             region,
         ),
-        Grant(
+        PolicyStatement(
             "PrivateNames",
             verbs(
                 "servicediscovery",
@@ -218,7 +218,7 @@ def _network(region: Conditions) -> tuple[Grant, ...]:
             UNNAMED,
             region,
         ),
-        Grant(
+        PolicyStatement(
             "PrivateZone",
             verbs(
                 "route53",
@@ -231,10 +231,10 @@ def _network(region: Conditions) -> tuple[Grant, ...]:
     )
 
 
-def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+def _running(of: Arns, region: Conditions) -> tuple[PolicyStatement, ...]:
     names = of.names
     return (
-        Grant(
+        PolicyStatement(
             "Repositories",
             verbs(
                 "ecr",
@@ -244,10 +244,10 @@ def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             of.repositories,
             "The policies of these repositories, not their images.",
         ),
-        Grant(
+        PolicyStatement(
             "Project", verbs("codebuild", "BatchGetProjects CreateProject DeleteProject UpdateProject"), (of.project,)
         ),
-        Grant(
+        PolicyStatement(
             "Cluster",
             verbs(
                 "ecs",
@@ -262,7 +262,7 @@ def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
                 of.arn("ecs", f"task-definition/{names.name}*"),
             ),
         ),
-        Grant(
+        PolicyStatement(
             "Tasks",
             verbs(
                 "ecs",
@@ -273,7 +273,7 @@ def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             UNNAMED,
             region,
         ),
-        Grant(
+        PolicyStatement(
             "Scaling",
             verbs(
                 "application-autoscaling",
@@ -287,10 +287,10 @@ def _running(of: Arns, region: Conditions) -> tuple[Grant, ...]:
     )
 
 
-def _watching(of: Arns, region: Conditions) -> tuple[Grant, ...]:
+def _watching(of: Arns, region: Conditions) -> tuple[PolicyStatement, ...]:
     names = of.names
     return (
-        Grant(
+        PolicyStatement(
             "LogGroups",
             verbs(
                 "logs",
@@ -303,7 +303,7 @@ def _watching(of: Arns, region: Conditions) -> tuple[Grant, ...]:
                 of.arn("logs", f"log-group:/aws/rds/instance/{names.warehouse_instance}/*"),
             ),
         ),
-        Grant(
+        PolicyStatement(
             "LogPolicies",
             verbs(
                 "logs",
@@ -314,7 +314,7 @@ def _watching(of: Arns, region: Conditions) -> tuple[Grant, ...]:
             UNNAMED,
             region,
         ),
-        Grant(
+        PolicyStatement(
             "Alarms",
             verbs(
                 "cloudwatch",
@@ -326,16 +326,16 @@ def _watching(of: Arns, region: Conditions) -> tuple[Grant, ...]:
                 of.arn("cloudwatch", f"alarm:TargetTracking-service/{names.cluster}/*"),
                 f"arn:{names.partition}:cloudwatch::{names.account}:dashboard/{names.name}",
             ),
-            "Alarms of this environment, and those that autoscaling makes of its policies.",
+            "Alarms of this environment, and those that autoscaling creates.",
         ),
-        Grant(
+        PolicyStatement(
             "Metrics",
             verbs("cloudwatch", "DescribeAlarms GetMetricData ListDashboards"),
             ("*",),
             READ_ONLY,
             region,
         ),
-        Grant(
+        PolicyStatement(
             "Budget",
             verbs("budgets", "ListTagsForResource ModifyBudget TagResource UntagResource ViewBudget"),
             (f"arn:{names.partition}:budgets::{names.account}:budget/{names.name}-month",),
@@ -343,17 +343,17 @@ def _watching(of: Arns, region: Conditions) -> tuple[Grant, ...]:
     )
 
 
-def _roles(of: Arns) -> tuple[Grant, ...]:
+def _roles(of: Arns) -> tuple[PolicyStatement, ...]:
     names = of.names
     service_roles = f"arn:{names.partition}:iam::{names.account}:role/aws-service-role/*"
     return (
-        Grant(
+        PolicyStatement(
             "BoundedRoles",
             ("iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"),
             (of.role("*"),),
             conditions=equal("iam:PermissionsBoundary", names.boundary_arn),
         ),
-        Grant(
+        PolicyStatement(
             "Roles",
             verbs(
                 "iam",
@@ -362,20 +362,20 @@ def _roles(of: Arns) -> tuple[Grant, ...]:
             ),
             (of.role("*"),),
         ),
-        Grant("ListRoles", ("iam:ListRoles",), ("*",), READ_ONLY),
-        Grant(
+        PolicyStatement("ListRoles", ("iam:ListRoles",), ("*",), READ_ONLY),
+        PolicyStatement(
             "RunAs",
             ("iam:PassRole",),
             (of.role("*"),),
             conditions=equal("iam:PassedToService", *RUN_AS),
         ),
-        Grant(
+        PolicyStatement(
             "ServiceRoles",
             ("iam:CreateServiceLinkedRole", "iam:GetRole"),
             (service_roles,),
             "AWS names the roles of its services and decides what they may do.",
         ),
-        Grant(
+        PolicyStatement(
             "NotItself",
             ("iam:*",),
             (
@@ -384,7 +384,7 @@ def _roles(of: Arns) -> tuple[Grant, ...]:
                 names.boundary_arn,
                 f"arn:{names.partition}:iam::{names.account}:policy/{names.name}-access*",
             ),
-            "What is denied is denied whole.",
+            "A denial is not narrowed.",
             allow=False,
         ),
     )

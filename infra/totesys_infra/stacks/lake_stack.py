@@ -1,4 +1,4 @@
-"""The lake for others: a catalog of its tables, and a workgroup of Athena to ask them with."""
+"""The lake for analysts: a Glue database with its tables, and an Athena workgroup to query them."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_athena as athena
@@ -7,8 +7,8 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from totesys.model import MODEL
-from totesys_infra.catalog import RUN, CatalogTable, catalog
 from totesys_infra.environment import Environment
+from totesys_infra.glue_catalog import RUN, CatalogTable, catalog
 from totesys_infra.stacks.acknowledged import acknowledge
 
 RESULT_DAYS = 7
@@ -25,8 +25,8 @@ _LINES = (
 )
 
 
-class Lake(cdk.Stack):
-    """A Glue database over the processed bucket. It owns no data: its end removes tables and results, no row."""
+class LakeStack(cdk.Stack):
+    """A Glue database over the processed bucket. It owns no data: deleting it removes tables and query results only."""
 
     def __init__(self, scope: Construct, construct_id: str, environment: Environment) -> None:
         super().__init__(
@@ -42,7 +42,7 @@ class Lake(cdk.Stack):
             "Database",
             catalog_id=cdk.Aws.ACCOUNT_ID,
             database_input=glue.CfnDatabase.DatabaseInputProperty(
-                name=self._names.glue_database, description="The lake: what each run brought"
+                name=self._names.glue_database, description="The lake: the rows of each run"
             ),
         )
         for table in catalog(MODEL):
@@ -99,7 +99,7 @@ class Lake(cdk.Stack):
                 )
             ],
         )
-        acknowledge(results, "S1", "Athena keeps its own history of who asked what; the answers are gone in days.")
+        acknowledge(results, "S1", "Athena keeps its own query history; the results expire in days.")
         return results
 
     def _workgroup(self, results: s3.Bucket) -> None:
@@ -107,7 +107,7 @@ class Lake(cdk.Stack):
             self,
             "Workgroup",
             name=self._names.name,
-            description="Questions to the lake: encrypted results, and a limit to what one may scan",
+            description="Queries of the lake: encrypted results, and a scan limit per query",
             recursive_delete_option=True,
             work_group_configuration=athena.CfnWorkGroup.WorkGroupConfigurationProperty(
                 enforce_work_group_configuration=True,

@@ -1,4 +1,4 @@
-"""The services: one cluster, three Fargate services and what each is told and may do."""
+"""The services: one cluster, and three Fargate services with their settings and permissions."""
 
 from collections.abc import Mapping
 
@@ -12,23 +12,23 @@ from constructs import Construct
 
 from totesys_infra.environment import Environment
 from totesys_infra.names import SERVICES, Names, Service
-from totesys_infra.permissions import Grant, grants
+from totesys_infra.permissions import Permission, permissions
 from totesys_infra.sizing import Task
 from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.http import InternalBalancer, private_dns, private_name
-from totesys_infra.stacks.network import READS_SOURCE, SERVICE_PORT, NetworkStack, retention
-from totesys_infra.stacks.roles import execution_role, task_role
+from totesys_infra.stacks.network_stack import READS_SOURCE, SERVICE_PORT, NetworkStack, retention
 from totesys_infra.stacks.scaling import grow_with_backlog
-from totesys_infra.stacks.warehouse import WarehouseStack
+from totesys_infra.stacks.task_roles import execution_role, task_role
+from totesys_infra.stacks.warehouse_stack import WarehouseStack
 
-# More than `shutdown_grace`, which a run at work is given to end, and below the 120 s of Fargate.
+# More than `shutdown_grace`, in which a run in progress finishes, and less than Fargate's 120 s.
 STOP_SECONDS = 30
-# Of the tasks beyond the first, how many run on demand and how many on Spot.
+# The weights of on-demand and Spot among the tasks beyond the first.
 ON_DEMAND, SPOT = 1, 4
 
 
 class ServicesStack(cdk.Stack):
-    """Ingest, transform and load on Fargate, ARM64, of the images that the parameter `ImageTag` names."""
+    """Ingest, transform and load on ARM64 Fargate, from the images with the tag in the parameter `ImageTag`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class ServicesStack(cdk.Stack):
             self,
             "ImageTag",
             allowed_pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
-            description="The tag of the three images: the git sha that they were built from",
+            description="The tag of the images: the commit they were built from",
         ).value_as_string
         self._source = secretsmanager.Secret.from_secret_complete_arn(self, "Source", environment.source.secret)
         self._token = self._trigger_token()
@@ -58,17 +58,17 @@ class ServicesStack(cdk.Stack):
             "Cluster",
             cluster_name=self._names.cluster,
             vpc=network.vpc,
-            # AWS bills its metrics as custom ones; the free ones of ECS count the tasks as well.
+            # AWS bills its metrics as custom metrics; the free ECS metrics also count the tasks.
             container_insights_v2=ecs.ContainerInsights.DISABLED,
         )
         acknowledge(self.cluster, "ECS4", "Insights would cost more than the smallest tasks and feed a single alarm.")
         resource = self.cluster.node.default_child
         assert isinstance(resource, ecs.CfnCluster)
-        # In the cluster itself: no service is made before it has them.
+        # In the cluster itself, so that it has them before the services exist.
         resource.capacity_providers = ["FARGATE", "FARGATE_SPOT"]
         self.services = {service: self._service(service) for service in SERVICES}
-        # What a release extracts is for its own transform and load. One after the other: each reads what the one before
-        # it writes.
+        # A release extracts for its own transform and load, so these are updated before ingest. One at a time, because
+        # each reads what the one before it writes.
         self.services["load"].node.add_dependency(self.services["transform"])
         self.services["ingest"].node.add_dependency(self.services["load"])
         if environment.http == "alb":
@@ -82,15 +82,15 @@ class ServicesStack(cdk.Stack):
             self,
             "TriggerToken",
             secret_name=self._names.trigger_token,
-            description="Whoever asks the services for work shows it as a bearer token",
+            description="Bearer token of clients that trigger work",
             generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        acknowledge(token, "SMG4", "A task reads it once, at its start: whoever changes it deploys the services again.")
+        acknowledge(token, "SMG4", "A task reads it only at its start, so a rotation would need a deployment.")
         return token
 
     def _service(self, service: Service) -> ecs.FargateService:
-        one = service == "load"
+        is_single_writer, rebalancing = service == "load", ecs.AvailabilityZoneRebalancing
         task = self._environment.preset.tasks[service]
         return ecs.FargateService(
             self,
@@ -99,13 +99,11 @@ class ServicesStack(cdk.Stack):
             cluster=self.cluster,
             task_definition=self._task_definition(service, task),
             desired_count=task.minimum,
-            # The one writer ends before its successor starts; of the others there is always one.
-            min_healthy_percent=0 if one else 100,
-            max_healthy_percent=100 if one else 200,
-            # Which would need room for one more.
-            availability_zone_rebalancing=(
-                ecs.AvailabilityZoneRebalancing.DISABLED if one else ecs.AvailabilityZoneRebalancing.ENABLED
-            ),
+            # The only writer stops before its successor starts; the others always have a running task.
+            min_healthy_percent=0 if is_single_writer else 100,
+            max_healthy_percent=100 if is_single_writer else 200,
+            # It would start a second task.
+            availability_zone_rebalancing=rebalancing.DISABLED if is_single_writer else rebalancing.ENABLED,
             capacity_provider_strategies=[
                 ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=1, weight=ON_DEMAND),
                 ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=SPOT),
@@ -114,7 +112,7 @@ class ServicesStack(cdk.Stack):
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             vpc_subnets=self._network.tasks,
             assign_public_ip=self._network.public_addresses,
-            # By its id: the rule that lets a load balancer in is then this stack's, as the balancer is.
+            # By id, so that the rule for the load balancer belongs to this stack, like the load balancer.
             security_groups=[
                 ec2.SecurityGroup.from_security_group_id(
                     self,
@@ -148,13 +146,13 @@ class ServicesStack(cdk.Stack):
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
-            # They have what they need; the CDK would give more.
+            # They have all permissions; the CDK would add more.
             execution_role=execution.without_policy_updates(),
             task_role=task_role(self, service, self._grants(service)).without_policy_updates(),
             volumes=[ecs.Volume(name="tmp")],
         )
         self._add_container(definition, service, log_group, secrets)
-        acknowledge(definition, "ECS2", "They hold names and places. What is secret comes from Secrets Manager.")
+        acknowledge(definition, "ECS2", "They hold names and addresses. Secrets come from Secrets Manager.")
         return definition
 
     def _add_container(
@@ -188,7 +186,7 @@ class ServicesStack(cdk.Stack):
             ),
             environment=self._variables(service),
             secrets={name: ecs.Secret.from_secrets_manager(secret) for name, secret in secrets.items()},
-            # A service does not wait for its log: what is not taken in time is dropped.
+            # A service does not wait for its log; lines that do not fit the buffer are dropped.
             logging=ecs.LogDriver.aws_logs(
                 stream_prefix=service,
                 log_group=log_group,
@@ -196,7 +194,7 @@ class ServicesStack(cdk.Stack):
                 max_buffer_size=cdk.Size.mebibytes(16),
             ),
         )
-        # The image makes it writable for its user.
+        # Writable for the image's user.
         container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108 - a volume of the task
 
     def _variables(self, service: Service) -> dict[str, str]:
@@ -237,10 +235,10 @@ class ServicesStack(cdk.Stack):
         keys.append(environment.warehouse.secret_key if service == "load" else None)
         return sorted({key for key in keys if key})
 
-    def _grants(self, service: Service) -> tuple[Grant, ...]:
-        given = grants(service, self._names)
+    def _grants(self, service: Service) -> tuple[Permission, ...]:
+        given = permissions(service, self._names)
         if service != "load" or self._warehouse is None:
             return given
-        # Its ARN is known to AWS alone, so it cannot stand among the permissions.
+        # Its ARN is known only after RDS created it.
         secret = (self._warehouse.secret_arn,)
-        return (*given, Grant(("secretsmanager:GetSecretValue",), secret, "the password, which RDS rotates"))
+        return (*given, Permission(("secretsmanager:GetSecretValue",), secret, "reads the password that RDS rotates"))

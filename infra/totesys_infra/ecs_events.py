@@ -1,4 +1,4 @@
-"""Events of ECS that no metric tells of, and what then is to be done. Pure data."""
+"""ECS events that no metric shows, and what to do about them. Pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from totesys_infra.names import SERVICES, Names
 
 
 @dataclass(frozen=True)
-class Event:
-    """An event of EventBridge that is worth an e-mail."""
+class EcsEvent:
+    """An EventBridge event that sends an e-mail."""
 
     name: str
     section: str
@@ -17,13 +17,13 @@ class Event:
     remedy: str
 
 
-def events(names: Names) -> tuple[Event, ...]:
-    """What ECS tells that no metric does: "Amazon ECS events" in its developer guide."""
+def ecs_events(names: Names) -> tuple[EcsEvent, ...]:
+    """The events of an environment. Source: "Amazon ECS events" in the developer guide."""
     ecs = f"arn:{names.partition}:ecs:{names.region}:{names.account}"
     cluster = f"{ecs}:cluster/{names.cluster}"
     services = [f"{ecs}:service/{names.cluster}/{service}" for service in SERVICES]
     return (
-        Event(
+        EcsEvent(
             "task-stopped",
             "task-stopped",
             {
@@ -35,10 +35,10 @@ def events(names: Names) -> tuple[Event, ...]:
                     "stopCode": ["EssentialContainerExited", "TaskFailedToStart"],
                 },
             },
-            "A task has ended by itself, or could not start.",
-            "Read its last log lines and its stopped reason; ECS has started another.",
+            "A task stopped by itself or could not start.",
+            "Read its last log lines and its stopped reason. ECS has started another task.",
         ),
-        Event(
+        EcsEvent(
             "deployment-failed",
             "deployment-failed",
             {
@@ -47,7 +47,7 @@ def events(names: Names) -> tuple[Event, ...]:
                 "resources": services,
                 "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
             },
-            "New tasks of a service did not become healthy, so ECS went back to the release before.",
-            "Read the log of the tasks that failed before deploying again.",
+            "New tasks of a service did not become healthy, so ECS rolled back to the previous release.",
+            "Read the logs of the failed tasks before you deploy again.",
         ),
     )

@@ -1,4 +1,4 @@
-"""The data plane: what the three services share wherever they run - buckets, queues, schedules, and the alerts."""
+"""The data plane: the buckets, queues, schedules and alerts that the services share wherever they run."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ TICK = {"mode": "changes", "trigger": "schedule"}
 SWEEP = {"mode": "sweep", "trigger": "schedule"}
 VERIFY = {"verify": True}
 RECEIVES_BEFORE_DEAD_LETTER = 5
-# The build of its images reads a bundle once, and CloudFormation a template. A rollback reads releases: they are kept.
+# A bundle is read once by the image build, a template once by CloudFormation. A rollback reads releases, so they stay.
 READ_ONCE = ("bundles/", "templates/")
 READ_ONCE_DAYS = 30
 
@@ -35,7 +35,7 @@ class _Inbox:
     dead_letters: sqs.Queue
 
     def allow(self, service: str, source_arn: str, source_account: str | None = None) -> None:
-        """Let an AWS service send, for one source only (and of one account: a bucket's ARN names none)."""
+        """Let an AWS service send for one source. A bucket's ARN has no account, so that is a condition too."""
         conditions = {"ArnEquals": {"aws:SourceArn": source_arn}}
         if source_account is not None:
             conditions["StringEquals"] = {"aws:SourceAccount": source_account}
@@ -49,8 +49,8 @@ class _Inbox:
         )
 
 
-class DataPlane(cdk.Stack):
-    """Three buckets, three queues with dead-letter queues, two notifications, three schedules, a topic for alerts."""
+class DataPlaneStack(cdk.Stack):
+    """Three buckets, three queues with dead-letter queues, two notifications, three schedules, and the alerts."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(
@@ -87,23 +87,19 @@ class DataPlane(cdk.Stack):
             "Name",
             default="totesys",
             allowed_pattern="[a-z0-9][a-z0-9-]{0,39}",
-            description="What the name of every bucket, queue and rule begins with",
+            description="Prefix of the name of every bucket, queue and rule",
         )
-        cdk.CfnParameter(self, "Schedule", default="rate(5 minutes)", description="How often the source is looked at")
-        cdk.CfnParameter(
-            self, "SweepSchedule", default="rate(1 hour)", description="How often deletions are looked for"
-        )
-        cdk.CfnParameter(
-            self, "VerifySchedule", default="rate(1 day)", description="How often the warehouse is compared"
-        )
+        cdk.CfnParameter(self, "Schedule", default="rate(5 minutes)", description="Interval of extractions")
+        cdk.CfnParameter(self, "SweepSchedule", default="rate(1 hour)", description="Interval of deletion sweeps")
+        cdk.CfnParameter(self, "VerifySchedule", default="rate(1 day)", description="Interval of verifications")
         cdk.CfnParameter(self, "ScheduleState", default="ENABLED", allowed_values=["ENABLED", "DISABLED"])
 
     def _lifecycle(self, ingest: s3.Bucket, processed: s3.Bucket, code: s3.Bucket) -> None:
         lake = Lifecycle(self)
-        lake.apply(ingest, lake.broken_off(), lake.tier(), *lake.expire_csv())
-        # A rebuild needs every object of it, so there is no way to have them expire.
-        lake.apply(processed, lake.broken_off(), lake.tier())
-        lake.apply(code, lake.broken_off(), *(lake.expire(prefix, READ_ONCE_DAYS) for prefix in READ_ONCE))
+        lake.apply(ingest, lake.incomplete_uploads(), lake.tier(), *lake.expire_csv())
+        # A rebuild needs every object, so none can expire.
+        lake.apply(processed, lake.incomplete_uploads(), lake.tier())
+        lake.apply(code, lake.incomplete_uploads(), *(lake.expire(prefix, READ_ONCE_DAYS) for prefix in READ_ONCE))
 
     def _inbox(self, service: str) -> _Inbox:
         dead_letters = sqs.Queue(
@@ -138,14 +134,14 @@ class DataPlane(cdk.Stack):
             enforce_ssl=True,
             removal_policy=cdk.RemovalPolicy.RETAIN if keep else cdk.RemovalPolicy.DESTROY,
         )
-        acknowledge(bucket, "S1", "Only roles of this environment may use it, and what they do stands in their logs.")
+        acknowledge(bucket, "S1", "Only roles of this environment may use it, and they log what they do.")
         if announce_to is not None:
             self._announce_commits(bucket, f"${{Name}}-{purpose}", announce_to)
         return bucket
 
     def _announce_commits(self, bucket: s3.Bucket, name: str, inbox: _Inbox) -> None:
-        # The ARN is spelled out, not taken from the bucket: the bucket needs the policy to be there
-        # before it, and a reference back would be a circle. The L2 way would add a Lambda function.
+        # The ARN is spelled out: the bucket depends on the policy, and a reference back would be a cycle. The CDK's own
+        # way would add a Lambda function.
         arn = cdk.Fn.sub(f"arn:${{AWS::Partition}}:s3:::{name}")
         inbox.allow("s3.amazonaws.com", arn, cdk.Aws.ACCOUNT_ID)
         resource = bucket.node.default_child

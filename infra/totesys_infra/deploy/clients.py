@@ -1,4 +1,4 @@
-"""The AWS that an environment is in: one client a service, each in the environment's region."""
+"""The AWS clients of a deployment, all in the environment's region."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.deploy.failures import DeployRefused
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Aws:
-    """Clients of one region. Credentials, and another endpoint, come from AWS's own settings."""
+class AwsClients:
+    """Clients of one region. Credentials and endpoints come from AWS's own settings."""
 
     region: str
     _session: boto3.Session = field(default_factory=boto3.Session)
@@ -54,7 +54,7 @@ class Aws:
 
     @cached_property
     def logs(self) -> "CloudWatchLogsClient":
-        """What a build printed."""
+        """The build log."""
         return self._session.client("logs", region_name=self.region)
 
     @cached_property
@@ -69,7 +69,7 @@ class Aws:
 
     @cached_property
     def secrets(self) -> "SecretsManagerClient":
-        """Whether the secrets are there; their values are never read."""
+        """The secrets' metadata; their values are never read."""
         return self._session.client("secretsmanager", region_name=self.region)
 
     @cached_property
@@ -84,33 +84,33 @@ class Aws:
 
     @cached_property
     def sts(self) -> "STSClient":
-        """Who calls."""
+        """The caller's identity."""
         return self._session.client("sts", region_name=self.region)
 
     def close(self) -> None:
-        """Close the connections of all clients."""
+        """Close all clients."""
         for name in [name for name in vars(self) if name not in ("region", "_session")]:
             vars(self).pop(name).close()
 
 
 def code(error: ClientError) -> str:
-    """AWS's code of an error, such as `AccessDenied` or `404`."""
+    """The AWS code of an error, such as `AccessDenied` or `404`."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 @contextmanager
 def aws_errors() -> Iterator[None]:
-    """Turn what AWS answers, and nobody has caught, into DeployRefused with what to do."""
+    """Turn an uncaught AWS error into DeployRefused, with advice."""
     try:
         yield
     except ClientError as error:
-        advice = "Call again."
+        advice = "Try again."
         if "AccessDenied" in code(error) or "UnauthorizedOperation" in code(error):
-            advice = "docs/deployment.md lists the rights that deploying needs."
+            advice = "docs/deployment.md lists the permissions that deploying needs."
         elif "ExpiredToken" in code(error) or "InvalidClientToken" in code(error):
             advice = "Sign in again."
         raise DeployRefused(f"AWS refused {error.operation_name}: {error}. {advice}") from error
     except BotoCoreError as error:
         raise DeployRefused(
-            f"AWS cannot be asked: {str(error).rstrip('.')}. Set AWS_PROFILE, or sign in, and check the network."
+            f"AWS cannot be reached: {str(error).rstrip('.')}. Sign in or set AWS_PROFILE, and check the network."
         ) from error

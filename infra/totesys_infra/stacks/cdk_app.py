@@ -1,4 +1,4 @@
-"""The CDK app. `python -m totesys_infra.stacks.app ENVIRONMENT.toml FOLDER` writes the templates of an environment."""
+"""The CDK app. `python -m totesys_infra.stacks.cdk_app ENVIRONMENT.toml FOLDER` writes an environment's templates."""
 
 import json
 import sys
@@ -10,19 +10,19 @@ import aws_cdk as cdk
 
 from totesys_infra.environment import Environment
 from totesys_infra.environment_file import read_environment
-from totesys_infra.stacks.access import Access
-from totesys_infra.stacks.build import Build
-from totesys_infra.stacks.data_plane import DataPlane
-from totesys_infra.stacks.lake import Lake
-from totesys_infra.stacks.network import NetworkStack
-from totesys_infra.stacks.services import ServicesStack
+from totesys_infra.stacks.access_stack import AccessStack
+from totesys_infra.stacks.data_plane_stack import DataPlaneStack
+from totesys_infra.stacks.images_stack import ImagesStack
+from totesys_infra.stacks.lake_stack import LakeStack
+from totesys_infra.stacks.monitoring_stack import MonitoringStack
+from totesys_infra.stacks.network_stack import NetworkStack
+from totesys_infra.stacks.services_stack import ServicesStack
 from totesys_infra.stacks.tags import tag
-from totesys_infra.stacks.warehouse import WarehouseStack
-from totesys_infra.stacks.watching import WatchingStack
+from totesys_infra.stacks.warehouse_stack import WarehouseStack
 
-# cdk.json is read by the CDK's command only, so the flags are given here.
+# Only the CDK's command reads cdk.json.
 CONTEXT = {
-    # The default, "both", makes intrinsics that cfn-lint does not take.
+    # cfn-lint rejects the intrinsics of the default, "both".
     "@aws-cdk/core:defaultCrossStackReferences": "strong",
     # Restricting the default security group would add a Lambda function with an asset.
     "@aws-cdk/aws-ec2:restrictDefaultSecurityGroup": False,
@@ -35,9 +35,9 @@ _BOUNDARY = "@aws-cdk/core:permissionsBoundary"
 
 
 def new_app(folder: Path, boundary: str | None = None) -> cdk.App:
-    """An app that writes plain CloudFormation into `folder`: no bootstrap, no asset, no metadata.
+    """An app that writes plain CloudFormation into `folder`, without bootstrap, assets or metadata.
 
-    `boundary` is the name of the managed policy that bounds each of its roles.
+    `boundary` is the managed policy that is the permissions boundary of its roles.
     """
     bound: dict[str, Any] = {} if boundary is None else {_BOUNDARY: {"name": boundary}}
     return cdk.App(
@@ -46,58 +46,58 @@ def new_app(folder: Path, boundary: str | None = None) -> cdk.App:
         analytics_reporting=False,
         tree_metadata=False,
         default_stack_synthesizer=cdk.BootstraplessSynthesizer(),
-        # Within the CDK, it takes 40 s for what `make test-infra` has of the same rules in one.
+        # It takes 40 s here; `make test-infra` checks the same rules in one.
         builtin_cloud_formation_validation=False,
     )
 
 
 def build(environment: Environment, folder: Path) -> cdk.App:
-    """The app of an environment, with each of its stacks; `synth()` writes them into `folder`."""
+    """The app with the stacks of an environment; `synth()` writes them into `folder`."""
     names = environment.names
     app = new_app(folder, names.boundary if environment.github_repository else None)
     if environment.github_repository is not None:
-        Access(app, names.stack("access"), environment, environment.github_repository)
-    DataPlane(app, names.stack("data-plane"))
+        AccessStack(app, names.stack("access"), environment, environment.github_repository)
+    DataPlaneStack(app, names.stack("data-plane"))
     network = NetworkStack(app, names.stack("network"), environment)
-    Build(app, names.stack("build"), environment)
+    ImagesStack(app, names.stack("build"), environment)
     warehouse = None
     if environment.warehouse.secret is None:
         warehouse = WarehouseStack(app, names.stack("warehouse"), environment, network)
     ServicesStack(app, names.stack("services"), environment, network, warehouse)
-    WatchingStack(app, names.stack("watching"), environment)
-    Lake(app, names.stack("lake"), environment)
+    MonitoringStack(app, names.stack("watching"), environment)
+    LakeStack(app, names.stack("lake"), environment)
     for stack in app.node.children:
         # The data plane's template is the same for every environment, and takes the name from its parameter.
-        if not isinstance(stack, DataPlane):
+        if not isinstance(stack, DataPlaneStack):
             tag(stack, environment.name)
     return app
 
 
 def in_order(app: cdk.App) -> dict[str, dict[str, Any]]:
-    """The templates of an app by the names of their stacks, in the order in which it has them."""
+    """The templates of an app by stack name, in the order of creation."""
     assembly = app.synth()
-    # The assembly's own order is by name where nothing refers to something.
+    # The assembly orders independent stacks by name.
     names = [stack.stack_name for stack in app.node.children if isinstance(stack, cdk.Stack)]
     return {name: assembly.get_stack_by_name(name).template for name in names}
 
 
 def synthesise(environment: Environment) -> dict[str, dict[str, Any]]:
-    """The templates of an environment by the names of their stacks, in the order in which they are deployed."""
+    """The templates of an environment by stack name, in the order of deployment."""
     with tempfile.TemporaryDirectory(prefix="totesys-cdk-") as folder:
         return in_order(build(environment, Path(folder)))
 
 
 def data_plane() -> dict[str, Any]:
-    """The data plane's template, which is the same for every environment."""
+    """The data plane's template, the same for every environment."""
     with tempfile.TemporaryDirectory(prefix="totesys-cdk-") as folder:
         app = new_app(Path(folder))
-        DataPlane(app, "DataPlane")
-        template: dict[str, Any] = app.synth().get_stack_by_name("DataPlane").template
+        DataPlaneStack(app, "DataPlaneStack")
+        template: dict[str, Any] = app.synth().get_stack_by_name("DataPlaneStack").template
     return template
 
 
 def render(template: dict[str, Any]) -> str:
-    """A template as the text that is committed."""
+    """A template as committed text."""
     return json.dumps(template, indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The warehouse: an RDS instance of Postgres, where the environment names no database that is there."""
+"""The warehouse: an RDS instance of Postgres, unless the environment names an existing one."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -8,22 +8,22 @@ from constructs import Construct
 
 from totesys_infra.environment import Environment
 from totesys_infra.stacks.acknowledged import acknowledge
-from totesys_infra.stacks.network import NetworkStack, retention
+from totesys_infra.stacks.network_stack import NetworkStack, retention
 
-# Without a minor version RDS takes its default one; it refuses to create an instance of an old one.
+# Without a minor version, RDS uses its default. It refuses to create an instance of an outdated one.
 ENGINE = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.of("17", "17"))
 DATABASE = "warehouse"
 USER = "totesys"
 PORT = 5432
 EXPORTS = ("postgresql", "upgrade")
-# They have a gigabyte or two of memory, of which Performance Insights would take a good part.
+# With one or two gigabytes of memory, Performance Insights would use too much of it.
 _SMALL = ("micro", "small")
-# How far the disk grows by itself before it is full.
+# The factor by which RDS may enlarge the disk.
 _GROWTH = 10
 
 
 class WarehouseStack(cdk.Stack):
-    """A Postgres that only load reaches. RDS makes its password, keeps it in Secrets Manager and rotates it."""
+    """A Postgres that only load can reach. RDS creates its password in Secrets Manager and rotates it."""
 
     def __init__(self, scope: Construct, construct_id: str, environment: Environment, network: NetworkStack) -> None:
         super().__init__(
@@ -33,14 +33,12 @@ class WarehouseStack(cdk.Stack):
         self.instance = self._instance(environment, network)
         self.instance.node.add_dependency(*logged)
         self.instance.connections.allow_from(network.services["load"], ec2.Port.tcp(PORT), "Load")
-        acknowledge(
-            self.instance, "RDS11", "Only load reaches it, by a security group: a port that few know adds nothing."
-        )
+        acknowledge(self.instance, "RDS11", "Only load's security group reaches it; an unusual port would add nothing.")
         if not environment.preset.warehouse_multi_az:
             acknowledge(
                 self.instance,
                 "RDS3",
-                "A preset for less money: while its zone is out, load waits, and then goes on from the lake.",
+                "A cheaper preset: if its zone fails, load waits and then continues from the lake.",
             )
         for name, value, description in (
             ("Endpoint", self.instance.db_instance_endpoint_address, "The warehouse's host"),
@@ -50,18 +48,18 @@ class WarehouseStack(cdk.Stack):
 
     @property
     def secret_arn(self) -> str:
-        """The ARN of the secret with its user and password."""
+        """The ARN of the secret with user and password."""
         assert self.instance.secret is not None
         return self.instance.secret.secret_arn
 
     @property
     def dsn(self) -> str:
-        """Its DSN, which holds no password but says where it is."""
+        """Its DSN, with the ARN of the secret instead of a password."""
         host, port = self.instance.db_instance_endpoint_address, self.instance.db_instance_endpoint_port
         return f"postgresql://{host}:{port}/{DATABASE}?sslmode=verify-full&secret={self.secret_arn}"
 
     def _log_groups(self, environment: Environment) -> list[logs.LogGroup]:
-        # Made before RDS makes them, which would keep what is in them for ever.
+        # Created before RDS does, which would set no retention.
         return [
             logs.LogGroup(
                 self,

@@ -1,34 +1,34 @@
-"""What the workflow's role may do."""
+"""The permissions of the workflow's role."""
 
 from typing import get_args
 
 from totesys_infra.environment import Environment
-from totesys_infra.grants.grant import Arns, Grant, equal, verbs
 from totesys_infra.names import SERVICES, Purpose
+from totesys_infra.policies.statement import Arns, PolicyStatement, equal, verbs
 
 
-def deployer(environment: Environment) -> dict[str, tuple[Grant, ...]]:
-    """What the workflow's role may do, by policy."""
+def deployer(environment: Environment) -> dict[str, tuple[PolicyStatement, ...]]:
+    """The permissions of the workflow's role, by policy."""
     of = Arns(environment.names)
     checks = (
-        Grant("SecretsExist", ("secretsmanager:DescribeSecret",), environment.secrets),
-        Grant("AlertsAreRead", ("sns:ListSubscriptionsByTopic",), (of.names.alerts_arn,)),
-        Grant("ServiceRolesExist", ("iam:ListRoles",), ("*",), "Lists roles; the action takes no resource."),
+        PolicyStatement("SecretsExist", ("secretsmanager:DescribeSecret",), environment.secrets),
+        PolicyStatement("AlertsAreRead", ("sns:ListSubscriptionsByTopic",), (of.names.alerts_arn,)),
+        PolicyStatement("ServiceRolesExist", ("iam:ListRoles",), ("*",), "Lists roles; the action takes no resource."),
     )
     pushes = _pushes(of) if environment.images == "local" else ()
     return {"Deploy": (*_stacks(of), *_images(of), *pushes, *_smoke_test(of), *checks)}
 
 
-def _stacks(of: Arns) -> tuple[Grant, ...]:
+def _stacks(of: Arns) -> tuple[PolicyStatement, ...]:
     role = of.names.execution_role_arn
     return (
-        Grant(
+        PolicyStatement(
             "Plan",
             ("cloudformation:CreateChangeSet",),
             of.stacks,
             conditions=equal("cloudformation:RoleArn", role),
         ),
-        Grant(
+        PolicyStatement(
             "Stacks",
             verbs(
                 "cloudformation",
@@ -36,14 +36,14 @@ def _stacks(of: Arns) -> tuple[Grant, ...]:
             ),
             of.stacks,
         ),
-        Grant(
+        PolicyStatement(
             "NotItself",
             ("cloudformation:*ChangeSet",),
             (of.stack("access"),),
-            "What is denied is denied whole.",
+            "A denial is not narrowed.",
             allow=False,
         ),
-        Grant(
+        PolicyStatement(
             "HandOver",
             ("iam:PassRole",),
             (role,),
@@ -52,30 +52,30 @@ def _stacks(of: Arns) -> tuple[Grant, ...]:
     )
 
 
-def _images(of: Arns) -> tuple[Grant, ...]:
+def _images(of: Arns) -> tuple[PolicyStatement, ...]:
     return (
-        Grant(
+        PolicyStatement(
             "Code",
             ("s3:GetObject", "s3:PutObject"),
             tuple(of.names.bucket_arn("code", f"{folder}/*") for folder in ("bundles", "releases", "templates")),
-            "Keys are named by what is deployed.",
+            "Keys contain the deployed commit.",
         ),
-        Grant("Images", ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"), of.repositories),
-        Grant("Build", ("codebuild:BatchGetBuilds", "codebuild:StartBuild"), (of.project,)),
-        Grant(
+        PolicyStatement("Images", ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"), of.repositories),
+        PolicyStatement("Build", ("codebuild:BatchGetBuilds", "codebuild:StartBuild"), (of.project,)),
+        PolicyStatement(
             "BuildLog",
             ("logs:GetLogEvents",),
             (f"{of.logs('build')}:log-stream:*",),
-            "CodeBuild names the streams.",
+            "CodeBuild names the log streams.",
         ),
     )
 
 
-def _pushes(of: Arns) -> tuple[Grant, ...]:
-    """Pushing images that were built with Docker."""
+def _pushes(of: Arns) -> tuple[PolicyStatement, ...]:
+    """The permissions for pushing images built with Docker."""
     return (
-        Grant("RegistryToken", ("ecr:GetAuthorizationToken",), ("*",), "A token is for the whole registry."),
-        Grant(
+        PolicyStatement("RegistryToken", ("ecr:GetAuthorizationToken",), ("*",), "A token is for the whole registry."),
+        PolicyStatement(
             "Push",
             verbs("ecr", "BatchCheckLayerAvailability CompleteLayerUpload InitiateLayerUpload UploadLayerPart"),
             of.repositories,
@@ -83,7 +83,7 @@ def _pushes(of: Arns) -> tuple[Grant, ...]:
     )
 
 
-def _smoke_test(of: Arns) -> tuple[Grant, ...]:
+def _smoke_test(of: Arns) -> tuple[PolicyStatement, ...]:
     names = of.names
     buckets: tuple[Purpose, ...] = get_args(Purpose)
     lake: tuple[Purpose, ...] = ("ingest", "processed")
@@ -92,12 +92,12 @@ def _smoke_test(of: Arns) -> tuple[Grant, ...]:
         names.bucket_arn(purpose, keys) for purpose in lake for keys in ("run_number.json", "runs/*", "verifications/*")
     )
     return (
-        Grant("Buckets", ("s3:ListBucket",), tuple(map(names.bucket_arn, buckets))),
-        Grant("Records", ("s3:GetObject",), records, "The records of runs and verifications, and none of their data."),
-        Grant(
+        PolicyStatement("Buckets", ("s3:ListBucket",), tuple(map(names.bucket_arn, buckets))),
+        PolicyStatement("Records", ("s3:GetObject",), records, "Run and verification records, not their data."),
+        PolicyStatement(
             "Wake",
             ("sqs:SendMessage",),
             (names.queue_arn(names.queue("ingest")), names.queue_arn(names.queue("load"))),
         ),
-        Grant("Depths", ("sqs:GetQueueAttributes", "sqs:GetQueueUrl"), tuple(map(names.queue_arn, queues))),
+        PolicyStatement("Depths", ("sqs:GetQueueAttributes", "sqs:GetQueueUrl"), tuple(map(names.queue_arn, queues))),
     )

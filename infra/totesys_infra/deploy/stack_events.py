@@ -1,4 +1,4 @@
-"""What CloudFormation says while it works on a stack."""
+"""The events of a CloudFormation stack while it changes."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -8,46 +8,46 @@ from totesys_infra.deploy.deployment import Deployment
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackEventTypeDef
 
-# Of what is given up because something else failed: no reason.
+# Cancellations follow from another failure, and are not reasons.
 _CANCELLED = ("cancelled", "Cancelled")
 
 
-class Events:
-    """The events of one stack from now on; each is told once."""
+class StackEvents:
+    """The events of one stack from now on; reports each once."""
 
     def __init__(self, deployment: Deployment, stack: str) -> None:
         self._deployment = deployment
         self._stack = stack
-        # What happened before is no news.
+        # Earlier events are not reported.
         self._seen = {event["EventId"] for event in self._newest_first()}
         self._status: str | None = None
         self._failures: list[str] = []
 
     def ended(self) -> str | None:
-        """Tell what is new; the status that the stack has come to rest in, None if it is still being worked on.
+        """Report new events; the final status of the stack, or None while it is changing.
 
-        It is the one of an event: what the stack itself says can for a moment be what it was before.
+        The status comes from an event, because the stack itself can briefly show its earlier status.
         """
         for event in reversed(list(self._new())):
-            self._tell(event)
+            self._report(event)
         return self._status
 
     def reasons(self) -> str:
-        """What failed, in the order in which it did, a line each."""
+        """The failures in order, one line each."""
         return "".join(f"\n  {failure}" for failure in self._failures) + ("\n" if self._failures else "")
 
-    def _tell(self, event: "StackEventTypeDef") -> None:
+    def _report(self, event: "StackEventTypeDef") -> None:
         status, reason = event.get("ResourceStatus", "?"), event.get("ResourceStatusReason", "")
         line = f"{event.get('LogicalResourceId', '?')} ({event.get('ResourceType', '?')}) {status}"
-        told = f"{line}: {reason}" if reason else line
-        self._deployment.say(f"  {event['Timestamp']:%H:%M:%S} {told}")
+        text = f"{line}: {reason}" if reason else line
+        self._deployment.report(f"  {event['Timestamp']:%H:%M:%S} {text}")
         if status.endswith("_FAILED") and not any(word in reason for word in _CANCELLED):
-            self._failures.append(told)
+            self._failures.append(text)
         if event.get("PhysicalResourceId") == event["StackId"]:
             self._status = None if status.endswith("_IN_PROGRESS") else status
 
     def _new(self) -> "Iterator[StackEventTypeDef]":
-        # What has been seen ends it.
+        # Stop at the first known event.
         for event in self._newest_first():
             if event["EventId"] in self._seen:
                 return

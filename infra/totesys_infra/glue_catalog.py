@@ -1,4 +1,4 @@
-"""The lake as tables for Athena, Spark and Redshift Spectrum. Derived from the model; needs no CDK."""
+"""The lake as Glue tables for Athena, Spark and Redshift Spectrum, derived from the model. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class CatalogColumn:
-    """A column, with its type as Hive writes it."""
+    """A column with its Hive type."""
 
     name: str
     type: str
@@ -36,9 +36,9 @@ class CatalogColumn:
 
 @dataclass(frozen=True)
 class CatalogTable:
-    """A table over all objects below `prefix` of the processed bucket: Parquet, or lines of text.
+    """A table over all objects below `prefix` in the processed bucket: Parquet, or lines of text.
 
-    One that is `by_run` has the run as a partition, which is worked out from the key; nobody has to register it.
+    A table `by_run` is partitioned by run. Athena derives the partitions from the keys, so none is registered.
     """
 
     name: str
@@ -50,7 +50,7 @@ class CatalogTable:
 
     @property
     def projection(self) -> dict[str, str]:
-        """The properties by which Athena works out where each run's parts are."""
+        """The properties from which Athena derives the location of each run's parts."""
         if not self.by_run:
             return {}
         return {
@@ -61,19 +61,19 @@ class CatalogTable:
         }
 
     def location(self, bucket: str) -> str:
-        """Where its objects are."""
+        """The location of its objects."""
         return f"s3://{bucket}/{self.prefix}"
 
     def location_template(self, bucket: str) -> str:
-        """Where a run's objects are, for Athena to put the run's digits into."""
+        """The location of a run's objects; Athena fills in the digits of the run."""
         return f"{self.location(bucket)}{RUN}=${{{RUN}}}/"
 
 
 def hive_type(declared: ColumnType) -> str | None:
-    """The type of a column in the catalog; None for a time of day, which none of the readers can read.
+    """The Hive type of a column; None for a time of day, which none of the readers supports.
 
-    Transform writes it as Parquet's TIME in milliseconds. Hive's types have no such thing, Athena and Spark refuse to
-    read it as a number. Columns are found by name, so one that is left out does no harm.
+    Transform writes it as Parquet TIME in milliseconds. Hive has no such type, and Athena and Spark refuse to read it
+    as a number. Readers find columns by name, so they can do without it.
     """
     if declared.kind is Kind.DECIMAL:
         return "decimal({},{})".format(*declared.digits)
@@ -81,10 +81,10 @@ def hive_type(declared: ColumnType) -> str | None:
 
 
 def catalog(model: Model) -> tuple[CatalogTable, ...]:
-    """All tables: two of each warehouse table, one of its quarantine, and one of the runs' records."""
+    """All tables: two per warehouse table, one for its quarantine, and one for the runs' records."""
     records = CatalogTable(
         "record_line",
-        "A line of a record of a run; those of manifest.json name the parts that are committed",
+        "A line of a run's record; those of manifest.json name the committed parts",
         RUNS,
         (CatalogColumn("line", TEXT),),
         parquet=False,
@@ -95,14 +95,14 @@ def catalog(model: Model) -> tuple[CatalogTable, ...]:
 def _tables_of(model: Model, table: WarehouseTable) -> Iterator[CatalogTable]:
     prefix = _prefix(part_key(model.lake_schema(table), table.name, 0, 0, "parquet"))
     columns = tuple(_columns(table.columns))
-    rows = "every version" if isinstance(table, Fact) else "as each run brought it"
+    rows = "every version" if isinstance(table, Fact) else "as of each run"
     description = f"{table.description}; {rows}"
-    yield CatalogTable(table.name, f"{description}; name the runs", prefix, columns, by_run=True)
+    yield CatalogTable(table.name, f"{description}; filter by run", prefix, columns, by_run=True)
     yield CatalogTable(f"{table.name}_all", f"{description}; the run is in $path", prefix, columns)
     if table.sources:
         yield CatalogTable(
             f"{table.name}_quarantine",
-            f"Rows that could not become those of {table.name}, as text, with the reasons; the run is in $path",
+            f"Rows that could not become rows of {table.name}, as text, with the reasons; the run is in $path",
             f"{QUARANTINE}{prefix}",
             tuple(_quarantined(model, table)),
         )
@@ -120,7 +120,7 @@ def _columns(columns: Iterable[Column]) -> Iterator[CatalogColumn]:
 
 
 def _quarantined(model: Model, table: WarehouseTable) -> Iterator[CatalogColumn]:
-    # Transform keeps the row of the source, load that of the table.
+    # Transform quarantines source rows, load rows of the table.
     names = (*model.source(table.sources[0]).column_names, *table.column_names)
     yield CatalogColumn(REASONS, TEXTS)
     yield from (CatalogColumn(name, TEXT) for name in dict.fromkeys(names))

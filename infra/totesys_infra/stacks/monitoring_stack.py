@@ -1,4 +1,4 @@
-"""Watching: alarms and events that end as an e-mail, a budget, and a dashboard."""
+"""Monitoring: the alarms, events and budget that send e-mails, and the dashboard."""
 
 import json
 
@@ -11,17 +11,17 @@ from constructs import Construct
 
 from totesys_infra.alarms import Alarm, alarms
 from totesys_infra.dashboard import dashboard
+from totesys_infra.ecs_events import EcsEvent, ecs_events
 from totesys_infra.environment import Environment
-from totesys_infra.events import Event, events
 from totesys_infra.metrics import ERROR_LINES
 from totesys_infra.names import APP, SERVICES, TAG_APP, TAG_ENVIRONMENT, Service
 
-# In percent of the monthly budget: what was spent, and what is foreseen for the whole month.
-SPENT, FORESEEN = 80, 100
+# The notifications of the budget, in percent: of the actual cost, and of the forecast for the month.
+ACTUAL, FORECAST = 80, 100
 
 
-class WatchingStack(cdk.Stack):
-    """All that sends to the topic of alerts, and the dashboard."""
+class MonitoringStack(cdk.Stack):
+    """Everything that sends to the topic of alerts, and the dashboard."""
 
     def __init__(self, scope: Construct, construct_id: str, environment: Environment) -> None:
         super().__init__(scope, construct_id, description=f"{environment.name}: its alarms", analytics_reporting=False)
@@ -31,7 +31,7 @@ class WatchingStack(cdk.Stack):
             self._count_errors(service)
         for alarm in alarms(environment):
             self._alarm(alarm)
-        for event in events(self._names):
+        for event in ecs_events(self._names):
             self._rule(event)
         self._budget()
         cloudwatch.CfnDashboard(
@@ -69,14 +69,14 @@ class WatchingStack(cdk.Stack):
             self,
             "".join(word.title() for word in alarm.name.split("-")),
             alarm_name=f"{self._names.name}-{alarm.name}",
-            alarm_description=self._said(alarm),
+            alarm_description=self._text(alarm),
             namespace=metric.namespace,
             metric_name=metric.name,
             dimensions=[
                 cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value)
                 for name, value in metric.dimensions.items()
             ],
-            # The services' metrics have the unit that they say; a wrong one would match nothing.
+            # The unit has to equal the one that the services declare, or nothing matches.
             unit=metric.unit if metric.namespace == self._names.metrics_namespace else None,
             statistic=alarm.statistic,
             period=alarm.period,
@@ -88,12 +88,12 @@ class WatchingStack(cdk.Stack):
             ok_actions=[self._names.alerts_arn],
         )
 
-    def _rule(self, event: Event) -> None:
+    def _rule(self, event: EcsEvent) -> None:
         eventbridge.CfnRule(
             self,
             "".join(word.title() for word in event.name.split("-")),
             name=f"{self._names.name}-{event.name}",
-            description=self._said(event),
+            description=self._text(event),
             event_pattern=event.pattern,
             targets=[
                 eventbridge.CfnRule.TargetProperty(
@@ -101,13 +101,13 @@ class WatchingStack(cdk.Stack):
                     id="alerts",
                     input_transformer=eventbridge.CfnRule.InputTransformerProperty(
                         input_paths_map={"resource": "$.resources[0]", "time": "$.time"},
-                        input_template=json.dumps(f"{self._names.name}, <time>: <resource>. {self._said(event)}"),
+                        input_template=json.dumps(f"{self._names.name}, <time>: <resource>. {self._text(event)}"),
                     ),
                 )
             ],
         )
 
-    def _said(self, one: Alarm | Event) -> str:
+    def _text(self, one: Alarm | EcsEvent) -> str:
         return f"{one.description} {one.remedy} {self._environment.runbook}#{one.section}"
 
     def _budget(self) -> None:
@@ -119,7 +119,7 @@ class WatchingStack(cdk.Stack):
                 budget_name=f"{self._names.name}-month",
                 budget_type="COST",
                 time_unit="MONTHLY",
-                # Once the account has activated the tag for cost allocation; until then this counts nothing.
+                # Until the account activates the tag for cost allocation, this counts nothing.
                 cost_filters={"TagKeyValue": [f"user:{TAG_ENVIRONMENT}${self._names.name}"]},
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=self._environment.monthly_budget_usd, unit="USD"),
             ),
@@ -137,6 +137,6 @@ class WatchingStack(cdk.Stack):
                     ),
                     subscribers=[topic],
                 )
-                for kind, percent in (("ACTUAL", SPENT), ("FORECASTED", FORESEEN))
+                for kind, percent in (("ACTUAL", ACTUAL), ("FORECASTED", FORECAST))
             ],
         )

@@ -1,8 +1,8 @@
-"""The right to deploy, of the workflow of one GitHub repository: short-lived, and with no way to more than it has.
+"""The roles for deploying from the workflow of one GitHub repository, with short-lived credentials.
 
-An administrator deploys this stack. The workflow's role may have CloudFormation make the other stacks with the
-execution role; that role may make roles only within the boundary, and may change neither itself, nor the boundary, nor
-this stack.
+An administrator deploys this stack. The workflow's role lets CloudFormation create the other stacks with the execution
+role. Deployers cannot escalate their own privileges: the execution role creates roles only within the boundary, and
+cannot change itself, the boundary or this stack.
 """
 
 from collections.abc import Iterable
@@ -12,22 +12,22 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from totesys_infra.environment import Environment
-from totesys_infra.grants.boundary import boundary
-from totesys_infra.grants.deployer import deployer
-from totesys_infra.grants.execution import execution
-from totesys_infra.grants.grant import Grant
+from totesys_infra.policies.boundary import boundary
+from totesys_infra.policies.deployer import deployer
+from totesys_infra.policies.execution import execution
+from totesys_infra.policies.statement import PolicyStatement
 
 _ISSUER = "token.actions.githubusercontent.com"
 
 
-class Access(cdk.Stack):
+class AccessStack(cdk.Stack):
     """GitHub's OpenID Connect provider, the workflow's role, the execution role, and the boundary."""
 
     def __init__(self, scope: Construct, construct_id: str, environment: Environment, repository: str) -> None:
         super().__init__(
             scope,
             construct_id,
-            description="totesys access: what the repository's workflow may deploy",
+            description="totesys access: deploying from GitHub",
             analytics_reporting=False,
         )
         names = environment.names
@@ -37,20 +37,20 @@ class Access(cdk.Stack):
             ).attr_arn
         else:
             provider = f"arn:{names.partition}:iam::{names.account}:oidc-provider/{_ISSUER}"
-        self._policy("Boundary", names.boundary, "Bounds each role of the stacks", boundary(environment))
+        self._policy("Boundary", names.boundary, "Permissions boundary of the stacks' roles", boundary(environment))
         execution_role = iam.Role(
             self,
             "Execution",
             role_name=names.execution_role,
-            description="What CloudFormation makes the stacks with",
-            # It is passed by who may deploy, who is of this account: no other one can.
+            description="CloudFormation's role for the stacks",
+            # Only a principal of this account can pass it.
             assumed_by=iam.ServicePrincipal("cloudformation.amazonaws.com"),
         )
         deploy_role = iam.Role(
             self,
             "Deploy",
             role_name=names.deploy_role,
-            description=f"What the workflow of {repository} deploys with",
+            description=f"The role of the workflow of {repository}",
             max_session_duration=cdk.Duration.hours(3),
             assumed_by=iam.WebIdentityPrincipal(
                 provider,
@@ -64,27 +64,27 @@ class Access(cdk.Stack):
             ),
         )
         for role, policies in ((execution_role, execution(names)), (deploy_role, deployer(environment))):
-            # They are what is bounded by, or what bounds.
+            # The boundary is for the roles of the other stacks.
             iam.PermissionsBoundary.of(role).clear()
-            for part, grants in policies.items():
+            for part, statements in policies.items():
                 name = f"{names.stack('access')}-{part.lower()}"
-                self._policy(
-                    f"{part}Rights", name, f"What {role.node.id.lower()} may do: {part}", grants
-                ).attach_to_role(role)
+                self._policy(f"{part}Rights", name, f"{role.node.id}: {part}", statements).attach_to_role(role)
 
-    def _policy(self, construct_id: str, name: str, description: str, grants: Iterable[Grant]) -> iam.ManagedPolicy:
+    def _policy(
+        self, construct_id: str, name: str, description: str, statements: Iterable[PolicyStatement]
+    ) -> iam.ManagedPolicy:
         policy = iam.ManagedPolicy(
             self,
             construct_id,
             managed_policy_name=name,
             description=description,
-            statements=[_statement(grant) for grant in grants],
+            statements=[_statement(one) for one in statements],
         )
         findings = {
-            f"{kind}::{text}": grant.reason
-            for grant in grants
-            if grant.allow
-            for kind, texts in (("Action", grant.actions), ("Resource", grant.resources))
+            f"{kind}::{text}": one.reason
+            for one in statements
+            if one.allow
+            for kind, texts in (("Action", one.actions), ("Resource", one.resources))
             for text in texts
             if "*" in text
         }
@@ -97,14 +97,14 @@ class Access(cdk.Stack):
         return policy
 
 
-def _statement(grant: Grant) -> iam.PolicyStatement:
+def _statement(one: PolicyStatement) -> iam.PolicyStatement:
     return iam.PolicyStatement(
-        sid=grant.sid,
-        effect=iam.Effect.ALLOW if grant.allow else iam.Effect.DENY,
-        actions=[*grant.actions],
-        resources=[*grant.resources],
+        sid=one.sid,
+        effect=iam.Effect.ALLOW if one.allow else iam.Effect.DENY,
+        actions=[*one.actions],
+        resources=[*one.resources],
         conditions={
             operator: {key: text if isinstance(text, str) else [*text] for key, text in tests.items()}
-            for operator, tests in grant.conditions.items()
+            for operator, tests in one.conditions.items()
         },
     )

@@ -1,4 +1,4 @@
-"""A statement of a policy, and the ARNs that only deploying names."""
+"""A statement of a policy, and the ARNs that only deployment policies use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,39 +9,39 @@ Conditions = Mapping[str, Mapping[str, str | tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
-class Grant:
-    """A statement of a policy. `reason` says why a wildcard in it cannot be narrower."""
+class PolicyStatement:
+    """A statement of a policy. `reason` says why its wildcards cannot be narrower."""
 
     sid: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
-    reason: str = "Resources whose names begin with the environment's, and end as CloudFormation chooses."
+    reason: str = "Names begin with the environment's, and CloudFormation chooses the rest."
     conditions: Conditions = field(default_factory=dict)
     allow: bool = True
 
 
 def verbs(service: str, named: str) -> tuple[str, ...]:
-    """Actions of one service, by their names with spaces between."""
+    """Actions of one service, from their names separated by spaces."""
     return tuple(f"{service}:{verb}" for verb in named.split())
 
 
 def equal(key: str, *texts: str) -> Conditions:
-    """A condition: a key of the request is one of these texts."""
+    """A condition: the request's key equals one of these texts."""
     return {"StringEquals": {key: texts[0] if len(texts) == 1 else texts}}
 
 
 @dataclass(frozen=True)
 class Arns:
-    """The ARNs of an environment's things that only deploying names."""
+    """ARNs of an environment that only deployment policies use."""
 
     names: Names
 
     def arn(self, service: str, resource: str) -> str:
-        """Any resource of a service, in the region."""
+        """A resource of a service, in the region."""
         return f"arn:{self.names.partition}:{service}:{self.names.region}:{self.names.account}:{resource}"
 
     def stack(self, of: str) -> str:
-        """A stack, whatever its id."""
+        """A stack with any id."""
         return self.arn("cloudformation", f"stack/{self.names.stack(of)}/*")
 
     @property
@@ -50,7 +50,7 @@ class Arns:
         return self.stack("data-plane"), self.stack("*")
 
     def role(self, of: str) -> str:
-        """A role; `*` for every one."""
+        """A role; `*` matches all."""
         return f"arn:{self.names.partition}:iam::{self.names.account}:role/{self.names.name}-{of}"
 
     @property
@@ -60,7 +60,7 @@ class Arns:
 
     @property
     def project(self) -> str:
-        """The project that makes the images."""
+        """The CodeBuild project."""
         return self.arn("codebuild", f"project/{self.names.build_project}")
 
     def logs(self, of: str) -> str:

@@ -1,11 +1,11 @@
-"""The most that a role of the stacks may do, whatever its own policies say."""
+"""The permissions boundary: the most that a role of the stacks may do, whatever its policies allow."""
 
 from totesys_infra.environment import Environment
-from totesys_infra.grants.grant import Arns, Grant
+from totesys_infra.policies.statement import Arns, PolicyStatement
 
 
-def boundary(environment: Environment) -> tuple[Grant, ...]:
-    """The statements of the boundary: no right on rights at all."""
+def boundary(environment: Environment) -> tuple[PolicyStatement, ...]:
+    """The statements of the boundary. It allows nothing on IAM."""
     names = environment.names
     of = Arns(names)
     whole = "A bound, not a grant: each role's own policies name its actions and resources."
@@ -16,8 +16,8 @@ def boundary(environment: Environment) -> tuple[Grant, ...]:
         of.arn("logs", f"log-group:/{names.name}/*"),
     )
     return (
-        Grant("Mine", ("s3:*", "sqs:*", "ecr:*", "logs:*"), mine, whole),
-        Grant(
+        PolicyStatement("Mine", ("s3:*", "sqs:*", "ecr:*", "logs:*"), mine, whole),
+        PolicyStatement(
             "Secrets",
             ("secretsmanager:GetSecretValue",),
             (
@@ -27,11 +27,11 @@ def boundary(environment: Environment) -> tuple[Grant, ...]:
             ),
             whole,
         ),
-        Grant(
+        PolicyStatement(
             "Unnamed",
             (
                 "ecr:GetAuthorizationToken",
-                # For a secret under a key of one's own.
+                # For secrets under customer-managed keys.
                 "kms:Decrypt",
                 "logs:Describe*",
             ),

@@ -1,4 +1,4 @@
-"""The images: a repository for each service's, and the project that makes them from a bundle in the code bucket."""
+"""The image repositories, and the CodeBuild project that builds images from a bundle in the code bucket."""
 
 import json
 from typing import Any
@@ -46,14 +46,14 @@ BUILDSPEC: dict[str, Any] = {
 }
 
 
-class Build(cdk.Stack):
+class ImagesStack(cdk.Stack):
     """Three ECR repositories and a CodeBuild project."""
 
     def __init__(self, scope: Construct, construct_id: str, environment: Environment) -> None:
         super().__init__(
             scope,
             construct_id,
-            description="totesys build: the repositories of the images, and what makes them",
+            description="totesys build: the image repositories, and the project that builds the images",
             analytics_reporting=False,
         )
         names = environment.names
@@ -70,23 +70,23 @@ class Build(cdk.Stack):
             repository_name=names.repository(service),
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             image_scan_on_push=True,
-            # With the key that AWS keeps for ECR: whoever may pull needs no right on it.
+            # Under AWS's own ECR key, which needs no permission to pull.
             encryption=ecr.RepositoryEncryption.KMS,
-            # Every image can be built again from its commit.
+            # Any image can be built again from its commit.
             removal_policy=cdk.RemovalPolicy.DESTROY,
             empty_on_delete=True,
             lifecycle_rules=[
-                # What a rule matches is safe from the rules after it, whether or not the first one expires it.
+                # An image that an earlier rule matches is safe from later rules, whether or not it expires.
                 ecr.LifecycleRule(
                     rule_priority=1,
-                    description="What was deployed, newest first",
+                    description="Deployed images, newest first",
                     tag_status=ecr.TagStatus.TAGGED,
                     tag_prefix_list=[DEPLOYED_PREFIX],
                     max_image_count=DEPLOYED_KEPT,
                 ),
                 ecr.LifecycleRule(
                     rule_priority=2,
-                    description="What was only built",
+                    description="Images that were only built",
                     tag_status=ecr.TagStatus.ANY,
                     max_image_count=OTHERS_KEPT,
                 ),
@@ -104,17 +104,17 @@ class Build(cdk.Stack):
                     "ArnEquals": {"aws:SourceArn": self._project_arn(names)},
                 },
             ),
-            description="What a build of the images may do",
+            description="Builds the images",
         )
         statements = [
             (["s3:GetObject"], [names.bucket_arn("code", BUNDLES)]),
             (["logs:CreateLogStream", "logs:PutLogEvents"], [group.attr_arn]),
-            # It gives a password for all repositories; what may be done with it says the next one.
+            # The token is for all repositories; the next statement limits its use.
             (["ecr:GetAuthorizationToken"], ["*"]),
             (
                 [
                     "ecr:BatchCheckLayerAvailability",
-                    # A push reads the manifest that a tag has already.
+                    # A push reads the existing manifest of its tag.
                     "ecr:BatchGetImage",
                     "ecr:CompleteLayerUpload",
                     "ecr:DescribeImages",
@@ -133,9 +133,9 @@ class Build(cdk.Stack):
                 for resource, reason in (
                     (
                         "*",
-                        "ecr:GetAuthorizationToken knows no resource; pushing is allowed to three repositories only.",
+                        "ecr:GetAuthorizationToken takes no resource; pushing is limited to three repositories.",
                     ),
-                    (names.bucket_arn("code", BUNDLES), "A bundle is named by its commit, which comes after the role."),
+                    (names.bucket_arn("code", BUNDLES), "Bundles are named by commits that do not exist yet."),
                 )
             )
         )
@@ -147,7 +147,7 @@ class Build(cdk.Stack):
             "NAME": names.name,
             "REGISTRY": f"{names.account}.dkr.ecr.{names.region}.{self.url_suffix}",
             "PYTHON_IMAGE": PYTHON_IMAGE,
-            # Each build is told its own.
+            # Overridden for each build.
             "REVISION": "",
             "VERSION": "",
         }
@@ -155,7 +155,7 @@ class Build(cdk.Stack):
             self,
             "Project",
             name=names.build_project,
-            description="Makes the images of a commit, from its bundle in the code bucket",
+            description="Builds the images of a commit from its bundle in the code bucket",
             service_role=role.role_arn,
             artifacts=codebuild.CfnProject.ArtifactsProperty(type="NO_ARTIFACTS"),
             source=codebuild.CfnProject.SourceProperty(type="NO_SOURCE", build_spec=json.dumps(BUILDSPEC)),
@@ -163,7 +163,7 @@ class Build(cdk.Stack):
                 type="ARM_CONTAINER",
                 compute_type="BUILD_GENERAL1_SMALL",
                 image=BUILD_IMAGE,
-                # Building images needs a Docker daemon, which needs it. What is built is a commit of ours.
+                # Docker needs it. The build runs only our own commits.
                 privileged_mode=True,
                 environment_variables=[
                     codebuild.CfnProject.EnvironmentVariableProperty(name=name, value=value)
@@ -179,7 +179,7 @@ class Build(cdk.Stack):
             timeout_in_minutes=30,
             queued_timeout_in_minutes=30,
         )
-        # A build that starts before its role's rights are there fails.
+        # A build fails if it starts before its role has its permissions.
         project.node.add_dependency(role.node.find_child("DefaultPolicy"))
 
     def _project_arn(self, names: Names) -> str:

@@ -1,27 +1,27 @@
-"""Why a deployment does not go on."""
+"""The errors that end a deployment."""
 
 from totesys.errors import TerminalError
 
 
 class DeployRefused(TerminalError):
-    """Something has to be put right first. Nothing was changed."""
+    """Something has to be corrected first. Nothing was changed."""
 
     title = "Deployment refused"
 
 
 class StackFailed(TerminalError):
-    """CloudFormation refused a stack, or could not make it."""
+    """CloudFormation refused a stack, or could not create or update it."""
 
     title = "Stack failed"
 
 
 class BuildFailed(TerminalError):
-    """CodeBuild could not make the images."""
+    """The images could not be built."""
 
     title = "Build failed"
 
 
 class SmokeFailed(TerminalError):
-    """What is deployed does not do its work."""
+    """The deployed release does not work."""
 
     title = "Smoke test failed"

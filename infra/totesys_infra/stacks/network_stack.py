@@ -1,4 +1,4 @@
-"""The network: a new VPC, or one that is there; and who may reach whom in it."""
+"""The network: a new or existing VPC, and its security groups."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -14,9 +14,9 @@ from totesys_infra.sizing import Egress, zones
 
 HTTPS = ec2.Port.tcp(443)
 SERVICE_PORT = 8080
-# Which services open connections to the source.
+# The services that connect to the source.
 READS_SOURCE: tuple[Service, ...] = ("ingest", "load")
-# What a task asks of AWS besides S3, which has an endpoint without a price.
+# The AWS services that tasks use, besides S3, which has a free endpoint.
 ENDPOINTS = {
     "Sqs": ec2.InterfaceVpcEndpointAwsService.SQS,
     "SecretsManager": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
@@ -24,7 +24,7 @@ ENDPOINTS = {
     "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
     "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
 }
-# Beside the public subnets that NAT gateways stand in, tasks have none of their own.
+# The tasks' subnets, by egress.
 _TASK_SUBNETS = {
     "public": ec2.SubnetType.PUBLIC,
     "nat": ec2.SubnetType.PRIVATE_WITH_EGRESS,
@@ -33,26 +33,24 @@ _TASK_SUBNETS = {
 
 
 class NetworkStack(cdk.Stack):
-    """A VPC, the subnets of tasks and database, and a security group for each service and for whoever calls them."""
+    """A VPC, the subnets of tasks and database, and security groups of the services and their callers."""
 
     def __init__(self, scope: Construct, construct_id: str, environment: Environment) -> None:
-        super().__init__(
-            scope, construct_id, description=f"{environment.name}: where its tasks run", analytics_reporting=False
-        )
+        super().__init__(scope, construct_id, description=f"{environment.name}: its network", analytics_reporting=False)
         self._environment = environment
         self.vpc: ec2.IVpc
-        # Where tasks run, and where the database does.
+        # The subnets of the tasks, and of the database.
         self.tasks: ec2.SubnetSelection
         self.data: ec2.SubnetSelection
         if environment.network.vpc:
             self._use(environment.network.vpc, environment.network.subnets)
-            # Whoever has a VPC has a way out of it; only as set do tasks get public addresses there.
+            # An existing VPC has its own way out; tasks get public addresses only if that is set.
             self.public_addresses = environment.network.egress == "public"
         else:
             self._make(environment.egress)
             self.public_addresses = environment.egress == "public"
         # For clients of the services to attach.
-        self.callers = self._group("Callers", "May call the services over HTTP")
+        self.callers = self._group("Callers", "Callers of the services over HTTP")
         self.services = {service: self._service_group(service) for service in SERVICES}
         if not environment.network.vpc:
             self._endpoints(environment.egress)
@@ -106,7 +104,7 @@ class NetworkStack(cdk.Stack):
         return [address.ref for address in addresses if isinstance(address, ec2.CfnEIP)]
 
     def _use(self, vpc: str, subnets: tuple[str, ...]) -> None:
-        # Nothing is looked up: the zones are not used, but there has to be one for each subnet.
+        # The CDK requires a zone per subnet, and does not use it.
         zones = [cdk.Fn.select(number, cdk.Fn.get_azs()) for number in range(len(subnets))]
         self.vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=vpc, availability_zones=zones)
         chosen = [ec2.Subnet.from_subnet_id(self, f"Subnet{number}", one) for number, one in enumerate(subnets, 1)]
@@ -120,8 +118,8 @@ class NetworkStack(cdk.Stack):
             self,
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(self._environment.network.cidr),
-            # By number: only AWS knows the names of an account's zones. Every preset has subnets in all of them, which
-            # cost nothing: another preset then neither moves nor removes one.
+            # By number, because zone names differ between accounts. Every preset has subnets in all of them, which cost
+            # nothing, so that another preset neither moves nor removes one.
             availability_zones=[cdk.Fn.select(n, cdk.Fn.get_azs()) for n in range(zones(self._environment.region))],
             nat_gateways=self._environment.preset.nat_gateways if egress == "nat" else 0,
             subnet_configuration=[
@@ -134,7 +132,7 @@ class NetworkStack(cdk.Stack):
                 for tier, subnet_type in tiers.items()
             ],
             gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
-            # Nothing is in it. To empty it would take a Lambda function.
+            # It is unused, and restricting it would take a Lambda function.
             restrict_default_security_group=False,
         )
         self.vpc = vpc
@@ -142,14 +140,14 @@ class NetworkStack(cdk.Stack):
             for zone, subnet in enumerate(vpc.select_subnets(subnet_group_name=tier).subnets):
                 resource = subnet.node.default_child
                 assert isinstance(resource, ec2.CfnSubnet)
-                # The CDK would number them through, which moves them whenever there is one more.
+                # The CDK would assign them in sequence, which moves them when one is added.
                 resource.cidr_block = subnet_range(self._environment.network.cidr, tier, zone)
         self.tasks = ec2.SubnetSelection(subnet_group_name="Tasks")
         self.data = ec2.SubnetSelection(subnet_group_name="Data")
         self._flow_log(vpc)
 
     def _export(self) -> None:
-        """Export all that any later stack can import: CloudFormation removes no export that is still in use."""
+        """Export everything that any later stack can import: CloudFormation refuses to remove an export in use."""
         groups = [self.callers, *self.services.values()]
         values = [group.security_group_id for group in groups]
         if not self._environment.network.vpc:
@@ -181,13 +179,13 @@ class NetworkStack(cdk.Stack):
         group = self._group(service.title(), f"The tasks of {service}")
         group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS")
         for port in sorted(self._database_ports(service)):
-            group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "A database, wherever it is")
+            group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "A database at any address")
         if self._environment.http == "private-dns":
             group.connections.allow_from(self.callers, ec2.Port.tcp(SERVICE_PORT), "HTTP")
         return group
 
     def _database_ports(self, service: Service) -> set[int]:
-        """The ports of databases that are there; the way to one of our own is opened with it."""
+        """The ports of existing databases. The warehouse stack opens the way to its own."""
         source, warehouse = self._environment.source, self._environment.warehouse
         ports = {source.port} if service in READS_SOURCE else set()
         return ports | {warehouse.port} if service == "load" and warehouse.secret else ports
@@ -198,7 +196,7 @@ class NetworkStack(cdk.Stack):
         group = self._group("Endpoints", "Endpoints of AWS services")
         for service, tasks in self.services.items():
             group.add_ingress_rule(tasks, HTTPS, f"From {service}")
-        # An address in each zone has its price. Tasks in a zone without one use that of another.
+        # An address per zone is billed. Tasks in a zone without one use another zone's.
         subnets = self.vpc.select_subnets(subnet_group_name="Tasks").subnets[: self._environment.preset.endpoint_zones]
         for name, endpoint in ENDPOINTS.items():
             ec2.InterfaceVpcEndpoint(
@@ -208,13 +206,13 @@ class NetworkStack(cdk.Stack):
                 service=endpoint,
                 subnets=ec2.SubnetSelection(subnets=subnets),
                 security_groups=[group],
-                # Only the rules above.
+                # Only the rules above apply.
                 open=False,
             )
 
 
 def retention(environment: Environment) -> logs.RetentionDays:
-    """How long the environment's logs are kept."""
+    """The retention of the environment's logs."""
     return {
         7: logs.RetentionDays.ONE_WEEK,
         14: logs.RetentionDays.TWO_WEEKS,
