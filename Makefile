@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site hooks version release bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site recording hooks version release bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,8 +101,8 @@ PAGES := docs
 DBT := analytics/dbt/models/totesys.yml
 pages:
 	@$(RUN) totesys dbt --output $(DBT)
-	@$(RUN) totesys dictionary --output $(PAGES)/warehouse.md
-	@$(RUN) totesys settings --output $(PAGES)/settings.md
+	@$(RUN) python -m docs.build.data_dictionary $(PAGES)/warehouse.md
+	@$(RUN) python -m docs.build.settings_page $(PAGES)/settings.md
 	@$(RUN) python -m totesys_infra.cost_page $(PAGES)/cost.md
 
 rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet
@@ -118,6 +118,11 @@ docs-check: ## whether the pages that `make docs` makes are current
 docs-site: $(UV) ## README and docs/ as a website in site/; a broken link fails
 	@$(UV) sync --locked --quiet --group site
 	@$(RUN) python -m website.build site
+
+recording: setup ## docs/images/demo.cast and demo.svg, which the README shows: a terminal in which make demo runs
+	@$(RUN) python -m website.recording docs/images/demo.cast make demo ONCE=1
+	@$(UV) sync --locked --quiet --group recording
+	@$(RUN) termtosvg render docs/images/demo.cast docs/images/demo.svg -t window_frame --theme gjm8 -D 8000
 
 hooks: setup ## ruff and docs-check before each commit
 	@$(RUN) pre-commit install

@@ -23,8 +23,7 @@ from bench.sizes import SIZES, Size
 from bench.stand import DURABLE, WrongResult
 from bench.system import NotMeasurable
 from totesys.errors import TotesysError
-from totesys_cli.errors import FAILED, INTERRUPTED, WRONG_CALL
-from totesys_cli.local.errors import LocalStackError
+from totesys_cli.command_errors import FAILED, INTERRUPTED, USAGE_ERROR, LocalStackError
 
 # What is told with a sentence; anything else is a defect, and is told with a traceback.
 FAILURES = (TotesysError, LocalStackError, WrongResult, NotMeasurable, CommandFailed, subprocess.CalledProcessError)
@@ -65,7 +64,7 @@ def _render(console: Console, out: Path) -> None:
         results = read(out)
     except (OSError, ValidationError) as error:
         console.print(f"There are no results in {out}: {error}", markup=False, highlight=False)
-        raise typer.Exit(WRONG_CALL) from error
+        raise typer.Exit(USAGE_ERROR) from error
     write_report(out, results)
     show_end(console, results, out)
 

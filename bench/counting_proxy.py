@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp import ClientSession, ClientTimeout, web
 
-from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.local.places import LOOPBACK
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.ports import LOOPBACK
 
 # Headers that speak of one connection, not of the message: see RFC 9110, section 7.6.1.
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -46,7 +46,7 @@ class CountingProxy:
     url: str
     counts: Counter[str] = field(default_factory=Counter)
 
-    def in_front_of(self, plane: DataPlane) -> DataPlane:
+    def in_front_of(self, plane: LocalDataPlane) -> LocalDataPlane:
         """The same data plane, reached through this proxy."""
         queues = {
             name: value.replace(plane.endpoint_url, self.url)

@@ -10,16 +10,16 @@ from datetime import datetime
 
 from bench import processes
 from totesys.log_events import LogEvent
-from totesys_cli.databases import Databases
-from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.local.process import Guarded
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.supervised_process import SupervisedProcess
+from totesys_cli.options import Databases
 
 LONGEST_SECONDS = 60.0
 # A service's log line for each point that it reaches, in order.
 POINTS = (LogEvent.SERVICE_LISTENING, LogEvent.SERVICE_STARTED, LogEvent.MESSAGE_PROCESSED)
 
 
-async def launch(stages: Sequence[str], plane: DataPlane, databases: Databases) -> dict[str, dict[str, float]]:
+async def launch(stages: Sequence[str], plane: LocalDataPlane, databases: Databases) -> dict[str, dict[str, float]]:
     """Start these services at once, wait until each has done its first message, and stop them.
 
     Gives, for each service, the seconds from the start of its process to each of POINTS. A message must be waiting
@@ -37,7 +37,7 @@ async def launch(stages: Sequence[str], plane: DataPlane, databases: Databases) 
             await asyncio.to_thread(process.stop)
 
 
-def _start(stage: str, plane: DataPlane, databases: Databases) -> Guarded:
+def _start(stage: str, plane: LocalDataPlane, databases: Databases) -> SupervisedProcess:
     settings = {
         "ingest_bucket": plane.ingest_bucket,
         "processed_bucket": plane.processed_bucket,
@@ -46,7 +46,7 @@ def _start(stage: str, plane: DataPlane, databases: Databases) -> Guarded:
         "port": "0",
     }
     environment = {f"TOTESYS_{name.upper()}": value for name, value in settings.items()}
-    return Guarded.start(
+    return SupervisedProcess.start(
         [sys.executable, "-m", f"totesys_{stage}"],
         env={**os.environ, **plane.environment(), **databases.environment(), **environment, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
@@ -54,7 +54,7 @@ def _start(stage: str, plane: DataPlane, databases: Databases) -> Guarded:
     )
 
 
-def _follow(stage: str, process: Guarded) -> dict[str, float]:
+def _follow(stage: str, process: SupervisedProcess) -> dict[str, float]:
     """Read the log until the last point is reached; the seconds to each."""
     assert process.stdout is not None
     reached: dict[str, float] = {}

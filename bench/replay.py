@@ -28,9 +28,9 @@ from totesys.lake.store import Lake, open_lake
 from totesys.logs import quiet_logs
 from totesys.model import MODEL
 from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.local_postgres import PostgresServer
 from totesys_infra import data_plane_template
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.ingest_stage import Ingest
@@ -54,7 +54,7 @@ FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'ad
 class Stand:
     """A source, a lake and a warehouse."""
 
-    def __init__(self, plane: DataPlane, lake: Lake, source: str, warehouse: str) -> None:
+    def __init__(self, plane: LocalDataPlane, lake: Lake, source: str, warehouse: str) -> None:
         common: dict[str, Any] = {
             "ingest_bucket": plane.ingest_bucket,
             "processed_bucket": plane.processed_bucket,

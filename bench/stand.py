@@ -13,7 +13,7 @@ from totesys.model import MODEL
 from totesys.sql import ident
 from totesys.table import WarehouseTable
 from totesys.verify import equal, verify
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.local_postgres import PostgresServer
 
 SOURCE = "source"
 # Whether a commit waits for the disk.

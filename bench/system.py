@@ -9,9 +9,9 @@ from pathlib import Path
 from bench import processes
 from totesys.log_events import LogEvent
 from totesys.stage_names import STAGES
-from totesys_cli.databases import Databases
+from totesys_cli.options import Databases
 from totesys_cli.pipeline import Pipeline, run_pipeline
-from totesys_cli.services import Event
+from totesys_cli.service_processes import ServiceEvent
 
 EMULATOR = "emulator"
 POSTGRES = "postgres"
@@ -33,9 +33,9 @@ class Extraction:
 class Log:
     """What the services have logged, with the moments when it arrived here, as `time.perf_counter` counts."""
 
-    arrived: list[tuple[float, Event]] = field(default_factory=list)
+    arrived: list[tuple[float, ServiceEvent]] = field(default_factory=list)
 
-    def take(self, event: Event) -> None:
+    def take(self, event: ServiceEvent) -> None:
         self.arrived.append((time.perf_counter(), event))
 
     def require_no_failure(self) -> None:
@@ -50,7 +50,7 @@ class Log:
         return read_extraction(self.arrived, started)
 
 
-def read_extraction(arrived: Iterable[tuple[float, Event]], started: float) -> Extraction:
+def read_extraction(arrived: Iterable[tuple[float, ServiceEvent]], started: float) -> Extraction:
     """What a log says of its one extraction. Raises NotMeasurable if it holds none, or its last run is not loaded."""
     loaded: dict[int, float] = {}
     ended: tuple[float, tuple[int, ...]] | None = None
@@ -107,7 +107,7 @@ async def run_system(source: str, warehouse: str, postgres: int, lake: Path | No
     async with run_pipeline(databases, on_event=log.take, state=lake, ports=dict.fromkeys(STAGES, 0)) as pipeline:
         pids = {
             **processes.service_pids(),
-            EMULATOR: processes.descendant_running("totesys_cli.local.emulated"),
+            EMULATOR: processes.descendant_running("totesys_cli.local.emulator_process"),
             POSTGRES: postgres,
         }
         yield System(pipeline, databases, log, pids)

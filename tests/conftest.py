@@ -12,10 +12,10 @@ from hypothesis import is_hypothesis_test
 
 from tests import preloaded
 from tests.servers import fast_folder
-from totesys_cli import services
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli import service_processes
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.local_postgres import PostgresServer
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
@@ -60,7 +60,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def data_plane(emulator: Emulator) -> DataPlane:
+def data_plane(emulator: Emulator) -> LocalDataPlane:
     """Buckets and queues that no other test uses; the schedule is off."""
     return emulator.apply(data_plane_template(), f"test-{next(_numbers)}")
 
@@ -80,7 +80,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    services.service_command = preloaded.service_command
+    service_processes.service_command = preloaded.service_command
     serving = config.stash.setdefault(_SERVING, ExitStack())
     # One server for all workers, which inherit its address. Unit tests start nothing.
     is_worker = hasattr(config, "workerinput")

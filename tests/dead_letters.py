@@ -20,8 +20,8 @@ from botocore.credentials import Credentials
 
 from tests.command import Command, Ended
 from totesys.service.queue import open_queue
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 HIDDEN: Literal["ApproximateNumberOfMessagesNotVisible"] = "ApproximateNumberOfMessagesNotVisible"
 
@@ -32,7 +32,7 @@ class Plane:
 
     totesys: Command
     emulator: Emulator
-    plane: DataPlane
+    plane: LocalDataPlane
 
     def dlq(self, *arguments: str, answer: str = "") -> Ended:
         return self.totesys("dlq", *arguments, *self._options, answer=answer)

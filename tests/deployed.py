@@ -2,8 +2,9 @@
 
 import json
 
-from totesys_cli.local.data_plane import REGION, DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.emulator_access import REGION
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_infra import data_plane_template
 from totesys_infra.deploy.aws import Aws
 from totesys_infra.deploy.cloudformation import describe, parameters
@@ -53,7 +54,7 @@ class Place:
         assert stack is not None
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
-    def plane(self, emulator: Emulator) -> DataPlane:
+    def plane(self, emulator: Emulator) -> LocalDataPlane:
         out = self.outputs()
         urls = {
             f"{service}_{kind}_url": out[f"{service.title()}{kind.title()}Url"]
@@ -61,7 +62,7 @@ class Place:
             for kind in ("queue", "dlq")
         }
         buckets = {f"{one}_bucket": out[f"{one.title()}Bucket"] for one in ("ingest", "processed", "code")}
-        return DataPlane(
+        return LocalDataPlane(
             endpoint_url=emulator.endpoint_url, credentials=emulator.credentials, region=REGION, **buckets, **urls
         )
 

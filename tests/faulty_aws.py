@@ -23,8 +23,8 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from bench.counting_proxy import operation
 from tests.until import until
-from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.local.places import LOOPBACK
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.ports import LOOPBACK
 
 # Headers that speak of one connection, not of the message: see RFC 9110, section 7.6.1. The rest aiohttp sets itself.
 _NOT_PASSED_ON = {
@@ -182,7 +182,7 @@ class FaultyAws:
         self._faults = list(faults)
         self._times.clear()
 
-    def in_front_of(self, plane: DataPlane) -> DataPlane:
+    def in_front_of(self, plane: LocalDataPlane) -> LocalDataPlane:
         """The same data plane, reached through this proxy."""
         urls = {
             name: value.replace(plane.endpoint_url, self.endpoint_url)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from totesys.lake.store import Lake, open_lake
 from totesys.schema import Model
 from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.ingest_stage import Ingest
 from totesys_load.load_settings import LoadSettings
@@ -33,7 +33,7 @@ class Pipeline:
     load: Load
 
     def __init__(
-        self, model: Model, plane: DataPlane, source_dsn: str, warehouse_dsn: str, **ingest_settings: Any
+        self, model: Model, plane: LocalDataPlane, source_dsn: str, warehouse_dsn: str, **ingest_settings: Any
     ) -> None:
         self.model = model
         self.source_dsn = source_dsn

@@ -11,7 +11,7 @@ from docker.errors import DockerException, ImageNotFound
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.config import testcontainers_config
 
-from totesys_cli.local.places import LOOPBACK
+from totesys_cli.local.ports import LOOPBACK
 from totesys_cli.local.reachable import SUPERUSER, ReachablePostgres
 
 _SETTINGS = {

@@ -11,8 +11,8 @@ from typing import Any
 
 from tests.preloaded import service_command
 from totesys.log_events import LogEvent
-from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.local.process import Guarded
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.supervised_process import SupervisedProcess
 
 LONGEST_WAIT = 120.0
 # Makes a process run the library's model.
@@ -22,7 +22,7 @@ LIBRARY = {
 }
 
 
-def environment(stage: str, plane: DataPlane, **settings: str) -> dict[str, str]:
+def environment(stage: str, plane: LocalDataPlane, **settings: str) -> dict[str, str]:
     """What the process of a stage sees; `settings` are its own, without the prefix and in small letters."""
     names = {
         "ingest_bucket": plane.ingest_bucket,
@@ -51,7 +51,7 @@ def run_to_end(stage: str, variables: Mapping[str, str]) -> tuple[int, list[dict
 class Service:
     """A running service."""
 
-    def __init__(self, process: Guarded) -> None:
+    def __init__(self, process: SupervisedProcess) -> None:
         self._process = process
         self.url = ""
         # All that has been read of it.
@@ -84,7 +84,7 @@ class Service:
 @asynccontextmanager
 async def running(stage: str, variables: Mapping[str, str]) -> AsyncIterator[Service]:
     """A service that has started; stopped at the end."""
-    process = Guarded.start(
+    process = SupervisedProcess.start(
         service_command(stage),
         env=variables,
         stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, make_library
 from totesys_cli.local.binaries import find_binaries, server_account
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.local_postgres import PostgresServer
 from totesys_infra import data_plane_template
 
 # What happens to the library, run by run: changes, a row that cannot be loaded, one without its book, a deletion.

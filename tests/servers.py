@@ -12,7 +12,7 @@ import asyncpg
 from tests.sources import execute, until_there_is, value
 from totesys.connection import connect
 from totesys_cli.local.binaries import find_binaries, server_account
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.local_postgres import PostgresServer
 
 # The transactions that a file of the commit log holds, and its bytes.
 _FILE_TRANSACTIONS, _FILE_BYTES = 2**20, 2**18

@@ -17,10 +17,10 @@ from bench.trial import Trial
 from totesys.log_events import LogEvent
 from totesys.stage_names import STAGES
 from totesys.triggers import ExtractTrigger, RunsTrigger
-from totesys_cli.databases import Databases
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.services import Services, run_services
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.options import Databases
+from totesys_cli.service_processes import Services, run_services
 from totesys_infra import data_plane_template
 
 TICK_SECONDS = 5.0
@@ -60,7 +60,7 @@ async def measure(trial: Trial) -> None:
 
 
 @asynccontextmanager
-async def _emulator(lake: Path) -> AsyncIterator[tuple[Emulator, DataPlane]]:
+async def _emulator(lake: Path) -> AsyncIterator[tuple[Emulator, LocalDataPlane]]:
     """An emulator with the objects of a lake that is there already."""
     emulator = await asyncio.to_thread(Emulator.start, lake)
     try:
@@ -69,19 +69,19 @@ async def _emulator(lake: Path) -> AsyncIterator[tuple[Emulator, DataPlane]]:
         await asyncio.to_thread(emulator.stop)
 
 
-async def _wake(emulator: Emulator, plane: DataPlane) -> None:
+async def _wake(emulator: Emulator, plane: LocalDataPlane) -> None:
     """Have a message wait for each service: what it does at its start without one is logged as nobody's."""
     await _tick(emulator, plane)
     for queue in (plane.transform_queue_url, plane.load_queue_url):
         await asyncio.to_thread(emulator.sqs.send_message, QueueUrl=queue, MessageBody=RunsTrigger().model_dump_json())
 
 
-async def _tick(emulator: Emulator, plane: DataPlane) -> None:
+async def _tick(emulator: Emulator, plane: LocalDataPlane) -> None:
     """Wake ingest as the schedule does: not through the services, nor the proxy that counts their requests."""
     await asyncio.to_thread(emulator.sqs.send_message, QueueUrl=plane.ingest_queue_url, MessageBody=TICK)
 
 
-async def _measure_start(trial: Trial, emulator: Emulator, plane: DataPlane, databases: Databases) -> None:
+async def _measure_start(trial: Trial, emulator: Emulator, plane: LocalDataPlane, databases: Databases) -> None:
     for number in range(1, trial.size.rounds + 1):
         for stages in (STAGES, *((stage,) for stage in STAGES)):
             how = "alone" if len(stages) == 1 else "with the others"
@@ -94,20 +94,20 @@ async def _measure_start(trial: Trial, emulator: Emulator, plane: DataPlane, dat
                     trial.record(Case.START_AND_IDLE, f"{stage}, {how}", quantity, seconds[point], number=number)
 
 
-async def _new_queues(emulator: Emulator, plane: DataPlane, name: str) -> DataPlane:
+async def _new_queues(emulator: Emulator, plane: LocalDataPlane, name: str) -> LocalDataPlane:
     """The same buckets with queues that nobody has asked: a poll that was broken off may still take a message."""
     fresh = await asyncio.to_thread(emulator.apply, data_plane_template(), name)
     await _empty_queues(emulator, fresh)
     return replace(fresh, ingest_bucket=plane.ingest_bucket, processed_bucket=plane.processed_bucket)
 
 
-async def _empty_queues(emulator: Emulator, plane: DataPlane) -> None:
+async def _empty_queues(emulator: Emulator, plane: LocalDataPlane) -> None:
     """Remove the messages by which S3 tries out each notification that is set up."""
     for queue in (plane.transform_queue_url, plane.load_queue_url):
         await asyncio.to_thread(emulator.sqs.purge_queue, QueueUrl=queue)
 
 
-async def _measure_idle(trial: Trial, emulator: Emulator, plane: DataPlane, databases: Databases) -> None:
+async def _measure_idle(trial: Trial, emulator: Emulator, plane: LocalDataPlane, databases: Databases) -> None:
     seconds = trial.size.idle_time.total_seconds()
     ticks = max(1, int(seconds / TICK_SECONDS))
     await _empty_queues(emulator, plane)

@@ -12,8 +12,8 @@ from bench.peers import both_sides
 from bench.peers.process import Usage, run
 from bench.stand import WrongResult
 from bench.trial import MB, Trial
-from totesys_cli.databases import Databases
-from totesys_cli.errors import FAILED
+from totesys_cli.command_errors import FAILED
+from totesys_cli.options import Databases
 
 COMMAND = Path(sys.executable).with_name("totesys")
 BOTH_SIDES, EQUAL, DIFFERENT = "both sides", "all equal", "a wrong, a missing and an extra row"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from totesys_cli.local.process import Guarded
+from totesys_cli.local.supervised_process import SupervisedProcess
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ async def run(
     Raises CommandFailed with what they wrote to stderr if one of them ends with another exit code.
     """
     listed = json.dumps([[str(part) for part in command] for command in commands])
-    process = Guarded.start(
+    process = SupervisedProcess.start(
         [sys.executable, "-I", "-S", str(LAUNCHER), listed],
         env={**os.environ, **(environment or {})},
         stdout=subprocess.PIPE,

@@ -17,10 +17,10 @@ from totesys.aws_client import CLIENT_CONFIG
 from totesys.lake.bucket import Bucket
 from totesys.lake.records import Part
 from totesys.lake.upload import Upload
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.places import LOOPBACK
-from totesys_cli.local.process import Guarded
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.ports import LOOPBACK
+from totesys_cli.local.supervised_process import SupervisedProcess
 from totesys_infra import data_plane_template
 
 
@@ -34,7 +34,7 @@ async def local_bucket() -> AsyncIterator[Bucket]:
 
 
 @asynccontextmanager
-async def _client(plane: DataPlane) -> AsyncIterator[Bucket]:
+async def _client(plane: LocalDataPlane) -> AsyncIterator[Bucket]:
     environment = plane.environment()
     async with get_session().create_client(
         "s3",
@@ -50,7 +50,7 @@ async def _client(plane: DataPlane) -> AsyncIterator[Bucket]:
 @contextmanager
 def loopback_server() -> Iterator[HTTPConnection]:
     """A connection to a server that keeps nothing."""
-    with Guarded.start([sys.executable, "-I", loopback.__file__], stdout=subprocess.PIPE) as server:
+    with SupervisedProcess.start([sys.executable, "-I", loopback.__file__], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         connection = HTTPConnection(LOOPBACK, int(server.stdout.readline()))
         try:

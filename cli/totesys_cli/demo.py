@@ -1,28 +1,27 @@
-"""`totesys demo`: two databases, a company that lives in one of them, and its warehouse in the other."""
+"""`totesys demo`: two databases, a simulated company in one of them, and its warehouse in the other."""
 
 import asyncio
 import secrets
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from rich.console import Console
+from rich.console import RenderableType
 
 from totesys.stage_names import STAGES
-from totesys_cli import show
-from totesys_cli.company import make_source
-from totesys_cli.databases import Databases
-from totesys_cli.errors import StageFailed
-from totesys_cli.local.places import LOOPBACK
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.command_errors import StageFailed
+from totesys_cli.local.local_databases import LoginRole, make_source
+from totesys_cli.local.local_postgres import PostgresServer
+from totesys_cli.local.ports import LOOPBACK
 from totesys_cli.local.reachable import SUPERUSER
+from totesys_cli.local.stack_secrets import READER
+from totesys_cli.options import DEFAULT_MODEL, Databases
 from totesys_cli.pipeline import Pipeline, run_pipeline
-from totesys_cli.roles import Role
-from totesys_cli.run import address_lines, extract_once
-from totesys_cli.simulate import simulation_of
-from totesys_cli.story import Story
-from totesys_cli.verify.command import verified
+from totesys_cli.run_output import describe_run, event_line
+from totesys_cli.simulate import counted, simulation_of, written
+from totesys_cli.terminal import Output
+from totesys_cli.verify.verification_table import to_document, to_table
+from totesys_cli.verify.verify_command import verified
 
-MODEL = "totesys.model"
 _DATABASES = ("totesys", "warehouse")
 # Short enough to watch, long enough for several ticks and a transaction that spans some of them.
 FIRST_ROUND_SECONDS = 12.0
@@ -30,81 +29,92 @@ ROUND_SECONDS = 60.0
 TICK_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class _Writing:
-    rate: float
-    seconds: float
-    seed: int
-
-
-async def run_demo(console: Console, *, once: bool, seed: int, rate: float, json: bool = False) -> None:
-    """Fill, load, change, verify; again and again unless `once`. Raises StageFailed if a row is not equal."""
-    story = Story(console, json=json)
-    with story.waiting("starting two databases"):
+async def run_demo(output: Output, *, once: bool, seed: int, rate: float) -> None:
+    """Fill, load, change, verify; repeatedly unless `once`. Raises StageFailed if a row differs."""
+    demo = _Demo(output, rate)
+    with demo.waiting("starting two databases"):
         server = await asyncio.to_thread(lambda: PostgresServer.start(durable=False))
     with server:
         owner, warehouse = (server.create_database(name) for name in _DATABASES)
-        source = await _make_source(story, owner, seed)
-        databases = Databases(source, warehouse, MODEL)
-        free: dict[str, int] = dict.fromkeys(STAGES, 0)
-        async with run_pipeline(databases, on_event=story.log, ports=free) as pipeline:
-            story.chapter("first load")
-            for run in await extract_once(pipeline):
-                story.run(run)
+        databases = Databases(await demo.fill(owner, seed), warehouse)
+        async with run_pipeline(
+            databases,
+            on_event=lambda event: output.event(event.fields, event_line(event)),
+            ports=dict.fromkeys(STAGES, 0),
+        ) as pipeline:
+            demo.chapter("first load")
+            for run in await pipeline.extract_runs():
+                demo.fact("run", describe_run(run), **run.model_dump(mode="json"))
             seconds = FIRST_ROUND_SECONDS
             while True:
-                _show_inside(story, pipeline, server)
+                demo.show_inside(pipeline, server)
                 seed += 1
-                await _round(story, pipeline, owner, databases, _Writing(rate, seconds, seed))
+                await demo.round(pipeline, owner, databases, seconds, seed)
                 if once:
                     return
                 seconds = ROUND_SECONDS
 
 
-async def _make_source(story: Story, owner: str, seed: int) -> str:
-    """A filled source; the DSN of a role that may only read it."""
-    reader = Role("etl_reader", secrets.token_urlsafe(12))
-    with story.waiting("filling the source"):
-        rows = await make_source(owner, reader, model=MODEL, seed=seed)
-    assert rows is not None
-    text = f"The source has {sum(rows.values()):,} rows in {len(rows)} tables (seed {seed})."
-    story.fact("source filled", text, seed=seed, rows=dict(rows))
-    parts = urlsplit(owner)
-    return parts._replace(netloc=f"{reader.name}:{reader.password}@{parts.hostname}:{parts.port}").geturl()
+@dataclass(frozen=True)
+class _Demo:
+    """The parts of the demo, each with what it prints. `rate` are changed rows per second."""
 
+    output: Output
+    rate: float
 
-async def _round(story: Story, pipeline: Pipeline, owner: str, databases: Databases, company: _Writing) -> None:
-    """Let the company write while ticks go on, then extract the rest and verify."""
-    story.chapter(f"the company writes {company.rate:g} rows a second for {company.seconds:g} s")
-    writing = asyncio.create_task(
-        simulation_of(MODEL).simulate(owner, rate=company.rate, seconds=company.seconds, seed=company.seed)
-    )
-    try:
-        while not writing.done():
-            await asyncio.wait({writing}, timeout=TICK_SECONDS)
-            await pipeline.extract()
-    finally:
-        writing.cancel()
-        await asyncio.wait({writing})
-    counts: show.Written = writing.result()
-    story.fact("company has written", f"The company has written {show.written(counts)}.", **show.counted(counts))
-    await pipeline.extract()
-    verification = await verified(databases)
-    story.verification(verification)
-    if not verification.is_equal:
-        raise StageFailed("The warehouse is not what the source says.")
+    def waiting(self, text: str) -> AbstractContextManager[object]:
+        """Show on a terminal what takes time."""
+        return (self.output.notes if self.output.json else self.output.console).status(text)
 
+    def chapter(self, title: str) -> None:
+        """Begin a part; JSON has none."""
+        if not self.output.json:
+            self.output.console.rule(title)
 
-def _show_inside(story: Story, pipeline: Pipeline, server: PostgresServer) -> None:
-    story.chapter("look inside while it runs; Ctrl-C ends it")
-    services = pipeline.services.addresses
-    # A password that is printed is in a log, and one that is given to psql in its command line.
-    passfile = str(server.passfile())
-    source, warehouse = (f"postgresql://{SUPERUSER}@{LOOPBACK}:{server.port}/{name}" for name in _DATABASES)
-    lines = [
-        f"  source    PGPASSFILE={passfile} psql {source}",
-        f"  warehouse PGPASSFILE={passfile} psql {warehouse}",
-        *address_lines(pipeline),
-    ]
-    told = {"source": source, "warehouse": warehouse, "passfile": passfile, "lake": pipeline.lake}
-    story.fact("look inside", "\n".join(lines), **told, services=dict(services))
+    def fact(self, event: str, text: RenderableType, **fields: object) -> None:
+        """Print `text`, or the event with its fields."""
+        self.output.event({"event": event, **fields}, text)
+
+    async def fill(self, owner: str, seed: int) -> str:
+        """Fill the source; the DSN of a role that may only read it."""
+        reader = LoginRole(READER, secrets.token_urlsafe(12))
+        with self.waiting("filling the source"):
+            rows = await make_source(owner, reader, model=DEFAULT_MODEL, seed=seed)
+        assert rows is not None
+        text = f"The source has {sum(rows.values()):,} rows in {len(rows)} tables (seed {seed})."
+        self.fact("source_filled", text, seed=seed, rows=dict(rows))
+        return reader.dsn(owner)
+
+    async def round(self, pipeline: Pipeline, owner: str, databases: Databases, seconds: float, seed: int) -> None:
+        """Let the company write while ticks continue, then extract the rest and verify."""
+        self.chapter(f"the company writes {self.rate:g} rows a second for {seconds:g} s")
+        simulation = simulation_of(DEFAULT_MODEL)
+        writing = asyncio.create_task(simulation.simulate(owner, rate=self.rate, seconds=seconds, seed=seed))
+        try:
+            while not writing.done():
+                await asyncio.wait({writing}, timeout=TICK_SECONDS)
+                await pipeline.extract()
+        finally:
+            writing.cancel()
+            await asyncio.wait({writing})
+        counts = writing.result()
+        self.fact("simulation_completed", f"The company wrote {written(counts)}.", **counted(counts))
+        await pipeline.extract()
+        verification = await verified(databases)
+        self.fact("verification", to_table(verification), **to_document(verification))
+        if not verification.is_equal:
+            raise StageFailed("The warehouse differs from the source. The table above names the rows.")
+
+    def show_inside(self, pipeline: Pipeline, server: PostgresServer) -> None:
+        """Print how to look into the databases and the services."""
+        self.chapter("look inside while it runs; Ctrl-C stops it")
+        # In a file: a printed password would be in logs, one in psql's command line in the process list.
+        passfile = str(server.passfile())
+        source, warehouse = (f"postgresql://{SUPERUSER}@{LOOPBACK}:{server.port}/{name}" for name in _DATABASES)
+        lines = [
+            f"  source    PGPASSFILE={passfile} psql {source}",
+            f"  warehouse PGPASSFILE={passfile} psql {warehouse}",
+            *pipeline.address_lines(),
+        ]
+        addresses = {"source": source, "warehouse": warehouse, "passfile": passfile, "lake": pipeline.lake}
+        self.fact("look_inside", "\n".join(lines), **addresses, services=dict(pipeline.services.addresses))

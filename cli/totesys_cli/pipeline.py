@@ -1,6 +1,7 @@
-"""The pipeline on one machine: a local lake and the three services against two databases."""
+"""The pipeline on one machine: a local lake, and the three services against two databases."""
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -12,26 +13,27 @@ import httpx
 
 from totesys.log_events import LogEvent
 from totesys.service.runs import RunDetail
-from totesys_cli.databases import Databases
-from totesys_cli.errors import StageFailed
+from totesys.stage_names import STAGES
+from totesys_cli.command_errors import StageFailed
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.services import Event, Services, run_services
+from totesys_cli.options import Databases
+from totesys_cli.service_processes import PROCESS_ENDED, ServiceEvent, Services, run_services
 from totesys_infra import data_plane_template
 
-# How soon an extraction is tried again when another one of the same source is at work.
+# The delay before the next try if another extraction of the same source is in progress.
 BUSY_SECONDS = 1.0
-# The services wait for a database that is down as long as it takes; who waits for one extraction does not.
+# The services wait for a database that is down for as long as it takes; the caller of one extraction does not.
 OUTAGE_SECONDS = 60.0
 
 
 @dataclass
 class Pipeline:
-    """The running pipeline. `lake` is where S3 and SQS answer; `on_event` sees every log line of the services."""
+    """The running pipeline. `lake` is the address of S3 and SQS; `on_event` gets every log line of the services."""
 
     lake: str
     services: Services
     http: httpx.AsyncClient
-    on_event: Callable[[Event], None]
+    on_event: Callable[[ServiceEvent], None]
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _done: deque[str] = field(default_factory=lambda: deque(maxlen=1000))
     _runs: set[int] = field(default_factory=set)
@@ -39,38 +41,39 @@ class Pipeline:
     _given_up: str | None = None
     _ended: str | None = None
 
-    async def trigger(self, stage: str, **wakeup: str) -> str:
-        """Wake a service; the id of the message. Raises StageFailed."""
-        answer = await self._request("POST", stage, "/trigger", wakeup)
+    async def trigger(self, stage: str, **body: str) -> str:
+        """Trigger a service; the id of the message. Raises StageFailed."""
+        answer = await self._request("POST", stage, "/trigger", body)
         return str(answer.json()["message_id"])
 
     async def extract(self, mode: str = "changes") -> list[int]:
-        """One extraction, until the warehouse has all that the lake has; the runs at work meanwhile.
+        """Extract once and wait until the warehouse has everything in the lake; the runs completed meanwhile.
 
-        The events of S3 do the work. The wake-ups sent here are done when nothing is undone. Raises StageFailed.
+        The events of S3 do the work; the triggers sent here complete once nothing is pending. Raises StageFailed.
         """
         self._runs.clear()
         self._given_up = None
-        await self._extract(mode)
+        # Ingest skips a tick while another extraction is in progress, perhaps for another lake.
+        self._busy = True
+        while self._busy:
+            self._busy = False
+            await self._finish(await self.trigger("ingest", mode=mode))
+            if self._busy:
+                await self.watch(BUSY_SECONDS)
         await self._finish(await self.trigger("transform"))
         await self._finish(await self.trigger("load"))
         return sorted(self._runs)
 
     async def run(self, number: int) -> RunDetail:
-        """What the stages did with a run. Raises StageFailed."""
+        """What each stage did with a run. Raises StageFailed."""
         return RunDetail.model_validate((await self._request("GET", "load", f"/runs/{number}")).json())
 
-    async def _request(
-        self, method: str, stage: str, path: str, body: Mapping[str, str] | None = None
-    ) -> httpx.Response:
-        try:
-            answer = await self.http.request(method, f"{self.services.addresses[stage]}{path}", json=body)
-            return answer.raise_for_status()
-        except httpx.HTTPError as error:
-            raise StageFailed(f"{stage} does not answer {method} {path}: {error}") from error
+    async def extract_runs(self, mode: str = "changes") -> list[RunDetail]:
+        """As `extract`, with what each stage did with the runs."""
+        return [await self.run(number) for number in await self.extract(mode)]
 
     async def listen(self) -> None:
-        """Take the services' log lines as they come, for ever."""
+        """Take the services' log lines as they come, until cancelled."""
         while True:
             event = await self.services.events.get()
             self._take(event)
@@ -85,29 +88,39 @@ class Pipeline:
         if self._ended:
             raise StageFailed(self._ended)
 
-    def _take(self, event: Event) -> None:
-        if event.name == LogEvent.MESSAGE_PROCESSED:
-            self._done.append(event.fields["message_id"])
-        elif event.name == LogEvent.RUN_COMPLETED:
-            self._runs.add(event.fields["run"])
-        elif event.name == LogEvent.EXTRACTION_DEFERRED:
-            self._busy = not event.fields["waits"]
-        elif event.name == LogEvent.MESSAGE_FAILED and event.fields["next"] == "dead-letter queue":
-            self._given_up = f"{event.service} failed: {event.fields['error']}"
-        elif event.name == LogEvent.DEPENDENCIES_UNAVAILABLE and event.fields["waited_s"] > OUTAGE_SECONDS:
-            self._given_up = f"{event.service} cannot go on: {' '.join(event.fields['dependencies'].values())}"
-        elif event.name == "process ended":
-            self._ended = f"{event.service} has ended; its log says why"
-        self._news.set()
+    def address_lines(self) -> list[str]:
+        """The addresses of the console, the lake and the services."""
+        addresses = self.services.addresses
+        return [
+            f"  console   {addresses['load']}/",
+            f"  lake      {self.lake} (S3 and SQS, for --endpoint of status, dlq and others)",
+            *(f"  {stage:<9} {addresses[stage]}/docs" for stage in STAGES),
+        ]
 
-    async def _extract(self, mode: str) -> None:
-        """Ingest leaves a wake-up alone while another extraction is at work, perhaps for another lake."""
-        while True:
-            self._busy = False
-            await self._finish(await self.trigger("ingest", mode=mode))
-            if not self._busy:
-                return
-            await self.watch(BUSY_SECONDS)
+    async def _request(
+        self, method: str, stage: str, path: str, body: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        try:
+            answer = await self.http.request(method, f"{self.services.addresses[stage]}{path}", json=body)
+            return answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise StageFailed(f"{stage} does not answer {method} {path}: {error}") from error
+
+    def _take(self, event: ServiceEvent) -> None:
+        fields = event.fields
+        if event.name == LogEvent.MESSAGE_PROCESSED:
+            self._done.append(fields["message_id"])
+        elif event.name == LogEvent.RUN_COMPLETED:
+            self._runs.add(fields["run"])
+        elif event.name == LogEvent.EXTRACTION_DEFERRED:
+            self._busy = not fields["waits"]
+        elif event.name == LogEvent.MESSAGE_FAILED and fields["next"] == "dead-letter queue":
+            self._given_up = f"{event.service} failed: {fields['error']}"
+        elif event.name == LogEvent.DEPENDENCIES_UNAVAILABLE and fields["waited_s"] > OUTAGE_SECONDS:
+            self._given_up = f"{event.service} cannot continue: {' '.join(fields['dependencies'].values())}"
+        elif event.name == PROCESS_ENDED:
+            self._ended = f"The process of {event.service} ended. See its log (--log)."
+        self._news.set()
 
     async def _next(self) -> None:
         self._news.clear()
@@ -124,23 +137,28 @@ class Pipeline:
 async def run_pipeline(
     databases: Databases,
     *,
-    on_event: Callable[[Event], None],
+    on_event: Callable[[ServiceEvent], None],
     state: Path | None = None,
     schedule: str | None = None,
     ports: Mapping[str, int],
     log: IO[str] | None = None,
 ) -> AsyncIterator[Pipeline]:
-    """Start the lake and the services, stop them at the end.
+    """Start the lake and the services; stop them at the end.
 
-    `state` keeps the lake between calls; `schedule` is an EventBridge rate; `ports` are those of the three
-    services, 0 for a free one. Raises LocalStackError.
+    `state` keeps the lake between calls; `schedule` is an EventBridge rate; `ports` are those of the three services, 0
+    for a free one. Raises LocalStackError.
     """
+    # The services inherit a trigger token from the environment.
+    token = os.environ.get("TOTESYS_TRIGGER_TOKEN")
+    headers = {b"Authorization": f"Bearer {token}".encode()} if token else None
     with await asyncio.to_thread(Emulator.start, state) as emulator:
         plane = await asyncio.to_thread(emulator.apply, data_plane_template(), "totesys", schedule)
         async with (
             run_services(plane, databases.environment(), ports, log) as services,
-            # A service closes a connection that is idle, perhaps just when it is used again.
-            httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_keepalive_connections=0)) as http,
+            # A service may close an idle connection just when it is used again.
+            httpx.AsyncClient(
+                headers=headers, timeout=30, limits=httpx.Limits(max_keepalive_connections=0), trust_env=False
+            ) as http,
         ):
             pipeline = Pipeline(plane.endpoint_url, services, http, on_event)
             listener = asyncio.create_task(pipeline.listen())

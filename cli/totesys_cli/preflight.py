@@ -1,4 +1,4 @@
-"""Whether the two databases can be used, asked before anything is started or written."""
+"""Checks of the two databases before anything is started or written."""
 
 from totesys.connection import Connection, connect
 from totesys.schema import Model
@@ -8,21 +8,21 @@ from totesys_load.warehouse_setup import prepare
 
 
 async def check_source(model: Model, dsn: str, schema: str) -> None:
-    """Raises DatabaseUnavailable, AccessDenied, SettingsError or SchemaDrift that says what to do."""
+    """Check that ingest can extract. Raises DatabaseUnavailable, AccessDenied, SettingsError or SchemaDrift."""
     async with open_source(dsn, schema) as source:
         await check_contract(source, model.sources)
 
 
 async def check_warehouse(model: Model, dsn: str, schema: str) -> None:
-    """Prepare the warehouse and take it back: nothing is kept.
+    """Prepare the warehouse and roll back.
 
-    Raises DatabaseUnavailable, AccessDenied, SettingsError or WarehouseMismatch that says what to do.
+    Raises DatabaseUnavailable, AccessDenied, SettingsError or WarehouseMismatch.
     """
     async with connect(WHAT, dsn) as connection:
-        await prepare_and_take_back(connection, model, dsn, schema)
+        await prepare_and_roll_back(connection, model, dsn, schema)
 
 
-async def prepare_and_take_back(connection: Connection, model: Model, dsn: str, schema: str) -> None:
+async def prepare_and_roll_back(connection: Connection, model: Model, dsn: str, schema: str) -> None:
     """Prepare the warehouse as load would, in a transaction that is rolled back. Raises what `prepare` raises."""
     transaction = connection.transaction()
     await transaction.start()

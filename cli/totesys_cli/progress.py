@@ -1,4 +1,4 @@
-"""How far a call is, on standard error: a bar on a terminal, a line a step or now and then elsewhere."""
+"""Progress on standard error: a bar on a terminal, lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,21 +13,20 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
 
-# How often a line says what goes on, where there is no terminal.
+# The interval of lines where there is no terminal.
 LINE_SECONDS = 10.0
 
-Tell = Callable[[str], None]
+Note = Callable[[str], None]
 
 
 class _RateColumn(ProgressColumn):
-    """Steps a second."""
+    """Steps per second."""
 
     def render(self, task: Task) -> Text:
         return Text("" if task.speed is None else f"{task.speed:,.1f}/s")
@@ -35,76 +34,65 @@ class _RateColumn(ProgressColumn):
 
 @dataclass
 class Steps:
-    """Steps that are done one after the other, of `total`."""
+    """Steps done one after another, of `total`."""
 
     total: int
-    _console: Console
-    _bar: Progress | None = None
-    _task: TaskID | None = None
-    _every: float = 0.0
-    _told: float = field(default_factory=time.monotonic)
+    _show: Callable[["Steps", str], None] = field(repr=False)
     done: int = 0
 
     def step(self, text: str, count: int = 1) -> None:
-        """Say that one more is done, or as many as `count`."""
+        """Show that so many more steps are done."""
         self.done += count
-        if self._bar is None or self._task is None:
-            self._line(f"{self.done:,} of {self.total:,}  {text}")
-        else:
-            self._bar.update(self._task, completed=self.done, total=self.total, description=text)
-
-    def _line(self, text: str) -> None:
-        if time.monotonic() - self._told >= self._every:
-            self._told = time.monotonic()
-            _print(self._console, text)
+        self._show(self, text)
 
 
 @contextmanager
 def progress(total: int, every: float = 0.0) -> Iterator[Steps]:
-    """Show how many of `total` steps are done, and on a terminal how fast and how long the rest will take.
+    """Show how many of `total` steps are done; on a terminal also the rate and the remaining time.
 
-    Elsewhere it is a line a step, at most one in so many seconds as `every` says.
+    Elsewhere each step is a line, at most one per `every` seconds.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Steps(total, console, _every=every)
+        lines = _TimedLines(console, every, time.monotonic())
+        yield Steps(total, lambda steps, text: lines.note(f"{steps.done:,} of {steps.total:,}  {text}"))
         return
     columns = (BarColumn(), MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn(compact=True), _description())
     with Progress(*columns, console=console, transient=True) as bar:
-        yield Steps(total, console, bar, bar.add_task("", total=total))
+        task = bar.add_task("", total=total)
+        yield Steps(
+            total, lambda steps, text: bar.update(task, completed=steps.done, total=steps.total, description=text)
+        )
 
 
 @contextmanager
-def going_on(seconds: float | None) -> Iterator[Tell]:
-    """Show the newest of what is told, by work that goes on for `seconds`, or for ever."""
+def going_on(seconds: float | None) -> Iterator[Note]:
+    """Show the newest note of work that takes `seconds`, or has no end."""
     console, began = Console(stderr=True), time.monotonic()
     if not console.is_terminal:
-        yield _now_and_then(console, began)
+        lines = _TimedLines(console, LINE_SECONDS)
+        yield lambda text: lines.note(f"{time.monotonic() - began:,.0f} s  {text}")
         return
-    time_column = TimeElapsedColumn() if seconds is None else TimeRemainingColumn(compact=True)
     shape = SpinnerColumn() if seconds is None else BarColumn()
+    time_column = TimeElapsedColumn() if seconds is None else TimeRemainingColumn(compact=True)
     with Progress(shape, time_column, _description(), console=console, transient=True) as bar:
         task = bar.add_task("", total=seconds)
         yield lambda text: bar.update(task, completed=time.monotonic() - began, description=text)
 
 
-def _now_and_then(console: Console, began: float) -> Tell:
-    """A line at once, and then every LINE_SECONDS."""
-    told: float | None = None
+@dataclass
+class _TimedLines:
+    """Prints a line at most every so many seconds."""
 
-    def tell(text: str) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if told is None or now - told >= LINE_SECONDS:
-            told = now
-            _print(console, f"{now - began:,.0f} s  {text}")
+    console: Console
+    every: float
+    printed: float = float("-inf")
 
-    return tell
+    def note(self, text: str) -> None:
+        if (now := time.monotonic()) - self.printed >= self.every:
+            self.printed = now
+            self.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _description() -> TextColumn:
     return TextColumn("{task.description}", markup=False)
-
-
-def _print(console: Console, line: str) -> None:
-    console.print(line, soft_wrap=True, markup=False, highlight=False)

@@ -1,56 +1,60 @@
-"""`totesys simulate`: a company's life, written to the source."""
+"""`totesys simulate`: writes to the source like the source application."""
 
-import json as json_module
 import time
 from importlib import import_module
 from types import ModuleType
 
-from rich.console import Console
-
 from totesys.connection import database_errors
 from totesys.schema import load_model
-from totesys_cli.errors import BadInput
+from totesys_cli.command_errors import UsageError
 from totesys_cli.preflight import check_source
 from totesys_cli.progress import going_on
-from totesys_cli.show import Written, counted, written
+from totesys_cli.terminal import Output
+from totesys_simulation import Counts
 
 
 def simulation_of(model: str) -> ModuleType:
-    """The module that makes and changes the model's data. Raises BadInput if the model has none."""
+    """The module that generates and changes the model's data. Raises UsageError if the model has none."""
     module = load_model(model).simulation
     if module is None:
-        raise BadInput(f"Model {model} names no simulation, so its data cannot be generated.")
+        raise UsageError(f"Model {model} names no simulation, so its data cannot be generated. Name another model.")
     return import_module(module)
 
 
 async def run_simulation(
-    console: Console, source: str, model: str, *, rate: float, seconds: float | None, seed: int, json: bool = False
+    output: Output, source: str, model: str, *, rate: float, seconds: float | None, seed: int
 ) -> None:
-    """Write until the time is over or the task is cancelled; show how much meanwhile, and print it at the end."""
+    """Write until the time is over or the task is cancelled; show the progress, and print the counts at the end."""
     simulation = simulation_of(model)
     await check_source(load_model(model), source, "public")
     began = time.monotonic()
-    latest: Written | None = None
+    latest: Counts | None = None
     try:
-        with going_on(seconds) as tell_text, database_errors("The source", source):
+        with going_on(seconds) as note, database_errors("The source", source):
 
-            def tell(counts: Written) -> None:
+            def on_commit(counts: Counts) -> None:
                 nonlocal latest
                 latest = counts
-                tell_text(f"{written(counts)}, {_rows(counts) / (time.monotonic() - began):,.1f} rows/s")
+                note(f"{written(counts)}, {counts.rows / (time.monotonic() - began):,.1f} rows/s")
 
-            await simulation.simulate(source, rate=rate, seconds=seconds, seed=seed, on_commit=tell)
+            await simulation.simulate(source, rate=rate, seconds=seconds, seed=seed, on_commit=on_commit)
     finally:
         if latest is not None:
-            _show(console, latest, json=json)
+            output.result(counted(latest), f"Written: {written(latest)}.")
 
 
-def _show(console: Console, counts: Written, *, json: bool) -> None:
-    if json:
-        console.print_json(json_module.dumps(counted(counts)))
-    else:
-        console.print(f"Written: {written(counts)}.")
+def written(counts: Counts) -> str:
+    """A simulation's counts as text."""
+    new, changed = sum(counts.inserted.values()), sum(counts.updated.values())
+    transactions = f"{counts.committed:,} transactions, {counts.rolled_back:,} rolled back"
+    return f"{new:,} new and {changed:,} changed rows in {transactions}"
 
 
-def _rows(counts: Written) -> int:
-    return sum(counts.inserted.values()) + sum(counts.updated.values())
+def counted(counts: Counts) -> dict[str, object]:
+    """A simulation's counts as a document."""
+    return {
+        "inserted": dict(counts.inserted),
+        "updated": dict(counts.updated),
+        "committed": counts.committed,
+        "rolled_back": counts.rolled_back,
+    }

@@ -1,4 +1,4 @@
-"""Makes an empty source database from the model's declarations."""
+"""Creates an empty source database from the model's declarations."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ SERIAL = {INTEGER: "serial", BIGINT: "bigserial"}
 async def create_source(connection: Connection, model: Model, schema: str = "public") -> None:
     """Create the model's source tables and their enum types in `schema`, all or none.
 
-    Raises asyncpg.DuplicateTableError or asyncpg.DuplicateObjectError if one is there already.
+    Raises asyncpg.DuplicateTableError or asyncpg.DuplicateObjectError if one exists.
     """
     async with connection.transaction():
         for statement in source_statements(model, schema):
@@ -57,5 +57,5 @@ def _constraints(column: Column, schema: str) -> Iterator[str]:
 
 
 def _type(column_type: ColumnType, schema: str) -> str:
-    """The type's SQL name. An enum's is quoted in its declaration, and lives beside the tables."""
+    """The SQL name of a type. An enum is quoted in its declaration, and is in the schema of the tables."""
     return f"{ident(schema)}.{column_type.postgres}" if column_type.values else column_type.postgres

@@ -38,6 +38,7 @@ Drawing = Months | Ranks | Cards
 class Question:
     """SQL over the stars. Column names become headings; `$1` is the day of the report.
 
+    A question that has `$2`, the first day of a period, and `$3`, the day after its last, is asked for each period.
     `note` says what a reader must know. Never add amounts of different currencies.
     """
 
@@ -46,6 +47,11 @@ class Question:
     note: str
     sql: str
     drawing: Drawing | None = None
+
+    @property
+    def of_a_period(self) -> bool:
+        """Whether its answer depends on the period."""
+        return "$2" in self.sql
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,12 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Report:
-    """The chapters of a report, in order."""
+    """The chapters of a report, in order.
+
+    Readers choose a period, one of the years that the SQL `years` returns, and a value of the column `filter`.
+    """
 
     title: str
     chapters: tuple[Chapter, ...]
+    years: str = ""
+    filter: str = ""

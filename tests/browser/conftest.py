@@ -10,7 +10,7 @@ from playwright.async_api import Browser
 from tests.browser.browser import IMAGES, Visit, launched, visiting
 from tests.processes import environment, running
 from totesys.lake.store import Lake, open_lake
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 # It needs no database, and has nothing to do in a lake without pending runs.
 OBSERVER = "transform"
@@ -33,7 +33,7 @@ def look(browser: Browser, request: pytest.FixtureRequest) -> Look:
 
 
 @pytest.fixture
-async def observe(data_plane: DataPlane) -> AsyncIterator[Observe]:
+async def observe(data_plane: LocalDataPlane) -> AsyncIterator[Observe]:
     """Starts a service that only shows the lake. Returns its address."""
     async with AsyncExitStack() as stack:
 
@@ -45,7 +45,7 @@ async def observe(data_plane: DataPlane) -> AsyncIterator[Observe]:
 
 
 @pytest.fixture
-async def lake(data_plane: DataPlane) -> AsyncIterator[Lake]:
+async def lake(data_plane: LocalDataPlane) -> AsyncIterator[Lake]:
     """The lake of the data plane, for the test to write."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in data_plane.environment().items():

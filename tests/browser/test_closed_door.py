@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 from playwright.async_api import Browser
 
 from tests.exploits import FUNCTION
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 FETCH = """([url, options]) => fetch(url, options).then(
     async answer => `${answer.type} ${answer.status} ${await answer.text()}`, error => 'refused')"""
@@ -45,7 +45,7 @@ async def somebodys_page() -> AsyncIterator[str]:
 
 
 async def test_a_pages_script_makes_no_function_and_reads_nothing(
-    browser: Browser, emulator: Emulator, data_plane: DataPlane, somebodys_page: str
+    browser: Browser, emulator: Emulator, data_plane: LocalDataPlane, somebodys_page: str
 ) -> None:
     await asyncio.to_thread(emulator.s3.put_object, Bucket=data_plane.ingest_bucket, Key="row", Body=b"secret")
     at = emulator.endpoint_url

@@ -14,8 +14,8 @@ from tests.proxy import in_front_of
 from tests.sources import execute
 from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 # It is the client's own tries that take long.
 PATIENT = 30_000
@@ -23,7 +23,7 @@ NO_ANSWER = re.compile("does not answer within|cannot be reached")
 
 
 async def test_a_queue_that_cannot_be_reached_leaves_runs_and_freshness(
-    lake: Lake, data_plane: DataPlane, emulator: Emulator, look: Look
+    lake: Lake, data_plane: LocalDataPlane, emulator: Emulator, look: Look
 ) -> None:
     day = Day(datetime.now(UTC), runs=12)
     await day.write(lake)
@@ -56,7 +56,7 @@ async def test_a_queue_that_cannot_be_reached_leaves_runs_and_freshness(
 
 
 async def test_a_queue_that_this_service_cannot_read_needs_no_attention(
-    lake: Lake, data_plane: DataPlane, emulator: Emulator, look: Look
+    lake: Lake, data_plane: LocalDataPlane, emulator: Emulator, look: Look
 ) -> None:
     await Day(datetime.now(UTC), runs=3).write(lake)
     emulator.sqs.delete_queue(QueueUrl=data_plane.load_queue_url)
@@ -70,7 +70,7 @@ async def test_a_queue_that_this_service_cannot_read_needs_no_attention(
 
 
 async def test_a_lake_that_cannot_be_read_leaves_queues_dead_letters_and_buttons(
-    lake: Lake, data_plane: DataPlane, emulator: Emulator, look: Look
+    lake: Lake, data_plane: LocalDataPlane, emulator: Emulator, look: Look
 ) -> None:
     await Day(datetime.now(UTC), runs=3).write(lake)
     emulator.sqs.send_message(QueueUrl=data_plane.load_dlq_url, MessageBody='{"run":3}')
@@ -106,7 +106,7 @@ async def test_a_lake_that_cannot_be_read_leaves_queues_dead_letters_and_buttons
 
 
 async def test_a_verification_that_cannot_be_read_hides_nothing_else(
-    lake: Lake, data_plane: DataPlane, look: Look
+    lake: Lake, data_plane: LocalDataPlane, look: Look
 ) -> None:
     await Day(datetime.now(UTC), runs=3).write(lake)
     await lake.processed.put("verifications/20261125T093000Z.json", b"{")
@@ -118,7 +118,7 @@ async def test_a_verification_that_cannot_be_read_hides_nothing_else(
 
 
 async def test_load_shows_that_it_waits_for_the_warehouse_and_when_it_continues(
-    data_plane: DataPlane, database: Callable[[], str], look: Look
+    data_plane: LocalDataPlane, database: Callable[[], str], look: Look
 ) -> None:
     async with in_front_of(database()) as warehouse:
         warehouse.silent.set()
@@ -138,7 +138,7 @@ async def test_load_shows_that_it_waits_for_the_warehouse_and_when_it_continues(
 
 
 async def test_a_warehouse_that_is_down_is_named_although_nothing_waits_for_it(
-    lake: Lake, data_plane: DataPlane, database: Callable[[], str], look: Look
+    lake: Lake, data_plane: LocalDataPlane, database: Callable[[], str], look: Look
 ) -> None:
     async with in_front_of(database()) as warehouse:
         settings = environment("load", data_plane, warehouse_dsn=warehouse.address())
@@ -155,7 +155,7 @@ async def test_a_warehouse_that_is_down_is_named_although_nothing_waits_for_it(
 
 
 async def test_load_shows_why_it_does_not_start(
-    lake: Lake, data_plane: DataPlane, database: Callable[[], str], look: Look
+    lake: Lake, data_plane: LocalDataPlane, database: Callable[[], str], look: Look
 ) -> None:
     dsn = database()
     await execute(dsn, "CREATE SCHEMA warehouse", "CREATE TABLE warehouse.fact_loan (of_somebody_else integer)")
@@ -171,7 +171,9 @@ async def test_load_shows_why_it_does_not_start(
         assert await visit.violations() == ""
 
 
-async def test_the_page_of_a_stopped_service_says_how_old_it_is(lake: Lake, data_plane: DataPlane, look: Look) -> None:
+async def test_the_page_of_a_stopped_service_says_how_old_it_is(
+    lake: Lake, data_plane: LocalDataPlane, look: Look
+) -> None:
     await Day(datetime.now(UTC) - timedelta(minutes=1), runs=3).write(lake)
     async with running(OBSERVER, environment(OBSERVER, data_plane)) as service, look() as visit:
         await visit.open(service.url)

@@ -10,8 +10,8 @@ from tests.browser.browser import PHONE, SCREEN
 from tests.browser.conftest import Look, Observe
 from tests.browser.day import Day, failure, put_failure, verification
 from totesys.lake.store import Lake
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 HOSTILE = '"><script>document.title="owned"</script><img src=x onerror=alert(1)>{{7*7}}'
 
@@ -27,7 +27,7 @@ async def test_an_empty_system_says_so_and_offers_the_first_run(observe: Observe
 
 
 async def test_a_day_of_runs_is_shown_in_light_in_dark_and_on_a_phone(
-    lake: Lake, observe: Observe, look: Look, data_plane: DataPlane, emulator: Emulator
+    lake: Lake, observe: Observe, look: Look, data_plane: LocalDataPlane, emulator: Emulator
 ) -> None:
     day = Day(datetime.now(UTC), runs=290, pending=1, late={190: 34, 250: 12})
     await day.write(lake)
@@ -111,7 +111,7 @@ async def test_a_run_that_nobody_starts_is_reported(lake: Lake, observe: Observe
 
 
 async def test_a_refused_source_is_named_with_its_reason_and_quarantined_rows_with_theirs(
-    lake: Lake, observe: Observe, look: Look, data_plane: DataPlane, emulator: Emulator
+    lake: Lake, observe: Observe, look: Look, data_plane: LocalDataPlane, emulator: Emulator
 ) -> None:
     await Day(datetime.now(UTC) - timedelta(minutes=9), runs=3, quarantined=(3,)).write(lake)
     reason = "SchemaDrift: The source is not what the model declares: column staff.email_address is missing."
@@ -181,7 +181,7 @@ async def test_dead_letters_are_shown_with_their_reason_and_can_be_redriven(
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 async def test_text_from_the_data_is_always_escaped(
-    lake: Lake, observe: Observe, look: Look, data_plane: DataPlane, emulator: Emulator, scripts: bool
+    lake: Lake, observe: Observe, look: Look, data_plane: LocalDataPlane, emulator: Emulator, scripts: bool
 ) -> None:
     day = Day(datetime.now(UTC), runs=6, pending=1, trigger=HOSTILE, table=HOSTILE)
     await day.write(lake)

@@ -11,8 +11,8 @@ from tests.processes import LIBRARY
 from tests.sources import execute, make_library, rows, value
 from totesys.lake.store import Lake
 from totesys.stage_names import STAGES
-from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.services import run_services
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.service_processes import run_services
 
 TOKEN = "ʘpen sesame"
 # Milliseconds.
@@ -36,7 +36,7 @@ async def reloaded_until(page: Page, selector: str, text: str) -> None:
 
 
 async def test_a_run_starts_only_with_the_right_token_and_appears_by_itself(
-    data_plane: DataPlane, database: Callable[[], str], look: Look
+    data_plane: LocalDataPlane, database: Callable[[], str], look: Look
 ) -> None:
     settings = await settings_of(database, TOTESYS_TRIGGER_TOKEN=TOKEN)
     async with run_services(data_plane, settings, dict.fromkeys(STAGES, 0), None) as services, look() as visit:
@@ -63,7 +63,7 @@ async def test_a_run_starts_only_with_the_right_token_and_appears_by_itself(
 
 
 async def test_the_console_works_without_scripts_and_without_a_token(
-    data_plane: DataPlane, database: Callable[[], str], look: Look
+    data_plane: LocalDataPlane, database: Callable[[], str], look: Look
 ) -> None:
     settings = await settings_of(database)
     async with (
@@ -95,7 +95,7 @@ async def press(page: Page, name: str, says: str) -> None:
 
 
 async def test_deletions_are_found_and_a_verification_and_a_replay_are_done(
-    data_plane: DataPlane, database: Callable[[], str], look: Look
+    data_plane: LocalDataPlane, database: Callable[[], str], look: Look
 ) -> None:
     settings = await settings_of(database)
     source, warehouse = settings["TOTESYS_SOURCE_DSN"], settings["TOTESYS_WAREHOUSE_DSN"]
@@ -138,7 +138,7 @@ async def test_deletions_are_found_and_a_verification_and_a_replay_are_done(
 
 
 async def test_a_redriven_dead_letter_is_processed_once_its_cause_is_fixed(
-    data_plane: DataPlane, database: Callable[[], str], look: Look, lake: Lake
+    data_plane: LocalDataPlane, database: Callable[[], str], look: Look, lake: Lake
 ) -> None:
     settings = await settings_of(database)
     async with (

@@ -8,7 +8,7 @@ import pytest
 
 from tests.compose.stack import DATABASES, SERVICES, TOKEN, Stack, run
 from tests.exploits import FUNCTION, curl
-from totesys_cli.local.credentials import Credentials
+from totesys_cli.local.emulator_access import Credentials
 
 OWN = {
     "ingest": {"totesys_source_dsn", "totesys_trigger_token"},

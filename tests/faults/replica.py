@@ -14,7 +14,7 @@ from typing import Any
 from tests.faults.wires import Cut, Moment, aws_wire, postgres_wire
 from tests.preloaded import service_command
 from totesys.log_events import LogEvent
-from totesys_cli.local.process import Guarded
+from totesys_cli.local.supervised_process import SupervisedProcess
 
 LONGEST_WAIT = 200.0
 GRACE = 60.0
@@ -32,7 +32,7 @@ class Replica:
         self._armed: tuple[Moment, Callable[[], None]] | None = None
         self._come = asyncio.Event()
         self._dead = False
-        self._process: Guarded | None = None
+        self._process: SupervisedProcess | None = None
         self._read = 0
         self._lines: deque[bytes] = deque()
 
@@ -51,7 +51,9 @@ class Replica:
         self._dead = False
         with self._log.open("ab") as output:
             self._process = await asyncio.to_thread(
-                lambda: Guarded.start(service_command(self.stage), env=self._settings, stdout=output, grace=GRACE)
+                lambda: SupervisedProcess.start(
+                    service_command(self.stage), env=self._settings, stdout=output, grace=GRACE
+                )
             )
         await self.event(LogEvent.SERVICE_STARTED)
 

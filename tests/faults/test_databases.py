@@ -18,7 +18,7 @@ from tests.sources import execute
 from totesys.connection import connect
 from totesys.log_events import LogEvent
 from totesys.sql import ident
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.local_postgres import PostgresServer
 from totesys_load.warehouse_connection import LOCK
 
 LONGEST_OUTAGE = 3.0

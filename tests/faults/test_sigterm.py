@@ -17,8 +17,8 @@ from tests.sources import make_company, until_there_is, verified
 from totesys.connection import connect
 from totesys.model import MODEL
 from totesys.stage_names import STAGES
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 
 # In the middle of the work of each stage.
@@ -47,7 +47,7 @@ async def large_source(postgres: ReachablePostgres, pytestconfig: pytest.Config)
 )
 async def test_sigterm_in_the_middle_of_a_large_run_ends_with_0_and_another_replica_completes_it(
     emulator: Emulator,
-    data_plane: DataPlane,
+    data_plane: LocalDataPlane,
     large_source: str,
     database: Callable[[], str],
     tmp_path: Path,

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.conftest import OutcomeOf, Worlds
 from totesys.lake.store import open_lake
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 ASKERS = 20
 # A client costs a second; each of them asks several times at once.
@@ -35,7 +35,7 @@ async def test_concurrent_ticks_triggers_and_replays_double_nothing(
 
 
 async def test_no_run_number_is_given_out_twice(
-    data_plane: DataPlane, outcome_of: OutcomeOf, rounds: int, monkeypatch: pytest.MonkeyPatch
+    data_plane: LocalDataPlane, outcome_of: OutcomeOf, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcome = outcome_of("20 writers race for run numbers")
     for name, value in data_plane.environment().items():

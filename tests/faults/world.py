@@ -22,8 +22,8 @@ from tests.sources import until_there_is, verified
 from totesys.connection import connect
 from totesys.errors import TotesysError
 from totesys.stage_names import STAGES
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -47,7 +47,7 @@ class World:
     """The system. `replicas` are the running services, by stage."""
 
     emulator: Emulator
-    plane: DataPlane
+    plane: LocalDataPlane
     source: str
     warehouse: str
     seed: str
@@ -198,7 +198,7 @@ async def _in_spite_of_outages(ask: Callable[P, Awaitable[R]], *args: P.args, **
     return await asks(ask, *args, **kwargs)
 
 
-async def make_world(emulator: Emulator, plane: DataPlane, source: str, warehouse: str, seed: str) -> World:
+async def make_world(emulator: Emulator, plane: LocalDataPlane, source: str, warehouse: str, seed: str) -> World:
     """The company's audited past in an empty source database, and nothing running yet."""
     async with connect("The source", source) as connection:
         await make_audited_company(connection, seed=hash_of(seed), scale=SCALE)

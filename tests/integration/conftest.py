@@ -12,13 +12,13 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library
 from totesys.lake.store import Lake
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 
 
 @pytest.fixture
-async def library(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def library(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """A pipeline of the library, which has run nothing yet."""
     async with Pipeline(MODEL, data_plane, await make_library(database()), database()) as pipeline:
         yield pipeline
@@ -32,7 +32,7 @@ async def aws(emulator: Emulator) -> AsyncIterator[FaultyAws]:
 
 
 @pytest.fixture
-async def faulty_lake(aws: FaultyAws, data_plane: DataPlane) -> AsyncIterator[Lake]:
+async def faulty_lake(aws: FaultyAws, data_plane: LocalDataPlane) -> AsyncIterator[Lake]:
     """A lake behind the proxy that has had no run."""
     async with Pipeline(MODEL, aws.in_front_of(data_plane), "unused", "unused") as pipeline:
         yield pipeline.lake

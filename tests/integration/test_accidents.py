@@ -20,7 +20,7 @@ from totesys.connection import connect
 from totesys.errors import DatabaseUnavailable
 from totesys.triggers import ExtractTrigger
 from totesys.verify import verify
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 STEPS = 6
 _numbers = count(1)
@@ -155,7 +155,7 @@ class Accidents(History):
 
 @pytest.fixture(params=rounds(1, 6))
 async def history(
-    request: pytest.FixtureRequest, seed: str, database: Callable[[], str], data_plane: DataPlane
+    request: pytest.FixtureRequest, seed: str, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> AsyncIterator[Accidents]:
     with server_folder() as folder:
         server = Server(folder / "server-0")

@@ -14,8 +14,8 @@ from tests.infra.environments import own_warehouse
 from tests.processes import LIBRARY, Service, environment, running
 from tests.sources import execute, make_library
 from totesys.log_events import LogEvent
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_infra.alarms import Alarm, alarms
 from totesys_infra.dashboard import graphs
 from totesys_infra.metrics import ERROR_LINES, Metric, Unit
@@ -76,7 +76,7 @@ def asked() -> list[tuple[str, Metric]]:
     return [*by_alarms, *by_dashboard]
 
 
-async def printed(source: str, warehouse: str, plane: DataPlane, emulator: Emulator) -> list[bytes]:
+async def printed(source: str, warehouse: str, plane: LocalDataPlane, emulator: Emulator) -> list[bytes]:
     """All lines of the three services on a day with an extraction, rows set apart, a verification and an error each."""
     dsns = {"source_dsn": source, "warehouse_dsn": warehouse, "freshness_every": "PT0.5S", "long_poll": "PT1S"}
     services: dict[str, Service] = {}
@@ -101,7 +101,7 @@ async def printed(source: str, warehouse: str, plane: DataPlane, emulator: Emula
 
 
 @pytest.fixture
-async def lines(database: Callable[[], str], data_plane: DataPlane, emulator: Emulator) -> list[bytes]:
+async def lines(database: Callable[[], str], data_plane: LocalDataPlane, emulator: Emulator) -> list[bytes]:
     source = await make_library(database())
     await execute(source, "ALTER TABLE loan DROP CONSTRAINT loan_book_id_fkey", "UPDATE loan SET book_id = 99")
     return await printed(source, database(), data_plane, emulator)

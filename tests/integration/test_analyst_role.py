@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from docs.build.data_dictionary import to_markdown
 from tests.command import Command, Companies, Company, as_role, rows
 from tests.models import shops
 from tests.pipeline import Pipeline
@@ -20,7 +21,6 @@ from totesys.model import MODEL
 from totesys.schema import Model
 from totesys.sql import ident, qualified
 from totesys.table import Fact
-from totesys_cli.dictionary import to_markdown
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
@@ -220,7 +220,7 @@ async def test_a_second_call_gives_back_what_is_lost_and_takes_what_is_too_much(
     again = totesys("local", "reader", name)
     assert again.code == 0, again.err
     assert "has its rights again" in again.words
-    assert "Its password stays" in again.words
+    assert "Its password is unchanged" in again.words
     assert "warning" not in again.words
     every = [tuple(row) for row in await rows(company.warehouse_owner, RELATIONS)]
     assert {one for one in every if await allowed(reader, f"SELECT * FROM {qualified(*one)}")} == readable(MODEL)
@@ -271,17 +271,17 @@ def test_a_password_file_without_one_line_of_text_is_refused(
     file.write_text(text)
     refused = totesys("local", "reader", name, "--password-file", str(file))
     assert refused.code == 2
-    assert "must hold a password in one line" in refused.words
+    assert "has no password of one line" in refused.words
     absent = totesys("local", "reader", name, "--password-file", str(tmp_path / "absent"))
     assert absent.code == 2
-    assert "can't be read" in absent.words
+    assert "cannot be read" in absent.words
 
 
 @pytest.mark.parametrize("wrong", ["", " ", "pg_reader", "public", "none", "n" * 64, "ä" * 32, "two\nlines"])
 def test_a_name_that_no_role_can_have_is_refused(wrong: str, totesys: Command) -> None:
     refused = totesys("local", "reader", wrong)
     assert refused.code == 2
-    assert "cannot be the name of a role" in refused.words
+    assert "is not a valid name of a role" in refused.words
     assert "Traceback" not in refused.err
 
 

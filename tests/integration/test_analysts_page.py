@@ -10,7 +10,7 @@ import pytest
 from tests.pipeline import Pipeline
 from totesys.connection import connect
 from totesys.model import MODEL
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.source_database import create_source
 from totesys_simulation import fill
 
@@ -21,7 +21,7 @@ QUESTION = re.compile(r"```sql\n(?P<sql>.*?)```\n\n```\n(?P<answer>.*?)```", re.
 
 
 @pytest.fixture
-async def warehouse(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[asyncpg.Connection]:
+async def warehouse(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[asyncpg.Connection]:
     """The generated company of seed 1, loaded."""
     dsn = database()
     async with connect("The source", dsn) as source:

@@ -17,7 +17,7 @@ from totesys.errors import DatabaseUnavailable
 from totesys.lake.bucket import Bucket
 from totesys.lake.records import Part, RunCounter
 from totesys.log_events import LogEvent
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 _numbers = count(1)
 NEW_LOANS = "INSERT INTO loan SELECT n, 1, '{}', '2026-01-07', 2, false FROM generate_series({}, {}) AS n"
@@ -41,7 +41,7 @@ async def standby(primary: Server) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def library(primary: Server, database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def library(primary: Server, database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """A library whose first run is in the warehouse. Without a `standby` fixture before it there is none."""
     source = await make_library(primary.create_database("library"))
     async with Pipeline(MODEL, data_plane, source, database()) as pipeline:

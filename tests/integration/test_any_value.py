@@ -14,7 +14,7 @@ from totesys.sql import column_list, ident, literal
 from totesys.table import Column, Fact, SourceTable, WarehouseTable
 from totesys.types import Kind
 from totesys.verify import Verdict, verify
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 KEYS = (-(2**31), -1, 0, 2**31 - 1)
 HUGE = 1_200_000
@@ -100,7 +100,7 @@ CASES = tuple(cases())
 
 
 @pytest.fixture
-async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def pipeline(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """A small company whose warehouse is as of the first run."""
     async with Pipeline(MODEL, data_plane, await make_company(database()), database()) as opened:
         await opened.tick()

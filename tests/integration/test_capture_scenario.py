@@ -8,7 +8,7 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, value, verified
 from totesys.connection import connect
 from totesys.model import MODEL
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 pytestmark = pytest.mark.postgres
 
@@ -30,7 +30,7 @@ VERSIONS = "SELECT count(*) FROM warehouse.fact_sales_order WHERE sales_order_id
 
 
 @pytest.fixture
-async def company(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def company(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     source = await make_company(database())
     async with Pipeline(MODEL, data_plane, source, database()) as pipeline:
         await pipeline.tick()

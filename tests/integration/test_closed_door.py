@@ -18,10 +18,9 @@ from botocore.exceptions import ClientError
 from tests.command import Command, Companies, line_with
 from tests.examples import long
 from tests.exploits import FUNCTION, curl, function_code
-from totesys_cli.local.credentials import Credentials, find
-from totesys_cli.local.data_plane import REGION, DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.places import SERVICES
+from totesys_cli.local.emulator_access import REGION, SERVICES, Credentials, find
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 
 KINDS = ("none", "foreign", "its own")
@@ -46,7 +45,7 @@ def test_no_function_is_made_nor_called(emulator: Emulator, service: str, kind: 
 
 
 @pytest.mark.parametrize("kind", ["none", "foreign"])
-def test_nobody_else_reads_the_lake(emulator: Emulator, data_plane: DataPlane, kind: str) -> None:
+def test_nobody_else_reads_the_lake(emulator: Emulator, data_plane: LocalDataPlane, kind: str) -> None:
     emulator.s3.put_object(Bucket=data_plane.ingest_bucket, Key="secret", Body=b"a row")
     for path in ("/", f"/{data_plane.ingest_bucket}", f"/{data_plane.ingest_bucket}/secret"):
         answer = curl(emulator.endpoint_url, path, None, key_of(emulator, kind), "s3")
@@ -55,13 +54,13 @@ def test_nobody_else_reads_the_lake(emulator: Emulator, data_plane: DataPlane, k
         assert "secret</" not in answer.text
 
 
-def test_the_right_name_with_the_wrong_secret_is_not_enough(emulator: Emulator, data_plane: DataPlane) -> None:
+def test_the_right_name_with_the_wrong_secret_is_not_enough(emulator: Emulator, data_plane: LocalDataPlane) -> None:
     forged = Credentials(emulator.credentials.access_key, "guessed")
     answer = curl(emulator.endpoint_url, f"/{data_plane.ingest_bucket}", None, forged, "s3")
     assert (answer.status, "SignatureDoesNotMatch" in answer.text) == (403, True)
 
 
-def signed(emulator: Emulator, data_plane: DataPlane, path: str) -> dict[str, str]:
+def signed(emulator: Emulator, data_plane: LocalDataPlane, path: str) -> dict[str, str]:
     request = AWSRequest("GET", emulator.endpoint_url + path)
     key = emulator.credentials
     SigV4Auth(Key(key.access_key, key.secret_key), "s3", REGION).add_auth(request)
@@ -80,7 +79,7 @@ def answered(emulator: Emulator, path: str, headers: dict[str, str], method: str
     "page", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-origin"}], ids=str
 )
 def test_a_web_page_is_refused_whatever_it_knows(
-    emulator: Emulator, data_plane: DataPlane, page: dict[str, str]
+    emulator: Emulator, data_plane: LocalDataPlane, page: dict[str, str]
 ) -> None:
     headers = signed(emulator, data_plane, "/")
     status, said = answered(emulator, "/", headers)
@@ -92,7 +91,7 @@ def test_a_web_page_is_refused_whatever_it_knows(
         assert not [name for name in said if name.startswith("access-control-")]
 
 
-def test_a_signature_is_for_its_own_request_alone(emulator: Emulator, data_plane: DataPlane) -> None:
+def test_a_signature_is_for_its_own_request_alone(emulator: Emulator, data_plane: LocalDataPlane) -> None:
     headers = signed(emulator, data_plane, "/")
     assert answered(emulator, f"/{data_plane.ingest_bucket}", headers)[0] == 403
     assert answered(emulator, "/?x=1", headers)[0] == 403
@@ -103,7 +102,7 @@ def test_a_signature_is_for_its_own_request_alone(emulator: Emulator, data_plane
 @pytest.mark.parametrize(
     "path", ["/_ministack/reset", "/_ministack/config", "/_localstack/init", "/_ministack/ses/messages"]
 )
-def test_the_emulators_own_pages_are_not_served(emulator: Emulator, data_plane: DataPlane, path: str) -> None:
+def test_the_emulators_own_pages_are_not_served(emulator: Emulator, data_plane: LocalDataPlane, path: str) -> None:
     assert answered(emulator, path, signed(emulator, data_plane, path))[0] == 403
     assert answered(emulator, path, {}, "POST")[0] == 403
 

@@ -24,7 +24,7 @@ def test_the_demo_loads_changes_and_finds_every_table_equal(tmp_path: Path) -> N
     with Command.that_leaves_nothing(tmp_path, fresh=True) as totesys:
         ended = totesys("demo", "--once", "--seed", "3")
     assert ended.code == 0, ended.words
-    said = ended.words[ended.words.index("The company has written") :]
+    said = ended.words[ended.words.index("The company wrote") :]
     for table in MODEL.tables:
         compared, equal, *wrong = re.search(rf"{table.name} +([\d,]+) +([\d,]+) +(\d+) +(\d+) +(\d+)", said).groups()  # type: ignore[union-attr]
         assert compared == equal != "0", table.name
@@ -37,8 +37,8 @@ def test_the_demo_tells_programs_the_same_as_an_object_a_line(totesys: Command) 
     ended = totesys("demo", "--once", "--seed", "3", "--json")
     assert ended.code == 0, ended.words
     told = {line["event"]: line for line in map(json.loads, ended.out.splitlines())}
-    assert {"source filled", "run", "look inside", "company has written", "verification"} <= told.keys()
-    assert sum(told["source filled"]["rows"].values()) > 40_000
+    assert {"source_filled", "run", "look_inside", "simulation_completed", "verification"} <= told.keys()
+    assert sum(told["source_filled"]["rows"].values()) > 40_000
     assert told["verification"]["equal"] is True
 
 

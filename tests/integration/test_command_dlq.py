@@ -11,14 +11,14 @@ import pytest
 from tests.command import Command, eventually
 from tests.dead_letters import Plane, meanwhile
 from totesys.stage_names import STAGES
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 BODIES = ['{"run": 42}', "rubbish", " [red]Åbo[/red]\n\t", '{"Records": [1, 2]}', "x" * 100_000]
 
 
 @pytest.fixture
-def plane(tmp_path: Path, emulator: Emulator, data_plane: DataPlane) -> Iterator[Plane]:
+def plane(tmp_path: Path, emulator: Emulator, data_plane: LocalDataPlane) -> Iterator[Plane]:
     for service in STAGES:
         # S3 has sent its test event.
         emulator.sqs.purge_queue(QueueUrl=getattr(data_plane, f"{service}_queue_url"))
@@ -49,7 +49,7 @@ async def test_what_a_service_gave_up_is_shown_with_its_reason(plane: Plane) -> 
 
 def test_what_sqs_moved_is_shown_without_a_reason(plane: Plane) -> None:
     plane.receive_too_often("transform", "never done")
-    assert "none given: SQS moved it" in plane.dlq("list").words
+    assert "none: SQS moved it" in plane.dlq("list").words
     (letter,) = json.loads(plane.dlq("list", "--json").out)
     assert (letter["stage"], letter["body"], letter["reason"]) == ("transform", "never done", None)
     assert letter["receives"] >= plane.most_receives("transform")
@@ -57,10 +57,20 @@ def test_what_sqs_moved_is_shown_without_a_reason(plane: Plane) -> None:
 
 def test_where_there_are_none_it_says_so(plane: Plane) -> None:
     ended = plane.dlq("list")
-    assert (ended.code, ended.words) == (0, "There are no dead letters of ingest, transform, load.")
+    assert (ended.code, ended.words) == (0, "ingest, transform, load: no dead letters.")
     assert json.loads(plane.dlq("list", "--json").out) == []
-    assert "0 messages went back" in plane.dlq("redrive").words
+    assert "0 messages redriven" in plane.dlq("redrive").words
     assert "0 messages deleted" in plane.dlq("purge").words
+
+
+def test_all_queues_are_received_at_the_same_time(plane: Plane) -> None:
+    for stage in STAGES:
+        plane.fill(stage, [str(body) for body in range(1000)])
+    with plane.started("list", "--limit", "1000") as process:
+        eventually(lambda: plane.hidden("load"))
+        assert plane.hidden("ingest") < 1000
+        process.communicate()
+    assert process.returncode == 0
 
 
 def test_looking_leaves_all_to_others_at_once(plane: Plane) -> None:
@@ -90,9 +100,9 @@ def test_what_is_sent_back_comes_to_the_service_as_it_was(plane: Plane) -> None:
     for stage in STAGES:
         plane.fill(stage, [f"{stage}{body}" for body in BODIES])
     ended = plane.dlq("redrive", "load")
-    assert (ended.code, ended.words) == (0, "5 messages (load 5) went back.")
+    assert (ended.code, ended.words) == (0, "5 messages (load 5) redriven.")
     assert [len(plane.messages(stage)) for stage in STAGES] == [5, 5, 0]
-    assert "10 messages (ingest 5, transform 5) went back." in plane.dlq("redrive").words
+    assert "10 messages (ingest 5, transform 5) redriven." in plane.dlq("redrive").words
     for stage in STAGES:
         received: Counter[str] = Counter()
         while received.total() < len(BODIES):
@@ -127,7 +137,7 @@ def test_no_message_is_lost_when_it_is_killed_while_it_sends_back(sent: int, pla
         process.kill()
     assert plane.bodies("ingest").keys() | plane.bodies("ingest", "queue").keys() == bodies.keys()
     if held := plane.hidden("ingest"):
-        assert f"ingest: about {held} more are held by another call" in plane.dlq("list").words
+        assert f"hides about {held} more" in plane.dlq("list").words
 
 
 def test_what_fails_again_at_once_is_not_sent_back_twice(plane: Plane) -> None:
@@ -142,7 +152,7 @@ def test_what_fails_again_at_once_is_not_sent_back_twice(plane: Plane) -> None:
 
     with meanwhile(fail_again):
         ended = plane.dlq("redrive", "--limit", "100000")
-    assert "50 messages (transform 50) went back." in ended.words
+    assert "50 messages (transform 50) redriven." in ended.words
     assert plane.bodies("transform") + plane.bodies("transform", "queue") == Counter(str(n) for n in range(50))
 
 
@@ -163,8 +173,8 @@ def test_no_more_than_the_limit_is_taken_of_a_queue(plane: Plane) -> None:
         plane.fill(stage, [str(body) for body in range(25)])
     listed = plane.dlq("list", "--json", "--limit", "12")
     assert Counter(letter["stage"] for letter in json.loads(listed.out)) == {"ingest": 12, "load": 12}
-    assert "load: --limit 12 is reached, there may be more." in listed.err
-    assert "24 messages (ingest 12, load 12) went back." in plane.dlq("redrive", "--limit", "12").words
+    assert "load: --limit 12 is reached; there may be more." in listed.err
+    assert "24 messages (ingest 12, load 12) redriven." in plane.dlq("redrive", "--limit", "12").words
     assert "13 messages (ingest 13) deleted." in plane.dlq("purge", "ingest", "--yes", "--limit", "13").words
     assert [len(plane.messages(stage)) for stage in STAGES] == [0, 0, 13]
 
@@ -174,7 +184,7 @@ def test_an_id_that_means_no_message_or_several_is_refused(plane: Plane) -> None
     plane.fill("ingest", [str(body) for body in range(17)])
     digits = Counter(message["MessageId"][0] for message in plane.messages("ingest"))
     for id_, words in (
-        (digits.most_common(1)[0][0], "write more of the id"),
+        (digits.most_common(1)[0][0], "Write more of the id"),
         ("no-such-id", "No dead letter has an id that begins with 'no-such-id'"),
         ("", "No dead letter"),
     ):
@@ -201,7 +211,7 @@ def test_what_was_done_is_printed_as_json(plane: Plane) -> None:
 
 def test_purge_deletes_only_after_a_yes(plane: Plane) -> None:
     plane.fill("ingest", BODIES)
-    for answer, code, words in (("n\n", 0, "Nothing was deleted."), ("\n", 0, "Nothing was"), ("", 2, "say --yes")):
+    for answer, code, words in (("n\n", 0, "Nothing was deleted."), ("\n", 0, "Nothing was"), ("", 2, "Pass --yes")):
         ended = plane.dlq("purge", "ingest", answer=answer)
         assert (ended.code, words in ended.words) == (code, True), ended.words
         assert plane.bodies("ingest") == Counter(BODIES)
@@ -215,11 +225,14 @@ def test_a_message_that_is_gone_meanwhile_does_not_keep_the_others(plane: Plane)
     plane.fill("ingest", ["gone"])
     plane.fill("load", BODIES)
     with plane.started("purge") as process:
-        eventually(lambda: plane.hidden("ingest") == 1 and plane.hidden("load") == len(BODIES))
+        assert process.stdout is not None
+        asked = ""
+        while "for good?" not in asked:
+            asked += process.stdout.read(1)
         plane.emulator.sqs.purge_queue(QueueUrl=plane.url("ingest"))
         plane.fill("ingest", ["unseen"])
-        out, _ = process.communicate("y\n")
+        out, err = process.communicate("y\n")
     assert process.returncode == 0
     assert "5 messages (load 5) deleted." in out
-    assert "1 more were gone" in out
+    assert "1 more were gone" in err
     assert (plane.bodies("ingest"), plane.messages("load")) == ({"unseen": 1}, [])

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.command import Command, Companies, Ended, eventually, line_with
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.places import LOOPBACK, free_port, port_in_use
-from totesys_cli.local.process import Guarded
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.ports import LOOPBACK, free_port, port_in_use
 from totesys_cli.local.reachable import ReachablePostgres
+from totesys_cli.local.supervised_process import SupervisedProcess
 
 KEY = {"AWS_ACCESS_KEY_ID": "AKIA0000000000000000", "AWS_SECRET_ACCESS_KEY": "s3cret"}
 
@@ -43,7 +43,7 @@ def strict_endpoint(tmp_path: Path) -> Iterator[str]:
     settings |= {"IOT_MTLS_ENABLED": "0", "TMPDIR": str(tmp_path), "HOME": str(tmp_path), "PATH": os.defpath}
     with (
         (tmp_path / "log").open("wb") as log,
-        Guarded.start([sys.executable, "-I", "-m", "ministack"], env=settings, stdout=log, stderr=log),
+        SupervisedProcess.start([sys.executable, "-I", "-m", "ministack"], env=settings, stdout=log, stderr=log),
     ):
         eventually(lambda: port_in_use(port))
         yield f"http://{LOOPBACK}:{port}"
@@ -58,7 +58,7 @@ def assert_refused(ended: Ended, *words: str) -> None:
 
 
 def test_awss_own_settings_are_used_and_missed(
-    totesys: Command, aws: pytest.MonkeyPatch, emulator: Emulator, data_plane: DataPlane
+    totesys: Command, aws: pytest.MonkeyPatch, emulator: Emulator, data_plane: LocalDataPlane
 ) -> None:
     call = ("dlq", "list", "load", "--name", data_plane.ingest_bucket.removesuffix("-ingest"))
     assert_refused(totesys(*call), "region", "Set AWS_DEFAULT_REGION", "--endpoint")
@@ -66,18 +66,18 @@ def test_awss_own_settings_are_used_and_missed(
     aws.setenv("AWS_ENDPOINT_URL", emulator.endpoint_url)
     assert_refused(totesys(*call), "credentials", "Set AWS_PROFILE", "--endpoint")
     aws.setenv("AWS_PROFILE", "nobody")
-    assert_refused(totesys(*call), "nobody", "AWS's settings")
+    assert_refused(totesys(*call), "nobody", "the AWS settings")
     aws.delenv("AWS_PROFILE")
     for name, value in data_plane.environment().items():
         aws.setenv(name, value)
     ended = totesys(*call)
-    assert (ended.code, ended.words) == (0, "There are no dead letters of load.")
+    assert (ended.code, ended.words) == (0, "load: no dead letters.")
 
 
 def test_an_endpoint_that_leads_nowhere_is_refused(totesys: Command, emulator: Emulator) -> None:
     nowhere = f"http://{LOOPBACK}:1"
     assert_refused(totesys("dlq", "list", "--endpoint", nowhere), nowhere, "Check --endpoint")
-    assert_refused(totesys("dlq", "redrive", "--endpoint", "my stack"), "my stack", "Check --endpoint")
+    assert_refused(totesys("dlq", "redrive", "--endpoint", "my stack"), "my stack", "Write http://HOST:PORT")
     ended = totesys("dlq", "purge", "--yes", "--endpoint", emulator.endpoint_url, "--name", "nothing")
     assert_refused(ended, "nothing-ingest-dlq does not exist", "Deploy", "correct the name")
 
@@ -102,4 +102,4 @@ async def test_the_address_that_run_prints_is_an_endpoint(postgres: ReachablePos
         ended = totesys("dlq", "list", "--endpoint", address)
         process.send_signal(signal.SIGTERM)
         process.communicate()
-    assert (ended.code, ended.words) == (0, "There are no dead letters of ingest, transform, load.")
+    assert (ended.code, ended.words) == (0, "ingest, transform, load: no dead letters.")

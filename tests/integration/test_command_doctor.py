@@ -11,10 +11,10 @@ from tests.command import PASSWORD, Command, Ended, as_role
 from tests.processes import LIBRARY
 from tests.sources import execute, make_library
 from totesys.sql import literal
-from totesys_cli.doctor.finding import Finding, Level
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.doctor.finding import Finding, FindingLevel
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.places import LOOPBACK
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.ports import LOOPBACK
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
@@ -28,7 +28,7 @@ class Patient:
 
     totesys: Command
     emulator: Emulator
-    plane: DataPlane
+    plane: LocalDataPlane
     source: str
     warehouse: str
 
@@ -43,15 +43,15 @@ class Patient:
         ended = self.call("--json", *options)
         findings = [Finding(**finding) for finding in json.loads(ended.out)]
         assert len({finding.check for finding in findings}) == len(findings) == CHECKS
-        complaints = {finding.check: finding for finding in findings if finding.level != Level.OK}
+        complaints = {finding.check: finding for finding in findings if finding.level != FindingLevel.OK}
         assert all(finding.remedy for finding in complaints.values())
-        assert ended.code == any(finding.level == Level.FAIL for finding in complaints.values())
+        assert ended.code == any(finding.level == FindingLevel.FAIL for finding in complaints.values())
         return {check: finding for check, finding in complaints.items() if check not in OFF}
 
     def failures(self, *options: str) -> dict[str, str]:
         """What fails, with the sentence and the remedy."""
         found = self.complaints(*options).items()
-        return {check: f"{one.sentence} {one.remedy}" for check, one in found if one.level == Level.FAIL}
+        return {check: f"{one.sentence} {one.remedy}" for check, one in found if one.level == FindingLevel.FAIL}
 
 
 CHECKS = 35
@@ -80,7 +80,7 @@ async def patient(
 def test_a_set_up_in_which_all_is_well_passes_each_check_and_is_left_as_it_was(patient: Patient) -> None:
     assert patient.complaints() == {}
     ended = patient.call("--quiet")
-    assert (ended.code, f"{CHECKS - len(OFF)} checks are ok, {len(OFF)} warn, 0 fail." in ended.out) == (0, True)
+    assert (ended.code, f"{CHECKS - len(OFF)} checks ok, {len(OFF)} warnings, 0 failed." in ended.out) == (0, True)
 
 
 def test_a_wrong_password_a_missing_database_and_a_dead_lake_are_each_told_at_once(patient: Patient) -> None:
@@ -93,7 +93,7 @@ def test_a_wrong_password_a_missing_database_and_a_dead_lake_are_each_told_at_on
     assert "Correct the DSN or grant the right." in failures["source connection"]
     assert "does not exist" in failures["warehouse connection"]
     assert "Create it, or correct the DSN." in failures["warehouse connection"]
-    assert "Check --endpoint and AWS's settings" in failures["lake connection"]
+    assert "Check --endpoint and the AWS settings" in failures["lake connection"]
     assert "wr0ng" not in str(failures)
 
 
@@ -138,8 +138,8 @@ async def test_a_role_that_may_have_few_connections_is_told_how_many_are_wanted(
     complaints = patient.complaints()
     await execute(patient.source, f"ALTER ROLE {READER} CONNECTION LIMIT -1")
     (finding,) = complaints.values()
-    assert finding.level == Level.WARN
-    assert finding.sentence.startswith(f"{READER} may have 1 connections at once on the source, 4 are needed. Work")
+    assert finding.level == FindingLevel.WARN
+    assert finding.sentence.startswith(f"{READER} may open 1 connections to the source; 4 are needed. Work")
     assert f"ALTER ROLE {READER} CONNECTION LIMIT 4" in finding.remedy
 
 
@@ -163,10 +163,10 @@ def test_a_data_plane_that_is_not_as_the_template_says_is_told_part_by_part(pati
         f"events of {NAME}-ingest", f"events of {NAME}-processed", f"dead letters of {NAME}-ingest",
         f"queue {NAME}-transform-dlq", "dead letters",
     }  # fmt: skip
-    assert complaints["dead letters"].sentence == "1 messages were given up: load 1."
+    assert complaints["dead letters"].sentence == "There are 1 dead letters: load 1."
     said = {check: finding.sentence for check, finding in complaints.items()}
-    assert f"wakes {NAME}-load, not {NAME}-transform" in said[f"events of {NAME}-ingest"]
-    assert f"No event says that a manifest in {NAME}-processed wakes" in said[f"events of {NAME}-processed"]
+    assert f"triggers {NAME}-load, not {NAME}-transform" in said[f"events of {NAME}-ingest"]
+    assert f"A manifest in {NAME}-processed does not trigger {NAME}-load" in said[f"events of {NAME}-processed"]
     assert "never becomes a dead letter" in said[f"dead letters of {NAME}-ingest"]
     assert "does not exist" in said[f"queue {NAME}-transform-dlq"]
 
@@ -182,4 +182,6 @@ def test_a_variable_that_nobody_reads_is_told_with_the_one_that_is_meant(patient
     patient.totesys.settings = LIBRARY | {"TOTESYS_WAREHOUSE_DNS": urlsplit(patient.warehouse).path}
     complaints = patient.complaints()
     patient.totesys.settings = LIBRARY
-    assert "Nobody reads TOTESYS_WAREHOUSE_DNS (is TOTESYS_WAREHOUSE_DSN meant?)" in complaints["variables"].sentence
+    assert (
+        "Nothing reads TOTESYS_WAREHOUSE_DNS (did you mean TOTESYS_WAREHOUSE_DSN?)" in complaints["variables"].sentence
+    )

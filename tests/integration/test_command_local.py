@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.command import Command, as_role, rows
+from totesys.dsn.syntax import parse
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.places import LOOPBACK, free_port
+from totesys_cli.local.ports import LOOPBACK, free_port
 
 NAME = "test-local"
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
@@ -25,7 +26,8 @@ def databases(database: Callable[[], str], totesys: Command) -> tuple[str, str]:
     source, warehouse = database(), database()
     totesys.settings |= {
         "TOTESYS_SOURCE_DSN": source,
-        "TOTESYS_WAREHOUSE_DSN": warehouse,
+        # As keywords: psql's other way to write a DSN.
+        "TOTESYS_WAREHOUSE_DSN": " ".join(f"{name} = '{value}'" for name, value in parse(warehouse).items()),
         "TOTESYS_READER_PASSWORD": "read %/@",
         "TOTESYS_LOADER_PASSWORD": "load '",
         "TOTESYS_SCALE": "0.01",
@@ -43,7 +45,7 @@ async def test_the_databases_are_made_once_and_the_roles_may_do_their_part(
     await rows(source, "DELETE FROM payment WHERE payment_id = 1")
     left = await rows(source, "SELECT * FROM payment")
     again = totesys("local", "databases")
-    assert "they stay as they are" in again.words
+    assert "They are unchanged" in again.words
     assert await rows(source, "SELECT * FROM payment") == left
     reader, loader = as_role(source, "etl_reader", "read %/@"), as_role(warehouse, "etl_loader", "load '")
     synced = totesys("run", "--once", "--source", reader, "--warehouse", loader)
@@ -97,7 +99,10 @@ def test_the_data_plane_is_made_and_brought_up_to_date(totesys: Command, emulato
 
 def test_a_call_that_cannot_work_says_why(totesys: Command, emulator: Emulator) -> None:
     nobody = f"http://{LOOPBACK}:{free_port()}"
-    for endpoint, every, words in ((emulator.endpoint_url, "30s", "whole minutes only"), (nobody, "1m", "be made")):
+    for endpoint, every, words in (
+        (emulator.endpoint_url, "30s", "whole minutes only"),
+        (nobody, "1m", "cannot create"),
+    ):
         ended = totesys("local", "data-plane", "--endpoint", endpoint, "--every", every)
         assert (ended.code, ended.out) == (2, "")
         assert words in ended.err

@@ -14,8 +14,8 @@ from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library
 from totesys.triggers import RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
@@ -26,12 +26,12 @@ NO_DATE, NO_BOOK = 'lent_at is not a valid timestamp: "infinity"', "book_id is n
 
 
 @pytest.fixture(scope="module")
-def plane(emulator: Emulator) -> DataPlane:
+def plane(emulator: Emulator) -> LocalDataPlane:
     return emulator.apply(data_plane_template(), NAME)
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def pipeline(postgres: ReachablePostgres, plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def pipeline(postgres: ReachablePostgres, plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """A run has a loan without a date, the next one a loan of a book that is not there."""
     source = await make_library(postgres.create_database("quarantine_source"))
     spoil = "UPDATE loan SET lent_at = 'infinity', reader = E'{}' WHERE loan_id = {}"
@@ -66,7 +66,7 @@ class Quarantine:
 
 
 @pytest.fixture
-def quarantine(tmp_path: Path, plane: DataPlane) -> Quarantine:
+def quarantine(tmp_path: Path, plane: LocalDataPlane) -> Quarantine:
     return Quarantine(Command(tmp_path), plane.endpoint_url)
 
 
@@ -105,13 +105,13 @@ def test_no_more_than_the_limit_is_shown_and_that_there_are_more_is_said(quarant
 def test_a_table_or_a_lake_that_is_not_there_is_a_wrong_call(quarantine: Quarantine) -> None:
     ended = quarantine("show", "fact_lend")
     assert (ended.code, ended.out) == (2, "")
-    assert "There is no warehouse table 'fact_lend'. Name one of fact_loan, dim_book." in ended.words
+    assert "'fact_lend' is not a warehouse table. Name one of fact_loan, dim_book." in ended.words
     nowhere = quarantine("list", "--name", "nothing")
     assert (nowhere.code, "s3://nothing-ingest" in nowhere.err) == (2, True), nowhere.err
     assert nowhere.err.count("\n") == 1
 
 
-async def test_every_service_says_how_many_rows_are_in_quarantine(plane: DataPlane) -> None:
+async def test_every_service_says_how_many_rows_are_in_quarantine(plane: LocalDataPlane) -> None:
     async with (
         running("transform", environment("transform", plane) | LIBRARY) as service,
         httpx.AsyncClient(base_url=service.url) as client,

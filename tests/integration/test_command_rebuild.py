@@ -16,8 +16,8 @@ from tests.processes import LIBRARY
 from tests.sources import execute, value
 from totesys.connection import connect
 from totesys.triggers import RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.source_database import create_source
 from totesys_infra import data_plane_template
@@ -66,7 +66,7 @@ async def rebuild(
     postgres: ReachablePostgres, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Rebuild]:
     source, warehouse = (postgres.create_database(f"rebuild_{name}") for name in ("source", "warehouse"))
-    plane: DataPlane = emulator.apply(data_plane_template(), NAME)
+    plane: LocalDataPlane = emulator.apply(data_plane_template(), NAME)
     async with connect("The source", source) as connection:
         await create_source(connection, MODEL)
     await execute(
@@ -148,7 +148,7 @@ async def test_a_rebuild_that_is_broken_off_goes_on_where_it_was(rebuild: Rebuil
     assert (ended.code, f"{RUNS - done} runs with" in ended.out) == (0, True), ended.words
     assert f"{done} were there already" in ended.words
     assert rebuild.compare(new).code == 0
-    assert "0 runs with 0 rows written are in the warehouse; 50 were there already." in rebuild(new).words
+    assert "Loaded 0 runs with 0 rows; 50 were there already." in rebuild(new).words
 
 
 async def test_a_database_that_holds_anything_else_is_refused_untouched(
@@ -158,13 +158,13 @@ async def test_a_database_that_holds_anything_else_is_refused_untouched(
     await execute(new, "CREATE SCHEMA warehouse", "CREATE TABLE warehouse.dim_shop AS SELECT 1 AS shop_id")
     ended = rebuild(new)
     assert (ended.code, ended.out) == (2, "")
-    assert "has rows of dim_shop that no run has written. Name an empty database." in ended.err
+    assert "has rows of dim_shop that no run wrote. Name an empty database." in ended.err
     assert await value(new, "SELECT to_regnamespace('etl')") is None
     other = database()
     assert rebuild(other).code == 0
     outside = "INSERT INTO warehouse.fact_refund (refund_id, ticket_id) VALUES (1, 1)"
     await execute(other, outside)
-    assert "has rows of fact_refund that no run has written" in rebuild(other).err
+    assert "has rows of fact_refund that no run wrote" in rebuild(other).err
     await execute(
         other,
         "DELETE FROM warehouse.fact_refund",

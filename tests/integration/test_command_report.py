@@ -1,6 +1,5 @@
 """`totesys report`: what it says is what other SQL says of the source, and its page is safe whatever the data says."""
 
-import base64
 import re
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +8,6 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
@@ -19,15 +17,16 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, value
 from totesys.connection import connect
 from totesys.model import MODEL
-from totesys_cli.errors import BadInput
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.command_errors import UsageError
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
-from totesys_cli.report.answer import Answer, Content, Value
-from totesys_cli.report.ask import ask
-from totesys_cli.report.command import run_report
-from totesys_cli.report.page import to_html
+from totesys_cli.report.charts import RankChart, charts
+from totesys_cli.report.report_answers import Answer, ReportContent, Value, answer_report
+from totesys_cli.report.report_command import run_report
+from totesys_cli.report.report_page import to_html
 from totesys_cli.source_database import create_source
+from totesys_cli.terminal import Output
 from totesys_infra import data_plane_template
 
 NAME = "test-report"
@@ -97,12 +96,12 @@ async def day(company: Company) -> date:
 
 
 @pytest.fixture(scope="module")
-async def content(pipeline: Pipeline, day: date) -> Content:
-    return await ask(pipeline.warehouse_dsn, "totesys.model", day)
+async def content(pipeline: Pipeline, day: date) -> ReportContent:
+    return await answer_report(pipeline.warehouse_dsn, "totesys.model", day)
 
 
 @pytest.fixture(scope="module")
-def answer(content: Content) -> Callable[[str], Answer]:
+def answer(content: ReportContent) -> Callable[[str], Answer]:
     answers = {answer.question.name: answer for chapter in content.chapters for answer in chapter.answers}
     return answers.__getitem__
 
@@ -191,14 +190,14 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def test_the_page_stands_alone_and_hostile_text_is_only_text(content: Content) -> None:
+def test_the_page_stands_alone_and_hostile_text_is_only_text(content: ReportContent) -> None:
     html = to_html(content)
     page = Page(html)
     assert "<script" not in html
     assert "<script>alert(1)</script> $x_$ \"'&amp;\ufffd[31m" in page.text
     assert "\x1b" not in html
     assert not [one for one in page.elements if any(name.startswith("on") or name == "style" for name in one[1])]
-    assert "default-src 'none'; img-src data:" in str(page.all("meta"))
+    assert "default-src 'none'; style-src 'sha256-" in str(page.all("meta"))
     links = [one.get("href") or "" for _, one in page.elements if "href" in one]
     assert all(link.startswith("#") for link in links)
     ids = [one["id"] for _, one in page.elements if "id" in one]
@@ -206,61 +205,91 @@ def test_the_page_stands_alone_and_hostile_text_is_only_text(content: Content) -
     assert {link[1:] for link in links} <= set(ids)
 
 
-def test_each_picture_has_words_a_table_behind_it_and_no_script(content: Content) -> None:
+def variants(content: ReportContent) -> list[Answer]:
+    """Every answer of the page, for each period."""
+    return [one for chapter in content.chapters for answer in chapter.answers for one in content.variants(answer)]
+
+
+def test_each_chart_has_words_a_table_behind_it_and_no_script(content: ReportContent) -> None:
     html = to_html(content)
     page = Page(html)
-    images, sources = page.all("img"), page.all("source")
-    assert len(images) == len(sources) == 3 + 1 + 3 + 3
-    assert all((one["alt"] or "").endswith("The table below has all numbers.") for one in images)
-    for one in (*(image["src"] for image in images), *(source["srcset"] for source in sources)):
-        svg = ElementTree.fromstring(base64.b64decode((one or "").partition(",")[2]))
-        assert not [element for element in svg.iter() if element.tag.endswith(("script", "foreignObject"))]
-    details = len(re.findall("<summary>The SQL</summary>", html))
-    assert details == sum(len(chapter.answers) for chapter in content.chapters)
+    drawn = [chart for answer in variants(content) for chart in charts(answer)]
+    texts = [one["aria-label"] for one in page.all("div") if one.get("role") == "img"]
+    assert texts == [chart.text for chart in drawn]
+    assert len(texts) > 3 + 1 + 3 + 3
+    assert all((text or "").endswith("The table below has all numbers.") for text in texts)
+    assert len(page.all("svg")) == sum(len(one.ranks) if isinstance(one, RankChart) else 1 for one in drawn)
+    assert not page.all("img")
+    assert len(re.findall("<summary>The SQL</summary>", html)) == len(variants(content))
     assert len(page.all("th")) == sum(one.get("scope") == "col" for one in page.all("th"))
 
 
+@pytest.mark.parametrize("name", ["sales_by_month", "unpaid_by_month"])
+async def test_the_answers_of_the_years_are_those_of_all_time_divided(name: str, content: ReportContent) -> None:
+    all_time = next(answer for answer in variants(content) if answer.question.name == name)
+    for period, answers in content.by_period:
+        of_year = tuple(row for row in all_time.rows if str(row[0]).startswith(period.title))
+        assert answers[name].rows == of_year
+    months = next(answer for answer in variants(content) if answer.question.name == "sales_by_month").column("month")
+    assert [period.title for period, _ in content.by_period] == sorted({str(one)[:4] for one in months}, reverse=True)
+
+
+async def test_designs_and_suppliers_of_a_year_are_ranked_by_that_year(
+    company: Company, content: ReportContent
+) -> None:
+    for period, answers in content.by_period:
+        of_year = f"created_at >= '{period.first}' AND created_at < '{period.end}'"
+        units = await rows(
+            company.source_owner,
+            f"SELECT sum(units_sold) FROM sales_order WHERE {of_year} GROUP BY design_id ORDER BY 1 DESC LIMIT 10",
+        )
+        assert [row[3] for row in answers["top_designs"].rows] == [row[0] for row in units]
+        spent = f"""SELECT currency_code, max(amount) FROM (
+            SELECT currency_id, counterparty_id, sum(item_quantity * item_unit_price) AS amount
+            FROM purchase_order WHERE {of_year} GROUP BY 1, 2) AS sums NATURAL JOIN currency GROUP BY 1 ORDER BY 1"""
+        first = [(row[0], row[5]) for row in answers["top_suppliers"].rows if row[1] == 1]
+        assert first == [tuple(row) for row in await rows(company.source_owner, spent)]
+
+
 async def test_the_command_writes_the_page_and_the_sql_that_it_shows_can_be_asked(
-    pipeline: Pipeline, content: Content, tmp_path: Path
+    pipeline: Pipeline, content: ReportContent, tmp_path: Path
 ) -> None:
     file = tmp_path / "report.html"
     ended = Command(tmp_path)("report", "--warehouse", pipeline.warehouse_dsn, "--output", str(file))
     assert (ended.code, "as of run 2" in ended.out) == (0, True), ended.words
-    assert Page(file.read_text()).text.count("The SQL") == sum(len(chapter.answers) for chapter in content.chapters)
-    for chapter in content.chapters:
-        for answer in chapter.answers:
-            assert tuple(map(tuple, await pipeline.rows(answer.sql))) == answer.rows
+    assert Page(file.read_text()).text.count("The SQL") == len(variants(content))
+    for answer in variants(content):
+        assert tuple(map(tuple, await pipeline.rows(answer.sql))) == answer.rows
 
 
 async def test_what_cannot_be_reported_is_said(
     company: Company, pipeline: Pipeline, postgres: ReachablePostgres, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadInput, match=r"has no module tests.models.library.report, so there is nothing to report"):
-        await ask(company.warehouse, "tests.models.library", None)
-    with pytest.raises(BadInput, match="is not one that load has made"):
-        await ask(postgres.dsn(), "totesys.model", None)
-    console = Console(quiet=True)
+    with pytest.raises(UsageError, match=r"has no module tests.models.library.report, so there is nothing to report"):
+        await answer_report(company.warehouse, "tests.models.library", None)
+    with pytest.raises(UsageError, match=r"was not loaded for totesys\.model"):
+        await answer_report(postgres.dsn(), "totesys.model", None)
+    output = Output(console=Console(quiet=True))
     nowhere = tmp_path / "no" / "report.html"
-    with pytest.raises(BadInput, match="can't be written: No such file or directory"):
-        await run_report(console, pipeline.warehouse_dsn, "totesys.model", None, nowhere, json=False)
+    with pytest.raises(UsageError, match="cannot be written: No such file or directory"):
+        await run_report(output, pipeline.warehouse_dsn, "totesys.model", None, nowhere)
     with pytest.MonkeyPatch.context() as patch:
         # As where it is not installed.
         patch.setitem(sys.modules, "jinja2", None)
-        patch.delitem(sys.modules, "totesys_cli.report.page")
-        with pytest.raises(
-            BadInput, match=r"drawn with jinja2, which is not installed: install `totesys-cli\[report\]`"
-        ):
-            await run_report(console, pipeline.warehouse_dsn, "totesys.model", None, None, json=False)
+        patch.delitem(sys.modules, "totesys_cli.report.report_page")
+        with pytest.raises(UsageError, match=r"needs jinja2, which is not installed. Install `totesys-cli\[report\]`"):
+            await run_report(output, pipeline.warehouse_dsn, "totesys.model", None, None)
 
 
 async def test_a_warehouse_without_a_row_has_a_page_too(
-    database: Callable[[], str], data_plane: DataPlane, day: date
+    database: Callable[[], str], data_plane: LocalDataPlane, day: date
 ) -> None:
     source, warehouse = database(), database()
     async with connect("The source", source) as connection:
         await create_source(connection, MODEL)
     async with Pipeline(MODEL, data_plane, source, warehouse) as pipeline:
         await pipeline.tick()
-    page = Page(to_html(await ask(warehouse, "totesys.model", day)))
-    assert page.text.count("There are none.") == 8
-    assert page.all("img") == []
+    page = Page(to_html(await answer_report(warehouse, "totesys.model", day)))
+    assert page.text.count("None.") == 8
+    assert page.all("svg") == []
+    assert page.all("input") == []

@@ -79,7 +79,7 @@ async def test_a_call_waits_for_another_extraction_of_the_same_source(company: C
         await other.execute("SELECT pg_advisory_lock($1)", LOCK)
         with totesys.started("run", *company.arguments, "--once") as process:
             assert process.stderr is not None
-            assert "another extraction" in process.stderr.readline()
+            assert "Another extraction" in process.stderr.readline()
             await other.execute("SELECT pg_advisory_unlock($1)", LOCK)
             out, _ = process.communicate()
     assert process.returncode == 0

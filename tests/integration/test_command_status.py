@@ -14,8 +14,8 @@ from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library
 from totesys.triggers import RECONCILE, ExtractTrigger
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
@@ -29,7 +29,7 @@ class Stand:
     pipeline: Pipeline
     totesys: Command
     emulator: Emulator
-    plane: DataPlane
+    plane: LocalDataPlane
 
     def __call__(self, *arguments: str) -> Ended:
         return self.totesys(*arguments, *self.place)
@@ -45,13 +45,13 @@ class Stand:
 
 
 @pytest.fixture(scope="module")
-def plane(emulator: Emulator) -> DataPlane:
+def plane(emulator: Emulator) -> LocalDataPlane:
     return emulator.apply(data_plane_template(), NAME)
 
 
 @pytest.fixture(scope="module")
 async def stand(
-    postgres: ReachablePostgres, emulator: Emulator, plane: DataPlane, tmp_path_factory: pytest.TempPathFactory
+    postgres: ReachablePostgres, emulator: Emulator, plane: LocalDataPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stand]:
     source = await make_library(postgres.create_database("status_source"))
     async with Pipeline(MODEL, plane, source, postgres.create_database("status_warehouse")) as pipeline:
@@ -102,7 +102,7 @@ async def test_the_status_shows_freshness_what_waits_and_what_failed(stand: Stan
 def test_the_status_is_watched_until_it_is_stopped(stand: Stand) -> None:
     with stand.totesys.started("status", "--watch", "--every", "1s", *stand.place) as process:
         line = line_with(process, "old (run 2)")
-        assert "2 runs waiting, 1 dead letters, 1 runs with quarantine" in line
+        assert "2 runs pending, 1 dead letters, 1 runs with quarantine" in line
         process.terminate()
         assert process.wait() == 0
 
@@ -117,6 +117,28 @@ def test_runs_are_listed_and_one_is_shown_with_its_tables(stand: Stand) -> None:
     }
     detail = stand.json("runs", "3")
     assert (detail["extracted"].keys(), detail["quarantine"]["fact_loan"]["parts"][0]["rows"]) == ({"loan"}, 1)
+
+
+def test_a_check_lists_what_needs_attention(stand: Stand) -> None:
+    ended = stand("status", "--check")
+    assert (ended.code, ended.err) == (1, "Needs attention: load has 1 dead letters: totesys dlq list load\n")
+    assert stand("status").code == 0
+    stand.emulator.sqs.purge_queue(QueueUrl=stand.plane.load_dlq_url)
+    assert (stand("status", "--check").code, stand.json("status")["problems"]) == (0, [])
+
+
+async def test_a_message_that_a_stage_gives_up_is_not_waited_for(stand: Stand) -> None:
+    source = {"source_dsn": stand.pipeline.source_dsn}
+    await execute(stand.pipeline.source_dsn, "ALTER TABLE book RENAME TO books")
+    async with running("ingest", environment("ingest", stand.plane, **source) | LIBRARY):
+        ended = stand("trigger", "ingest", "--wait", "--timeout", "5m")
+    await execute(stand.pipeline.source_dsn, "ALTER TABLE books RENAME TO book")
+    assert (ended.code, ended.out) == (1, ""), ended.words
+    assert "ingest gave the message up: SchemaDrift: " in ended.err
+    assert "table book is missing" in ended.err
+    (letter,) = stand.json("dlq", "list", "ingest")
+    assert f"totesys dlq redrive ingest --id {letter['id']}" in ended.err
+    stand.emulator.sqs.purge_queue(QueueUrl=stand.plane.ingest_dlq_url)
 
 
 async def test_a_trigger_wakes_a_stage_and_waits_for_what_it_does(stand: Stand) -> None:

@@ -13,8 +13,8 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.processes import LIBRARY, environment, running
 from tests.sources import execute, make_library
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
@@ -23,12 +23,12 @@ TOKEN = "open sesame"
 
 
 @pytest.fixture(scope="module")
-def plane(emulator: Emulator) -> DataPlane:
+def plane(emulator: Emulator) -> LocalDataPlane:
     return emulator.apply(data_plane_template(), NAME)
 
 
 @pytest.fixture(scope="module")
-async def pipeline(postgres: ReachablePostgres, plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def pipeline(postgres: ReachablePostgres, plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """Loan 1 changes in runs 2 and 3; in run 4 it has no date, and book 1 a new title."""
     source = await make_library(postgres.create_database("trace_source"))
     warehouse = postgres.create_database("trace_warehouse")
@@ -50,7 +50,7 @@ async def pipeline(postgres: ReachablePostgres, plane: DataPlane) -> AsyncIterat
 class Trace:
     """The command, for this lake and warehouse."""
 
-    def __init__(self, totesys: Command, pipeline: Pipeline, plane: DataPlane) -> None:
+    def __init__(self, totesys: Command, pipeline: Pipeline, plane: LocalDataPlane) -> None:
         self._totesys = totesys
         self._totesys.settings = LIBRARY | {"TOTESYS_WAREHOUSE_DSN": pipeline.warehouse_dsn}
         self._place = ("--name", NAME, "--endpoint", plane.endpoint_url)
@@ -66,12 +66,12 @@ class Trace:
 
 
 @pytest.fixture
-def trace(tmp_path: Path, pipeline: Pipeline, plane: DataPlane) -> Trace:
+def trace(tmp_path: Path, pipeline: Pipeline, plane: LocalDataPlane) -> Trace:
     return Trace(Command(tmp_path), pipeline, plane)
 
 
 async def test_a_version_of_a_fact_leads_to_its_run_and_the_objects_that_hold_it(
-    trace: Trace, pipeline: Pipeline, plane: DataPlane
+    trace: Trace, pipeline: Pipeline, plane: LocalDataPlane
 ) -> None:
     found = trace.json("fact_loan", "1")
     origins = {version["record_id"]: version["origins"] for version in found["versions"]}
@@ -119,7 +119,7 @@ def test_what_is_nowhere_is_refused(trace: Trace) -> None:
 
 
 async def test_load_alone_answers_where_a_row_came_from_and_only_to_who_has_the_token(
-    pipeline: Pipeline, plane: DataPlane, trace: Trace
+    pipeline: Pipeline, plane: LocalDataPlane, trace: Trace
 ) -> None:
     settings = {"warehouse_dsn": pipeline.warehouse_dsn, "trigger_token": TOKEN}
     async with (

@@ -17,6 +17,15 @@ def totesys(tmp_path: Path) -> Iterator[Command]:
         yield command
 
 
+async def test_a_trigger_token_in_the_environment_guards_the_services_and_not_the_command(
+    postgres: ReachablePostgres, totesys: Command
+) -> None:
+    company = await (await Companies.of(postgres, scale=0.01)).make()
+    totesys.settings = {"TOTESYS_TRIGGER_TOKEN": "tök/en+="}
+    ended = totesys("run", *company.arguments, "--once")
+    assert (ended.code, "Run 1" in ended.out) == (0, True), ended.words
+
+
 async def test_without_state_all_is_extracted_again_and_nothing_doubled(
     postgres: ReachablePostgres, totesys: Command
 ) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.command import PASSWORD, Command, Companies, Company, Ended, as_role, rows
-from totesys_cli.local.places import LOOPBACK
+from totesys_cli.local.ports import LOOPBACK
 from totesys_cli.local.reachable import ReachablePostgres
 
 # What is wrong with the source, and what the line says of it.
@@ -161,7 +161,7 @@ async def test_options_that_make_no_sense_are_refused(company: Company, totesys:
     assert_refused(totesys(*call, str(state), "--log", str(tmp_path)), str(tmp_path), "Name another file")
     assert not state.exists()
     for unusable in (file, tmp_path / "used"):
-        assert_refused(totesys(*call, str(unusable)), str(unusable), "choose another folder")
+        assert_refused(totesys(*call, str(unusable)), str(unusable), "Choose another folder")
     await assert_untouched(company)
 
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.processes import LIBRARY, environment, running
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_infra import data_plane_template
 
 HTML = "text/html; charset=utf-8"
@@ -18,12 +18,12 @@ RUN_NOW = "/console/actions/run"
 
 
 @pytest.fixture(scope="module")
-def plane(emulator: Emulator) -> DataPlane:
+def plane(emulator: Emulator) -> LocalDataPlane:
     return emulator.apply(data_plane_template(), "test-console")
 
 
 @pytest.fixture(scope="module")
-async def client(plane: DataPlane) -> AsyncIterator[httpx.AsyncClient]:
+async def client(plane: LocalDataPlane) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a transform service without a token."""
     async with (
         running("transform", environment("transform", plane) | LIBRARY) as service,
@@ -80,7 +80,7 @@ async def test_style_and_script_are_kept_for_ever_under_names_of_their_content(c
     ids=str,
 )
 async def test_another_site_cannot_press_a_button(
-    client: httpx.AsyncClient, emulator: Emulator, plane: DataPlane, headers: dict[str, str]
+    client: httpx.AsyncClient, emulator: Emulator, plane: LocalDataPlane, headers: dict[str, str]
 ) -> None:
     before = waiting(emulator, plane.ingest_queue_url)
     refused = await client.post(RUN_NOW, headers=headers)
@@ -89,7 +89,7 @@ async def test_another_site_cannot_press_a_button(
 
 
 async def test_another_site_cannot_wake_a_service_that_has_no_token(
-    client: httpx.AsyncClient, emulator: Emulator, plane: DataPlane
+    client: httpx.AsyncClient, emulator: Emulator, plane: LocalDataPlane
 ) -> None:
     for headers in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}):
         refused = await client.post("/trigger", headers=headers, json={"run": 4711})
@@ -126,7 +126,7 @@ async def test_a_health_check_that_names_no_host_is_answered(client: httpx.Async
 
 
 async def test_a_button_sends_the_message_to_the_service_that_is_to_do_it(
-    client: httpx.AsyncClient, emulator: Emulator, plane: DataPlane
+    client: httpx.AsyncClient, emulator: Emulator, plane: LocalDataPlane
 ) -> None:
     own: dict[str, Any] = {"headers": {"Origin": str(client.base_url).rstrip("/")}}
     for url in (plane.ingest_queue_url, plane.load_queue_url):

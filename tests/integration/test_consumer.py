@@ -17,8 +17,8 @@ from totesys.service.consumer import Consumer
 from totesys.service.queue import Queue, open_queue
 from totesys.service_settings import ServiceSettings
 from totesys.triggers import RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Diary:
 
 @asynccontextmanager
 async def consuming(
-    plane: DataPlane, stage: Diary, **settings: object
+    plane: LocalDataPlane, stage: Diary, **settings: object
 ) -> AsyncIterator[tuple[Queue, Consumer[RunsTrigger]]]:
     """A consumer of the transform queue at work; with `long_poll` a second, and these settings."""
     given = {
@@ -76,7 +76,7 @@ async def nothing() -> None:
     """What is done at once."""
 
 
-async def test_a_message_is_nobody_elses_while_its_work_goes_on(faulty_lake: Lake, data_plane: DataPlane) -> None:
+async def test_a_message_is_nobody_elses_while_its_work_goes_on(faulty_lake: Lake, data_plane: LocalDataPlane) -> None:
     """The work takes thrice as long as a message is hidden for, and another replica polls all along."""
     one = Diary(faulty_lake, lambda: asyncio.sleep(3))
     async with consuming(data_plane, one, visibility="PT1S") as (queue, _):
@@ -89,7 +89,7 @@ async def test_a_message_is_nobody_elses_while_its_work_goes_on(faulty_lake: Lak
 
 
 async def test_what_fails_again_and_again_is_a_dead_letter_with_its_reason(
-    faulty_lake: Lake, data_plane: DataPlane, emulator: Emulator
+    faulty_lake: Lake, data_plane: LocalDataPlane, emulator: Emulator
 ) -> None:
     async def fail() -> None:
         raise DatabaseUnavailable("The database is gone \x01.")
@@ -110,7 +110,7 @@ async def test_what_fails_again_and_again_is_a_dead_letter_with_its_reason(
 
 
 async def test_a_stage_works_on_its_default_trigger_at_the_start_and_when_no_message_comes(
-    faulty_lake: Lake, data_plane: DataPlane
+    faulty_lake: Lake, data_plane: LocalDataPlane
 ) -> None:
     stage = Diary(faulty_lake, nothing, default_trigger=RunsTrigger())
     async with consuming(data_plane, stage, resync="PT0.1S"):
@@ -118,7 +118,7 @@ async def test_a_stage_works_on_its_default_trigger_at_the_start_and_when_no_mes
 
 
 async def test_a_failed_reconciliation_is_retried_and_leaves_no_dead_letter(
-    faulty_lake: Lake, data_plane: DataPlane, emulator: Emulator
+    faulty_lake: Lake, data_plane: LocalDataPlane, emulator: Emulator
 ) -> None:
     async def fail_once() -> None:
         if stage.begun == 1:
@@ -131,7 +131,7 @@ async def test_a_failed_reconciliation_is_retried_and_leaves_no_dead_letter(
 
 
 async def test_polls_that_nobody_answers_are_no_sign_of_life(
-    aws: FaultyAws, faulty_lake: Lake, data_plane: DataPlane, monkeypatch: pytest.MonkeyPatch
+    aws: FaultyAws, faulty_lake: Lake, data_plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The queue says that it is there, and no poll comes back: a new process may mend it."""
     monkeypatch.setattr("totesys.service.consumer.POLL_MARGIN", timedelta(seconds=1))
@@ -149,7 +149,7 @@ async def test_polls_that_nobody_answers_are_no_sign_of_life(
 
 @pytest.mark.parametrize("operation", ["SQS DeleteMessage", "SQS ReceiveMessage", "SQS GetQueueAttributes"])
 async def test_whatever_the_queue_answers_the_consumer_goes_on(
-    aws: FaultyAws, faulty_lake: Lake, data_plane: DataPlane, operation: str
+    aws: FaultyAws, faulty_lake: Lake, data_plane: LocalDataPlane, operation: str
 ) -> None:
     stage = Diary(faulty_lake, nothing)
     plane = aws.in_front_of(data_plane)

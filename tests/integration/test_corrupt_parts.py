@@ -13,7 +13,7 @@ from totesys.errors import CorruptObject
 from totesys.lake.bucket import Bucket
 from totesys.lake.keys import EMPTY, MANIFEST, parse_record_key, record_key
 from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 STOP_AND_DELETE = (
     r"is not what its manifest says\. Restore it\. If you can't: stop ingest, delete manifest\.json and "
@@ -81,7 +81,7 @@ async def test_a_corrupt_part_of_ingest_is_got_over_without_its_run(library: Pip
 
 
 async def test_a_corrupt_part_of_a_series_is_got_over_by_a_new_one(
-    database: Callable[[], str], data_plane: DataPlane
+    database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     small: dict[str, Any] = {"part_bytes": 1, "scan_bytes": 1, "run_bytes": 1}
     source = await make_library(database())

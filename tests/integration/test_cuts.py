@@ -12,7 +12,7 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import make_shops, rows, verified
 from totesys.connection import connect
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 pytestmark = pytest.mark.postgres
 
@@ -24,7 +24,7 @@ MOMENT = "timestamp '2026-01-01' - interval '1 ms' * $1::int"
 
 
 @pytest.fixture
-async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def pipeline(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """Each writer has pairs of sales, 2n and 2n + 1, which always have the same amount."""
     source = await make_shops(
         database(),

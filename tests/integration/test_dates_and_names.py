@@ -13,7 +13,7 @@ from tests.sources import make_company, rows, verified
 from totesys.connection import Connection, connect
 from totesys.model import MODEL
 from totesys.model.expressions import iso_date, iso_date_query
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 BAD_DATES = ["2022-13-45", "", "2022-1-5", "+2022-1-03", "0000-01-01", "2022-02-29", "٢٠٢٢-٠١-٠٣"]
 BAD_DATES += [" 2022-01-03", "2022-01-03\n"]
@@ -32,7 +32,7 @@ async def postgres_session(database: Callable[[], str]) -> AsyncIterator[Connect
 
 
 @pytest.fixture
-async def company(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def company(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     source = await make_company(database())
     async with Pipeline(MODEL, data_plane, source, database()) as opened:
         yield opened

@@ -7,13 +7,13 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
+from docs.build.data_dictionary import to_markdown
 from tests.models import shops, values
 from totesys.connection import Connection, connect
 from totesys.model import MODEL
 from totesys.schema import ETL, Model
 from totesys.table import Column, Fact, WarehouseTable
 from totesys.types import TEXT
-from totesys_cli.dictionary import to_markdown
 from totesys_load import ddl
 from totesys_load.compatibility import missing_indexes, problems, write_plan
 from totesys_load.warehouse_catalog import read_warehouse_catalog

@@ -12,7 +12,7 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, rows, value
 from totesys.errors import BadMessage
 from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 pytestmark = pytest.mark.postgres
 
@@ -22,7 +22,7 @@ DELETED = "SELECT table_name, id, run, returned_run FROM etl.deletion ORDER BY r
 
 
 @pytest.fixture
-async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def pipeline(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """Four sales, each of a ticket of its own, in the warehouse."""
     source = await make_shops(
         database(),

@@ -16,9 +16,8 @@ from botocore.exceptions import ClientError
 from tests.deployed import ACCOUNT, Place
 from tests.processes import LIBRARY, Service, environment, running
 from tests.sources import execute, make_library
-from totesys_cli.local.data_plane import REGION
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.places import SERVICES
+from totesys_cli.local.emulator_access import REGION, SERVICES
 from totesys_infra.deploy import bundle, images, release, service_roles
 from totesys_infra.deploy.aws import Aws
 from totesys_infra.deploy.checks import check_all

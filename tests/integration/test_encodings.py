@@ -15,9 +15,9 @@ from totesys.encodings import valid_utf8
 from totesys.errors import WarehouseMismatch
 from totesys.model import MODEL as COMPANY
 from totesys.verify import verify
-from totesys_cli.doctor.databases import check_warehouse as doctor_of_warehouse
-from totesys_cli.doctor.finding import Level
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.doctor.database_checks import check_warehouse as doctor_of_warehouse
+from totesys_cli.doctor.finding import FindingLevel
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_warehouse
 from totesys_cli.source_database import create_source
@@ -43,7 +43,7 @@ def encoded(postgres: ReachablePostgres) -> Encoded:
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])
 async def test_a_warehouse_that_cannot_hold_every_text_is_refused_before_anything_is_written(
-    encoding: str, encoded: Encoded, database: Callable[[], str], data_plane: DataPlane
+    encoding: str, encoded: Encoded, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     async with encoded(encoding) as warehouse:
         said = (
@@ -60,13 +60,13 @@ async def test_a_warehouse_that_cannot_hold_every_text_is_refused_before_anythin
                     await refused()
                 assert str(raised.value) == said
         found = {one.check: one for one in await doctor_of_warehouse(MODEL, warehouse, "warehouse")}
-        assert found["warehouse tables"].level == Level.FAIL
+        assert found["warehouse tables"].level == FindingLevel.FAIL
         assert f"{found['warehouse tables'].sentence} {found['warehouse tables'].remedy}" == said
         assert not await rows(warehouse, "SELECT FROM pg_namespace WHERE nspname IN ('etl', 'warehouse', 'lending')")
 
 
 async def test_a_byte_that_is_not_utf8_quarantines_its_row_and_stops_nothing_else(
-    encoded: Encoded, database: Callable[[], str], data_plane: DataPlane
+    encoded: Encoded, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     async with encoded("SQL_ASCII") as source:
         await make_library(source)
@@ -158,7 +158,7 @@ AT = "'2026-01-05 09:30', '2026-01-05 09:30'"
     ("encoding", "city"), [("LATIN1", "Köln"), ("WIN1250", "Łódź"), ("KOI8R", "Санкт"), ("EUC_JP", "札幌市")]
 )
 async def test_a_source_of_another_encoding_is_read_and_verified_as_it_is(
-    encoding: str, city: str, encoded: Encoded, database: Callable[[], str], data_plane: DataPlane
+    encoding: str, city: str, encoded: Encoded, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     async with encoded(encoding) as source:
         async with connect("The source", source) as connection:

@@ -14,7 +14,7 @@ from totesys.errors import WarehouseMismatch
 from totesys.model import MODEL as COMPANY
 from totesys.schema import Model
 from totesys.triggers import RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_warehouse
 from totesys_cli.source_database import create_source
@@ -34,7 +34,7 @@ async def filled(pipeline: Pipeline, model: Model, *, facts: bool = True) -> Non
 
 
 @pytest.fixture
-async def shop(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def shop(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """A source that takes sales of shops that it does not know, and a foreign warehouse with its first two."""
     source = database()
     async with connect("The source", source) as connection:
@@ -78,7 +78,7 @@ async def test_rows_of_another_tool_are_the_earlier_versions(library: Pipeline) 
 
 
 async def test_the_companys_warehouse_of_another_tool_becomes_equal_to_the_source(
-    database: Callable[[], str], data_plane: DataPlane
+    database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     source = await make_company(database())
     async with Pipeline(COMPANY, data_plane, source, database()) as pipeline:

@@ -6,14 +6,15 @@ from botocore.exceptions import ClientError
 
 from tests.faulty_aws import Fault, FaultyAws, faulty_aws, refused
 from totesys.aws_client import error_code
-from totesys_cli.local.data_plane import REGION, DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.emulator_access import REGION
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 KEY, BODY = "a b/ü", b"\x00body\xff"
 PUT = "S3 PutObject"
 
 
-async def puts(aws: FaultyAws, plane: DataPlane, count: int) -> list[str]:
+async def puts(aws: FaultyAws, plane: LocalDataPlane, count: int) -> list[str]:
     """How each of so many puts, one after another, was refused; nothing where it was not."""
     config = AioConfig(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
     refusals: list[str] = []
@@ -35,7 +36,7 @@ async def puts(aws: FaultyAws, plane: DataPlane, count: int) -> list[str]:
 
 
 async def test_without_faults_requests_pass_unchanged(
-    aws: FaultyAws, emulator: Emulator, data_plane: DataPlane
+    aws: FaultyAws, emulator: Emulator, data_plane: LocalDataPlane
 ) -> None:
     assert await puts(aws, data_plane, 1) == [""]
     assert emulator.s3.get_object(Bucket=data_plane.code_bucket, Key=KEY)["Body"].read() == BODY
@@ -44,7 +45,7 @@ async def test_without_faults_requests_pass_unchanged(
     assert queue == data_plane.load_queue_url.replace(emulator.endpoint_url, aws.endpoint_url)
 
 
-async def test_what_goes_wrong_can_be_changed_while_it_runs(aws: FaultyAws, data_plane: DataPlane) -> None:
+async def test_what_goes_wrong_can_be_changed_while_it_runs(aws: FaultyAws, data_plane: LocalDataPlane) -> None:
     slow_down = refused("SlowDown", 503)
     aws.inject(Fault("SQS *", slow_down), Fault("S3 Put*", slow_down, times=2))
     assert await puts(aws, data_plane, 4) == ["SlowDown", "SlowDown", "", ""]
@@ -55,7 +56,7 @@ async def test_what_goes_wrong_can_be_changed_while_it_runs(aws: FaultyAws, data
     assert aws.broken == {PUT: 3}
 
 
-async def test_the_same_seed_breaks_the_same_requests(emulator: Emulator, data_plane: DataPlane) -> None:
+async def test_the_same_seed_breaks_the_same_requests(emulator: Emulator, data_plane: LocalDataPlane) -> None:
     outcomes = []
     for seed in (1, 1, 2):
         async with faulty_aws(

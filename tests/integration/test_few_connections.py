@@ -8,7 +8,7 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.shops_history import make_open_shops
 from tests.sources import execute, verified
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 pytestmark = pytest.mark.postgres
 
@@ -33,7 +33,7 @@ async def owner(database: Callable[[], str]) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 async def test_ingest_works_with_few_connections(
-    database: Callable[[], str], data_plane: DataPlane, owner: str, limit: int
+    database: Callable[[], str], data_plane: LocalDataPlane, owner: str, limit: int
 ) -> None:
     await execute(owner, f"ALTER ROLE {ROLE} CONNECTION LIMIT {limit}")
     _, _, rest = owner.partition("@")

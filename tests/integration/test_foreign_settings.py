@@ -9,9 +9,9 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, verified
 from totesys.connection import redacted
-from totesys_cli.doctor.databases import check_source, check_warehouse
-from totesys_cli.doctor.finding import Level
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.doctor.database_checks import check_source, check_warehouse
+from totesys_cli.doctor.finding import FindingLevel
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 
 ROLE = "stranger"
@@ -93,7 +93,7 @@ async def test_settings_of_a_role_or_a_database_change_nothing(
     stranger: str,
     postgres: ReachablePostgres,
     database: Callable[[], str],
-    data_plane: DataPlane,
+    data_plane: LocalDataPlane,
 ) -> None:
     source, warehouse = await make_library(database()), database()
     for dsn in (source, warehouse):
@@ -118,4 +118,4 @@ async def test_settings_of_a_role_or_a_database_change_nothing(
     loans = await rows(warehouse, "SELECT loan_id, reader, lent_on::text FROM warehouse.fact_loan_current ORDER BY 1")
     assert loans == [(1, "Ada", "2026-01-05"), (3, "Zoë \\ '", "2026-03-02")]
     for found in (*await check_source(MODEL, asked, "public"), *await check_warehouse(MODEL, kept, "warehouse")):
-        assert found.level != Level.FAIL, (found.check, found.sentence, redacted(asked))
+        assert found.level != FindingLevel.FAIL, (found.check, found.sentence, redacted(asked))

@@ -12,7 +12,7 @@ from tests.sources import execute
 from totesys.connection import connect
 from totesys.log_events import LogEvent
 from totesys.triggers import RECONCILE, ExtractTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_load.freshness_metric import emit_once, shown_snapshot
 
@@ -86,7 +86,7 @@ async def test_it_is_told_with_the_metric_and_silence_has_a_reason(library: Pipe
 
 
 async def test_a_service_that_can_no_longer_tell_it_is_not_healthy_and_says_why(
-    library: Pipeline, data_plane: DataPlane
+    library: Pipeline, data_plane: LocalDataPlane
 ) -> None:
     """What nobody foresaw ends the task, not the service: without the alarm on silence nobody would know."""
     await library.tick()
@@ -105,7 +105,7 @@ async def test_a_service_that_can_no_longer_tell_it_is_not_healthy_and_says_why(
 
 
 async def test_an_outage_is_no_end_of_telling_it(
-    library: Pipeline, data_plane: DataPlane, postgres: ReachablePostgres
+    library: Pipeline, data_plane: LocalDataPlane, postgres: ReachablePostgres
 ) -> None:
     await library.tick()
     settings = environment("load", data_plane, warehouse_dsn=library.warehouse_dsn, freshness_every="PT0.2S") | LIBRARY

@@ -18,7 +18,7 @@ from tests.until import until
 from totesys.log_events import LogEvent
 from totesys.logs import MOST_OF_OURS, WINDOW_SECONDS
 from totesys.service.http_connections import Limits, limited
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 HALF = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 FLOOD = 1_100
@@ -26,7 +26,7 @@ Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @pytest.fixture
-async def service(data_plane: DataPlane) -> AsyncIterator[Service]:
+async def service(data_plane: LocalDataPlane) -> AsyncIterator[Service]:
     """While it runs, this process may open as many files as the flood needs."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))

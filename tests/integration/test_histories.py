@@ -21,7 +21,7 @@ from totesys.lake.records import Manifest
 from totesys.lake.store import Lake
 from totesys.triggers import ExtractTrigger, RunsTrigger
 from totesys.verify import equal, verify
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.source_database import create_source
 from totesys_load.load_stage import Load
 
@@ -172,7 +172,7 @@ def random(request: pytest.FixtureRequest, seed: str) -> Random:
 
 
 @pytest.fixture
-async def history(random: Random, database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[History]:
+async def history(random: Random, database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[History]:
     """A history whose source has had its first extraction, in many runs or in few."""
     source_dsn = database()
     sizes = {

@@ -15,7 +15,7 @@ from totesys.lake.records import Manifest
 from totesys.sql import column_list
 from totesys.transactions import HighWaterMark
 from totesys.triggers import ExtractTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_ingest.source_connection import LOCK
 
 pytestmark = pytest.mark.postgres
@@ -111,7 +111,7 @@ async def test_only_one_extraction_is_at_work_and_a_full_one_waits_for_its_end(l
 
 
 async def test_another_database_behind_the_name_is_taken_whole_with_a_warning(
-    library: Pipeline, database: Callable[[], str], data_plane: DataPlane
+    library: Pipeline, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     await library.tick()
     source = await make_library(database())

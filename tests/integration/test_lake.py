@@ -21,13 +21,13 @@ from totesys.lake.records import RunCounter
 from totesys.lake.store import LOOK_BACK, Lake
 from totesys.lake.upload import PIECE_BYTES, Upload
 from totesys.triggers import RECONCILE, ExtractTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 CSV = "lending/loan/run=00000001/part-00000.csv"
 
 
 @pytest.fixture
-async def lake(data_plane: DataPlane) -> AsyncIterator[Lake]:
+async def lake(data_plane: LocalDataPlane) -> AsyncIterator[Lake]:
     """A lake that has had no run."""
     async with Pipeline(MODEL, data_plane, "unused", "unused") as pipeline:
         yield pipeline.lake

@@ -16,7 +16,7 @@ from tests.sources import execute, make_company
 from totesys.lake.keys import RUNS, run_folder
 from totesys.model import MODEL
 from totesys.types import Kind
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_infra.catalog import CatalogTable, catalog
 
 PAGE = Path(__file__).parents[2] / "docs" / "lake.md"
@@ -27,7 +27,7 @@ ORPHAN = f"sales/fact_sales_order/{run_folder(9)}/part-00000.parquet"
 
 
 @pytest.fixture
-async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def pipeline(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     source = await make_company(database())
     async with Pipeline(MODEL, data_plane, source, database()) as pipeline:
         await pipeline.tick()
@@ -64,7 +64,7 @@ def columns(body: bytes) -> list[tuple[str, str]]:
 
 
 async def test_the_catalog_is_what_the_files_are_and_the_queries_give_what_the_warehouse_has(
-    pipeline: Pipeline, data_plane: DataPlane
+    pipeline: Pipeline, data_plane: LocalDataPlane
 ) -> None:
     bucket = data_plane.processed_bucket
     found: defaultdict[str, dict[str, bytes]] = defaultdict(dict)

@@ -13,7 +13,7 @@ from totesys.aws_client import CLIENT_CONFIG
 from totesys.errors import CorruptObject, LakeUnavailable
 from totesys.lake.keys import RUN_NUMBER
 from totesys.lake.store import Lake
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 GET, PUT, LIST = "S3 GetObject", "S3 PutObject", "S3 ListObjectsV2"
 BODY = bytes(range(256)) * 1000
@@ -140,7 +140,7 @@ async def test_a_server_that_says_nothing_is_given_up(
 
 
 async def test_a_body_that_stalls_is_asked_for_again(
-    aws: FaultyAws, data_plane: DataPlane, monkeypatch: pytest.MonkeyPatch
+    aws: FaultyAws, data_plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("totesys.lake.store.CLIENT_CONFIG", CLIENT_CONFIG.merge(AioConfig(read_timeout=2)))
     async with Pipeline(MODEL, aws.in_front_of(data_plane), "unused", "unused") as pipeline:

@@ -15,7 +15,8 @@ from totesys.errors import AccessDenied, CorruptObject, LakeUnavailable, Setting
 from totesys.lake.records import Part
 from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
-from totesys_cli.local.data_plane import REGION, DataPlane
+from totesys_cli.local.emulator_access import REGION
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -53,7 +54,7 @@ async def test_every_refusal_is_an_error_of_ours(aws: FaultyAws, faulty_lake: La
 
 
 @asynccontextmanager
-async def queue_client(aws: FaultyAws, plane: DataPlane) -> "AsyncIterator[SQSClient]":
+async def queue_client(aws: FaultyAws, plane: LocalDataPlane) -> "AsyncIterator[SQSClient]":
     async with get_session().create_client(
         "sqs",
         endpoint_url=aws.endpoint_url,
@@ -66,7 +67,7 @@ async def queue_client(aws: FaultyAws, plane: DataPlane) -> "AsyncIterator[SQSCl
 
 
 async def test_a_message_that_is_no_longer_ours_is_told_from_other_refusals(
-    aws: FaultyAws, data_plane: DataPlane
+    aws: FaultyAws, data_plane: LocalDataPlane
 ) -> None:
     url = aws.in_front_of(data_plane).load_queue_url
     expired = "Value AQEB for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired."
@@ -90,7 +91,7 @@ async def test_a_message_that_is_no_longer_ours_is_told_from_other_refusals(
         assert message_is_lost(raised.value)
 
 
-async def test_a_queue_that_is_not_there_is_a_wrong_setting(aws: FaultyAws, data_plane: DataPlane) -> None:
+async def test_a_queue_that_is_not_there_is_a_wrong_setting(aws: FaultyAws, data_plane: LocalDataPlane) -> None:
     url = f"{aws.in_front_of(data_plane).load_queue_url}-gone"
     async with queue_client(aws, data_plane) as client:
         with pytest.raises(SettingsError, match="-gone does not exist"), lake_errors(url):

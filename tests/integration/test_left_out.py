@@ -10,7 +10,7 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, rows
 from totesys.connection import connect
 from totesys.verify import Verdict, verify
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.source_database import create_source
 
 KEYS = 8
@@ -28,7 +28,7 @@ SETUP = (
 
 
 @pytest.fixture
-async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def pipeline(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     source = database()
     async with connect("The source", source) as connection:
         await create_source(connection, MODEL)
@@ -71,7 +71,7 @@ async def test_a_row_that_an_inner_join_no_longer_matches_ends_and_comes_back(pi
 
 
 async def test_a_rebuilt_warehouse_leaves_the_same_rows_out(
-    pipeline: Pipeline, database: Callable[[], str], data_plane: DataPlane
+    pipeline: Pipeline, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     await change(pipeline, "UPDATE rental SET status = 'void' WHERE rental_id = 1", "UPDATE film SET offered = false")
     expected = [await rows(pipeline.warehouse_dsn, query) for query in (FILMS, RENTALS)]

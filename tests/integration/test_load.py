@@ -13,8 +13,8 @@ from totesys.errors import CorruptObject, WarehouseMismatch
 from totesys.lake.keys import LOAD, MANIFEST, record_key
 from totesys.model import MODEL as COMPANY
 from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_infra import data_plane_template
 
 pytestmark = pytest.mark.postgres
@@ -214,7 +214,7 @@ async def test_a_record_of_a_load_that_was_cut_off_is_written_at_the_next_wake_u
 
 
 async def test_dates_outside_the_calendar_and_every_view_of_a_star_are_there(
-    database: Callable[[], str], data_plane: DataPlane
+    database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     source, warehouse = await make_company(database()), database()
     await execute(source, "UPDATE payment SET payment_date = '2055-05-05' WHERE payment_id = 1")

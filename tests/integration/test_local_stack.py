@@ -19,11 +19,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.examples import long
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.command_errors import LocalStackError
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.errors import LocalStackError
-from totesys_cli.local.places import free_port, port_in_use
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.local_postgres import PostgresServer
+from totesys_cli.local.ports import free_port, port_in_use
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
@@ -128,7 +128,7 @@ async def test_what_postgres_commits_survives_a_stop_and_a_kill(folder: Path) ->
 def test_a_killed_parent_leaves_no_postgres(parent: Callable[[str], "subprocess.Popen[str]"]) -> None:
     process = parent("""
         import time
-        from totesys_cli.local.postgres import PostgresServer
+        from totesys_cli.local.local_postgres import PostgresServer
         server = PostgresServer.start(durable=False)
         print(server.port, server.folder, flush=True)
         time.sleep(600)
@@ -148,7 +148,7 @@ def test_a_parent_killed_while_postgres_starts_leaves_a_usable_folder(
     process = parent(f"""
         import time
         from pathlib import Path
-        from totesys_cli.local.postgres import PostgresServer
+        from totesys_cli.local.local_postgres import PostgresServer
         print("starting", flush=True)
         PostgresServer.start(Path({str(folder / "postgres")!r}), durable=False)
         time.sleep(600)
@@ -164,7 +164,7 @@ def test_a_parent_killed_while_postgres_starts_leaves_a_usable_folder(
 
 def test_a_failed_start_of_postgres_says_why(folder: Path) -> None:
     (folder / "postgres" / "data").mkdir(parents=True)
-    with pytest.raises(LocalStackError, match=r"(?s)Postgres ended with the code 2 .*postgresql\.conf"):
+    with pytest.raises(LocalStackError, match=r"(?s)Postgres exited with 2 .*postgresql\.conf"):
         PostgresServer.start(folder / "postgres")
 
 
@@ -172,7 +172,7 @@ def test_a_failed_start_of_postgres_says_why(folder: Path) -> None:
 def test_a_port_in_use_is_a_clear_error(server: type[PostgresServer] | type[Emulator]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(LocalStackError, match=rf"127\.0\.0\.1:{port}, which is in use: stop what listens"):
+        with pytest.raises(LocalStackError, match=rf"127\.0\.0\.1:{port}: the port is in use\. Stop"):
             server.start(port=port)
 
 
@@ -182,7 +182,7 @@ def test_a_port_taken_meanwhile_is_tried_anew(
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         ports = iter([taken.getsockname()[1], free_port()])
-        monkeypatch.setattr("totesys_cli.local.places.free_port", lambda: next(ports))
+        monkeypatch.setattr("totesys_cli.local.ports.free_port", lambda: next(ports))
         with server.start() as running:
             assert running.port != taken.getsockname()[1]
 
@@ -191,8 +191,8 @@ def test_a_port_taken_meanwhile_is_tried_anew(
 def test_a_folder_in_use_is_a_clear_error(
     server: type[PostgresServer] | type[Emulator], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("totesys_cli.local.places.LOCK_SECONDS", 0.1)
-    with server.start(folder / "state"), pytest.raises(LocalStackError, match="where another one is running"):
+    monkeypatch.setattr("totesys_cli.local.private_files.LOCK_SECONDS", 0.1)
+    with server.start(folder / "state"), pytest.raises(LocalStackError, match="another one runs there"):
         server.start(folder / "state")
 
 
@@ -212,7 +212,7 @@ def test_a_killed_parent_leaves_no_emulator(parent: Callable[[str], "subprocess.
     assert not Path(scratch).exists()
 
 
-def test_a_committed_run_wakes_the_next_stage(emulator: Emulator, data_plane: DataPlane) -> None:
+def test_a_committed_run_wakes_the_next_stage(emulator: Emulator, data_plane: LocalDataPlane) -> None:
     for bucket, queue_url in (
         (data_plane.ingest_bucket, data_plane.transform_queue_url),
         (data_plane.processed_bucket, data_plane.load_queue_url),
@@ -296,14 +296,14 @@ def test_every_option_of_the_data_plane_can_be_made(emulator: Emulator) -> None:
     assert {resource["LogicalResourceId"] for resource in made} == set(declared)
 
 
-def test_without_an_address_nobody_is_subscribed(emulator: Emulator, data_plane: DataPlane) -> None:
+def test_without_an_address_nobody_is_subscribed(emulator: Emulator, data_plane: LocalDataPlane) -> None:
     name = data_plane.code_bucket.removesuffix("-code")
     made = emulator.cloudformation.list_stack_resources(StackName=name)["StackResourceSummaries"]
     declared = json.loads(data_plane_template())["Resources"]
     assert set(declared) - {resource["LogicalResourceId"] for resource in made} == {"AlertsByEmail"}
 
 
-def test_applying_twice_changes_nothing(emulator: Emulator, data_plane: DataPlane) -> None:
+def test_applying_twice_changes_nothing(emulator: Emulator, data_plane: LocalDataPlane) -> None:
     name = data_plane.ingest_bucket.removesuffix("-ingest")
     emulator.s3.put_object(Bucket=data_plane.ingest_bucket, Key=MANIFEST, Body=b"{}")
     assert emulator.apply(TEMPLATE, name) == data_plane
@@ -315,5 +315,5 @@ def test_applying_twice_changes_nothing(emulator: Emulator, data_plane: DataPlan
 
 
 def test_a_data_plane_that_is_refused_is_a_clear_error(emulator: Emulator) -> None:
-    with pytest.raises(LocalStackError, match="The data plane UPPER can't be made in the emulator"):
+    with pytest.raises(LocalStackError, match="The emulator cannot create the data plane UPPER"):
         emulator.apply(TEMPLATE, "UPPER")

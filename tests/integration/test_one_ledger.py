@@ -10,12 +10,12 @@ from tests.pipeline import Pipeline
 from tests.sources import make_library, rows, verified
 from totesys.errors import WarehouseMismatch
 from totesys.triggers import RECONCILE
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 
 @pytest.mark.parametrize("other", ["model", "schema"])
 async def test_a_second_model_or_schema_in_a_warehouse_is_refused(
-    database: Callable[[], str], data_plane: DataPlane, other: str
+    database: Callable[[], str], data_plane: LocalDataPlane, other: str
 ) -> None:
     source, warehouse = await make_library(database()), database()
     async with Pipeline(MODEL, data_plane, source, warehouse) as library:

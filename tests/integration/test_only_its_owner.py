@@ -14,7 +14,7 @@ import pytest
 
 from tests.command import Command, Companies, line_with
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.local_postgres import PostgresServer
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 
@@ -92,7 +92,7 @@ async def test_what_run_keeps_and_logs_is_its_owners(postgres: ReachablePostgres
 
 def test_the_demo_shows_no_password_neither_to_the_screen_nor_to_ps(tmp_path: Path) -> None:
     with Command.that_leaves_nothing(tmp_path) as totesys, totesys.started("demo", "--json") as process:
-        told = json.loads(line_with(process, '"look inside"'))
+        told = json.loads(line_with(process, '"look_inside"'))
         passfile = Path(told["passfile"])
         password = passfile.read_text().strip().rpartition(":")[2]
         assert for_others(passfile) == 0

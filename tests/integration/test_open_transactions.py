@@ -16,8 +16,8 @@ from totesys.connection import Connection, connect
 from totesys.lake.records import Manifest
 from totesys.log_events import LogEvent
 from totesys_cli.doctor import judge
-from totesys_cli.doctor.databases import check_source
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.doctor.database_checks import check_source
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_ingest import ingest_stage
 
 FEES = "SELECT loan_id, array_agg(fee::text ORDER BY loan_record_id) FROM warehouse.fact_loan GROUP BY 1 ORDER BY 1"
@@ -37,7 +37,7 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def library(server: Server, database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def library(server: Server, database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     source = await make_library(server.create_database(f"library_{next(_numbers)}"))
     async with Pipeline(MODEL, data_plane, source, database()) as pipeline:
         yield pipeline

@@ -14,8 +14,8 @@ from tests.examples import TIMES
 from tests.processes import LIBRARY
 from tests.sources import make_library
 from totesys.stage_names import STAGES
-from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.services import run_services
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.service_processes import run_services
 
 TOKEN = "open-sesame"
 EXAMPLES = 10 * TIMES
@@ -61,7 +61,7 @@ async def asks_for_a_token(address: str) -> bool:
     "token", [pytest.param(TOKEN, marks=pytest.mark.long, id="with a token"), pytest.param(None, id="without")]
 )
 async def test_every_answer_is_the_documented_one(
-    data_plane: DataPlane, database: Callable[[], str], folders: dict[str, Path], token: str | None
+    data_plane: LocalDataPlane, database: Callable[[], str], folders: dict[str, Path], token: str | None
 ) -> None:
     settings = {
         **LIBRARY,

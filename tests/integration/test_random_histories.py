@@ -10,7 +10,7 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.shops_history import History, make_open_shops
 from tests.sources import value
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 pytestmark = pytest.mark.postgres
 
@@ -19,7 +19,7 @@ STEPS = 14
 
 @pytest.fixture(params=rounds(2, 5))
 async def history(
-    request: pytest.FixtureRequest, seed: str, database: Callable[[], str], data_plane: DataPlane
+    request: pytest.FixtureRequest, seed: str, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> AsyncIterator[History]:
     """A few shops and tickets, in a source that takes what it should not."""
     source_dsn = await make_open_shops(database())

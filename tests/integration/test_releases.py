@@ -13,9 +13,12 @@ from tests.pipeline import Pipeline
 from tests.record_release import HISTORY
 from tests.sources import execute, make_library, rows, verified
 from totesys.connection import connect
-from totesys.errors import CorruptObject, NewerRecord
+from totesys.errors import CorruptObject, NewerRecord, WarehouseMismatch
 from totesys.triggers import RECONCILE, RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.options import WarehouseLocation
+from totesys_cli.terminal import Output
+from totesys_cli.warehouse_comparison import run_comparison
 from totesys_load.ledger_migrations import MIGRATIONS
 from totesys_load.load_stage import Load
 
@@ -33,7 +36,7 @@ CONTENTS = (
 
 @pytest.fixture(params=RELEASES, ids=lambda folder: folder.name)
 async def left(
-    request: pytest.FixtureRequest, database: Callable[[], str], data_plane: DataPlane
+    request: pytest.FixtureRequest, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> AsyncIterator[Pipeline]:
     """This release over the lake and the warehouse of an earlier one, with a source as it was then."""
     source, warehouse = await make_library(database()), database()
@@ -82,6 +85,21 @@ async def test_a_warehouse_is_rebuilt_from_the_lake_of_an_earlier_release(
     settings = left.load.settings.model_copy(update={"warehouse_dsn": SecretStr(rebuilt)})
     await Load(settings, left.lake, MODEL).work(RECONCILE)
     assert await contents(rebuilt) == await contents(left.warehouse_dsn)
+
+
+async def test_a_warehouse_of_an_earlier_release_is_compared_with_one_of_this_release(
+    left: Pipeline, database: Callable[[], str]
+) -> None:
+    rebuilt = database()
+    settings = left.load.settings.model_copy(update={"warehouse_dsn": SecretStr(rebuilt)})
+    await Load(settings, left.lake, MODEL).work(RECONCILE)
+    warehouse = WarehouseLocation(left.warehouse_dsn, model="tests.models.library")
+    assert await run_comparison(Output(), warehouse, rebuilt)
+    await execute(left.warehouse_dsn, "UPDATE warehouse.dim_book SET title = 'X' WHERE book_id = 1")
+    assert not await run_comparison(Output(), warehouse, rebuilt)
+    await execute(left.warehouse_dsn, "ALTER TABLE etl.run DROP COLUMN complete CASCADE")
+    with pytest.raises(WarehouseMismatch, match=r"column .*complete does not exist\. .* run load of this release once"):
+        await run_comparison(Output(), warehouse, rebuilt)
 
 
 async def test_what_a_newer_release_adds_is_ignored_and_what_it_changes_is_refused_with_its_name(

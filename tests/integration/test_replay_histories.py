@@ -17,10 +17,9 @@ from tests.sources import execute, rows, value
 from totesys.connection import Connection, connect
 from totesys.schema import Model
 from totesys.triggers import RECONCILE, RunsTrigger
-from totesys_cli.compare.checksums import content
-from totesys_cli.compare.comparison import compare
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.source_database import create_source
+from totesys_cli.warehouse_comparison import compare, content
 from totesys_load.load_stage import Load
 
 pytestmark = pytest.mark.postgres
@@ -151,7 +150,7 @@ async def changes(reader: Connection) -> dict[tuple[str, int], int]:
 
 @pytest.fixture(params=rounds(1, 12))
 async def history(
-    request: pytest.FixtureRequest, seed: str, database: Callable[[], str], data_plane: DataPlane
+    request: pytest.FixtureRequest, seed: str, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> AsyncIterator[History]:
     source_dsn = database()
     async with connect("The source", source_dsn) as connection:

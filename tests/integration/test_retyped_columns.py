@@ -9,7 +9,7 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, make_company, rows, verified
 from totesys.connection import connect
 from totesys.model import MODEL as COMPANY
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.preflight import check_source
 from totesys_cli.source_database import create_source
 
@@ -51,7 +51,7 @@ def insert(table: str, keys: tuple[int, ...], values: dict[str, str]) -> str:
     return f"INSERT INTO {table} VALUES ({', '.join([*map(str, keys), *texts])})"
 
 
-async def test_a_value_of_each_compatible_type_arrives(database: Callable[[], str], data_plane: DataPlane) -> None:
+async def test_a_value_of_each_compatible_type_arrives(database: Callable[[], str], data_plane: LocalDataPlane) -> None:
     source, warehouse = database(), database()
     async with connect("The source", source) as connection:
         await create_source(connection, MODEL)
@@ -68,7 +68,7 @@ async def test_a_value_of_each_compatible_type_arrives(database: Callable[[], st
 
 
 async def test_the_companys_columns_may_take_any_compatible_type(
-    database: Callable[[], str], data_plane: DataPlane
+    database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     source, warehouse = await make_company(database()), database()
     await execute(

@@ -10,14 +10,14 @@ from tests.models.shops import MODEL, SALE
 from tests.pipeline import Pipeline
 from tests.sources import make_shops, rows, verified
 from totesys.connection import connect
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_ingest.source_connection import open_source
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> Pipeline:
+async def pipeline(database: Callable[[], str], data_plane: LocalDataPlane) -> Pipeline:
     """Sales on several pages, of which the first ones are empty: rewritten, the table's rows come to lie on these."""
     source = await make_shops(
         database(),

@@ -20,9 +20,9 @@ from totesys.errors import SettingsError
 from totesys.log_events import LogEvent
 from totesys.sql import ident, literal
 from totesys.triggers import RECONCILE, ExtractTrigger
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.places import SERVICES
+from totesys_cli.local.emulator_access import SERVICES
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 
 BEFORE, AFTER = "Xyzzy-1", "Plugh-2"
@@ -36,7 +36,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def secrets(data_plane: DataPlane, monkeypatch: pytest.MonkeyPatch) -> SecretsManagerClient:
+def secrets(data_plane: LocalDataPlane, monkeypatch: pytest.MonkeyPatch) -> SecretsManagerClient:
     """Secrets Manager, where the test's own process looks for secrets, too."""
     for name, value in data_plane.environment().items():
         monkeypatch.setenv(name, value)
@@ -64,7 +64,7 @@ def naming(dsn: str, secret: str) -> str:
 
 
 async def test_load_goes_on_after_its_password_was_rotated(
-    data_plane: DataPlane,
+    data_plane: LocalDataPlane,
     secrets: SecretsManagerClient,
     postgres: ReachablePostgres,
     role: str,
@@ -102,7 +102,7 @@ async def test_load_goes_on_after_its_password_was_rotated(
 
 @pytest.mark.parametrize("way", ["of a DSN", "in a password file"])
 async def test_a_refused_login_is_waited_for_and_uses_up_no_message(
-    data_plane: DataPlane,
+    data_plane: LocalDataPlane,
     emulator: Emulator,
     postgres: ReachablePostgres,
     role: str,

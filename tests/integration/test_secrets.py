@@ -16,10 +16,10 @@ from totesys.lake.keys import RUN_NUMBER
 from totesys.lake.records import RunCounter
 from totesys.log_events import LogEvent
 from totesys.sql import literal
-from totesys_cli.databases import Databases
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
+from totesys_cli.options import Databases
 from totesys_ingest.source_connection import open_source
 
 # Each has characters that mean something in a URL, in JSON or in a regular expression.
@@ -65,7 +65,7 @@ def failures(dsn: str) -> dict[str, str]:
 @pytest.mark.parametrize("stage", DATABASES)
 async def test_a_service_that_fails_shows_no_secret(
     emulator: Emulator,
-    data_plane: DataPlane,
+    data_plane: LocalDataPlane,
     database: Callable[[], str],
     role: str,
     tmp_path: Path,

@@ -13,7 +13,7 @@ from totesys.model import MODEL as COMPANY
 from totesys.schema import Model
 from totesys.table import Dimension, Fact
 from totesys.triggers import ExtractTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 pytestmark = pytest.mark.postgres
 
@@ -26,7 +26,7 @@ DOUBLED = "SELECT loan_id FROM warehouse.fact_loan GROUP BY loan_id, fee HAVING 
 
 
 @pytest.fixture
-async def library(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def library(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """A library whose extraction is a series of runs."""
     source = await make_library(database())
     await execute(source, MORE_LOANS)
@@ -69,7 +69,7 @@ async def test_a_large_table_comes_in_several_parts_and_runs_of_one_extraction(l
 
 @pytest.mark.parametrize("connections", [1, 4])
 async def test_what_a_fact_refers_to_is_in_an_earlier_run_or_in_the_same(
-    database: Callable[[], str], data_plane: DataPlane, connections: int
+    database: Callable[[], str], data_plane: LocalDataPlane, connections: int
 ) -> None:
     limits = {"part_bytes": 8 * 1024, "run_bytes": 1, "full_connections": connections}
     async with Pipeline(COMPANY, data_plane, await make_company(database()), database(), **limits) as pipeline:
@@ -171,7 +171,7 @@ async def test_changes_that_lie_far_apart_share_a_part(library: Pipeline) -> Non
 
 
 async def test_a_dimension_comes_in_several_runs_whatever_the_order_of_its_keys(
-    database: Callable[[], str], data_plane: DataPlane
+    database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     source = await make_company(database(), scale=0.03)
     # What is updated goes to the end of the table: every part has keys from one end to the other.
@@ -188,7 +188,8 @@ async def test_a_part_is_bounded_however_much_one_statement_gives(library: Pipel
     limit = 32 * 1024
     library.ingest.settings = library.ingest.settings.model_copy(update={"scan_bytes": 2**30, "run_bytes": 2**30})
     await library.tick()
-    await execute(library.source_dsn, """UPDATE loan SET reader = 'a "quoted" name' || chr(10) || loan_id""")
+    quoted = """'a "quoted" name' || chr(10) || loan_id || repeat('x', 300)"""
+    await execute(library.source_dsn, f"UPDATE loan SET reader = {quoted}")
     await library.tick()
     changes = (await series(library))[-1].tables["loan"]
     assert len(changes.parts) > 3

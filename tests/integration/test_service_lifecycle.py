@@ -14,13 +14,13 @@ from tests.sources import execute, make_library, until_there_is, verified
 from totesys.connection import connect, redacted
 from totesys.log_events import LogEvent
 from totesys.triggers import ExtractTrigger
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.local.postgres import PostgresServer
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.local.local_postgres import PostgresServer
 from totesys_cli.local.reachable import ReachablePostgres
 
 
-def refused(stage: str, plane: DataPlane, **settings: str) -> str:
+def refused(stage: str, plane: LocalDataPlane, **settings: str) -> str:
     """What a service says that does not start."""
     code, lines = run_to_end(stage, environment(stage, plane, **settings))
     assert code == 2
@@ -30,7 +30,7 @@ def refused(stage: str, plane: DataPlane, **settings: str) -> str:
     return text
 
 
-def test_a_service_without_a_token_is_not_for_others_to_reach(data_plane: DataPlane) -> None:
+def test_a_service_without_a_token_is_not_for_others_to_reach(data_plane: LocalDataPlane) -> None:
     for token in ({}, {"trigger_token": ""}):
         said = refused("transform", data_plane, host="0.0.0.0", **token)
         assert said.startswith(
@@ -44,13 +44,13 @@ def occupied_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_port_in_use_is_named(data_plane: DataPlane) -> None:
+def test_a_port_in_use_is_named(data_plane: LocalDataPlane) -> None:
     with occupied_port() as port:
         said = refused("transform", data_plane, port=str(port))
     assert said.startswith(f"Cannot listen on 127.0.0.1:{port}: Address already in use. Set TOTESYS_PORT")
 
 
-def test_each_missing_setting_is_named(data_plane: DataPlane) -> None:
+def test_each_missing_setting_is_named(data_plane: LocalDataPlane) -> None:
     complete = environment("load", data_plane)
     code, (line,) = run_to_end("load", {k: v for k, v in complete.items() if not k.startswith("TOTESYS_")})
     assert code == 2
@@ -58,11 +58,11 @@ def test_each_missing_setting_is_named(data_plane: DataPlane) -> None:
         assert f"TOTESYS_{name}: Field required" in line["error"]
 
 
-def test_a_model_that_cannot_be_imported_is_named(data_plane: DataPlane) -> None:
+def test_a_model_that_cannot_be_imported_is_named(data_plane: LocalDataPlane) -> None:
     assert "TOTESYS_MODEL names 'no.such.model'" in refused("transform", data_plane, model="no.such.model")
 
 
-def test_a_missing_region_is_named(data_plane: DataPlane) -> None:
+def test_a_missing_region_is_named(data_plane: LocalDataPlane) -> None:
     regionless = {k: v for k, v in environment("transform", data_plane).items() if not k.endswith("_REGION")}
     code, (line,) = run_to_end("transform", regionless | {"AWS_CONFIG_FILE": "/dev/null"})
     assert code == 2
@@ -70,7 +70,7 @@ def test_a_missing_region_is_named(data_plane: DataPlane) -> None:
 
 
 async def test_a_source_that_is_down_is_waited_for_and_uses_up_no_receive(
-    data_plane: DataPlane, emulator: Emulator, folder: Path
+    data_plane: LocalDataPlane, emulator: Emulator, folder: Path
 ) -> None:
     with PostgresServer.start(folder, durable=False) as server:
         source = await make_library(server.create_database("library"))
@@ -98,7 +98,7 @@ async def test_a_source_that_is_down_is_waited_for_and_uses_up_no_receive(
 
 
 async def test_a_database_that_takes_no_connections_is_waited_for_and_uses_up_no_receive(
-    data_plane: DataPlane, postgres: ReachablePostgres, database: Callable[[], str]
+    data_plane: LocalDataPlane, postgres: ReachablePostgres, database: Callable[[], str]
 ) -> None:
     source = await make_library(database())
     name = source.rpartition("/")[2]
@@ -121,7 +121,7 @@ async def test_a_database_that_takes_no_connections_is_waited_for_and_uses_up_no
 
 
 async def test_work_that_does_not_end_in_time_is_given_back_at_sigterm(
-    data_plane: DataPlane, emulator: Emulator, database: Callable[[], str]
+    data_plane: LocalDataPlane, emulator: Emulator, database: Callable[[], str]
 ) -> None:
     source = await make_library(database())
     settings = environment("ingest", data_plane, source_dsn=source, shutdown_grace="PT0.1S") | LIBRARY
@@ -135,7 +135,7 @@ async def test_work_that_does_not_end_in_time_is_given_back_at_sigterm(
 
 
 async def test_a_lost_event_is_made_up_for_at_start_and_at_the_next_wake_up(
-    data_plane: DataPlane, emulator: Emulator, database: Callable[[], str]
+    data_plane: LocalDataPlane, emulator: Emulator, database: Callable[[], str]
 ) -> None:
     source, warehouse = await make_library(database()), database()
     for bucket in (data_plane.ingest_bucket, data_plane.processed_bucket):

@@ -15,10 +15,10 @@ from totesys.model import MODEL
 from totesys.sql import ident, qualified
 from totesys.stage_names import STAGES
 from totesys.table import Fact
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
-from totesys_cli.services import Services, run_services
+from totesys_cli.service_processes import Services, run_services
 from totesys_infra import data_plane_template
 
 TOKEN = "open sesame"
@@ -28,7 +28,9 @@ AUTHORISED = {"Authorization": f"Bearer {TOKEN}"}
 class Company:
     """The three services over a generated company, whose first run is in the warehouse."""
 
-    def __init__(self, services: Services, plane: DataPlane, emulator: Emulator, source: str, warehouse: str) -> None:
+    def __init__(
+        self, services: Services, plane: LocalDataPlane, emulator: Emulator, source: str, warehouse: str
+    ) -> None:
         self.services = services
         self.plane = plane
         self.emulator = emulator

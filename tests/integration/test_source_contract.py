@@ -15,7 +15,7 @@ from totesys.connection import connect, redacted
 from totesys.errors import AccessDenied, SchemaDrift, TerminalError
 from totesys.log_events import LogEvent
 from totesys.triggers import ExtractTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_source
 from totesys_ingest.source_connection import open_source
@@ -38,7 +38,7 @@ class Visited:
 
 @pytest.fixture
 async def visited(
-    visitor: str, postgres: ReachablePostgres, database: Callable[[], str], data_plane: DataPlane
+    visitor: str, postgres: ReachablePostgres, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> AsyncIterator[Visited]:
     owner = await make_library(database())
     await execute(
@@ -378,7 +378,7 @@ async def test_a_key_that_is_unique_only_with_the_partitions_column_is_refused(l
 
 @pytest.mark.parametrize("children", [False, True], ids=["partitions", "children"])
 async def test_a_key_that_is_declared_as_unenforced_is_checked_in_each_snapshot(
-    database: Callable[[], str], data_plane: DataPlane, children: bool
+    database: Callable[[], str], data_plane: LocalDataPlane, children: bool
 ) -> None:
     source = await make_library(database())
     await execute(
@@ -471,7 +471,7 @@ async def test_an_enum_may_live_in_a_schema_that_this_role_may_not_use(visited: 
 
 
 async def test_a_source_in_a_schema_of_its_own_is_read_there(
-    database: Callable[[], str], data_plane: DataPlane
+    database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     source, warehouse = await make_library(database(), "shelves"), database()
     async with Pipeline(MODEL, data_plane, source, warehouse, source_schema="shelves") as pipeline:

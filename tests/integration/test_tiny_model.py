@@ -17,9 +17,9 @@ from totesys.schema import Model
 from totesys.stage_names import STAGES
 from totesys.table import Column, SourceTable
 from totesys.types import INTEGER, TEXT
-from totesys_cli.local.data_plane import DataPlane
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.services import Event, Services, run_services
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.service_processes import ServiceEvent, Services, run_services
 
 pytestmark = pytest.mark.postgres
 
@@ -32,7 +32,7 @@ class Library:
         self.source = source
         self.warehouse = warehouse
 
-    async def event(self, service: str, name: str) -> Event:
+    async def event(self, service: str, name: str) -> ServiceEvent:
         """Wait for the next log line of a service with this name; none may tell of a failure before."""
         async with asyncio.timeout(LONGEST_WAIT):
             while event := await self.services.events.get():
@@ -49,7 +49,7 @@ class Library:
 
 
 @pytest.fixture
-async def library(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Library]:
+async def library(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Library]:
     source, warehouse = await make_library(database()), database()
     databases = {"TOTESYS_SOURCE_DSN": source, "TOTESYS_WAREHOUSE_DSN": warehouse}
     async with run_services(data_plane, {**LIBRARY, **databases}, dict.fromkeys(STAGES, 0), None) as services:
@@ -57,7 +57,7 @@ async def library(database: Callable[[], str], data_plane: DataPlane) -> AsyncIt
 
 
 async def test_another_model_runs_on_the_same_services(
-    library: Library, data_plane: DataPlane, emulator: Emulator
+    library: Library, data_plane: LocalDataPlane, emulator: Emulator
 ) -> None:
     await library.tick()
     await library.event("load", LogEvent.RUN_COMPLETED)
@@ -98,7 +98,9 @@ def build_with_room(book: pl.LazyFrame, room: pl.LazyFrame) -> pl.LazyFrame:
     return book.join(room, left_on="shelf", right_on="letter", how="left")
 
 
-async def test_a_table_that_is_joined_may_have_no_rows_yet(database: Callable[[], str], data_plane: DataPlane) -> None:
+async def test_a_table_that_is_joined_may_have_no_rows_yet(
+    database: Callable[[], str], data_plane: LocalDataPlane
+) -> None:
     room = SourceTable("room", key="room_id", columns=(Column("room_id", INTEGER), Column("letter", TEXT)))
     in_room = replace(
         DIM_BOOK,

@@ -19,7 +19,7 @@ from tests.sources import make_library, value, verified
 from totesys.connection import connect
 from totesys.errors import SettingsError
 from totesys.tls import RDS_BUNDLE
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 pytestmark = pytest.mark.postgres
 
@@ -44,7 +44,7 @@ async def refused(dsn: str) -> str:
 
 
 async def test_all_connections_of_the_pipeline_are_verified(
-    source: Proxy, database: Callable[[], str], authority: Authority, data_plane: DataPlane
+    source: Proxy, database: Callable[[], str], authority: Authority, data_plane: LocalDataPlane
 ) -> None:
     asked = {"sslmode": "verify-full", "sslrootcert": authority.file}
     async with in_front_of(database(), authority.server("127.0.0.1")) as warehouse:

@@ -13,9 +13,10 @@ from totesys.model import MODEL
 from totesys.representable import ROW_BYTES
 from totesys.triggers import ExtractTrigger, RunsTrigger
 from totesys.verify import Verdict, Verification, verify
-from totesys_cli.databases import Databases
-from totesys_cli.local.data_plane import DataPlane
-from totesys_cli.verify.command import run_verification
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.options import Databases
+from totesys_cli.terminal import Output
+from totesys_cli.verify.verify_command import run_verification
 
 MIB = 1024 * 1024
 # The other texts of a purchase order: two dates.
@@ -24,7 +25,7 @@ ORDERS = "SELECT purchase_order_id FROM purchase_order ORDER BY 1 LIMIT 2"
 
 
 @pytest.fixture
-async def company(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def company(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """A small company, not loaded yet."""
     async with Pipeline(MODEL, data_plane, await make_company(database()), database()) as opened:
         yield opened
@@ -174,13 +175,13 @@ async def test_quarantined_rows_are_named_and_count_only_if_asked(company: Pipel
     await company.tick()
     databases = Databases(company.source_dsn, company.warehouse_dsn)
     shown, document = StringIO(), StringIO()
-    assert await run_verification(Console(file=shown, width=200), databases, json=False)
+    assert await run_verification(Output(console=Console(file=shown, width=200)), databases)
     assert "The warehouse equals the source, except 2 quarantined rows: " in shown.getvalue()
-    assert not await run_verification(Console(file=document, width=200), databases, json=True, strict=True)
+    assert not await run_verification(Output(json=True, console=Console(file=document)), databases, strict=True)
     said = json.loads(document.getvalue())
     assert (said["equal"], said["quarantined"]) == (True, 2)
     (fact,) = [table for table in said["tables"] if table["table"] == "fact_sales_order"]
     assert fact["apart"] == [{"key": key, "verdict": "quarantined", "columns": ["unit_price"]} for key in ("3", "4")]
     await execute(company.source_dsn, "UPDATE sales_order SET unit_price = 1 WHERE sales_order_id IN (3, 4)")
     await company.tick()
-    assert await run_verification(Console(file=StringIO()), databases, json=True, strict=True)
+    assert await run_verification(Output(console=Console(file=StringIO())), databases, strict=True)

@@ -9,7 +9,7 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, rows, verified
 from totesys.triggers import RunsTrigger
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 pytestmark = pytest.mark.postgres
 
@@ -17,7 +17,7 @@ SALES = "SELECT sale_id, amount FROM warehouse.fact_sale ORDER BY sale_record_id
 
 
 @pytest.fixture
-async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def pipeline(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """A source that takes sales of shops that it does not know."""
     source = await make_shops(
         database(),

@@ -16,7 +16,7 @@ from tests.pipeline import Pipeline
 from totesys.connection import Connection, connect
 from totesys.sql import column_list, ident
 from totesys.table import SourceTable
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.source_database import create_source
 
 pytestmark = pytest.mark.postgres
@@ -122,7 +122,7 @@ NAMES = {
 
 
 @pytest.fixture
-async def pipeline(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def pipeline(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """A pipeline whose source has one box and nothing else."""
     source_dsn = database()
     async with connect("The source", source_dsn) as connection:

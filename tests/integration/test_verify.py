@@ -16,7 +16,8 @@ from totesys.table import Column, Dimension, Fact, SourceTable, WarehouseTable
 from totesys.types import TEXT
 from totesys.verify import Sample, TableComparison, UnequalRow, Verdict, Verification, equal, verify
 from totesys_cli.source_database import create_source
-from totesys_cli.verify.render import to_json, to_table
+from totesys_cli.terminal import to_plain
+from totesys_cli.verify.verification_table import to_document, to_table
 from totesys_simulation import fill
 
 pytestmark = pytest.mark.postgres
@@ -244,7 +245,7 @@ def test_the_result_is_shown_to_people_and_to_programs() -> None:
     assert "1 of 1,002 rows" in shown.get()
     assert 'fact_wrong 7, price: expected "1.10", found NULL' in shown.get()
     assert max(map(len, shown.get().splitlines())) <= 80
-    document = json.loads(to_json(found))
+    document = json.loads(json.dumps(to_document(found), default=to_plain))
     assert document["equal"] is False
     assert document["tables"][1]["samples"] == [{"key": "7", "column": "price", "expected": "1.10", "found": None}]
     with console.capture() as shown:

@@ -10,7 +10,7 @@ from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_shops, value
 from totesys.verify import TableComparison, UnequalRow, Verdict, Verification, verify
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_ingest import open_run
 from totesys_load import load_stage
 from totesys_transform import run_transform
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-async def shops(database: Callable[[], str], data_plane: DataPlane) -> AsyncIterator[Pipeline]:
+async def shops(database: Callable[[], str], data_plane: LocalDataPlane) -> AsyncIterator[Pipeline]:
     """A source that takes sales of shops that it does not know, and its warehouse as of the first run."""
     source = await make_shops(
         database(),

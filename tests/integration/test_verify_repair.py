@@ -15,13 +15,13 @@ from tests.pipeline import Pipeline
 from tests.sources import execute, make_company
 from totesys.model import MODEL
 from totesys.triggers import ExtractTrigger, parse_message
-from totesys_cli.databases import Databases
-from totesys_cli.errors import StageFailed
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.command_errors import StageFailed
 from totesys_cli.local.emulator import Emulator
-from totesys_cli.place import Place
-from totesys_cli.verify.command import Repair, run_verification
+from totesys_cli.local.local_data_plane import LocalDataPlane
+from totesys_cli.options import Databases, DataPlaneLocation
+from totesys_cli.terminal import Output
 from totesys_cli.verify.repair import KEYS_IN_A_MESSAGE, repairs
+from totesys_cli.verify.verify_command import RepairOptions, run_verification
 
 LONGEST_MESSAGE = 256 * 1024
 PLANTED = """
@@ -39,23 +39,21 @@ WRONG = (
 )
 
 
-def place(plane: DataPlane) -> Place:
-    return Place(plane.ingest_queue_url.rpartition("/")[2].removesuffix("-ingest"), plane.endpoint_url)
+def place(plane: LocalDataPlane) -> DataPlaneLocation:
+    return DataPlaneLocation(plane.ingest_queue_url.rpartition("/")[2].removesuffix("-ingest"), plane.endpoint_url)
 
 
 async def test_what_is_wrong_is_repaired_by_the_run_that_is_asked_for(
-    database: Callable[[], str], data_plane: DataPlane, emulator: Emulator
+    database: Callable[[], str], data_plane: LocalDataPlane, emulator: Emulator
 ) -> None:
     source, warehouse = await make_company(database()), database()
     async with Pipeline(MODEL, data_plane, source, warehouse) as pipeline:
         await pipeline.tick()
         await execute(warehouse, *WRONG)
         shown = StringIO()
-        console = Console(file=shown, width=200)
-        wanted = Repair(place(data_plane), timedelta(minutes=2))
-        repairing = asyncio.create_task(
-            run_verification(console, Databases(source, warehouse), json=False, wanted=wanted)
-        )
+        output = Output(console=Console(file=shown, width=200))
+        repair = RepairOptions(place(data_plane), timedelta(minutes=2))
+        repairing = asyncio.create_task(run_verification(output, Databases(source, warehouse), repair=repair))
         taken = asyncio.create_task(take_message(emulator, data_plane))
         await asyncio.wait({repairing, taken}, return_when=asyncio.FIRST_COMPLETED)
         wakeup = await taken
@@ -67,7 +65,7 @@ async def test_what_is_wrong_is_repaired_by_the_run_that_is_asked_for(
     assert "The warehouse equals the source" in shown.getvalue()
 
 
-async def take_message(emulator: Emulator, plane: DataPlane) -> ExtractTrigger:
+async def take_message(emulator: Emulator, plane: LocalDataPlane) -> ExtractTrigger:
     """The next message to ingest."""
     while True:
         answer = await asyncio.to_thread(
@@ -79,14 +77,16 @@ async def take_message(emulator: Emulator, plane: DataPlane) -> ExtractTrigger:
                 return wakeup
 
 
-async def test_a_repair_that_nothing_answers_is_an_error(database: Callable[[], str], data_plane: DataPlane) -> None:
+async def test_a_repair_that_nothing_answers_is_an_error(
+    database: Callable[[], str], data_plane: LocalDataPlane
+) -> None:
     source, warehouse = await make_company(database()), database()
     async with Pipeline(MODEL, data_plane, source, warehouse) as pipeline:
         await pipeline.tick()
     await execute(warehouse, WRONG[0])
-    wanted = Repair(place(data_plane), timedelta(seconds=1))
+    repair = RepairOptions(place(data_plane), timedelta(seconds=1))
     with pytest.raises(StageFailed, match="not in the warehouse after"):
-        await run_verification(Console(file=StringIO()), Databases(source, warehouse), json=True, wanted=wanted)
+        await run_verification(Output(console=Console(file=StringIO())), Databases(source, warehouse), repair=repair)
 
 
 @examples(20)

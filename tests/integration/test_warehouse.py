@@ -8,7 +8,7 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute, make_library, rows, value, verified
 from totesys.errors import AccessDenied, SettingsError, WarehouseMismatch
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 from totesys_cli.preflight import check_warehouse
 
@@ -59,7 +59,7 @@ async def test_a_warehouse_that_has_the_tables_already_is_accepted(library: Pipe
 
 
 async def test_a_role_that_may_not_create_schemas_is_told_so(
-    visitor: str, postgres: ReachablePostgres, database: Callable[[], str], data_plane: DataPlane
+    visitor: str, postgres: ReachablePostgres, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     source, warehouse = await make_library(database()), database()
     as_visitor = postgres.dsn(warehouse.rpartition("/")[2], user=visitor, password=visitor)

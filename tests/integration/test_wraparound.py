@@ -8,7 +8,7 @@ from tests.models.library import MODEL
 from tests.pipeline import Pipeline
 from tests.servers import Server, own_server
 from tests.sources import execute, make_library, rows, verified
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.local.local_data_plane import LocalDataPlane
 
 CIRCLE = 2**32
 # Each less than half a circle after the one before.
@@ -28,7 +28,7 @@ async def server() -> AsyncIterator[Server]:
 
 
 async def test_a_tick_brings_what_changed_and_verification_finds_damage_after_any_number_of_transactions(
-    server: Server, database: Callable[[], str], data_plane: DataPlane
+    server: Server, database: Callable[[], str], data_plane: LocalDataPlane
 ) -> None:
     await server.go_to(100_000)
     source = await make_library(server.create_database("library"))

@@ -12,9 +12,9 @@ from tests.sources import execute, make_library, verified
 from totesys.connection import connect
 from totesys.errors import SettingsError
 from totesys.session import SESSION
-from totesys_cli.doctor.databases import check_source, check_warehouse
-from totesys_cli.doctor.finding import Level
-from totesys_cli.local.data_plane import DataPlane
+from totesys_cli.doctor.database_checks import check_source, check_warehouse
+from totesys_cli.doctor.finding import FindingLevel
+from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.reachable import ReachablePostgres
 
 IGNORED = ",".join(SESSION)
@@ -29,7 +29,7 @@ POOLERS = {
 
 @pytest.mark.parametrize("settings", [{}, {"ignore_startup_parameters": IGNORED}], ids=["as installed", "forgetful"])
 async def test_the_pipeline_runs_through_a_pooler_of_sessions(
-    postgres: ReachablePostgres, data_plane: DataPlane, database: Callable[[], str], settings: dict[str, str]
+    postgres: ReachablePostgres, data_plane: LocalDataPlane, database: Callable[[], str], settings: dict[str, str]
 ) -> None:
     source, warehouse = await make_library(database()), database()
     # What a role or a database has set does not count, though the pooler passes on no setting at the start.
@@ -46,7 +46,7 @@ async def test_the_pipeline_runs_through_a_pooler_of_sessions(
             *await check_source(MODEL, dsns[0], "public"),
             *await check_warehouse(MODEL, dsns[1], "warehouse"),
         ):
-            assert found.level != Level.FAIL, found
+            assert found.level != FindingLevel.FAIL, found
         async with connect("The source", dsns[0]) as connection:
             had = {name: await connection.fetchval("SELECT current_setting($1)", name) for name in ("DateStyle",)}
         assert had == {"DateStyle": "ISO, YMD"}
@@ -65,7 +65,7 @@ async def test_a_pooler_of_transactions_is_refused_at_once_in_one_sentence(
                 async with connect("The source", dsn):
                     raise AssertionError
         for found in (await check_source(MODEL, dsn, "public"), await check_warehouse(MODEL, dsn, "warehouse")):
-            assert found[0].level == Level.FAIL
+            assert found[0].level == FindingLevel.FAIL
             assert REFUSED in f"{found[0].sentence} {found[0].remedy}"
 
 

@@ -1,4 +1,4 @@
-"""Imports the services and the command once, and forks a process for each start that a launcher asks for.
+"""Imports the service_processes and the command once, and forks a process for each start that a launcher asks for.
 
 Run as `python server.py DESCRIPTOR`, of a socket that listens. When its standard input ends, it ends, and so does every
 process that it forked.
@@ -35,7 +35,7 @@ PACKAGES = (
     "totesys_cli",
     "tests.models",
 )
-MODULES = ("tests.faults.audited", "matplotlib.figure")
+MODULES = ("tests.faults.audited",)
 _PR_SET_PDEATHSIG = 1
 _FILES = 3
 
@@ -155,11 +155,11 @@ def _run(request: dict[str, Any]) -> None:
     program = sys.argv[0]
     if program == "totesys":
         from tests import preloaded
-        from totesys_cli import main, services
+        from totesys_cli import command_line, service_processes
 
-        # The services that the command starts are forked as well.
-        services.service_command = preloaded.service_command
-        main.main()
+        # The service_processes that the command starts are forked as well.
+        service_processes.service_command = preloaded.service_command
+        command_line.main()
     else:
         runpy.run_module(program, run_name="__main__", alter_sys=True)
 
@@ -173,7 +173,7 @@ def _end(code: int) -> None:
     os._exit(code)
 
 
-def main() -> None:
+def command_line() -> None:
     # Python puts this folder there; programs expect the one that holds `tests`.
     sys.path[0] = str(ROOT)
     with socket.socket(fileno=int(sys.argv[1])) as listener:
@@ -193,4 +193,4 @@ def main() -> None:
     _end(0)
 
 
-main()
+command_line()

@@ -14,7 +14,7 @@ from bench.sizes import SIZES
 from bench.system import Extraction, NotMeasurable, read_extraction
 from totesys.log_events import LogEvent
 from totesys.model.source_tables import PAYMENT, TRANSACTION
-from totesys_cli.services import Event
+from totesys_cli.service_processes import ServiceEvent
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -23,8 +23,8 @@ def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def event(service: str, name: str, **fields: object) -> Event:
-    return Event(service, name, fields)
+def event(service: str, name: str, **fields: object) -> ServiceEvent:
+    return ServiceEvent(service, name, fields)
 
 
 def test_each_number_of_orders_is_grown_once_and_has_every_case_that_is_measured_there() -> None:

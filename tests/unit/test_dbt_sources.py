@@ -17,11 +17,11 @@ from totesys.model.report import REPORT
 from totesys.reporting import Report
 from totesys.schema import Model
 from totesys.table import Fact
+from totesys_cli.command_line import app
 from totesys_cli.dbt import HEADER, to_dbt
 from totesys_cli.dbt.exposures import exposures
 from totesys_cli.dbt.sources import sources
 from totesys_cli.dbt.yaml import Yaml, to_yaml
-from totesys_cli.main import app
 
 FILE = Path(__file__).parents[2] / "analytics" / "dbt" / "models" / "totesys.yml"
 MODELS = pytest.mark.parametrize(

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from totesys_cli.dead_letters.letter import DeadLetter, find, select
-from totesys_cli.errors import BadInput
+from totesys_cli.command_errors import UsageError
+from totesys_cli.dead_letters.letter import HeldDeadLetter, find, select
 
 IDS = st.text("ab", min_size=1, max_size=4)
 
 
-def letter(id_: str, message_id: str | None = None) -> DeadLetter:
-    return DeadLetter("load", id_, datetime(2026, 11, 22, tzinfo=UTC), 0, None, message_id, "{}", {})
+def letter(id_: str, message_id: str | None = None) -> HeldDeadLetter:
+    return HeldDeadLetter("load", id_, datetime(2026, 11, 22, tzinfo=UTC), 0, None, message_id, "{}", {})
 
 
-def letters(ids: Sequence[str], logged: Sequence[str]) -> list[DeadLetter]:
+def letters(ids: Sequence[str], logged: Sequence[str]) -> list[HeldDeadLetter]:
     return [letter(id_, f"log-{name}") for id_, name in zip(ids, logged, strict=False)]
 
 
@@ -34,7 +34,7 @@ def test_a_prefix_means_the_one_letter_that_it_can_mean(
     elif len(meant) == 1:
         assert find(there, prefix) == meant[0]
     else:
-        with pytest.raises(BadInput, match="write more of the id" if meant else "No dead letter"):
+        with pytest.raises(UsageError, match="Write more of the id" if meant else "No dead letter"):
             find(there, prefix)
 
 
@@ -47,5 +47,5 @@ def test_what_is_named_is_selected_once_and_in_order(ids: list[str], data: st.Da
 
 
 def test_an_empty_id_means_nothing_even_if_there_is_only_one_letter() -> None:
-    with pytest.raises(BadInput, match="No dead letter"):
+    with pytest.raises(UsageError, match="No dead letter"):
         find([letter("a")], "")

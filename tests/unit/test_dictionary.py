@@ -4,14 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
+from docs.build.data_dictionary import to_markdown
 from tests.models import library, shops, values
 from totesys.model import MODEL
 from totesys.schema import Model
 from totesys.table import Fact
-from totesys_cli.dictionary import to_markdown
-from totesys_cli.main import app
 
 PAGE = Path(__file__).parents[2] / "docs" / "warehouse.md"
 MODELS = pytest.mark.parametrize(
@@ -65,12 +63,3 @@ def test_a_star_is_drawn_with_each_column_that_joins_it(model: Model) -> None:
             if column.references
         ]
         assert sorted(sorted(line) for line in drawn) == sorted(sorted(line) for line in declared)
-
-
-def test_the_command_prints_the_page_or_writes_it_to_a_file(tmp_path: Path) -> None:
-    command = ["dictionary", "--model", "tests.models.library"]
-    page = to_markdown(library.MODEL)
-    assert CliRunner().invoke(app, command).stdout == page
-    file = tmp_path / "page.md"
-    assert CliRunner().invoke(app, [*command, "--output", str(file)]).exit_code == 0
-    assert file.read_text(encoding="utf-8") == page

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 
-from totesys_cli.main import app
+from totesys_cli.command_line import app
 
 PROJECT = Path(__file__).parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from docs.build.settings_page import SERVICES
 from tests.unit.test_settings import ALL
 from totesys.errors import SettingsError
 from totesys.service_settings import ServiceSettings, read_settings
 from totesys_cli.durations import parse_period
-from totesys_cli.settings.page import SERVICES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")

@@ -31,6 +31,9 @@ MAY_IMPORT = {
     "bench": {"totesys", "totesys_infra", "totesys_simulation", "totesys_cli", *SERVICES},
 }
 
+# Packages in which not even imports inside functions form a cycle.
+WITHOUT_LATE_CYCLES = {"totesys_cli"}
+
 
 @cache
 def modules(package: str) -> dict[str, Path]:
@@ -68,7 +71,8 @@ def test_a_package_imports_only_packages_below_it(package: str) -> None:
 @pytest.mark.parametrize("package", FOLDERS)
 def test_no_two_modules_import_each_other(package: str) -> None:
     known = set(modules(package))
-    needs = {module: set(imported(file, known, late=False)) - {module} for module, file in modules(package).items()}
+    late = package in WITHOUT_LATE_CYCLES
+    needs = {module: set(imported(file, known, late=late)) - {module} for module, file in modules(package).items()}
     while leaves := {module for module, others in needs.items() if not others & needs.keys()}:
         needs = {module: others for module, others in needs.items() if module not in leaves}
     assert not needs

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from totesys.reporting import Chapter, Report
 from totesys.schema import ETL, Model
 from totesys.table import Fact
-from totesys_cli.analyst.rights import LEDGER
+from totesys_cli.analyst.analyst_rights import LEDGER
 from totesys_cli.dbt.yaml import Yaml
 from totesys_cli.report.quality import quality
 

@@ -1,4 +1,4 @@
-"""Each star as a source, with the tests that its declarations promise, and the ledger, which tells how fresh it is."""
+"""The stars as dbt sources, with tests for what their declarations promise, and the ledger with its freshness."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from totesys.ledger_schema import RUN, LedgerTable, column_types
 from totesys.schema import ETL, Model
 from totesys.table import Column, Dimension, Fact, WarehouseTable
-from totesys_cli.analyst.rights import LEDGER
+from totesys_cli.analyst.analyst_rights import LEDGER
 from totesys_cli.dbt.yaml import Yaml
 
 UNKNOWN = "Unknown"
 _FRESHNESS: dict[str, Yaml] = {
-    # A source in which nothing changes has no new run: silence alone is not an error for a day.
+    # A source without changes has no new run, so missing data is an error only after a day.
     "loaded_at_query": f"SELECT max(snapshot_time) FROM {ETL}.run WHERE complete",
     "freshness": {
         "warn_after": {"count": 30, "period": "minute"},
@@ -56,7 +56,7 @@ def _current(model: Model, star: str, fact: Fact) -> Yaml:
 
 
 def _versions(fact: Fact) -> Yaml:
-    """Every version. Those of before a column was added have no value in it, so only what numbers them is tested."""
+    """Every version. Versions from before a column was added have NULL there, so only the ids are tested."""
     tests: dict[str, list[Yaml]] = {fact.record_id: ["unique", "not_null"], fact.key: ["not_null"]}
     columns = [_column(column, tests.get(column.name, [])) for column in fact.stored_columns]
     return {"name": fact.name, "description": _text(f"{fact.description}. Every version"), "columns": columns}
@@ -78,14 +78,14 @@ def _tests(model: Model, star: str, table: WarehouseTable, column: Column, *, un
         to, key = f"source('{star}', '{column.references}')", model.table(column.references).key
         tests.append({"relationships": {"arguments": {"to": to, "field": key}}})
     if values := list(_accepted(model, table, column)):
-        # A label that the source gains travels on: that is news, not an error.
+        # A new label in the source also reaches the warehouse: a warning, not an error.
         arguments: Yaml = {"values": values}
         tests.append({"accepted_values": {"arguments": arguments, "config": {"severity": "warn"}}})
     return tests
 
 
 def _accepted(model: Model, table: WarehouseTable, column: Column) -> Iterator[str]:
-    """The labels of the enum that the column is made of, if it is made of one alone."""
+    """The labels of the column's enum, if the column comes from exactly one source column."""
     names = [name.partition(".")[::2] for name in model.source_columns(table, column)]
     if len(names) == 1:
         (source, name) = names[0]
@@ -125,5 +125,5 @@ def _columns(table: LedgerTable) -> Iterable[tuple[str, str]]:
 
 
 def _text(text: str) -> str:
-    """A text that dbt does not take for a template."""
+    """The text, escaped so that dbt does not render it as a template."""
     return re.sub(r"\{[{%#]", lambda found: f"{{{{ '{found[0]}' }}}}", text)

@@ -1,1 +1,1 @@
-"""Dead letters: the messages that a service has given up."""
+"""Dead letters: messages that a service gave up."""

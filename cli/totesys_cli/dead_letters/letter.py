@@ -1,22 +1,22 @@
-"""A dead letter, and which one an id means."""
+"""A dead letter, and which one an id names. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from totesys_cli.errors import BadInput
+from totesys_cli.command_errors import UsageError
 
-# As many ids as a sentence may name.
-_NAMED = 5
+# The number of ids in an error message.
+_IDS_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class DeadLetter:
-    """A message in a service's dead-letter queue.
+class HeldDeadLetter:
+    """A message in a dead-letter queue, hidden from other calls until this one ends.
 
-    `sent` is when it was sent there; where SQS moved it, SQS keeps the time when it was sent to the service.
-    `receives` counts the times that it was received before. `reason`, and `message_id`, its id in the service's
-    log, are there only where the service itself gave it up. `attributes` are all that SQS says of it.
+    `sent` is when it was sent there; for a message that SQS moved, when it was sent to the service. `receives` counts
+    earlier receives. `reason` and `message_id`, the id in the service's log, exist only if the service gave it up.
+    `attributes` are all that SQS has.
     """
 
     stage: str
@@ -28,30 +28,28 @@ class DeadLetter:
     body: str
     attributes: Mapping[str, str]
 
-    def is_meant_by(self, prefix: str) -> bool:
-        """Whether its id, here or in the service's log, begins like this."""
+    def matches(self, prefix: str) -> bool:
+        """Whether its id, here or in the service's log, begins with `prefix`."""
         return self.id.startswith(prefix) or (self.message_id or "").startswith(prefix)
 
 
-def find(letters: Sequence[DeadLetter], prefix: str) -> DeadLetter:
-    """The one letter that `prefix` means. Raises BadInput if there is none, or more than one."""
+def find(letters: Sequence[HeldDeadLetter], prefix: str) -> HeldDeadLetter:
+    """The one letter that `prefix` names. Raises UsageError if there is none, or more than one."""
     found = [letter for letter in letters if letter.id == prefix]
-    # Nobody means a message by an empty text, be there only one.
-    found = found or [letter for letter in letters if prefix and letter.is_meant_by(prefix)]
+    # An empty prefix names nothing, even if there is only one letter.
+    found = found or [letter for letter in letters if prefix and letter.matches(prefix)]
     if not found:
-        raise BadInput(
-            f"No dead letter has an id that begins with {prefix!r}: `totesys dlq list` shows them; if there are more"
-            " of them, look at more with --limit."
+        raise UsageError(
+            f"No dead letter has an id that begins with {prefix!r}. `totesys dlq list` shows them; raise --limit if "
+            "there are more."
         )
     if len(found) > 1:
-        ids = ", ".join(letter.id for letter in found[:_NAMED]) + (", …" if len(found) > _NAMED else "")
-        raise BadInput(f"{prefix!r} may mean any of {len(found)} dead letters: write more of the id, of {ids}.")
+        ids = ", ".join(letter.id for letter in found[:_IDS_SHOWN]) + (", …" if len(found) > _IDS_SHOWN else "")
+        raise UsageError(f"{prefix!r} matches {len(found)} dead letters. Write more of the id: {ids}.")
     return found[0]
 
 
-def select(letters: Sequence[DeadLetter], prefixes: Sequence[str]) -> list[DeadLetter]:
-    """The letters that the prefixes mean, one each; all, if there are no prefixes. Raises as `find`."""
-    if not prefixes:
-        return list(letters)
-    meant = {find(letters, prefix).id for prefix in prefixes}
-    return [letter for letter in letters if letter.id in meant]
+def select(letters: Sequence[HeldDeadLetter], prefixes: Sequence[str]) -> list[HeldDeadLetter]:
+    """The letters that the prefixes name, each once; all if there are no prefixes. Raises as `find`."""
+    named = {find(letters, prefix).id for prefix in prefixes}
+    return [letter for letter in letters if not prefixes or letter.id in named]

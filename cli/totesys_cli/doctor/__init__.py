@@ -1,1 +1,1 @@
-"""Doctor: whether everything that the system needs is there and as it should be, and how to mend what is not."""
+"""`totesys doctor`: checks that report a finding each, and how to fix it."""

@@ -1,12 +1,12 @@
-"""What a check has found."""
+"""The result of a check."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Level(StrEnum):
-    """`ok`; `warn`: it works, or it cannot be said; `fail`: it does not work."""
+class FindingLevel(StrEnum):
+    """`ok`; `warn`: it works with limits, or is unknown; `fail`: it does not work."""
 
     OK = "ok"
     WARN = "warn"
@@ -15,36 +15,36 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What is checked, how it is, in one sentence, and what to do about it."""
+    """The check, its result in one sentence, and what to do."""
 
     check: str
-    level: Level
+    level: FindingLevel
     sentence: str
     remedy: str = ""
 
 
 def ok(check: str, sentence: str) -> Finding:
-    """All is well."""
-    return Finding(check, Level.OK, sentence)
+    """Everything is fine."""
+    return Finding(check, FindingLevel.OK, sentence)
 
 
 def warn(check: str, sentence: str, remedy: str) -> Finding:
-    """It works, but should be looked at."""
-    return Finding(check, Level.WARN, sentence, remedy)
+    """It works, but needs a look."""
+    return Finding(check, FindingLevel.WARN, sentence, remedy)
 
 
 def fail(check: str, sentence: str, remedy: str) -> Finding:
     """It does not work."""
-    return Finding(check, Level.FAIL, sentence, remedy)
+    return Finding(check, FindingLevel.FAIL, sentence, remedy)
 
 
 def failed(check: str, error: Exception) -> Finding:
-    """It does not work, as an error of ours says: its last sentence is what to do."""
-    said = str(error)
-    sentence, _, remedy = said.rstrip(".").rpartition(". ")
-    return fail(check, f"{sentence}." if sentence else said, f"{remedy}." if sentence else "")
+    """It does not work, as one of our errors reports: its last sentence says what to do."""
+    text = str(error)
+    sentence, _, remedy = text.rstrip(".").rpartition(". ")
+    return fail(check, f"{sentence}.", f"{remedy}.") if sentence else fail(check, text, "")
 
 
 def unknown(checks: Sequence[str], because: str) -> list[Finding]:
     """Checks that cannot be made."""
-    return [warn(check, f"Not checked: {because}.", "Mend that first, and call again.") for check in checks]
+    return [warn(check, f"Not checked: {because}.", "Fix that first, and call again.") for check in checks]

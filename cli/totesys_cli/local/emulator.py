@@ -6,20 +6,20 @@ import os
 import secrets
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self
 
 import boto3
 from botocore.config import Config
 
-from totesys_cli.local.credentials import Credentials, keep
-from totesys_cli.local.data_plane import REGION, DataPlane, make_data_plane
-from totesys_cli.local.errors import LocalStackError
-from totesys_cli.local.places import LOOPBACK, SERVICES, lock_folder, start_on_port
-from totesys_cli.local.process import Guarded
+from totesys_cli.command_errors import LocalStackError
+from totesys_cli.local.emulator_access import REGION, SERVICES, Credentials, keep
+from totesys_cli.local.local_data_plane import LocalDataPlane, make_data_plane
+from totesys_cli.local.ports import LOOPBACK, start_on_port
+from totesys_cli.local.private_files import lock_folder
+from totesys_cli.local.supervised_process import SupervisedProcess
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -27,17 +27,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _NAME = "The AWS emulator"
-_START_SECONDS = 60.0
-# Whatever it keeps is on disk before a request is answered; it would wait some seconds for idle connections to close.
+# It writes everything it keeps before it answers a request. It would wait seconds for idle connections to close.
 _STOP_SECONDS = 0.3
-_POLL_SECONDS = 0.02
 _ANSWER_SECONDS = 1.0
 
 
 class Emulator:
-    """A running emulator that listens on loopback, and ends with this process at the latest."""
+    """A running emulator on loopback, which ends with this process at the latest."""
 
-    def __init__(self, process: Guarded, port: int, scratch: Path, credentials: Credentials) -> None:
+    def __init__(self, process: SupervisedProcess, port: int, scratch: Path, credentials: Credentials) -> None:
         self._process = process
         self.credentials = credentials
         self.port = port
@@ -47,12 +45,12 @@ class Emulator:
 
     @classmethod
     def start(cls, state: Path | None = None, *, port: int | None = None, services: Sequence[str] = SERVICES) -> Self:
-        """Start an emulator and wait until it answers.
+        """Start an emulator and wait until it responds.
 
-        S3's objects are kept in the folder `state`, each from the moment that its put is answered; queues,
-        messages and everything else are gone with the emulator, and `apply` makes them anew. Without
-        `state` nothing is kept. `port` is a loopback port; without one a free one is taken. Only `services` are served,
-        to clients with the stack's `credentials`. Raises `LocalStackError` if it can't start.
+        The folder `state` keeps S3 objects, each from the time its put is answered. Queues, messages and everything
+        else end with the emulator, and `apply` creates them again. Without `state` nothing is kept. `port` is a
+        loopback port; without one a free one is taken. Only `services` are served, to clients with the stack's
+        `credentials`. Raises LocalStackError if it cannot start.
         """
         return start_on_port(lambda chosen: cls._start_on(chosen, state, services), port, _NAME)
 
@@ -67,8 +65,8 @@ class Emulator:
             scratch = Path(tempfile.mkdtemp(prefix="totesys-emulator-"))
             log_file = scratch / "log"
             with log_file.open("wb") as output, log_file.open("rb") as log:
-                process = Guarded.start(
-                    [sys.executable, "-I", "-m", "totesys_cli.local.emulated"],
+                process = SupervisedProcess.start(
+                    [sys.executable, "-I", "-m", "totesys_cli.local.emulator_process"],
                     env=_environment(port, scratch, state, token, services) | credentials.environment(),
                     stdout=output,
                     stderr=output,
@@ -77,12 +75,8 @@ class Emulator:
                     remove=[scratch, kept],
                     keep_open=lock,
                 )
-                try:
-                    _wait_until_ready(process, port, token, log)
-                    return cls(process, port, scratch, credentials)
-                except BaseException:
-                    process.stop()
-                    raise
+                process.wait_until_ready(lambda: _responds(port, token), f"{_NAME} on port {port}", log)
+                return cls(process, port, scratch, credentials)
         finally:
             for descriptor in lock:
                 os.close(descriptor)
@@ -94,7 +88,7 @@ class Emulator:
 
     @property
     def pid(self) -> int:
-        """The process id of the emulator's guard, which ends only after the emulator."""
+        """The process id of the emulator's supervisor, which ends only after the emulator."""
         return self._process.pid
 
     @cached_property
@@ -112,18 +106,14 @@ class Emulator:
         """A client of CloudFormation."""
         return self._session.client("cloudformation", endpoint_url=self.endpoint_url, config=self._config)
 
-    def apply(self, template: str, name: str = "totesys", schedule: str | None = None) -> DataPlane:
-        """Make the data plane `name` from its CloudFormation template, or bring it up to date.
-
-        `schedule` is how often the emulator wakes ingest, such as `rate(5 minutes)` (a minute at the
-        least); None: never. Objects that are in the buckets stay. Raises `LocalStackError` if it fails.
-        """
+    def apply(self, template: str, name: str = "totesys", schedule: str | None = None) -> LocalDataPlane:
+        """Create the data plane `name` from its CloudFormation template, or update it, as `make_data_plane` does."""
         return make_data_plane(
             self.cloudformation, self.s3, self.endpoint_url, self.credentials, template, name, schedule
         )
 
     def stop(self) -> None:
-        """Stop the emulator. Raises `LocalStackError` if it does not end."""
+        """Stop the emulator. Raises LocalStackError if it does not end."""
         self._process.stop()
         for client in ("s3", "sqs", "cloudformation"):
             if client in self.__dict__:
@@ -141,20 +131,20 @@ def _objects(state: Path) -> Path:
 
 
 def _make_folder(folder: Path) -> None:
-    # The emulator would go on without it, and keep nothing.
+    # Without it the emulator would continue, and keep nothing.
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        # Of a release that made it for everybody, or below a folder that is there for more than this.
+        # Earlier releases created it readable by everyone.
         folder.chmod(0o700)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise LocalStackError(
-            f"{_NAME} can't keep its objects in {folder}: {error.strerror}; choose another folder."
+            f"{_NAME} cannot keep its objects in {folder}: {error.strerror}. Choose another folder."
         ) from error
 
 
 def _environment(port: int, scratch: Path, state: Path | None, token: str, services: Sequence[str]) -> dict[str, str]:
-    """All that the emulator sees: variables of the caller could point it at other state or at real AWS."""
+    """The emulator's whole environment: the caller's variables could point it at other state or at real AWS."""
     variables = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(scratch),
@@ -162,37 +152,24 @@ def _environment(port: int, scratch: Path, state: Path | None, token: str, servi
         "BIND_HOST": LOOPBACK,
         "GATEWAY_PORT": str(port),
         "SERVICES": ",".join(services),
-        # What queue URLs begin with; as a name, it could mean IPv6, where nothing listens.
+        # The host in queue URLs; a name could resolve to IPv6, where nothing listens.
         "MINISTACK_HOST": LOOPBACK,
         "MINISTACK_REGION": REGION,
-        # The health page repeats it, which tells this emulator from another on the same port.
+        # The health page repeats it: it distinguishes this emulator from another on the same port.
         "MINISTACK_EDITION": token,
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
-        # Where it can import `docker`, it removes containers of the machine's engine that it takes for its own.
+        # If it can import `docker`, it removes containers that it takes for its own.
         "DOCKER_HOST": f"unix://{scratch / 'no-engine'}",
         "LOG_LEVEL": "WARNING",
     }
     if state is not None:
-        # Only what is written through at once. What the emulator saves when it shuts down is not there
-        # after a kill, and there would be two ways to come back.
+        # Only what is written at once. What the emulator saves at shutdown is lost after a kill.
         variables |= {"S3_PERSIST": "1", "S3_DATA_DIR": str(_objects(state))}
     return variables
 
 
-def _wait_until_ready(process: Guarded, port: int, token: str, log: IO[bytes]) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not _answers(port, token):
-        if process.poll() is not None:
-            raise LocalStackError(
-                f"{_NAME} ended with the code {process.returncode} while it started on port {port}.", log=log
-            )
-        if time.monotonic() > deadline:
-            raise LocalStackError(f"{_NAME} was not ready after {_START_SECONDS:g} s; try again.", log=log)
-        time.sleep(_POLL_SECONDS)
-
-
-def _answers(port: int, token: str) -> bool:
+def _responds(port: int, token: str) -> bool:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_ANSWER_SECONDS)
     try:
         connection.request("GET", "/_ministack/health")

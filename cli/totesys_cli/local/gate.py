@@ -1,8 +1,8 @@
-"""What stands before the emulator: it admits requests signed with this stack's credentials, for the services needed.
+"""The gate in front of the emulator: it admits requests signed with this stack's credentials, for the services needed.
 
-The emulator itself answers anybody who reaches its port, a web page's script too, with every service of AWS: with
-Lambda, any caller can run code as the user who started it. So each request, before the emulator sees it, has to be
-signed with a secret that is made up for each stack, for one of a few services; and none may come from a browser.
+The emulator itself answers everyone who reaches its port, including scripts of web pages, with every service of AWS.
+Through Lambda, any caller could run code as the user who started it. So the gate admits a request only if it is signed
+with a secret generated for this stack, for one of a few services, and never from a browser.
 """
 
 import hmac
@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from ministack.core import sigv4
 
-from totesys_cli.local.credentials import Credentials
+from totesys_cli.local.emulator_access import Credentials
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -22,17 +22,17 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Whether it answers; neither says anything of the lake.
+# Health: neither shows anything of the lake.
 _OPEN = {"/_ministack/health", "/_ministack/ready"}
-# Of the emulator's own pages, those that show nothing that a service would not.
+# The emulator's own pages that show no more than a service does.
 _SIGNED = {"/_ministack/sqs/messages"}
-# More than a message of SQS or a template may have. What is longer is S3's, whose requests name their body's hash.
+# More than an SQS message or a template may have. Longer bodies are for S3, whose requests have a header with the hash.
 _LARGEST_BODY = 2 * 1024 * 1024
 _ALGORITHM = "AWS4-HMAC-SHA256 "
 
 
 class Refusal(Exception):
-    """Why a request does not get in, as AWS's clients read it."""
+    """Why a request is refused, in the form that AWS clients read."""
 
     def __init__(self, code: str, message: str, status: int = 403) -> None:
         super().__init__(message)
@@ -41,12 +41,12 @@ class Refusal(Exception):
 
 
 class Gate:
-    """The application `app` behind these guards."""
+    """The application `app` behind the gate."""
 
     def __init__(
         self, app: App, credentials: Credentials, services: Collection[str], before: Callable[[str], None]
     ) -> None:
-        """`before` hears the service of each request that gets in."""
+        """Call `before` with the service of each admitted request."""
         self._app = app
         self._credentials = credentials
         self._services = services
@@ -57,20 +57,20 @@ class Gate:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             try:
-                receive = await self._let_in(scope, receive)
+                receive = await self._admit(scope, receive)
             except Refusal as refusal:
                 await _refuse(refusal, scope, send)
             else:
                 await self._app(scope, receive, _without_cors(send))
         else:
-            # A WebSocket needs no more than an address to be opened by a page.
+            # A web page can open a WebSocket to any address.
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _let_in(self, scope: Scope, receive: Receive) -> Receive:
-        """What the emulator receives. Raises Refusal."""
+    async def _admit(self, scope: Scope, receive: Receive) -> Receive:
+        """The request body for the emulator. Raises Refusal."""
         headers = _joined(scope["headers"])
         if "origin" in headers or any(name.startswith("sec-fetch-") for name in headers):
-            raise Refusal("AccessDenied", "A web page has nothing to ask here.")
+            raise Refusal("AccessDenied", "Requests from web pages are refused.")
         if scope["method"] == "GET" and scope["path"] in _OPEN:
             return receive
         if scope["path"].startswith(("/_ministack/", "/_localstack/")) and scope["path"] not in _SIGNED:
@@ -89,8 +89,8 @@ class Gate:
     def _check(self, signature: sigv4.HeaderSignature, scope: Scope, headers: Mapping[str, str], body: bytes) -> None:
         known = self._credentials
         if not hmac.compare_digest(signature.access_key_id.encode(), known.access_key.encode()):
-            raise Refusal("InvalidAccessKeyId", "The access key is not this stack's.")
-        # As AWS does: encoded anew, so that a proxy which writes the same path in another way changes nothing.
+            raise Refusal("InvalidAccessKeyId", "The access key does not belong to this stack.")
+        # Encoded again, as AWS does: a proxy may write the same path differently.
         path = sigv4.uri_encode(scope["path"], encode_slash=False)
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         failure = sigv4.request_time_failure(signature) or sigv4.header_signature_failure(
@@ -110,7 +110,7 @@ def _signature(headers: Mapping[str, str]) -> sigv4.HeaderSignature:
 
 
 def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The headers as the emulator reads them: one that is there twice as one with both values."""
+    """The headers as the emulator reads them: a repeated header has all its values."""
     joined: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1").lower(), sigv4.decode_header_value(raw_value)
@@ -124,7 +124,7 @@ async def _read(receive: Receive) -> bytes:
     while more:
         message = await receive()
         if message["type"] != "http.request":
-            raise Refusal("RequestTimeout", "The request has no end.", 400)
+            raise Refusal("RequestTimeout", "The request is incomplete.", 400)
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > _LARGEST_BODY:
@@ -153,7 +153,7 @@ def _without_cors(send: Send) -> Send:
 
 async def _refuse(refusal: Refusal, scope: Scope, send: Send) -> None:
     code, text = refusal.code, str(refusal)
-    # SQS and EventBridge name their operation in a header, and speak JSON.
+    # SQS and EventBridge name their operation in a header and use JSON.
     if any(name.lower() == b"x-amz-target" for name, _ in scope["headers"]):
         kind, body = b"application/x-amz-json-1.0", json.dumps({"__type": code, "message": text})
     else:

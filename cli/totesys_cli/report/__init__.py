@@ -1,1 +1,1 @@
-"""Report: a page for the business side, of one moment of the warehouse."""
+"""`totesys report`: a page for business users, of one snapshot of the warehouse."""

@@ -1,4 +1,4 @@
-"""What every warehouse is asked of itself: how fresh it is, and what is not in it. From the ledger alone."""
+"""The chapter of any warehouse's report: latency, and rows that are missing. From the ledger alone."""
 
 from totesys.reporting import Cards, Chapter, Question
 from totesys.schema import ETL, Model
@@ -7,8 +7,8 @@ from totesys.sql import literal, qualified
 FRESHNESS = Question(
     "freshness",
     "Freshness",
-    "How long after its snapshot a run could be seen, of the last hundred complete runs. An extraction that found "
-    "nothing changed leaves no run here.",
+    "The time from a run's snapshot until it was visible, for the last hundred complete runs. An extraction that found "
+    "no changes leaves no run here.",
     f"""
 SELECT 'Last ' || count(*) || CASE count(*) WHEN 1 THEN ' run' ELSE ' runs' END AS runs,
        round(extract(epoch FROM percentile_cont(0.5) WITHIN GROUP (ORDER BY applied_at - snapshot_time))::numeric, 2)
@@ -21,7 +21,7 @@ FROM (SELECT * FROM {ETL}.run WHERE complete ORDER BY snapshot_time DESC LIMIT 1
 
 
 def quality(model: Model) -> Chapter:
-    """The chapter on freshness and quality of any model's warehouse."""
+    """The chapter on freshness and quality."""
     facts = "\nUNION ALL\n".join(
         f"SELECT {literal(fact.name)} AS fact,\n"
         f"       (SELECT count(*) FROM {qualified(fact.star, fact.current)}) AS current_rows,\n"
@@ -30,9 +30,9 @@ def quality(model: Model) -> Chapter:
     )
     rows = Question(
         "quality",
-        "Rows that are there, and rows that are not",
-        "Deleted at the source; waiting for a row that they refer to; and, over all runs, set apart because they could "
-        "not become warehouse rows. What was set apart may have been mended since.",
+        "Loaded rows and missing rows",
+        "Deleted: rows deleted at the source. Waiting: rows that wait for a dimension row. Quarantined: rows of all "
+        "runs that could not become warehouse rows; some may have been corrected since.",
         f"""
 WITH facts AS (
 {facts}
@@ -41,7 +41,7 @@ SELECT fact, current_rows, versions,
        (SELECT count(*) FROM {ETL}.deletion WHERE table_name = fact AND returned_run IS NULL) AS deleted,
        (SELECT count(*) FROM {ETL}.orphan WHERE table_name = fact) AS waiting,
        (SELECT coalesce(sum(rows_quarantined), 0)::bigint FROM {ETL}.run_table
-        WHERE table_name = fact AND rows_quarantined > 0) AS set_apart
+        WHERE table_name = fact AND rows_quarantined > 0) AS quarantined
 FROM facts""",
     )
     return Chapter("Freshness and quality", (FRESHNESS, rows))

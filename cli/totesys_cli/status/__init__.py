@@ -1,1 +1,1 @@
-"""Status: the whole pipeline in one screen, from the lake's records and the queues alone."""
+"""`totesys status` and `totesys runs`: the whole pipeline, from the lake's records and the queues alone."""

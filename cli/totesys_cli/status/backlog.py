@@ -1,4 +1,4 @@
-"""What each stage has still to do, and what the warehouse shows: from the listings of the lake's records."""
+"""The pending runs of each stage, and the run that the warehouse shows: from the listings of the lake's records."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -10,9 +10,9 @@ from totesys.lake.store import Lake
 
 @dataclass(frozen=True)
 class Backlog:
-    """The newest run that is loaded (0: none), and each later run that ingest committed, with whether it is empty.
+    """The newest loaded run (0: none), and each later run that ingest committed, with whether it is empty.
 
-    Load keeps the order of runs, so what is before a loaded run is loaded.
+    Load keeps the order of runs, so all runs before a loaded one are loaded.
     """
 
     loaded: int
@@ -26,18 +26,18 @@ class Backlog:
 
     @property
     def for_load(self) -> list[int]:
-        """The runs that wait for load and for nobody else, oldest first."""
+        """The runs that wait only for load, oldest first."""
         return sorted(self.transformed)
 
     @property
     def newest_shown(self) -> int:
-        """The newest run up to which the warehouse has all: an empty one has nothing to load."""
+        """The newest run up to which the warehouse is complete; an empty run has nothing to load."""
         shown = takewhile(lambda run: self.later[run], sorted(self.later))
         return max(shown, default=self.loaded)
 
 
 async def read_backlog(lake: Lake) -> Backlog:
-    """The backlog now: some pages of keys, however many runs there were."""
+    """The backlog now: a few pages of keys, however many runs the lake has."""
     loaded = await lake.newest_loaded()
     later, transformed = await asyncio.gather(lake.ingested(after=loaded), lake.processed_runs(after=loaded))
     return Backlog(loaded, later, set(transformed))

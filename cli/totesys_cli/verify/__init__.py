@@ -1,1 +1,1 @@
-"""`totesys verify`: the comparison of `totesys.verify`, shown, and what differs mended."""
+"""`totesys verify`: the verification of `totesys.verify`, printed, and the repair of wrong rows."""

@@ -1,14 +1,12 @@
-"""`totesys verify --repair`: asks ingest for the rows that are wrong, until the warehouse equals the source."""
+"""`totesys verify --repair`: requests wrong rows from ingest until the warehouse equals the source."""
 
 import asyncio
 import operator
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
-from rich.console import Console
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
 from totesys.connection import connect
@@ -17,16 +15,14 @@ from totesys.sql import ident, qualified
 from totesys.table import Capture, WarehouseTable
 from totesys.triggers import ExtractTrigger
 from totesys.verify import TableComparison, Verdict, Verification
-from totesys_cli.aws import aws_errors
-from totesys_cli.databases import Databases
-from totesys_cli.dead_letters.queues import sqs_client
-from totesys_cli.errors import StageFailed
-from totesys_cli.place import Place
-from totesys_cli.verify.command import verified
+from totesys_cli.command_errors import StageFailed
+from totesys_cli.options import Databases, DataPlaneLocation
+from totesys_cli.terminal import Output, period
+from totesys_cli.trigger_sender import trigger_sender
 
 # A key has at most 20 characters, a message at most 256 KB.
 KEYS_IN_A_MESSAGE = 5000
-# Among so many the runs that were asked for are looked for, again and again.
+# The number of newest runs in which the requested runs are sought.
 NEWEST_RUNS = 1000
 
 _until_true = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(0.5))
@@ -34,38 +30,43 @@ _until_true = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixe
 Keys = Mapping[str, Sequence[int]]
 
 
-async def repair(
-    console: Console, databases: Databases, place: Place, verification: Verification, longest: timedelta
+async def repair_rows(
+    output: Output,
+    databases: Databases,
+    location: DataPlaneLocation,
+    longest: timedelta,
+    verification: Verification,
+    verify_again: Callable[[], Awaitable[Verification]],
 ) -> Verification:
-    """Ask for the wrong rows and verify again, until all is equal or a round mends nothing; the last verification.
+    """Request the wrong rows and verify again, until all are equal or a round fixes none; the last verification.
 
-    Raises StageFailed if no run answers in time, and what `aws_errors` says.
+    Raises StageFailed if ingest gives a message up or the rows do not arrive in time, and as `aws_errors` does.
     """
     model = load_model(databases.model)
     try:
-        async with asyncio.timeout(longest.total_seconds()):
+        async with trigger_sender(location, "ingest") as sender, asyncio.timeout(longest.total_seconds()):
             while not verification.is_equal:
                 before = verification
-                wakeups = repairs(await _keys(databases, model, verification), f"repair {uuid4()}")
-                await asyncio.to_thread(_send, place, wakeups)
-                with console.status(f"{_wrong(before):,} rows are asked for again"):
-                    await _until_loaded(databases.warehouse, [wakeup.trigger for wakeup in wakeups])
-                verification = await verified(databases)
-                console.print(
-                    f"{_wrong(before) - _wrong(verification):,} of {_wrong(before):,} wrong rows are repaired."
-                )
+                triggers = repairs(await _keys(databases, model, verification), f"repair {uuid4()}")
+                for trigger in triggers:
+                    await sender.send(trigger)
+                with output.notes.status(f"waiting for {_wrong(before):,} rows"):
+                    names = [one.trigger for one in triggers]
+                    await sender.unless_given_up(_until_loaded(databases.warehouse, names))
+                verification = await verify_again()
+                output.note(f"{_wrong(before) - _wrong(verification):,} of {_wrong(before):,} wrong rows are repaired.")
                 if verification.tables == before.tables:
                     break
     except TimeoutError:
         raise StageFailed(
-            f"The repair is not in the warehouse after {longest}. "
-            f"Look whether ingest, transform and load run and take messages: `totesys dlq list --name {place.name}`."
+            f"The repaired rows are not in the warehouse after {period(longest)}. Check that ingest, transform and "
+            f"load run, and see dead letters with `totesys dlq list --name {location.name}`."
         ) from None
     return verification
 
 
 def repairs(keys: Keys, trigger: str) -> list[ExtractTrigger]:
-    """The messages that ask for these source rows, few enough in each; at least one, for the sweep that it brings."""
+    """The messages that request these source rows, as many as fit in each; at least one, which also runs a sweep."""
     rows: list[tuple[str, int | None]] = [
         (table, key) for table, numbers in keys.items() for key in (numbers or (None,))
     ]
@@ -84,14 +85,14 @@ def _by_table(rows: Iterable[tuple[str, int | None]]) -> dict[str, tuple[int, ..
 
 
 async def _keys(databases: Databases, model: Model, verification: Verification) -> Keys:
-    """The keys of the source rows that make the wrong rows; of what is too much there is none."""
+    """The keys of the source rows behind the wrong rows; extra rows have none."""
     keys: dict[str, list[int]] = defaultdict(list)
     for comparison in verification:
         table = model.table(comparison.table)
         wanted = [row.key for row in comparison.wrong if row.verdict is not Verdict.EXTRA]
         if table.sources and wanted:
             source = model.source(table.sources[0])
-            # A table captured as a snapshot comes whole.
+            # A full-refresh table is extracted whole.
             keys[source.name] += map(int, wanted) if source.capture is Capture.INCREMENTAL else []
         elif wanted:
             for name, referring in (await _referring(databases, model, table, wanted)).items():
@@ -100,7 +101,7 @@ async def _keys(databases: Databases, model: Model, verification: Verification) 
 
 
 async def _referring(databases: Databases, model: Model, table: WarehouseTable, keys: Sequence[str]) -> Keys:
-    """For each key a row that refers to it, and for all one row of any fact: what they refer to is built with them."""
+    """Per key a fact row that refers to it, and one row of each fact: dimensions are built from fact rows."""
     rows: dict[str, list[int]] = defaultdict(list)
     async with connect("The warehouse", databases.warehouse) as connection:
         for fact in model.facts:
@@ -115,16 +116,8 @@ async def _referring(databases: Databases, model: Model, table: WarehouseTable, 
     return rows
 
 
-def _send(place: Place, wakeups: Iterable[ExtractTrigger]) -> None:
-    name = f"{place.name}-ingest"
-    with closing(sqs_client(place)) as client, aws_errors(name):
-        url = client.get_queue_url(QueueName=name)["QueueUrl"]
-        for wakeup in wakeups:
-            client.send_message(QueueUrl=url, MessageBody=wakeup.model_dump_json())
-
-
 async def _until_loaded(warehouse: str, triggers: Sequence[str]) -> None:
-    """Wait until the ledger has a complete run of each trigger."""
+    """Wait until the ledger has a complete run for each trigger."""
     newest = f"SELECT trigger, complete FROM {ETL}.run ORDER BY snapshot_time DESC, run DESC LIMIT {NEWEST_RUNS}"
     query = f"SELECT count(DISTINCT trigger) = $2 FROM ({newest}) AS r WHERE complete AND trigger = ANY ($1::text[])"
     async with connect("The warehouse", warehouse) as connection:

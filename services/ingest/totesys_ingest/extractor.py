@@ -161,7 +161,7 @@ class Extractor:
         async with self._holder_free:
             holds_lock = await self.lock_holder.holds_lock()
         if not holds_lock:
-            raise DatabaseUnavailable(f"Run {manifest.run} lost its lock on the source. Ingest discards the run.")
+            raise DatabaseUnavailable(f"Run {manifest.run} lost its lock on the source. Ingest extracts again.")
         await self.lake.commit(manifest)
         log.info(
             LogEvent.RUN_COMPLETED,

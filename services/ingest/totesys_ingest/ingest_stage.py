@@ -88,7 +88,7 @@ class Ingest:
     async def _extract(self, source: SourceConnection, trigger: ExtractTrigger) -> None:
         started = time.monotonic()
         if unknown := set(trigger.keys) - {table.name for table in self.model.sources}:
-            raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. No run was made.")
+            raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. Ingest made no run.")
         last = await self.lake.newest_manifest()
         status = await self._read_status(source, last)
         snapshot = await take_snapshot(source, self.model.sources, status, last)

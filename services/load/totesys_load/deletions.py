@@ -1,4 +1,4 @@
-"""SQL of deletions: keys that a deletion sweep did not find, until a run brings them again."""
+"""SQL of deletions: keys that a sweep did not find or no row was built from, until a run brings them again."""
 
 from totesys.connection import Connection
 from totesys.lake.records import ProcessedManifest
@@ -8,19 +8,19 @@ from totesys.table import KEY_RANGES, Fact, WarehouseTable
 from totesys_load.staging import INCOMING
 from totesys_load.warehouse_connection import WarehouseConnection
 
-PRESENT = "present"
+RANGES = "ranges"
 
 # Between two ranges, before the first and after the last.
 _GAPS = f"""
 SELECT last_key AS low, lead(first_key, 1, {2**63 - 1}) OVER (ORDER BY first_key) AS high
-FROM (SELECT first_key, last_key FROM pg_temp.{PRESENT} UNION ALL SELECT {-(2**63)}, {-(2**63)}) AS bounded
+FROM (SELECT first_key, last_key FROM pg_temp.{RANGES} UNION ALL SELECT {-(2**63)}, {-(2**63)}) AS bounded
 """
 
 
-async def make_present(connection: Connection) -> None:
-    """Create an empty temporary table for the key ranges that the source has."""
+async def make_ranges(connection: Connection) -> None:
+    """Create an empty temporary table for key ranges."""
     columns = ", ".join(f"{ident(column.name)} {column.type.postgres} NOT NULL" for column in KEY_RANGES.columns)
-    await connection.execute(f"CREATE TEMPORARY TABLE {PRESENT} ({columns}) ON COMMIT DROP")
+    await connection.execute(f"CREATE TEMPORARY TABLE {RANGES} ({columns}) ON COMMIT DROP")
 
 
 async def record_absent(warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest) -> int:
@@ -28,7 +28,7 @@ async def record_absent(warehouse: WarehouseConnection, table: WarehouseTable, m
 
     The query visits gap after gap through the key's index: its cost depends on the gaps, not on the table's size.
     """
-    await warehouse.connection.execute(f"ANALYZE pg_temp.{PRESENT}")
+    await warehouse.connection.execute(f"ANALYZE pg_temp.{RANGES}")
     key = ident(table.key)
     gone = f"SELECT t.{key}::bigint AS id FROM gap JOIN {warehouse.relation(table)} AS t ON {_inside(f't.{key}')}"
     if isinstance(table, Fact):
@@ -38,9 +38,9 @@ async def record_absent(warehouse: WarehouseConnection, table: WarehouseTable, m
 
 
 async def record_left_out(warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest) -> int:
-    """Record the table's keys that are in a range as deleted, as `record_absent` does with the others."""
-    await warehouse.connection.execute(f"ANALYZE pg_temp.{PRESENT}")
-    key, left_out = ident(table.key), f"pg_temp.{PRESENT} AS r"
+    """Record the table's keys in a range as deleted, unless they are already, and drop the ranges. Returns the keys."""
+    await warehouse.connection.execute(f"ANALYZE pg_temp.{RANGES}")
+    key, left_out = ident(table.key), f"pg_temp.{RANGES} AS r"
     gone = (
         f"SELECT t.{key}::bigint AS id FROM {left_out} JOIN {warehouse.relation(table)} AS t "
         f"ON t.{key} BETWEEN r.first_key AND r.last_key"
@@ -65,7 +65,7 @@ async def _record(warehouse: WarehouseConnection, table: WarehouseTable, manifes
         manifest.run,
         manifest.snapshot_time,
     )
-    await warehouse.connection.execute(f"DROP TABLE pg_temp.{PRESENT}")
+    await warehouse.connection.execute(f"DROP TABLE pg_temp.{RANGES}")
     return deleted
 
 

@@ -24,9 +24,9 @@ from totesys.triggers import LoadTrigger, RunsTrigger
 from totesys_load import ledger_queries
 from totesys_load.compatibility import WritePlan
 from totesys_load.freshness_metric import emit_freshness
+from totesys_load.load_replay import LaterKeysUnknown, RunReplay, record_later_keys
 from totesys_load.load_settings import LoadSettings
 from totesys_load.run_loader import LoadContext, RunLoader
-from totesys_load.run_replay import LaterKeysUnknown, RunReplay, record_later_keys
 from totesys_load.scheduled_verification import verify_and_record
 from totesys_load.warehouse_connection import WHAT, WarehouseConnection
 from totesys_load.warehouse_setup import prepare

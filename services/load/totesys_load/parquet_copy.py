@@ -40,7 +40,7 @@ async def _encoded(batches: Iterator[pa.RecordBatch]) -> AsyncIterator[bytes]:
                 yield encoded[start : start + PIECE_BYTES]
         yield END
     finally:
-        # A thread cannot be cancelled, and no other may read the batches meanwhile.
+        # A thread cannot be cancelled, and nothing else may read the batches while it runs.
         with suppress(Exception):
             await following
 

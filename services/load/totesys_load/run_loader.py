@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, I
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import TypeVar
 
 import pyarrow as pa
@@ -71,7 +72,6 @@ class RunLoader:
             for fact, built in self._in_run(self._model.facts):
                 loaded[fact.name] = await self._append(fact, built)
         await self._record_deletions(loaded)
-        await self._record_left_out(loaded)
         await ledger_queries.record_tables(self._connection, self._manifest, loaded)
         return loaded
 
@@ -160,26 +160,20 @@ class RunLoader:
             log.info(LogEvent.REFERENCES_RESOLVED, run=self._manifest.run, table=name, rows=rows)
 
     async def _record_deletions(self, loaded: dict[str, LoadedTable]) -> None:
-        """Record what the run's deletion sweep did not find, for every table whose keys it brought."""
-        for table in self._model.tables:
-            if table.name not in self._manifest.keys:
+        """Record as deleted the keys that a deletion sweep did not find, and those from which no row was built."""
+        sweep = self._manifest.keys, deletions.record_absent
+        build = self._manifest.left_out, deletions.record_left_out
+        for table, (ranges, record) in product(self._model.tables, (sweep, build)):
+            if table.name not in ranges:
                 continue
             started = time.monotonic()
-            await deletions.make_present(self._connection)
-            for part in self._manifest.keys[table.name].parts:
-                await self._copy_part(await self._read(KEY_RANGES, part), TEMPORARY, deletions.PRESENT)
-            deleted = await deletions.record_absent(self._warehouse, table, self._manifest)
-            _add_deleted(loaded, table, deleted, started)
-
-    async def _record_left_out(self, loaded: dict[str, LoadedTable]) -> None:
-        """Record as deleted the keys that the run brought and from which no row was built."""
-        for name, left_out in self._manifest.left_out.items():
-            started, table = time.monotonic(), self._model.table(name)
-            await deletions.make_present(self._connection)
-            for part in left_out.parts:
-                await self._copy_part(await self._read(KEY_RANGES, part), TEMPORARY, deletions.PRESENT)
-            deleted = await deletions.record_left_out(self._warehouse, table, self._manifest)
-            _add_deleted(loaded, table, deleted, started)
+            await deletions.make_ranges(self._connection)
+            for part in ranges[table.name].parts:
+                await self._copy_part(await self._read(KEY_RANGES, part), TEMPORARY, deletions.RANGES)
+            deleted = await record(self._warehouse, table, self._manifest)
+            before = loaded.get(table.name, LoadedTable(rows=0, written=0, seconds=0))
+            changes = {"deleted": before.deleted + deleted, "seconds": round(before.seconds + since(started), 6)}
+            loaded[table.name] = before.model_copy(update=changes)
 
     async def _copy_incoming(self, table: WarehouseTable, built: BuiltTable, observe: Observer) -> None:
         """Copy the run's rows of a table into the temporary table."""
@@ -231,12 +225,6 @@ def loaded_fact(
         last_record_id=ids.last,
         seconds=since(started),
     )
-
-
-def _add_deleted(loaded: dict[str, LoadedTable], table: WarehouseTable, deleted: int, started: float) -> None:
-    before = loaded.get(table.name, LoadedTable(rows=0, written=0, seconds=0))
-    changes = {"deleted": before.deleted + deleted, "seconds": round(before.seconds + since(started), 6)}
-    loaded[table.name] = before.model_copy(update=changes)
 
 
 def since(started: float) -> float:

@@ -57,8 +57,8 @@ class _Output:
 class RunTransform:
     """Transforms one run. Threads do the CPU work on one part while the bytes of the next arrive.
 
-    A `replay` requires every declared source column, because its result replaces that of the first time. `checked` has
-    the largest number of rows on which this process has checked the grain of each table.
+    A `replay` requires every declared source column, because its result replaces that of the first time. `checked` has,
+    by table, the most rows on which this process has checked the grain.
     """
 
     def __init__(self, model: Model, lake: Lake, manifest: Manifest, checked: dict[str, int], *, replay: bool) -> None:
@@ -165,7 +165,7 @@ class RunTransform:
         self, table: WarehouseTable, first: SourceTable, part: Part, body: bytes, joined: Mapping[str, SourceRows]
     ) -> None:
         sources = {first.name: await self._rows(first, part, body), **joined}
-        # Again for twice as many rows: few may not show it.
+        # Repeat the check for a part with twice as many rows: few rows may not reveal the fault.
         if part.rows > 1 and part.rows >= 2 * (checked := self._checked.get(table.name, 0)) and checked < SAMPLE:
             await asyncio.to_thread(check_grain, self._model, table, sources)
             self._checked[table.name] = part.rows

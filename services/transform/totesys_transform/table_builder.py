@@ -31,7 +31,7 @@ class Built:
     """A warehouse table's rows, and what became of the other rows of its first source.
 
     `rejected` has the rows that should have become one and could not, by position, with the reasons. `left_out` has the
-    keys of the rows that the table's function leaves out, by a filter or a join: the warehouse is not to show them.
+    keys of the rows that the table's function leaves out, by a filter or a join: the warehouse must not show them.
     """
 
     rows: pl.DataFrame
@@ -142,7 +142,7 @@ def _made(table: WarehouseTable, frames: Sequence[pl.DataFrame], source_key: str
 def _left_out(
     table: WarehouseTable, several: Sequence[SourceRows], every: pl.DataFrame, others: pl.DataFrame
 ) -> pl.DataFrame:
-    """Of the rows that became none those that the function leaves out, whatever unreadable values may stand for."""
+    """The rows that the function leaves out, whatever their unreadable values may stand for."""
     if not table.column(table.key).type.is_integer or any(not rows.faults.is_empty() for rows in several[1:]):
         return others.clear()
     built = every.select(pl.col(table.key).alias(_KEY))

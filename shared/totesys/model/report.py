@@ -8,14 +8,14 @@ _INCOMING = "payment_type_name IN ('SALES_RECEIPT', 'PURCHASE_REFUND')"
 BY_CURRENCY = Question(
     "by_currency",
     "By currency",
-    "All data since the beginning. Overdue payments are unpaid and were due before the day of the report.",
+    "Orders of the chosen period. Overdue payments are unpaid and were due before the day of the report.",
     f"""
 WITH sold AS (
     SELECT currency_id, count(*) AS sales_orders, sum(units_sold * unit_price) AS sales
-    FROM sales.fact_sales_order_current GROUP BY currency_id
+    FROM sales.fact_sales_order_current WHERE created_date >= $2 AND created_date < $3 GROUP BY currency_id
 ), bought AS (
     SELECT currency_id, count(*) AS purchase_orders, sum(item_quantity * item_unit_price) AS purchases
-    FROM purchases.fact_purchase_order_current GROUP BY currency_id
+    FROM purchases.fact_purchase_order_current WHERE created_date >= $2 AND created_date < $3 GROUP BY currency_id
 ), unpaid AS (
     SELECT currency_id,
            sum(payment_amount) FILTER (WHERE {_INCOMING} AND payment_date < $1) AS overdue_to_us,
@@ -42,6 +42,7 @@ SELECT make_date(d.year, d.month, 1) AS month, c.currency_code AS currency, coun
 FROM sales.fact_sales_order_current AS f
 JOIN sales.dim_date AS d ON d.date_id = f.created_date
 JOIN sales.dim_currency AS c USING (currency_id)
+WHERE f.created_date >= $2 AND f.created_date < $3
 GROUP BY 1, 2 ORDER BY 1, 2""",
     Months("month", "amount", "currency"),
 )
@@ -54,6 +55,7 @@ TOP_DESIGNS = Question(
 SELECT d.design_id, d.design_name AS design, count(*) AS orders, sum(f.units_sold) AS units
 FROM sales.fact_sales_order_current AS f
 JOIN sales.dim_design AS d USING (design_id)
+WHERE f.created_date >= $2 AND f.created_date < $3
 GROUP BY d.design_id, d.design_name ORDER BY units DESC, d.design_id LIMIT 10""",
     Ranks("design", "units", key="design_id"),
 )
@@ -71,6 +73,7 @@ FROM (SELECT c.currency_code AS currency, p.counterparty_id, p.counterparty_lega
       FROM purchases.fact_purchase_order_current AS f
       JOIN purchases.dim_counterparty AS p USING (counterparty_id)
       JOIN purchases.dim_currency AS c USING (currency_id)
+      WHERE f.created_date >= $2 AND f.created_date < $3
       GROUP BY c.currency_code, p.counterparty_id, p.counterparty_legal_name) AS ranked
 WHERE place <= 10 ORDER BY currency, place""",
     Ranks("counterparty", "amount", "currency"),
@@ -88,7 +91,7 @@ FROM payments.fact_payment_current AS f
 JOIN payments.dim_date AS d ON d.date_id = f.payment_date
 JOIN payments.dim_payment_type AS t USING (payment_type_id)
 JOIN payments.dim_currency AS c USING (currency_id)
-WHERE NOT f.paid
+WHERE NOT f.paid AND f.payment_date >= $2 AND f.payment_date < $3
 GROUP BY 1, 2 ORDER BY 1, 2""",
     Months("month", "to_receive", "currency", below="to_pay"),
 )
@@ -142,4 +145,8 @@ REPORT = Report(
         Chapter("Purchases", (TOP_SUPPLIERS,)),
         Chapter("Payments", (DUE_AND_OVERDUE, NEXT_DUE, LAST_OVERDUE, UNPAID_BY_MONTH)),
     ),
+    years="""
+SELECT DISTINCT d.year FROM sales.fact_sales_order_current AS f
+JOIN sales.dim_date AS d ON d.date_id = f.created_date ORDER BY 1""",
+    filter="currency",
 )

@@ -1,1 +1,0 @@
-"""Compare: whether two warehouses of one lake are equal but for generated ids."""

@@ -1,1 +1,0 @@
-"""Quarantine: the rows that could not become warehouse rows."""

@@ -1,1 +1,0 @@
-"""Rebuild: a new warehouse from nothing but the lake."""

@@ -1,1 +1,0 @@
-"""What services and command can be told, made of their declarations."""

@@ -1,1 +1,0 @@
-"""Trigger: a stage is woken by a message, as an event or the schedule would."""
