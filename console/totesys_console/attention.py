@@ -124,7 +124,7 @@ def _no_run(facts: Facts, statuses: Sequence[StageCard]) -> Iterator[Item]:
         yield Item(
             f"Ingest failed {_times(refusal, facts.now)}",
             (refusal.text,),
-            "Fix the cause: ingest tries again at the next tick. Redrive the dead letters, or delete them.",
+            "Fix the cause: ingest tries again at the next tick. Then redrive the dead letters, or delete them.",
             (_redrive(ingest),),
             stops=True,
         )

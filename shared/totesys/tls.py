@@ -172,7 +172,7 @@ def _show_certificate(context: ssl.SSLContext, values: Mapping[str, str]) -> Non
         return
     key = Path(values.get("sslkey") or _of_user("postgresql.key"))
     if not key.exists():
-        raise DsnError(f"the certificate {certificate} has no key {key}. Name the key as sslkey")
+        raise DsnError(f"the certificate {certificate} has no key: {key} does not exist. Name the key as sslkey")
     status = key.stat()
     others = stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO if status.st_uid == 0 else stat.S_IRWXG | stat.S_IRWXO
     if not stat.S_ISREG(status.st_mode) or status.st_mode & others:
@@ -201,11 +201,13 @@ def tls_fault(error: BaseException) -> str | None:
     """If TLS is why a connection failed: what is wrong with it, and what to do; else None."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
-            f"has a certificate that cannot be verified: {error.verify_message}. "
+            f"has a certificate that cannot be verified: {error.verify_message.rstrip('.')}. "
             "Name the file of its CA as sslrootcert in the DSN, and the host as in the certificate."
         )
     if isinstance(error, ssl.SSLError) and not isinstance(error, _BROKEN_OFF):
-        return f"fails the TLS handshake: {error.reason or error}. Correct the TLS parameters of the DSN or the server."
+        return (
+            f"cannot be reached with TLS: {error.reason or error}. Correct the TLS parameters of the DSN or the server."
+        )
     # The driver has no exception class for it.
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
         return "has no TLS, which the DSN requires. Enable it on the server, or use another sslmode."

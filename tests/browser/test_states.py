@@ -132,6 +132,7 @@ async def test_a_refused_source_is_named_with_its_reason_and_quarantined_rows_wi
         assert "no newer data is arriving" in await visit.text("#freshness.risk")
         assert "the last extraction failed" in await visit.text("#stages .failed")
         assert await visit.violations() == ""
+        await visit.picture("console-attention")
         await visit.page.locator("#attention").get_by_role("link", name="Run 3").click()
         assert "2 × agreed_payment_date is not a valid date" in await visit.text()
         assert await visit.violations() == ""

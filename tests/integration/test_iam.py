@@ -93,7 +93,7 @@ async def test_the_region_may_come_from_the_environment(
     postgres: ReachablePostgres, server: Proxy, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await expect_token(postgres, server.port)
-    with pytest.raises(SettingsError, match=r"The region of .* is not known"):
+    with pytest.raises(SettingsError, match=r"needs the region of .*, which is unknown"):
         await user(of(server, tmp_path, ""))
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     assert await user(of(server, tmp_path, "")) == ROLE
@@ -128,5 +128,5 @@ async def test_without_credentials_it_says_what_is_missing(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(SettingsError, match="There are no credentials of AWS"):
+    with pytest.raises(SettingsError, match="There are no AWS credentials"):
         await user(of(server, tmp_path))

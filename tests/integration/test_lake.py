@@ -74,9 +74,9 @@ async def test_a_lake_that_has_lost_its_run_number_is_not_counted_anew(lake: Lak
 
 WHOLE = empty_manifest(1).model_dump_json().encode()
 FAULTS = {
-    b"": "the whole: Invalid JSON",
-    WHOLE[:-1]: "the whole: Invalid JSON",
-    b"[]": "the whole: Input should be an object",
+    b"": "the object: Invalid JSON",
+    WHOLE[:-1]: "the object: Invalid JSON",
+    b"[]": "the object: Input should be an object",
     WHOLE.replace(b'"version":1', b'"version":0'): "version: Input should",
     WHOLE.replace(b'"run":', b'"ran":'): "run: Field required",
 }

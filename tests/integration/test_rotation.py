@@ -86,7 +86,7 @@ async def test_load_goes_on_after_its_password_was_rotated(
         await execute(postgres.dsn(), f"ALTER ROLE {ident(role)} PASSWORD {literal(AFTER)}")
         problem = (await client.get("/health/ready")).json()
         assert problem["dependencies"]["warehouse"] == "database unavailable"
-        assert f"refuses the login that the secret {secret} holds" in problem["detail"]
+        assert f"refuses the login in the secret {secret}" in problem["detail"]
 
         secrets.put_secret_value(SecretId=secret, SecretString=login(role, AFTER))
         await execute(source, "UPDATE loan SET fee = 9 WHERE loan_id = 1")

@@ -59,7 +59,7 @@ def test_each_missing_setting_is_named(data_plane: LocalDataPlane) -> None:
 
 
 def test_a_model_that_cannot_be_imported_is_named(data_plane: LocalDataPlane) -> None:
-    assert "TOTESYS_MODEL names 'no.such.model'" in refused("transform", data_plane, model="no.such.model")
+    assert "TOTESYS_MODEL is 'no.such.model'" in refused("transform", data_plane, model="no.such.model")
 
 
 def test_a_missing_region_is_named(data_plane: LocalDataPlane) -> None:

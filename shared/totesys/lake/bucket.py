@@ -121,8 +121,10 @@ class Bucket:
             raise
         async with response["Body"] as body:
             if response["ContentLength"] > most:
-                found = f"has {response['ContentLength']} bytes, but at most {most} were expected"
-                raise CorruptObject(f"{self.where(key)} {found}. {self._remedy}")
+                reason = "is too large for a record" if most == RECORD_BYTES else "is not what its manifest says"
+                raise CorruptObject(
+                    f"{self.where(key)} {reason}: it has {response['ContentLength']} bytes. {self._remedy}"
+                )
             return await body.read(), response["ETag"]
 
     async def put(self, key: str, body: bytes) -> None:
