@@ -72,7 +72,7 @@ def _render(console: Console, out: Path) -> None:
 
 def _write(console: Console, out: Path, results: Results) -> None:
     # Only this needs the library that draws.
-    from bench.charts import write_page
+    from bench.bar_charts import write_page
 
     write_page(out, results)
     show_end(console, results, out)

@@ -103,7 +103,7 @@ async def run_system(source: str, warehouse: str, postgres: int, lake: Path | No
     async with run_pipeline(databases, on_event=log.take, state=lake, ports=dict.fromkeys(STAGES, 0)) as pipeline:
         pids = {
             **processes.service_pids(),
-            EMULATOR: processes.descendant_running("totesys_cli.local.emulated"),
+            EMULATOR: processes.descendant_running("totesys_cli.local.emulator_process"),
             POSTGRES: postgres,
         }
         yield System(pipeline, databases, log, pids)

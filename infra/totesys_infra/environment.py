@@ -170,7 +170,7 @@ class Environment(_Settings):
     # Where the images are built: by CodeBuild, or with Docker on the machine that deploys.
     images: Literal["codebuild", "local"] = "codebuild"
     # An account has GitHub's OpenID Connect provider only once: "use" an existing one.
-    github_provider: Literal["make", "use"] = "make"
+    github_provider: Literal["create", "use"] = "create"
     # `owner/repository` whose workflow may deploy through OpenID Connect. Without it, no such role is created.
     github_repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     # GitHub's numeric ids of that owner and repository, which the tokens of newer repositories carry.

@@ -1,4 +1,4 @@
-"""Every finding that stays, and why: the one place where any tool's word is not followed."""
+"""The acknowledged findings of every tool, with reasons."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tests.templates.finding import Finding, Tool
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """A tool's rule that does not hold at `where` (stack/logical id, `*` for any text), for a reason."""
+    """An accepted finding of a tool's rule at `where` (stack/logical id; `*` matches any text), with the reason."""
 
     tool: Tool
     rule: str
@@ -17,15 +17,17 @@ class Acknowledgement:
     reason: str
 
     def covers(self, finding: Finding) -> bool:
-        """Whether it is about this finding."""
+        """Whether it acknowledges this finding."""
         return (self.tool, self.rule) == (finding.tool, finding.rule) and fnmatchcase(finding.where, self.where)
 
 
-_DEPLOYER = "Only CloudFormation has it, for these stacks; each grant in totesys_infra/grants says its own reason."
-_BOUNDARY = "A boundary grants nothing: it says what no role of these stacks may have more of."
-_OWN_KEY = "It is encrypted with AWS' key; a key of its own costs a dollar a month and guards against nobody else here."
-_NO_ACCESS_LOG = "Only roles of this environment may use it, and what they do stands in their logs."
-_LOW_STAKES = "What is in it is made again, or asked again: source bundles from git, answers of Athena from the lake."
+_DEPLOYER = "Only CloudFormation has it, for these stacks; each statement in totesys_infra/policies has its own reason."
+_BOUNDARY = "A boundary grants nothing: it limits the roles of these stacks."
+_OWN_KEY = (
+    "It is encrypted under AWS's key. A key of our own costs a dollar a month and would protect against nobody else."
+)
+_NO_ACCESS_LOG = "Only roles of this environment may use it, and they log what they do."
+_LOW_STAKES = "Its contents can be recreated: source bundles from git, query results from the lake."
 
 ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
     # Our own rules.
@@ -35,7 +37,7 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
         "totesys",
         "named_actions",
         "data-plane/AlertsKey*",
-        "The account administers its key, as AWS asks; SNS generates data keys by two actions of one name.",
+        "The account administers its key, as AWS requires; SNS generates data keys by two actions with one prefix.",
     ),
     Acknowledgement("totesys", "named_actions", "access/*Rights*", _DEPLOYER),
     Acknowledgement("totesys", "named_actions", "access/Boundary*", _BOUNDARY),
@@ -53,10 +55,10 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
         "cloudformation-validate",
         "W9013",
         "watching/Dashboard*",
-        "An environment is of one account, which its file names; a dashboard's body is text, made of names.",
+        "An environment belongs to one account, which its file names; the body of a dashboard is text.",
     ),
     # Checkov.
-    Acknowledgement("checkov", "CKV_AWS_91", "services/HttpBalancer*", "The services log what they are asked."),
+    Acknowledgement("checkov", "CKV_AWS_91", "services/HttpBalancer*", "The services log their requests."),
     Acknowledgement("checkov", "CKV_AWS_111", "access/Boundary*", _BOUNDARY),
     Acknowledgement("checkov", "CKV_AWS_111", "access/NetworkRights*", _DEPLOYER),
     Acknowledgement("checkov", "CKV_AWS_18", "data-plane/*Bucket*", _NO_ACCESS_LOG),
@@ -65,26 +67,26 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
         "checkov",
         "CKV_AWS_21",
         "data-plane/*Bucket*",
-        "A key belongs to one run and is written again with the same bytes only: versions would be copies.",
+        "A key belongs to one run and is only rewritten with the same bytes: versions would be copies.",
     ),
     Acknowledgement("checkov", "CKV_AWS_21", "lake/Results*", _LOW_STAKES),
     Acknowledgement(
         "checkov",
         "CKV_AWS_27",
         "data-plane/*",
-        "It knows KmsMasterKeyId only; SqsManagedSseEnabled encrypts the queues, which our rule `encrypted` asserts.",
+        "It knows only KmsMasterKeyId; SqsManagedSseEnabled encrypts the queues, which our rule `encrypted` checks.",
     ),
     Acknowledgement(
         "checkov",
         "CKV_AWS_118",
         "warehouse/Instance*",
-        "Alarms watch storage and connections, which RDS measures anyway; the machine below costs more to look at.",
+        "Alarms watch storage and connections, which RDS measures anyway; enhanced monitoring costs extra.",
     ),
     Acknowledgement(
         "checkov",
         "CKV_AWS_65",
         "services/Cluster*",
-        "AWS bills the metrics of Container Insights; the free ones of ECS count the tasks as well.",
+        "AWS bills the metrics of Container Insights; the free ECS metrics also count the tasks.",
     ),
     Acknowledgement("checkov", "CKV_AWS_149", "services/TriggerToken*", _OWN_KEY),
     Acknowledgement("checkov", "CKV_AWS_158", "*", _OWN_KEY),
@@ -92,24 +94,24 @@ ACKNOWLEDGED: tuple[Acknowledgement, ...] = (
         "checkov",
         "CKV_AWS_157",
         "warehouse/Instance*",
-        "Only the preset high-availability pays for a second zone; without it load waits, and goes on from the lake.",
+        "Only the preset high-availability pays for a standby; otherwise load waits and continues from the lake.",
     ),
     Acknowledgement(
         "checkov",
         "CKV_AWS_161",
         "warehouse/Instance*",
-        "Load uses the password that RDS makes and rotates; a token of IAM would end after 15 minutes.",
+        "Load uses the password that RDS creates and rotates; an IAM token would expire after 15 minutes.",
     ),
 )
 
 
 def unacknowledged(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings that nobody has answered."""
+    """The findings that are not acknowledged."""
     return sorted(f for f in set(findings) if not any(a.covers(f) for a in ACKNOWLEDGED))
 
 
 def lines(findings: Iterable[Finding]) -> str:
-    """A line for each finding, with the variants that have it."""
+    """A line per finding, with its variants."""
     variants: dict[str, list[str]] = {}
     for finding in findings:
         variants.setdefault(str(finding), []).append(finding.variant)
@@ -117,6 +119,6 @@ def lines(findings: Iterable[Finding]) -> str:
 
 
 def stale(tool: Tool, findings: Iterable[Finding]) -> list[Acknowledgement]:
-    """The acknowledgements of a tool's findings that it does not make."""
+    """The acknowledgements for a tool that match no finding."""
     every = list(findings)
     return [a for a in ACKNOWLEDGED if a.tool == tool and not any(a.covers(f) for f in every)]

@@ -1,4 +1,4 @@
-"""The templates of every environment, synthesised once; how long each tool took, and what caught each planted fault."""
+"""The templates of every environment, synthesised once; the time of each tool, and what caught each planted fault."""
 
 import sys
 import time
@@ -17,13 +17,13 @@ from tests.templates.synthesis import Synthesis, synthesise
 
 Stopwatch = Callable[[str], AbstractContextManager[None]]
 SECONDS = pytest.StashKey[dict[str, float]]()
-# What was planted, and what the check that is named for it said.
+# The planted faults, with the finding of the check that is named for each.
 CAUGHT = pytest.StashKey[list[tuple[str, Finding]]]()
 
 
 @pytest.fixture(scope="session")
 def stopwatch(request: pytest.FixtureRequest) -> Stopwatch:
-    """How long what it is put around takes, is printed at the end."""
+    """Measures a block; the time is printed at the end."""
     seconds = request.config.stash.setdefault(SECONDS, {})
 
     @contextmanager
@@ -37,7 +37,7 @@ def stopwatch(request: pytest.FixtureRequest) -> Stopwatch:
 
 @pytest.fixture(scope="session")
 def synthesis(stopwatch: Stopwatch) -> Synthesis:
-    """Every environment's templates, the distinct ones, with what cdk-nag found."""
+    """The distinct templates of all environments, with the findings of cdk-nag."""
     environments = few()
     with stopwatch(f"synthesis of {len(environments)} environments, with cdk-nag"):
         return synthesise(environments)

@@ -1,4 +1,4 @@
-"""Faults to plant into sound templates, each with the check that has to catch it."""
+"""Faults to plant into valid templates, each with the check that has to catch it."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -12,7 +12,7 @@ Plant = Callable[[Body], object]
 
 @dataclass(frozen=True)
 class Fault:
-    """What is made wrong in which stack, and which rule of which tool says so. Others may, too."""
+    """A fault in a stack, and the rule of a tool that has to report it. Others may report it too."""
 
     what: str
     stack: str
@@ -22,7 +22,7 @@ class Fault:
 
     @property
     def label(self) -> str:
-        """The variant's name: no dot, no blank."""
+        """The name of the variant, without dots and blanks."""
         return self.what.replace(" ", "-").replace(".", "")
 
     def into(self, template: Template) -> Template:
@@ -44,7 +44,7 @@ def with_(kind: str, **properties: Any) -> Plant:
 
 
 def without(kind: str, *properties: str) -> Plant:
-    """Takes properties from the first resource of a type that has them."""
+    """Removes properties from the first resource of a type that has them."""
 
     def plant(body: Body) -> None:
         found = next(p for _, p in of_type(body, kind) if set(properties) <= set(p))
@@ -65,12 +65,12 @@ def with_resource(kind: str, **properties: Any) -> Plant:
 
 
 def with_policy(kind: str, **policies: str) -> Plant:
-    """Sets what becomes of the first resource of a type when its stack is deleted or it is replaced."""
+    """Sets the deletion policies of the first resource of a type."""
     return lambda body: next(r for r in body["Resources"].values() if r["Type"] == kind).update(policies)
 
 
 def plain_text_allowed(kind: str) -> Plant:
-    """Takes from the first policy of a kind the statements that deny."""
+    """Removes the denying statements from the first policy of a kind."""
 
     def plant(body: Body) -> None:
         document = first(body, kind)["PolicyDocument"]
@@ -90,19 +90,19 @@ def allowing(**changes: Any) -> Plant:
 
 
 def open_to(cidr: str) -> Plant:
-    """Lets an address range in through the first security group."""
+    """Admits an address range through the first security group."""
     rule = {"CidrIp": cidr, "IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "Description": "planted"}
     return with_("AWS::EC2::SecurityGroup", SecurityGroupIngress=[rule])
 
 
 def newest_image(body: Body) -> None:
-    """Has the first container run whatever image is newest."""
+    """Makes the first container run the newest image."""
     container = first(body, "AWS::ECS::TaskDefinition")["ContainerDefinitions"][0]
     container["Image"]["Fn::Join"][1][-1] = ":latest"
 
 
 def padded(body: Body) -> None:
-    """Makes a template too long, each resource of it sound."""
+    """Makes a template too long with valid resources."""
     queue_id, _ = next(of_type(body, "AWS::SQS::Queue"))
     body["Outputs"] |= {f"Padding{n}": {"Value": {"Ref": queue_id}, "Description": "-" * 500} for n in range(100)}
 

@@ -1,4 +1,4 @@
-"""What a check looks at, and what it says."""
+"""The input of a check, and its findings."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Tool = Literal["totesys", "cdk-nag", "cfn-lint", "cloudformation-validate", "che
 
 @dataclass(frozen=True)
 class Template:
-    """A template: which stack it is of, and whose variant: an environment's, or a planted fault's."""
+    """A template of a stack; its variant is an environment or a planted fault."""
 
     stack: str
     variant: str
@@ -18,13 +18,13 @@ class Template:
 
     @property
     def label(self) -> str:
-        """What it is called where tools report on many; neither part has a dot."""
+        """Its name in reports on many templates; neither part has a dot."""
         return f"{self.stack}.{self.variant}"
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """What a rule of a tool says against a resource, by its logical id (empty: the whole template)."""
+    """A finding of a tool's rule at a resource, by its logical id (empty for the whole template)."""
 
     tool: Tool
     rule: str
@@ -34,22 +34,22 @@ class Finding:
 
     @property
     def stack(self) -> str:
-        """The stack that it is about, whatever the variant."""
+        """The stack, without the variant."""
         return self.label.partition(".")[0]
 
     @property
     def variant(self) -> str:
-        """The environment or the planted fault that it was found in."""
+        """The environment or the planted fault."""
         return self.label.partition(".")[2]
 
     @property
     def where(self) -> str:
-        """Stack and resource, as an acknowledgement names them."""
+        """Stack and resource, as in an acknowledgement."""
         return f"{self.stack}/{self.resource}"
 
     @property
     def wherever(self) -> tuple[str, ...]:
-        """What it says and of what, the same for every variant."""
+        """The finding without its variant."""
         return (self.tool, self.rule, self.where)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The tools that read templates: cfn-lint, cloudformation-validate and Checkov. All of them offline."""
+"""The tools that check templates offline: cfn-lint, cloudformation-validate and Checkov."""
 
 import json
 import os
@@ -18,7 +18,7 @@ CHECKOV = Path(__file__).parents[2] / "infra" / "checkov" / ".venv" / "bin" / "c
 
 
 def cfn_lint(templates: Iterable[Template]) -> list[Finding]:
-    """What CloudFormation's schemas of the resources, and AWS' limits, say."""
+    """Findings against CloudFormation's resource schemas and AWS's limits."""
     config = ManualArgs(regions=["eu-west-2"])
     rules = Runner(ConfigMixIn(**config)).rules
     return [
@@ -33,7 +33,7 @@ def _resource(path: list[str | int]) -> str:
 
 
 def cloudformation_validate(templates: Iterable[Template]) -> list[Finding]:
-    """What CloudFormation's own validation says, warnings too."""
+    """Findings of CloudFormation's own validation, with warnings."""
     engine, config = CompositeEngine(), ValidateConfig(severity_level=Severity.WARN)
     return [
         Finding("cloudformation-validate", found.rule_id, template.label, _entity(found.entity), found.message)
@@ -47,12 +47,12 @@ def _entity(entity: object) -> str:
 
 
 def checkov(templates: Iterable[Template]) -> list[Finding]:
-    """What Prisma Cloud's rules for CloudFormation say; they come with it, and nothing is downloaded."""
+    """Findings of Prisma Cloud's rules for CloudFormation, which come with Checkov; nothing is downloaded."""
     with tempfile.TemporaryDirectory(prefix="totesys-checkov-") as folder:
         for template in templates:
             Path(folder, f"{template.label}.json").write_text(json.dumps(template.body, indent=1))
         command = [str(CHECKOV), "--directory", folder, "--framework", "cloudformation", "--skip-download"]
-        # Its end is 1 where it has found something, and other than that where it has not looked.
+        # The exit code is 1 with findings; any other code but 0 means that it did not run.
         done = subprocess.run(
             [*command, "--quiet", "--compact", "--output", "json"],
             capture_output=True,

@@ -1,4 +1,4 @@
-"""cdk-nag: AWS' own rules for a sound design, on an app or on templates that are there."""
+"""cdk-nag: AWS's own design rules, for an app or for existing templates."""
 
 import json
 import tempfile
@@ -20,7 +20,7 @@ Acknowledged = tuple[str, str]
 
 @dataclass
 class NagReport:
-    """What it found, and what is acknowledged, with its reason, and of that what was found."""
+    """The findings, the acknowledgements with their reasons, and the ones that matched."""
 
     findings: list[Finding] = field(default_factory=list)
     acknowledged: dict[Acknowledged, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ def nag_app(app: cdk.App, folder: Path, labels: Callable[[str], str]) -> NagRepo
     try:
         app.synth()
     except RuntimeError:
-        # Findings end the synthesis, after all is written.
+        # Findings end the synthesis after everything is written.
         if not file.exists():
             raise
     (report,) = json.loads(file.read_text())["pluginReports"]
@@ -64,7 +64,7 @@ def nag_app(app: cdk.App, folder: Path, labels: Callable[[str], str]) -> NagRepo
 
 
 def nag_templates(templates: Iterable[Template]) -> list[Finding]:
-    """The same rules over templates that are there, all in one app."""
+    """The same rules for existing templates, all in one app."""
     with tempfile.TemporaryDirectory(prefix="totesys-nag-") as folder:
         app = new_app(Path(folder, "out"))
         refused, labels = [], {}
@@ -81,7 +81,7 @@ def nag_templates(templates: Iterable[Template]) -> list[Finding]:
 
 
 def _metadata(folder: Path, kind: str) -> Iterator[tuple[str, Any]]:
-    """What the CDK notes of its constructs: path and note."""
+    """The CDK's metadata of a kind: construct path and data."""
     for file in folder.glob("*.metadata.json"):
         for path, entries in json.loads(file.read_text()).items():
             for entry in entries:

@@ -1,4 +1,4 @@
-"""What we ask of every template ourselves: what the tools do not look at, or would only warn of."""
+"""Our own rules for every template: what the tools do not check, or only warn about."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -10,13 +10,13 @@ from totesys.service_settings import ServiceSettings
 # (logical id, what is wrong)
 Faults = Iterator[tuple[str, str]]
 
-# What CloudFormation takes as text, and what it takes from a bucket.
+# The largest template in a request, and in a bucket.
 BYTES_AT_MOST = {"data-plane": 51_200}
 BYTES_AT_MOST_ELSEWHERE = 1_000_000
 RESOURCES_AT_MOST = 500
-# Fargate kills a task after 120 s, whatever is asked for.
+# Fargate kills a task after 120 s.
 STOP_TIMEOUT_AT_MOST = 120
-# From the end of the grace to that of the process: the last answer, the pools, the interpreter.
+# From the end of the grace period to the end of the process: the last response, the pools, the interpreter.
 STOP_SLACK = 5
 
 ENCRYPTED: dict[str, Callable[[Body], bool]] = {
@@ -28,18 +28,18 @@ ENCRYPTED: dict[str, Callable[[Body], bool]] = {
     "AWS::EFS::FileSystem": lambda p: p.get("Encrypted") is True,
     "AWS::DynamoDB::Table": lambda p: "SSESpecification" in p,
 }
-# Deny of `aws:SecureTransport: false` in the policy of each.
+# The policies that deny `aws:SecureTransport: false`.
 TLS_ONLY = {
     "AWS::S3::Bucket": ("AWS::S3::BucketPolicy", "Bucket"),
     "AWS::SQS::Queue": ("AWS::SQS::QueuePolicy", "Queues"),
     "AWS::SNS::Topic": ("AWS::SNS::TopicPolicy", "Topics"),
 }
-# What holds data that nothing else holds, and what may become of it when its stack is deleted.
+# Resources whose data exists nowhere else, and their allowed deletion policies.
 KEPT = {
     "AWS::S3::Bucket": {"Retain", "RetainExceptOnCreate"},
     "AWS::RDS::DBInstance": {"Retain", "RetainExceptOnCreate", "Snapshot"},
 }
-# AWS knows no resource for these.
+# Actions that take no resource.
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}
 
 
@@ -56,9 +56,9 @@ def plain_cloudformation(template: Template) -> Faults:
     for logical_id, resource in template.body["Resources"].items():
         kind = resource["Type"]
         if kind.startswith(("Custom::", "AWS::Lambda::")) or kind == "AWS::CloudFormation::CustomResource":
-            yield logical_id, f"is {kind}: code that runs while a stack is made"
+            yield logical_id, f"is {kind}: code that runs while a stack is created"
         if any(key.startswith("aws:asset") for key in resource.get("Metadata", {})):
-            yield logical_id, "is made of an asset"
+            yield logical_id, "uses an asset"
     if "Transform" in template.body:
         yield "", "has a transform"
 
@@ -79,7 +79,7 @@ def tls_only(template: Template) -> Faults:
         ]
         for logical_id, _ in of_type(template.body, kind):
             if {"Ref": logical_id} not in guarded:
-                yield logical_id, "lets in who comes without TLS"
+                yield logical_id, "allows access without TLS"
 
 
 def _denies_plain_text(statement: Body) -> bool:
@@ -90,7 +90,7 @@ def closed_to_the_world(template: Template) -> Faults:
     for logical_id, properties in of_type(template.body, "AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress"):
         for rule in properties.get("SecurityGroupIngress", []) or [properties]:
             if rule.get("CidrIp") == "0.0.0.0/0" or rule.get("CidrIpv6") == "::/0":
-                yield logical_id, "lets in the whole world"
+                yield logical_id, "is open to the internet"
     for logical_id, properties in of_type(template.body, "AWS::RDS::DBInstance"):
         if properties.get("PubliclyAccessible") is not False:
             yield logical_id, "may have a public address"
@@ -99,14 +99,14 @@ def closed_to_the_world(template: Template) -> Faults:
 def logs_end(template: Template) -> Faults:
     for logical_id, properties in of_type(template.body, "AWS::Logs::LogGroup"):
         if "RetentionInDays" not in properties:
-            yield logical_id, "keeps its lines for ever"
+            yield logical_id, "has no retention"
 
 
 def data_is_kept(template: Template) -> Faults:
     for logical_id, resource in template.body["Resources"].items():
         policies = (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
         if not set(policies) <= KEPT.get(resource["Type"], set(policies)):
-            yield logical_id, f"is gone with its stack or with what replaces it: {policies}"
+            yield logical_id, f"loses its data when it is deleted or replaced: {policies}"
 
 
 def named_actions(template: Template) -> Faults:
@@ -124,7 +124,7 @@ def named_resources(template: Template) -> Faults:
 
 
 def statements(body: Body) -> Iterator[tuple[str, Body]]:
-    """Each statement that allows something, of every policy, with the resource that it is in."""
+    """The allowing statements of every policy, each with its resource."""
     for logical_id, resource in body["Resources"].items():
         for statement in _statements(resource.get("Properties", {})):
             if statement["Effect"] == "Allow":
@@ -165,14 +165,14 @@ def containers_stop_in_time(template: Template) -> Faults:
 def images_never_change(template: Template) -> Faults:
     for logical_id, properties in of_type(template.body, "AWS::ECR::Repository"):
         if properties.get("ImageTagMutability") != "IMMUTABLE":
-            yield logical_id, "lets a tag be put on another image"
+            yield logical_id, "has mutable image tags"
     for logical_id, container in containers(template.body):
         if json.dumps(container["Image"]).rstrip('"]}').endswith((":latest", ":")):
-            yield logical_id, f"container {container['Name']} runs whatever is newest"
+            yield logical_id, f"container {container['Name']} runs the newest image"
 
 
 def containers(body: Body) -> Iterator[tuple[str, Body]]:
-    """Each container of each task definition."""
+    """The containers of all task definitions."""
     for logical_id, properties in of_type(body, "AWS::ECS::TaskDefinition"):
         for container in properties["ContainerDefinitions"]:
             yield logical_id, container
@@ -182,22 +182,22 @@ def deployments_roll_back(template: Template) -> Faults:
     for logical_id, properties in of_type(template.body, "AWS::ECS::Service"):
         breaker = properties.get("DeploymentConfiguration", {}).get("DeploymentCircuitBreaker")
         if breaker != {"Enable": True, "Rollback": True}:
-            yield logical_id, "stays on a release that does not start"
+            yield logical_id, "does not roll back a release that fails to start"
 
 
 def alarms_reach_somebody(template: Template) -> Faults:
     for logical_id, properties in of_type(template.body, "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"):
         if not properties.get("AlarmActions") or properties.get("ActionsEnabled") is False:
-            yield logical_id, "rings, and nobody is told"
+            yield logical_id, "fires without notifying anybody"
         if "docs/runbook.md" not in json.dumps(properties.get("AlarmDescription", "")):
-            yield logical_id, "does not say where in docs/runbook.md to look"
+            yield logical_id, "has no link into docs/runbook.md"
 
 
 def failures_are_set_aside(template: Template) -> Faults:
     targets = json.dumps([p.get("RedrivePolicy") for _, p in of_type(template.body, "AWS::SQS::Queue")])
     for logical_id, properties in of_type(template.body, "AWS::SQS::Queue"):
         if "RedrivePolicy" not in properties and f'"{logical_id}"' not in targets:
-            yield logical_id, "has no dead-letter queue, and is none"
+            yield logical_id, "has no dead-letter queue and is not one"
 
 
 RULES: tuple[Callable[[Template], Faults], ...] = (
@@ -220,7 +220,7 @@ RULES: tuple[Callable[[Template], Faults], ...] = (
 
 
 def own_rules(templates: Iterable[Template]) -> list[Finding]:
-    """What our own rules say."""
+    """The findings of our own rules."""
     return [
         Finding("totesys", rule.__name__, template.label, logical_id, message)
         for template in templates

@@ -1,4 +1,4 @@
-"""What the app makes of every environment."""
+"""The templates of every environment."""
 
 import json
 import tempfile
@@ -14,7 +14,7 @@ from totesys_infra.stacks.cdk_app import build
 
 @dataclass(frozen=True)
 class Synthesis:
-    """Templates, and what cdk-nag said while they were made."""
+    """Templates, and the findings of cdk-nag during synthesis."""
 
     templates: list[Template]
     nag: NagReport
@@ -25,7 +25,7 @@ class Synthesis:
 
 
 def synthesise(environments: Mapping[str, Environment]) -> Synthesis:
-    """The distinct templates of environments: what is the same in several is there once."""
+    """The distinct templates of environments."""
     templates: list[Template] = []
     nag = NagReport()
     for variant, environment in environments.items():
@@ -50,5 +50,5 @@ def _one(variant: str, environment: Environment) -> Synthesis:
 
 
 def distinct(templates: Iterable[Template]) -> list[Template]:
-    """One of each: the first variant of those that are equal."""
+    """The first variant of equal templates."""
     return list({(t.stack, json.dumps(t.body)): t for t in reversed(list(templates))}.values())[::-1]

@@ -1,4 +1,4 @@
-"""A fault that is planted into a sound template is caught, by the check that is named for it."""
+"""Every planted fault is caught by the check that is named for it."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "infra-checks.md"
 
 @pytest.fixture(scope="module")
 def findings(synthesis: Synthesis, stopwatch: Stopwatch) -> list[Finding]:
-    """What each tool says against the faults that are its own to find, and not against the template without them."""
+    """The findings of each tool for its own planted faults that the valid template does not have."""
     new: list[Finding] = []
     for tool, check in CHECKS.items():
         faults = [fault for fault in FAULTS if fault.tool == tool]

@@ -1,4 +1,4 @@
-"""What all templates of all environments promise, by our own rules and by those of four tools."""
+"""All templates of all environments pass our own rules and those of four tools."""
 
 from collections.abc import Iterable
 
@@ -23,12 +23,12 @@ def assert_all_answered(tool: Tool, findings: Iterable[Finding]) -> None:
     every = list(findings)
     open_findings = unacknowledged(every)
     assert not open_findings, lines(open_findings)
-    assert not stale(tool, every), "what tests/templates/acknowledged.py answers is not found any more"
+    assert not stale(tool, every), "an acknowledgement in tests/templates/acknowledged.py matches no finding"
 
 
 def test_cdk_nag_finds_only_what_a_stack_acknowledges(synthesis: Synthesis) -> None:
     assert not synthesis.nag.findings, lines(synthesis.nag.findings)
-    assert sorted(set(synthesis.nag.acknowledged) - synthesis.nag.used) == [], "acknowledged, and found nowhere"
+    assert sorted(set(synthesis.nag.acknowledged) - synthesis.nag.used) == [], "acknowledged, but not found"
 
 
 @pytest.mark.parametrize("tool", CHECKS)

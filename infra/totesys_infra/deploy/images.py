@@ -112,16 +112,16 @@ def _has(deployment: Deployment, service: Service, revision: str) -> bool:
 
 def _watched(deployment: Deployment, build_id: str) -> "BuildTypeDef | None":
     """The build, when it has ended; reports each phase."""
-    told = 0
+    reported = 0
 
     def ended() -> "BuildTypeDef | None":
-        nonlocal told
+        nonlocal reported
         build = deployment.aws.codebuild.batch_get_builds(ids=[build_id])["builds"][0]
         done = [phase for phase in build.get("phases", []) if "phaseStatus" in phase]
-        for phase in done[told:]:
+        for phase in done[reported:]:
             seconds = phase.get("durationInSeconds", 0)
             deployment.report(f"  {phase.get('phaseType', '?')} {phase['phaseStatus']}, {seconds} s")
-        told = len(done)
+        reported = len(done)
         return None if build["buildStatus"] == "IN_PROGRESS" else build
 
     return _BUILT.until(ended)

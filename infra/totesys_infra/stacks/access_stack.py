@@ -31,7 +31,7 @@ class AccessStack(cdk.Stack):
             analytics_reporting=False,
         )
         names = environment.names
-        if environment.github_provider == "make":
+        if environment.github_provider == "create":
             provider = iam.CfnOIDCProvider(
                 self, "GitHub", url=f"https://{_ISSUER}", client_id_list=["sts.amazonaws.com"]
             ).attr_arn
