@@ -7,6 +7,8 @@ from totesys.stage_names import STAGES, Stage
 
 Service = Stage
 SERVICES = STAGES
+# The stacks in the order of deployment, without `access`, which an administrator deploys.
+STACKS = ("data-plane", "network", "build", "warehouse", "services", "watching", "lake")
 Purpose = Literal["ingest", "processed", "code", "queries"]
 # As in the Dockerfile, but from a registry without Docker Hub's limits.
 PYTHON_IMAGE = "public.ecr.aws/docker/library/python:3.13-slim"

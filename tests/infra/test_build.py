@@ -14,7 +14,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from totesys_infra.environment import Environment
 from totesys_infra.environment_file import FOLDER, read_environment
-from totesys_infra.names import SERVICES
+from totesys_infra.names import SERVICES, STACKS
 from totesys_infra.stacks.access_stack import AccessStack
 from totesys_infra.stacks.cdk_app import new_app, synthesise
 from totesys_infra.stacks.images_stack import BUILDSPEC, ImagesStack
@@ -75,7 +75,7 @@ def test_an_image_is_never_overwritten_is_scanned_and_is_kept_while_it_is_deploy
         assert (deployed["selection"]["countNumber"], others["selection"]["countNumber"]) == (20, 10)
 
 
-def test_the_project_builds_each_service_from_the_bundle_with_what_the_dockerfile_takes(build: Template) -> None:
+def test_the_project_builds_each_service_with_the_arguments_of_the_dockerfile(build: Template) -> None:
     (project,) = of_type(build, "AWS::CodeBuild::Project")
     assert project["Source"] == {"Type": "NO_SOURCE", "BuildSpec": json.dumps(BUILDSPEC)}
     assert project["Environment"]["Type"] == "ARM_CONTAINER"
@@ -89,7 +89,7 @@ def test_the_project_builds_each_service_from_the_bundle_with_what_the_dockerfil
     assert of_type(build, "AWS::Logs::LogGroup")[0]["RetentionInDays"] == 30
 
 
-def test_a_build_may_do_what_it_does_and_nothing_else(build: Template, environment: Environment) -> None:
+def test_a_build_has_exactly_the_permissions_it_uses(build: Template, environment: Environment) -> None:
     (policy,) = of_type(build, "AWS::IAM::Policy")
     allowed = {
         action
@@ -143,7 +143,7 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_who_deploys_cannot_give_himself_more(access: Template, environment: Environment) -> None:
+def test_deployers_cannot_escalate_their_own_privileges(access: Template, environment: Environment) -> None:
     names = environment.names
     (deny,) = (one for one in statements(access, "-roles") if one["Effect"] == "Deny")
     assert deny["Action"] == "iam:*"
@@ -166,6 +166,6 @@ def test_no_policy_is_larger_than_iam_takes(access: Template) -> None:
         assert len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) < LARGEST_POLICY
 
 
-def test_stacks_are_deployed_in_the_order_in_which_the_app_has_them(environment: Environment) -> None:
-    names = [environment.names.stack(of) for of in ("access", "data-plane", "build")]
-    assert [name for name in synthesise(environment) if name in names] == names
+def test_stacks_are_deployed_in_the_declared_order(environment: Environment) -> None:
+    names = [environment.names.stack(of) for of in ("access", *STACKS)]
+    assert list(synthesise(environment)) == names

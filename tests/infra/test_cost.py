@@ -15,13 +15,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "cost.md"
 SIZINGS = pytest.mark.parametrize("sizing", PRESETS.values(), ids=PRESETS)
 
 
-def test_the_page_has_the_tables_that_the_code_gives() -> None:
+def test_the_tables_on_the_page_are_current() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert all(table in page for table in tables().values()), "run `make docs`"
     assert filled(page) == page
 
 
-def test_a_price_says_where_and_when_it_was_read_or_that_it_was_not() -> None:
+def test_a_price_has_a_source_and_a_date_or_neither() -> None:
     for price in prices.ALL:
         assert price.usd > 0
         assert (price.source is None) == (price.as_of is None)
@@ -33,7 +33,7 @@ def test_every_class_of_database_has_a_price(sizing: Sizing) -> None:
 
 
 @SIZINGS
-def test_options_say_the_difference(sizing: Sizing) -> None:
+def test_options_show_the_difference(sizing: Sizing) -> None:
     choices = options(sizing)
     assert choices["no changes all month"] == pytest.approx(total(sizing, IDLE) - total(sizing, BUSY))
     assert choices["transform at its maximum all month"] > 0
@@ -61,11 +61,11 @@ def test_a_standby_doubles_the_database() -> None:
     assert egress_cost(sizing) == pytest.approx(3 * 730 * (0.045 + 0.005) + 5 * 0.045)
 
 
-def test_every_endpoint_that_is_made_is_paid_for() -> None:
+def test_every_endpoint_is_in_the_cost_estimate() -> None:
     assert len(network_stack.ENDPOINTS) == ENDPOINTS
 
 
-def test_an_environments_month_is_its_presets_with_its_choices() -> None:
+def test_the_cost_of_an_environment_is_its_presets_with_its_own_choices() -> None:
     lean, standard = PRESETS["lean"], PRESETS["standard"]
     assert of(environment()) == pytest.approx(total(lean))
     nat = of(environment(network={"egress": "nat"}))

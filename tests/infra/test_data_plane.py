@@ -57,7 +57,7 @@ def queue_statements(template: dict[str, Any], name: str) -> list[dict[str, Any]
     return statements(template, "AWS::SQS::QueuePolicy", "Queues", [{"Ref": queue(template, name)[0]}])
 
 
-def test_the_committed_template_is_what_the_app_makes(template: dict[str, Any]) -> None:
+def test_the_committed_template_is_current(template: dict[str, Any]) -> None:
     assert data_plane_template() == render(template), "run `make template`"
 
 
@@ -118,7 +118,7 @@ def test_there_are_three_buckets_and_six_queues(template: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_queue_hands_what_fails_to_its_dead_letter_queue(template: dict[str, Any], service: str) -> None:
+def test_a_queue_has_its_dead_letter_queue(template: dict[str, Any], service: str) -> None:
     dlq_id, dead_letters = queue(template, f"{service}-dlq")
     properties = queue(template, service)[1]["Properties"]
     assert properties["RedrivePolicy"] == {"deadLetterTargetArn": arn(dlq_id), "maxReceiveCount": 5}
@@ -137,7 +137,7 @@ def test_queues_are_encrypted_at_rest_and_on_the_way(template: dict[str, Any], n
 
 
 @pytest.mark.parametrize(("source", "target"), [("ingest", "transform"), ("processed", "load")])
-def test_a_commit_in_a_bucket_wakes_the_next_service(template: dict[str, Any], source: str, target: str) -> None:
+def test_a_commit_in_a_bucket_triggers_the_next_service(template: dict[str, Any], source: str, target: str) -> None:
     bucket_properties = bucket(template, source)[1]["Properties"]
     assert bucket_properties["NotificationConfiguration"] == {
         "QueueConfigurations": [
@@ -182,7 +182,7 @@ def test_only_that_bucket_of_that_account_may_send(template: dict[str, Any], sou
         ("Verify", "VerifySchedule", "load", {"verify": True}),
     ],
 )
-def test_each_schedule_wakes_one_service(
+def test_each_schedule_triggers_one_service(
     template: dict[str, Any], name: str, parameter: str, service: str, message: dict[str, Any]
 ) -> None:
     rules = of_type(template, "AWS::Events::Rule")
@@ -199,7 +199,7 @@ def test_each_schedule_wakes_one_service(
     assert allow["Principal"] == {"Service": "events.amazonaws.com"}
 
 
-def test_dead_letter_queues_let_nobody_in_by_policy(template: dict[str, Any]) -> None:
+def test_no_policy_lets_another_service_send_to_a_dead_letter_queue(template: dict[str, Any]) -> None:
     for service in SERVICES:
         assert not [s for s in queue_statements(template, f"{service}-dlq") if s["Effect"] == "Allow"]
 
@@ -211,7 +211,7 @@ def rules(template: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["ingest", "processed", "code"])
-def test_what_is_left_of_a_broken_upload_goes_after_a_day(template: dict[str, Any], name: str) -> None:
+def test_incomplete_uploads_expire_after_a_day(template: dict[str, Any], name: str) -> None:
     assert rules(template, name)[0] == {
         "Status": "Enabled",
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
@@ -224,7 +224,7 @@ def test_what_a_deployment_reads_once_expires_and_releases_do_not(template: dict
     assert not any(release.PREFIX.startswith(prefix) for prefix in expiring)
 
 
-def test_large_objects_of_the_lake_go_to_a_cheaper_tier_only_if_asked(template: dict[str, Any]) -> None:
+def test_large_lake_objects_move_to_a_cheaper_tier_only_if_set(template: dict[str, Any]) -> None:
     for name in ("ingest", "processed"):
         assert rules(template, name)[1] == {
             "If": "HasTierDays",
@@ -240,7 +240,7 @@ def test_nothing_that_a_rebuild_needs_can_expire(template: dict[str, Any]) -> No
     assert len(rules(template, "processed")) == 2
 
 
-def test_csv_expires_only_if_asked_and_never_a_record(template: dict[str, Any]) -> None:
+def test_csv_expires_only_if_set_and_records_never_do(template: dict[str, Any]) -> None:
     expiring = rules(template, "ingest")[2:]
     assert [rule.pop("Prefix") for rule in expiring] == ["conformed/", "payments/", "purchases/", "sales/", "keys/"]
     once = {"If": "HasCsvDays", "Status": "Enabled", "ExpirationInDays": {"Ref": "CsvDays"}}
@@ -265,7 +265,7 @@ def test_alerts_are_encrypted_with_a_key_that_their_senders_may_use(template: di
     assert topic["Properties"]["KmsMasterKeyId"] == arn(key_id)
 
 
-def test_only_alarms_the_budget_and_events_may_alert_and_only_by_tls(template: dict[str, Any]) -> None:
+def test_only_alarms_the_budget_and_events_may_publish_alerts_and_only_over_tls(template: dict[str, Any]) -> None:
     topic = {"Ref": named(template, "AWS::SNS::Topic", "TopicName", "alerts")[0]}
     plain, of_account, events = statements(template, "AWS::SNS::TopicPolicy", "Topics", [topic])
     assert (plain["Effect"], plain["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})

@@ -250,7 +250,7 @@ def test_nothing_is_granted_that_no_handler_calls(needed: dict[str, set[str]], p
     assert sorted(p for p in granted if not any(fnmatchcase(action, p.lower()) for action in called)) == []
 
 
-def test_what_is_not_granted_is_called_by_a_handler_and_no_list_is_superfluous(needed: dict[str, set[str]]) -> None:
+def test_the_lists_of_this_module_have_no_superfluous_entries(needed: dict[str, set[str]]) -> None:
     called = {action for actions in needed.values() for action in actions}
     if PUBLISHED.exists():
         assert [pattern for pattern in NOT_USED if not any(fnmatchcase(action, pattern) for action in called)] == []

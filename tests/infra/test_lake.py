@@ -53,7 +53,7 @@ def test_every_table_of_the_model_is_in_the_catalog(template: dict[str, Any]) ->
     assert database["DatabaseInput"]["Name"] == "totesys_example"
 
 
-def test_athena_works_out_where_a_run_is(template: dict[str, Any]) -> None:
+def test_athena_derives_the_location_of_a_run(template: dict[str, Any]) -> None:
     table = tables(template)["fact_sales_order"]
     assert table["PartitionKeys"] == [{"Name": "run", "Type": "int"}]
     assert table["Parameters"] == {
@@ -67,7 +67,7 @@ def test_athena_works_out_where_a_run_is(template: dict[str, Any]) -> None:
     assert table["StorageDescriptor"]["Location"] == f"{PROCESSED}/sales/fact_sales_order/"
 
 
-def test_what_has_no_projection_has_no_partitions_that_somebody_would_have_to_register(
+def test_a_table_without_projection_has_no_partitions_to_register(
     template: dict[str, Any],
 ) -> None:
     for table in catalog(MODEL):
@@ -75,7 +75,7 @@ def test_what_has_no_projection_has_no_partitions_that_somebody_would_have_to_re
         assert bool(made["PartitionKeys"]) == table.by_run == ("projection.enabled" in made["Parameters"])
 
 
-def test_answers_are_encrypted_limited_and_kept_for_a_week(template: dict[str, Any]) -> None:
+def test_query_results_are_encrypted_limited_and_kept_for_a_week(template: dict[str, Any]) -> None:
     (group,) = of_type(template, "AWS::Athena::WorkGroup")
     settings = group["WorkGroupConfiguration"]
     assert settings["EnforceWorkGroupConfiguration"] is True

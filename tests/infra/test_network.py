@@ -69,7 +69,7 @@ def imported(reference: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("egress", EGRESSES)
-def test_nothing_is_let_in_by_an_address(networks: dict[str, Template], egress: str) -> None:
+def test_no_rule_admits_an_address(networks: dict[str, Template], egress: str) -> None:
     rules = ingress(networks[egress])
     assert rules
     for rule in rules:
@@ -78,7 +78,7 @@ def test_nothing_is_let_in_by_an_address(networks: dict[str, Template], egress: 
 
 
 @pytest.mark.parametrize("egress", EGRESSES)
-def test_every_vpc_has_its_flow_log_and_s3_without_a_price(networks: dict[str, Template], egress: str) -> None:
+def test_every_vpc_has_a_flow_log_and_the_free_endpoint_of_s3(networks: dict[str, Template], egress: str) -> None:
     (log,) = properties(networks[egress], "AWS::EC2::FlowLog")
     assert (log["ResourceType"], log["TrafficType"]) == ("VPC", "ALL")
     (kept,) = properties(networks[egress], "AWS::Logs::LogGroup")
@@ -88,14 +88,14 @@ def test_every_vpc_has_its_flow_log_and_s3_without_a_price(networks: dict[str, T
     assert gateways[0]["ServiceName"]["Fn::Join"][1][-1] == ".s3"
 
 
-def test_public_egress_has_neither_nat_nor_endpoints_and_no_address_by_itself(networks: dict[str, Template]) -> None:
+def test_public_egress_has_no_nat_no_endpoints_and_no_automatic_addresses(networks: dict[str, Template]) -> None:
     template = networks["public"]
     assert not of_type(template, "AWS::EC2::NatGateway")
     assert len(of_type(template, "AWS::EC2::VPCEndpoint")) == 1
     assert not any(subnet["MapPublicIpOnLaunch"] for subnet in properties(template, "AWS::EC2::Subnet"))
 
 
-def test_endpoints_are_those_that_a_task_needs_and_tasks_alone_reach_them(networks: dict[str, Template]) -> None:
+def test_endpoints_are_those_that_tasks_need_and_only_tasks_reach_them(networks: dict[str, Template]) -> None:
     template = networks["endpoints"]
     assert not of_type(template, "AWS::EC2::NatGateway")
     assert not of_type(template, "AWS::EC2::InternetGateway")
@@ -125,7 +125,7 @@ def test_nat_is_one_gateway_and_in_high_availability_one_a_zone(networks: dict[s
     assert len(zones) == 3
 
 
-def test_http_is_for_callers_and_behind_a_balancer_for_it_alone(networks: dict[str, Template]) -> None:
+def test_http_admits_callers_or_with_a_load_balancer_only_that(networks: dict[str, Template]) -> None:
     callers = group(networks["nat"], "Callers of the services over HTTP")
     for rule in ingress(networks["nat"]):
         assert (rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) == (callers, 8080, 8080)
@@ -145,7 +145,7 @@ def test_http_is_for_callers_and_behind_a_balancer_for_it_alone(networks: dict[s
     }
 
 
-def test_a_vpc_that_is_there_is_used_by_its_ids_and_left_as_it_is() -> None:
+def test_an_existing_vpc_is_used_by_its_ids_and_not_changed() -> None:
     templates = templates_of(own_everything())
     kinds = {one["Type"] for one in templates["shop-network"]["Resources"].values()}
     assert kinds == {"AWS::EC2::SecurityGroup"}
@@ -155,7 +155,7 @@ def test_a_vpc_that_is_there_is_used_by_its_ids_and_left_as_it_is() -> None:
         assert (where["Subnets"], where["AssignPublicIp"]) == (OWN_VPC["subnets"], "DISABLED")
 
 
-def test_the_source_s_security_group_admits_the_tasks_that_read_it_and_no_other() -> None:
+def test_the_security_group_of_the_source_admits_only_the_tasks_that_read_it() -> None:
     source = {"secret": f"{SECRET}:totesys-source-AbCdEf", "port": 6432, "security_group": "sg-0fedcba9876543210"}
     template = network(own_vpc(source=source))
     rules = [rule for rule in ingress(template) if rule["GroupId"] == source["security_group"]]
@@ -164,7 +164,7 @@ def test_the_source_s_security_group_admits_the_tasks_that_read_it_and_no_other(
     ]
 
 
-def test_a_new_vpc_is_told_by_its_outputs_and_routes_to_a_peered_source(networks: dict[str, Template]) -> None:
+def test_a_new_vpc_outputs_its_addresses_and_routes_to_a_peered_source(networks: dict[str, Template]) -> None:
     for egress, template in networks.items():
         told = {key: one["Value"] for key, one in template["Outputs"].items() if "Export" not in one}
         groups = {
@@ -220,11 +220,11 @@ def test_a_vpc_with_a_way_out_reaches_a_public_source(egress: str | None) -> Non
         ({"subnets": OWN_VPC["subnets"]}, "set vpc"),
     ],
 )
-def test_half_a_vpc_is_refused(wrong: dict[str, Any], said: str) -> None:
+def test_an_incomplete_vpc_is_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         environment(network=wrong)
 
 
-def test_the_warehouse_of_a_vpc_that_is_there_stands_in_its_subnets() -> None:
+def test_the_warehouse_uses_the_subnets_of_an_existing_vpc() -> None:
     (subnets,) = properties(templates_of(own_vpc())["shop-warehouse"], "AWS::RDS::DBSubnetGroup")
     assert subnets["SubnetIds"] == OWN_VPC["subnets"]

@@ -109,7 +109,7 @@ def named(value: Any) -> Any:
     return value
 
 
-def test_cloudformation_may_make_everything_that_the_stacks_have(made: list[dict[str, Any]]) -> None:
+def test_cloudformation_may_create_every_resource_of_the_stacks(made: list[dict[str, Any]]) -> None:
     given = [grant for grants in execution(SHOP.names).values() for grant in grants]
     refused = set()
     for resource in made:
@@ -120,13 +120,13 @@ def test_cloudformation_may_make_everything_that_the_stacks_have(made: list[dict
     assert refused == set()
 
 
-def test_cloudformation_hands_roles_to_the_services_that_take_one_and_to_no_other(made: list[dict[str, Any]]) -> None:
+def test_cloudformation_passes_roles_only_to_the_services_that_assume_them(made: list[dict[str, Any]]) -> None:
     roles = [one["Properties"] for one in made if one["Type"] == "AWS::IAM::Role"]
     taking = {role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"] for role in roles}
     assert taking == set(RUN_AS)
 
 
-def test_the_boundary_has_what_the_roles_of_the_stacks_use_and_nothing_else(made: list[dict[str, Any]]) -> None:
+def test_the_boundary_allows_exactly_what_the_roles_of_the_stacks_use(made: list[dict[str, Any]]) -> None:
     used = {action for resource in made for action in actions(resource)}
     bound = boundary(SHOP)
     assert {action for action in used if not allows(bound, action, None)} == set()

@@ -36,7 +36,7 @@ def _listed(one: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("shop", [environment(), own_warehouse()], ids=["rds", "own-warehouse"])
-def test_a_task_may_do_what_its_permissions_say_and_load_read_the_password_that_rds_keeps(shop: Environment) -> None:
+def test_a_task_role_has_the_declared_permissions_and_load_reads_the_password_of_rds(shop: Environment) -> None:
     template = templates_of(shop)["shop-services"]
     assert not of_type(template, "AWS::IAM::Policy")
     for service in SERVICES:

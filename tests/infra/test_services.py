@@ -98,7 +98,7 @@ def test_a_task_is_sized_as_the_preset_says(templates: dict[Preset, Template], p
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_deployment_that_fails_goes_back_and_the_first_task_is_on_demand(template: Template, name: Service) -> None:
+def test_a_failed_deployment_rolls_back_and_the_first_task_is_on_demand(template: Template, name: Service) -> None:
     made = service(template, name)
     deployment = made["DeploymentConfiguration"]
     assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
@@ -110,7 +110,7 @@ def test_a_deployment_that_fails_goes_back_and_the_first_task_is_on_demand(templ
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_there_is_never_a_second_load(templates: dict[Preset, Template], preset: Preset) -> None:
+def test_load_never_has_a_second_task(templates: dict[Preset, Template], preset: Preset) -> None:
     made = service(templates[preset], "load")
     assert made["DesiredCount"] == 1
     assert made["DeploymentConfiguration"]["MaximumPercent"] == 100
@@ -124,7 +124,7 @@ def test_there_is_never_a_second_load(templates: dict[Preset, Template], preset:
     assert scaled == ["service/shop/transform"]
 
 
-def test_what_a_release_extracts_finds_its_own_transform_and_load(template: Template, others: Template) -> None:
+def test_transform_and_load_are_updated_before_ingest(template: Template, others: Template) -> None:
     for one in (template, others):
         assert needed_before(one, "transform") == set()
         assert needed_before(one, "load") == {"transform"}
@@ -132,13 +132,13 @@ def test_what_a_release_extracts_finds_its_own_transform_and_load(template: Temp
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_task_has_time_to_end_and_less_than_fargate_gives(template: Template, name: Service) -> None:
+def test_a_task_has_time_to_stop_within_the_limit_of_fargate(template: Template, name: Service) -> None:
     grace = SETTINGS[name].model_fields["shutdown_grace"].default.total_seconds()
     assert grace + 5 < container(template, name)["StopTimeout"] < FARGATE_KILLS_AFTER
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_container_may_do_little(template: Template, name: Service) -> None:
+def test_containers_run_with_minimal_privileges(template: Template, name: Service) -> None:
     made = container(template, name)
     assert made["ReadonlyRootFilesystem"] is True
     assert made["User"] == "10001:10001"
@@ -157,7 +157,7 @@ def test_an_image_is_the_repository_s_with_the_tag_of_the_parameter(template: Te
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_logs_go_to_the_group_of_the_service_and_end_some_day(template: Template, name: Service) -> None:
+def test_logs_go_to_the_group_of_the_service_with_a_retention(template: Template, name: Service) -> None:
     log = container(template, name)["LogConfiguration"]
     assert log["LogDriver"] == "awslogs"
     group = template["Resources"][log["Options"]["awslogs-group"]["Ref"]]["Properties"]
@@ -166,7 +166,7 @@ def test_logs_go_to_the_group_of_the_service_and_end_some_day(template: Template
 
 @pytest.mark.parametrize("http", ["private-dns", "alb"])
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_container_is_told_all_that_its_service_needs_and_nothing_that_it_does_not_know(
+def test_a_container_gets_all_required_settings_and_no_unknown_ones(
     template: Template, others: Template, name: Service, http: str
 ) -> None:
     made = container(template if http == "private-dns" else others, name)
@@ -179,7 +179,7 @@ def test_a_container_is_told_all_that_its_service_needs_and_nothing_that_it_does
         assert "TOTESYS_SOURCE_DSN" in {one["Name"] for one in made["Secrets"]}
 
 
-def test_the_dsn_of_a_warehouse_of_our_own_names_its_secret_and_holds_no_password(template: Template) -> None:
+def test_the_dsn_of_a_created_warehouse_names_its_secret_and_holds_no_password(template: Template) -> None:
     (dsn,) = (v["Value"] for v in container(template, "load")["Environment"] if v["Name"] == "TOTESYS_WAREHOUSE_DSN")
     first, _, _, _, last, secret = dsn["Fn::Join"][1]
     assert (first, last) == ("postgresql://", "/warehouse?sslmode=verify-full&secret=")
@@ -187,7 +187,7 @@ def test_the_dsn_of_a_warehouse_of_our_own_names_its_secret_and_holds_no_passwor
     assert secret in [s["Resource"] for s in role(template, "load", "TaskRoleArn")]
 
 
-def test_the_trigger_token_is_made_by_secrets_manager(template: Template) -> None:
+def test_secrets_manager_generates_the_trigger_token(template: Template) -> None:
     ((key, secret),) = of_type(template, "AWS::SecretsManager::Secret").items()
     assert secret["Properties"]["GenerateSecretString"]["PasswordLength"] >= 32
     for name in SERVICES:
@@ -213,7 +213,7 @@ def test_the_execution_role_reads_the_secrets_and_the_image_of_its_service_and_n
     }
 
 
-def test_tasks_may_decrypt_the_secrets_that_have_a_key_of_their_own() -> None:
+def test_tasks_may_decrypt_secrets_under_customer_managed_keys() -> None:
     keys = {"source": f"{KEY}0", "warehouse": f"{KEY}1"}
     template = templates_of(
         environment(
@@ -232,7 +232,7 @@ def test_tasks_may_decrypt_the_secrets_that_have_a_key_of_their_own() -> None:
     assert may == {"ingest": {keys["source"]}, "transform": set(), "load": {*keys.values()}}
 
 
-def test_each_role_is_one_task_s(template: Template) -> None:
+def test_every_task_has_its_own_roles(template: Template) -> None:
     roles = [
         task(template, name)[of]["Fn::GetAtt"][0] for name in SERVICES for of in ("ExecutionRoleArn", "TaskRoleArn")
     ]
@@ -241,7 +241,7 @@ def test_each_role_is_one_task_s(template: Template) -> None:
     assert not of_type(template, "AWS::IAM::Policy")
 
 
-def test_a_secret_of_others_is_told_to_load_alone(others: Template) -> None:
+def test_only_load_gets_the_secret_of_an_existing_warehouse(others: Template) -> None:
     told = {name: {s["Name"]: s["ValueFrom"] for s in container(others, name)["Secrets"]} for name in SERVICES}
     assert told["load"]["TOTESYS_WAREHOUSE_DSN"] == OWN_SECRET
     assert "TOTESYS_WAREHOUSE_DSN" not in {**told["ingest"], **told["transform"]}
@@ -250,9 +250,7 @@ def test_a_secret_of_others_is_told_to_load_alone(others: Template) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_transform_grows_with_the_messages_that_wait_for_each_task(
-    templates: dict[Preset, Template], preset: Preset
-) -> None:
+def test_transform_scales_with_waiting_messages_per_task(templates: dict[Preset, Template], preset: Preset) -> None:
     sizing = SIZINGS[preset].tasks["transform"]
     ((key, target),) = of_type(templates[preset], "AWS::ApplicationAutoScaling::ScalableTarget").items()
     assert target["Properties"]["MinCapacity"] == sizing.minimum >= 1
@@ -312,7 +310,7 @@ def test_nothing_needs_a_lambda_function_or_an_asset() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_answers_to_the_name_that_its_network_gives_it(template: Template, name: Service) -> None:
+def test_a_service_answers_to_its_host_name(template: Template, name: Service) -> None:
     assert told(template, name, "TOTESYS_ALLOWED_HOSTS") == f"{name}.shop.internal"
     named = templates_of(environment(http="alb", hosts=["warehouse.shop.example"]))["shop-services"]
     (balancer,) = of_type(named, "AWS::ElasticLoadBalancingV2::LoadBalancer")

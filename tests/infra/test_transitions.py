@@ -136,7 +136,7 @@ def test_us_west_1_has_two_zones() -> None:
     assert (len(zones), kinds.count("AWS::EC2::NatGateway")) == (2, 2)
 
 
-def test_the_simulation_sees_what_it_is_for() -> None:
+def test_the_simulation_finds_planted_faults() -> None:
     """Each refusal, planted."""
     network = templates_of(ENVIRONMENTS["standard"])["shop-network"]
     moved = {key: dict(one) for key, one in network["Resources"].items()}

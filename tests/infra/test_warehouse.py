@@ -33,7 +33,7 @@ def test_it_is_sized_as_the_preset_says(templates: dict[Preset, Template], prese
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_it_is_encrypted_spoken_to_over_tls_and_not_public(templates: dict[Preset, Template], preset: Preset) -> None:
+def test_it_is_encrypted_requires_tls_and_is_not_public(templates: dict[Preset, Template], preset: Preset) -> None:
     made = instance(templates[preset])["Properties"]
     # Without a minor version, which RDS lets nobody create once it is old.
     assert (made["Engine"], made["EngineVersion"]) == ("postgres", "17")
@@ -46,20 +46,20 @@ def test_it_is_encrypted_spoken_to_over_tls_and_not_public(templates: dict[Prese
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_it_is_not_deleted_by_mistake_and_leaves_a_snapshot(templates: dict[Preset, Template], preset: Preset) -> None:
+def test_it_is_protected_from_deletion_and_leaves_a_snapshot(templates: dict[Preset, Template], preset: Preset) -> None:
     made = instance(templates[preset])
     assert made["Properties"]["DeletionProtection"] is True
     assert made["Properties"]["DeleteAutomatedBackups"] is False
     assert (made["DeletionPolicy"], made["UpdateReplacePolicy"]) == ("Snapshot", "Snapshot")
 
 
-def test_rds_makes_its_password(templates: dict[Preset, Template]) -> None:
+def test_rds_creates_its_password(templates: dict[Preset, Template]) -> None:
     made = instance(templates["lean"])["Properties"]
     assert made["ManageMasterUserPassword"] is True
     assert "MasterUserPassword" not in made
 
 
-def test_load_alone_reaches_it(templates: dict[Preset, Template]) -> None:
+def test_only_load_reaches_it(templates: dict[Preset, Template]) -> None:
     template = templates["lean"]
     (group,) = of_type(template, "AWS::EC2::SecurityGroup").items()
     assert "SecurityGroupIngress" not in group[1]["Properties"]
@@ -81,7 +81,7 @@ def test_its_logs_are_kept_as_long_as_the_environment_says(templates: dict[Prese
     assert set(groups) <= set(made["DependsOn"])
 
 
-def test_none_is_made_where_one_is_there() -> None:
+def test_none_is_created_for_an_existing_warehouse() -> None:
     templates = templates_of(own_warehouse())
     assert "shop-warehouse" not in templates
     assert not any(of_type(template, "AWS::RDS::DBInstance") for template in templates.values())

@@ -27,7 +27,7 @@ def template() -> dict[str, Any]:
     return templates_of(SHOP)["shop-watching"]
 
 
-def test_every_alarm_of_the_declaration_is_made_and_sends_to_the_topic(template: dict[str, Any]) -> None:
+def test_every_declared_alarm_is_created_and_notifies_the_topic(template: dict[str, Any]) -> None:
     made = {
         one["Properties"]["AlarmName"]: one["Properties"]
         for one in of_type(template, "AWS::CloudWatch::Alarm").values()
@@ -39,7 +39,7 @@ def test_every_alarm_of_the_declaration_is_made_and_sends_to_the_topic(template:
         assert "ActionsEnabled" not in properties
 
 
-def test_every_alarm_and_event_says_what_to_do_and_leads_into_the_runbook(template: dict[str, Any]) -> None:
+def test_every_alarm_and_event_has_advice_and_a_link_to_the_runbook(template: dict[str, Any]) -> None:
     base = "https://github.com/shop/warehouse/blob/main/docs/runbook.md#"
     said = [one["Properties"]["AlarmDescription"] for one in of_type(template, "AWS::CloudWatch::Alarm").values()]
     said += [one["Properties"]["Description"] for one in of_type(template, "AWS::Events::Rule").values()]
@@ -60,7 +60,7 @@ def test_the_runbook_has_a_section_for_each_alarm_and_for_nothing_else() -> None
             assert part in section, f"{title} lacks {part}"
 
 
-def test_freshness_rings_well_before_what_is_promised_and_in_silence() -> None:
+def test_the_freshness_alarm_fires_well_before_the_promise_breaks_and_on_missing_data() -> None:
     (freshness,) = (alarm for alarm in alarms(SHOP) if alarm.name == "freshness")
     assert freshness.threshold + freshness.period * freshness.periods <= PROMISED_SECONDS * 2 / 3
     assert freshness.threshold == STALE_SECONDS
@@ -70,17 +70,17 @@ def test_freshness_rings_well_before_what_is_promised_and_in_silence() -> None:
 @pytest.mark.parametrize(
     ("tick", "seconds"), [("rate(5 minutes)", 300), ("rate(1 minute)", 60), ("rate(10 minutes)", 600)]
 )
-def test_two_ticks_without_a_run_ring(tick: str, seconds: int) -> None:
+def test_two_ticks_without_a_run_fire_an_alarm(tick: str, seconds: int) -> None:
     (alarm,) = (a for a in alarms(environment(schedules={"tick": tick})) if a.name == "no-successful-run")
     assert (alarm.period, alarm.periods, alarm.missing) == (seconds, 2, "breaching")
 
 
-def test_differences_ring_until_a_verification_finds_none() -> None:
+def test_the_alarm_on_differences_fires_until_a_verification_finds_none() -> None:
     (differences,) = (alarm for alarm in alarms(SHOP) if alarm.name == "verification-differences")
     assert differences.missing == "ignore"
 
 
-def test_the_disk_rings_only_where_rds_has_not_made_it_larger() -> None:
+def test_the_disk_alarm_fires_only_if_rds_did_not_enlarge_the_disk() -> None:
     (storage,) = (alarm for alarm in alarms(SHOP) if alarm.name == "warehouse-storage")
     # "Managing capacity automatically with Amazon RDS storage autoscaling": at a tenth of what is allocated.
     assert storage.threshold < SHOP.preset.warehouse_gib * 1024**3 / 10
@@ -92,7 +92,7 @@ def test_errors_are_counted_in_each_log_group(template: dict[str, Any]) -> None:
     assert {one["FilterPattern"] for one in filters} == {'{ $.level = "error" }'}
 
 
-def test_a_warehouse_that_is_somebody_elses_is_not_watched() -> None:
+def test_an_existing_warehouse_has_no_alarms() -> None:
     watched = {alarm.metric.namespace for alarm in alarms(own_warehouse())}
     assert "AWS/RDS" not in watched
     assert "AWS/RDS" in {alarm.metric.namespace for alarm in alarms(SHOP)}
@@ -153,7 +153,7 @@ def test_the_lag_of_each_stage_is_shown_beside_its_work(stage: str, work: str) -
     assert {waits.unit, works.unit} == {"Seconds"}
 
 
-def test_what_a_month_costs_is_said_with_what_is_assumed_and_charges_are_asked_where_they_are(
+def test_the_dashboard_shows_the_estimate_with_its_assumptions_and_the_charges_of_us_east_1(
     template: dict[str, Any],
 ) -> None:
     (made,) = of_type(template, "AWS::CloudWatch::Dashboard").values()
@@ -172,14 +172,14 @@ def test_what_a_month_costs_is_said_with_what_is_assumed_and_charges_are_asked_w
     assert regions["AWS/Billing"] == "us-east-1"
 
 
-def test_what_is_watched_is_what_the_bill_counts() -> None:
+def test_the_cost_estimate_counts_every_metric_and_alarm() -> None:
     watched = [alarm.metric for alarm in alarms(SHOP)]
     watched += [metric for row in graphs(SHOP) for graph in row for metric, _ in graph.metrics]
     ours = {(m.name, *m.dimensions.items()) for m in watched if m.namespace == SHOP.names.metrics_namespace}
     assert (len(ours), max(len(alarms(environment(preset))) for preset in PRESETS)) == (METRICS, ALARMS)
 
 
-def test_the_budget_tells_before_the_month_is_over(template: dict[str, Any]) -> None:
+def test_the_budget_notifies_before_the_month_is_over(template: dict[str, Any]) -> None:
     (budget,) = (one["Properties"] for one in of_type(template, "AWS::Budgets::Budget").values())
     assert budget["Budget"]["BudgetLimit"] == {"Amount": SHOP.monthly_budget_usd, "Unit": "USD"}
     told = budget["NotificationsWithSubscribers"]

@@ -25,7 +25,7 @@ from totesys_infra.deploy.cloudformation import LARGEST_BODY, delete, describe, 
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.destroy import destroy
 from totesys_infra.deploy.failures import BuildFailed, DeployRefused, SmokeFailed, StackFailed
-from totesys_infra.deploy.order import apply, show
+from totesys_infra.deploy.order import apply, leftover, show
 from totesys_infra.deploy.polling import Polling
 from totesys_infra.deploy.smoke import Smoke
 from totesys_infra.deploy.template import StackTemplate
@@ -66,7 +66,7 @@ def place(aws: AwsClients) -> Place:
     return Place(aws, f"deployed-{next(_numbers)}")
 
 
-def test_what_is_deployed_is_what_the_file_says_and_only_what_differs_is_changed(place: Place) -> None:
+def test_a_deployment_applies_the_file_and_changes_only_differences(place: Place) -> None:
     template = place.template()
     assert all(change.action == "Add" for change in show(place.deployment, [template]))
     apply(place.deployment, template)
@@ -85,7 +85,7 @@ def test_what_is_deployed_is_what_the_file_says_and_only_what_differs_is_changed
     assert "  Modify  Tick " in place.told[-1]
 
 
-def test_data_is_not_removed_or_replaced_unless_that_is_said(place: Place) -> None:
+def test_stored_data_is_deleted_or_replaced_only_on_request(place: Place) -> None:
     apply(place.deployment, place.template())
     other = place.template(Name=f"{place.environment.name}-x")
     with pytest.raises(DeployRefused, match=r"Modify IngestBucket\w+ \(AWS::S3::Bucket, replacement: Conditional\)"):
@@ -93,7 +93,7 @@ def test_data_is_not_removed_or_replaced_unless_that_is_said(place: Place) -> No
     assert place.outputs()["IngestBucket"] == f"{place.environment.name}-ingest"
 
 
-def test_a_template_that_is_too_large_for_a_request_goes_by_the_code_bucket(place: Place) -> None:
+def test_a_large_template_goes_through_the_code_bucket(place: Place) -> None:
     apply(place.deployment, place.template())
     small = place.services("any")
     large = StackTemplate(
@@ -105,7 +105,7 @@ def test_a_template_that_is_too_large_for_a_request_goes_by_the_code_bucket(plac
     assert stored["KeyCount"] == 1
 
 
-def test_a_stack_that_fails_says_why_and_can_be_deployed_again(place: Place) -> None:
+def test_a_failed_stack_reports_the_reasons_and_can_be_deployed_again(place: Place) -> None:
     good = place.services("any")
     queue = {
         "Type": "AWS::SQS::Queue",
@@ -118,7 +118,7 @@ def test_a_stack_that_fails_says_why_and_can_be_deployed_again(place: Place) -> 
     assert f"{good.name}: its creation failed earlier; deleting it first" in place.told
 
 
-def test_nothing_is_deployed_without_the_secrets_or_to_another_account(place: Place) -> None:
+def test_missing_secrets_and_the_wrong_account_are_refused(place: Place) -> None:
     with pytest.raises(DeployRefused, match=r"\[source\] secret .* does not exist. Create it"):
         check_all(place.deployment)
     elsewhere = place.environment.model_copy(update={"account": "123456789012"})
@@ -126,7 +126,7 @@ def test_nothing_is_deployed_without_the_secrets_or_to_another_account(place: Pl
         check_all(Deployment(elsewhere, place.deployment.aws, place.told.append))
 
 
-def test_a_secret_under_a_key_of_its_own_needs_that_key_in_the_file(place: Place) -> None:
+def test_a_secret_under_a_customer_managed_key_needs_the_key_in_the_file(place: Place) -> None:
     aws = place.deployment.aws
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/one"
     made = aws.secrets.create_secret(
@@ -159,7 +159,7 @@ async def started(
     return services, warehouse
 
 
-async def test_the_smoke_test_tells_a_pipeline_that_works_from_one_that_does_not(
+async def test_the_smoke_test_passes_only_a_working_pipeline(
     place: Place, emulator: Emulator, database: Callable[[], str]
 ) -> None:
     await asyncio.to_thread(apply, place.deployment, place.template(ScheduleState="DISABLED"))
@@ -178,7 +178,7 @@ async def test_the_smoke_test_tells_a_pipeline_that_works_from_one_that_does_not
         assert "Check that the service runs" in str(caught.value)
 
 
-def test_a_build_that_leaves_no_image_is_no_success(place: Place, tmp_path: Path) -> None:
+def test_a_build_without_images_fails(place: Place, tmp_path: Path) -> None:
     """The emulator's builds do nothing, and succeed."""
     apply(place.deployment, place.template())
     commit = make_commit(tmp_path, "one")
@@ -194,7 +194,7 @@ def test_a_build_that_leaves_no_image_is_no_success(place: Place, tmp_path: Path
         images.build(place.deployment, commit)
 
 
-def test_images_are_built_with_docker_where_the_file_says_so(
+def test_images_are_built_with_docker_if_the_file_says_so(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The emulator has no registry, so a script in the place of `docker` notes what it is called with."""
@@ -229,7 +229,7 @@ def stand_in(path: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-def test_what_fails_the_smoke_test_is_rolled_back_with_its_template(place: Place, tmp_path: Path) -> None:
+def test_a_failed_smoke_test_rolls_back_with_the_template(place: Place, tmp_path: Path) -> None:
     """No service is running, so no smoke test succeeds."""
     first, second = make_commit(tmp_path, "one"), make_commit(tmp_path, "two")
     place.with_images(first.revision, second.revision)
@@ -281,7 +281,7 @@ def test_the_roles_that_a_new_account_lacks_are_created_first_or_an_administrato
         aws.close()
 
 
-def test_the_workflow_s_role_may_call_all_that_deploying_and_rolling_back_call(
+def test_the_role_of_the_workflow_allows_every_call_of_a_deployment_and_a_rollback(
     emulator: Emulator, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The emulator enforces no policy, so what is called is noted and compared."""
@@ -330,7 +330,7 @@ def make_commit(folder: Path, content: str) -> bundle.Commit:
     return bundle.commit(folder)
 
 
-def test_a_bundle_is_the_commit_whoever_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_has_the_same_bytes_on_every_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = make_commit(tmp_path, "one")
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     assert bundle.archive(commit) == bundle.archive(bundle.commit(tmp_path))
@@ -339,15 +339,17 @@ def test_a_bundle_is_the_commit_whoever_makes_it(tmp_path: Path, monkeypatch: py
         bundle.commit(tmp_path)
 
 
-def test_what_is_destroyed_can_be_deployed_again_with_its_data_until_that_is_deleted_too(place: Place) -> None:
+def test_a_destroyed_environment_is_redeployed_with_its_data_until_the_data_is_deleted(place: Place) -> None:
     names, aws = place.deployment.names, place.deployment.aws
     stacks = [place.template(), place.services("any")]
     for template in stacks:
         apply(place.deployment, template)
     aws.s3.put_object(Bucket=names.bucket("ingest"), Key="runs/one", Body=b"1")
 
+    assert leftover(place.deployment, stacks[:1]) == [stacks[1].name]
     destroy(place.deployment, [stack.name for stack in stacks], delete_data=False)
     assert describe(place.deployment, stacks[1].name) is None
+    assert leftover(place.deployment, stacks[:1]) == []
     left = describe(place.deployment, stacks[0].name)
     assert left is not None
     assert parameters(left)["ScheduleState"] == "DISABLED"

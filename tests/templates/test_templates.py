@@ -38,6 +38,6 @@ def test_no_rule_of_a_tool_is_broken(synthesis: Synthesis, stopwatch: Stopwatch,
     assert_all_answered(tool, findings)
 
 
-def test_every_finding_that_stays_has_a_reason(synthesis: Synthesis) -> None:
+def test_every_acknowledged_finding_has_a_reason(synthesis: Synthesis) -> None:
     reasons = [*(acknowledgement.reason for acknowledgement in ACKNOWLEDGED), *synthesis.nag.acknowledged.values()]
     assert [reason for reason in reasons if len(reason.split()) < 3] == []

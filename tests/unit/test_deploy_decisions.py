@@ -41,7 +41,7 @@ EXAMPLE = FOLDER / "example.toml"
         ({"Action": "Modify", "ResourceType": "AWS::ECS::TaskDefinition", "Replacement": "True"}, False),
     ],
 )
-def test_only_what_holds_data_needs_more_than_a_look(resource: "ResourceChangeTypeDef", loses: bool) -> None:
+def test_only_loss_of_stored_data_needs_a_confirmation(resource: "ResourceChangeTypeDef", loses: bool) -> None:
     (change,) = changes_of([{"Type": "Resource", "ResourceChange": {"LogicalResourceId": "It", **resource}}])
     assert change.loses_data is loses
     assert table([change]).endswith(" !") is loses
@@ -82,20 +82,20 @@ def releases(*revisions: str) -> list[Release]:
         (["a1", "b2", "c3"], "c3", "a", "a1"),
     ],
 )
-def test_a_rollback_goes_to_the_release_before_or_to_the_one_that_is_named(
+def test_a_rollback_returns_to_the_previous_or_the_named_release(
     recorded: list[str], now: str, wanted: str | None, chosen: str
 ) -> None:
     assert choose(releases(*recorded), now, wanted).revision == chosen
 
 
-def test_without_an_earlier_release_there_is_nothing_to_go_back_to() -> None:
+def test_without_an_earlier_release_there_is_nothing_to_roll_back_to() -> None:
     with pytest.raises(DeployRefused, match="No release before a1"):
         choose(releases("a1"), "a1", None)
     with pytest.raises(DeployRefused, match="The releases are: a1, b2"):
         choose(releases("a1", "b2"), "b2", "zz")
 
 
-def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> None:
+def test_a_parameter_without_a_value_is_refused_before_any_request() -> None:
     content = {"Parameters": {"Set": {"Type": "String"}, "Unset": {"Type": "String"}}, "Resources": {}}
     with pytest.raises(DeployRefused, match="declares the parameter Unset"):
         stack_template("one", content, {"Set": "1"})
@@ -117,9 +117,7 @@ def test_a_parameter_that_nothing_sets_is_refused_before_anything_is_asked() -> 
         ("", "is not 2 to 24 lower-case letters"),
     ],
 )
-def test_a_name_that_some_resource_could_not_have_is_refused_with_a_sentence(
-    tmp_path: Path, name: str, said: str
-) -> None:
+def test_a_name_that_a_resource_cannot_have_is_refused_with_a_sentence(tmp_path: Path, name: str, said: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(EXAMPLE.read_text().replace('name = "totesys-example"', f'name = "{name}"'))
     with pytest.raises(SettingsError, match=said):
@@ -146,7 +144,7 @@ def test_the_longest_name_leaves_every_name_within_its_limit() -> None:
         ("Bucket exists", ""),
     ],
 )
-def test_a_stack_that_fails_for_a_new_account_s_sake_says_what_to_do(reason: str, said: str) -> None:
+def test_a_stack_that_fails_in_a_new_account_comes_with_advice(reason: str, said: str) -> None:
     assert said in advice(reason)
     assert bool(advice(reason)) is bool(said)
 
@@ -201,9 +199,7 @@ def test_a_stack_that_fails_for_a_new_account_s_sake_says_what_to_do(reason: str
         ("[lake]", "[lake", "is not valid TOML"),
     ],
 )
-def test_a_file_that_cannot_be_deployed_says_what_is_wrong_with_it(
-    tmp_path: Path, line: str, instead: str, said: str
-) -> None:
+def test_an_invalid_file_is_refused_with_its_faults(tmp_path: Path, line: str, instead: str, said: str) -> None:
     text = EXAMPLE.read_text()
     assert line in text
     path = tmp_path / "mine.toml"
@@ -213,7 +209,7 @@ def test_a_file_that_cannot_be_deployed_says_what_is_wrong_with_it(
     assert said in str(caught.value)
 
 
-def test_an_account_without_builds_is_told_of_its_alternatives(tmp_path: Path) -> None:
+def test_an_account_without_a_codebuild_quota_gets_the_alternatives(tmp_path: Path) -> None:
     """As AWS answers in new accounts; the emulator has no quota."""
     commit = Commit(tmp_path, "a" * 40, "1.0")
     aws = AwsClients("eu-west-2", boto3.Session("key", "secret"))
@@ -256,7 +252,7 @@ def test_the_example_is_an_environment() -> None:
     assert read_environment(EXAMPLE).name == "totesys-example"
 
 
-def test_changes_are_told_in_columns() -> None:
+def test_changes_are_shown_in_columns() -> None:
     assert table([Change("Add", "Queue", "AWS::SQS::Queue")]).splitlines() == [
         "  action  logical id  type             replacement",
         "  Add     Queue       AWS::SQS::Queue  -",

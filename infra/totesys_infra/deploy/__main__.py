@@ -12,12 +12,13 @@ from totesys_infra.deploy.clients import AwsClients, aws_errors
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.destroy import destroy
 from totesys_infra.deploy.failures import DeployRefused
-from totesys_infra.deploy.order import apply, show, synthesise
+from totesys_infra.deploy.order import apply, leftover, show, synthesise
 from totesys_infra.deploy.service_roles import create_absent
 from totesys_infra.deploy.smoke import Smoke
 from totesys_infra.deploy.template import StackTemplate
 from totesys_infra.deploy.up import roll_back, up
 from totesys_infra.environment_file import read_environment
+from totesys_infra.names import STACKS
 
 ROOT = Path(__file__).parents[3]
 _FAILED = 1
@@ -43,8 +44,10 @@ def _do(arguments: argparse.Namespace) -> None:
             head = commit(ROOT)
             check_all(deployment)
             deployment.report(f"{environment.name}: {head.version} ({head.revision}) to {environment.region}")
-            chosen = _chosen(_templates(deployment, head.revision), arguments.only)
-            up(deployment, chosen, head, accept_data_loss=arguments.accept_data_loss)
+            templates = _templates(deployment, head.revision)
+            up(deployment, _chosen(templates, arguments.only), head, accept_data_loss=arguments.accept_data_loss)
+            for name in leftover(deployment, templates):
+                deployment.report(f"{name}: still deployed, and no longer part of this environment; `down` removes it")
         case "diff":
             head = commit(ROOT)
             check_all(deployment)
@@ -63,8 +66,8 @@ def _do(arguments: argparse.Namespace) -> None:
             check_account(deployment)
             if arguments.delete_data:
                 _confirm(environment.name)
-            names = [template.name for template in _templates(deployment, "any")]
-            destroy(deployment, names, delete_data=arguments.delete_data)
+            stacks = [*map(deployment.names.stack, STACKS)]
+            destroy(deployment, stacks, delete_data=arguments.delete_data)
 
 
 def _templates(deployment: Deployment, image_tag: str) -> list[StackTemplate]:

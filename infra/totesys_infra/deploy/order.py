@@ -19,6 +19,7 @@ from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.failures import DeployRefused, StackFailed
 from totesys_infra.deploy.template import StackTemplate, stack_template, values
 from totesys_infra.environment import Environment
+from totesys_infra.names import STACKS
 
 _NOT_YET = "No export named"
 
@@ -47,6 +48,13 @@ def show(deployment: Deployment, templates: Sequence[StackTemplate]) -> list[Cha
         deployment.report(f"{template.name}: " + (f"\n{table(changes)}" if changes else "no changes"))
         found += changes
     return found
+
+
+def leftover(deployment: Deployment, templates: Iterable[StackTemplate]) -> list[str]:
+    """The deployed stacks that the environment no longer has, such as the warehouse's once a secret names another."""
+    present = {template.name for template in templates}
+    others = [name for name in map(deployment.names.stack, STACKS) if name not in present]
+    return [name for name in others if describe(deployment, name) is not None]
 
 
 def require_data_kept(changes: Iterable[Change]) -> None:
