@@ -1,4 +1,4 @@
-"""An environment that is deployed to the emulator."""
+"""A deployment on the emulator."""
 
 import json
 
@@ -17,7 +17,7 @@ ACCOUNT = "000000000000"
 
 
 class Place:
-    """A deployment on the emulator, and what was told of it."""
+    """A deployment on the emulator, with its reports."""
 
     def __init__(self, aws: AwsClients, name: str) -> None:
         self.told: list[str] = []
@@ -44,7 +44,7 @@ class Place:
         return stack_template(self.environment.name, json.loads(data_plane_template()), known)
 
     def services(self, image_tag: str, seconds: int = 60) -> StackTemplate:
-        """A stack that takes the images' tag; its one resource has nothing to do with them."""
+        """A stack with the parameter of the images' tag, and an unrelated resource."""
         queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": seconds}}
         content = {"Parameters": {"ImageTag": {"Type": "String"}}, "Resources": {"Queue": queue}}
         return stack_template(self.environment.names.stack("services"), content, values(self.environment, image_tag))
@@ -72,7 +72,7 @@ class Place:
         return [found["Key"] for found in answered.get("Contents", [])]
 
     def with_images(self, *revisions: str) -> None:
-        """Make the repositories, with an image of each revision."""
+        """Create the repositories with an image of each revision."""
         ecr = self.deployment.aws.ecr
         for service in SERVICES:
             repository = self.deployment.names.repository(service)
@@ -83,7 +83,7 @@ class Place:
 
     @property
     def image_tag(self) -> str:
-        """What is deployed of the images."""
+        """The deployed image tag."""
         stack = describe(self.deployment, self.deployment.names.stack("services"))
         assert stack is not None
         return parameters(stack)["ImageTag"]

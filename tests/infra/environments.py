@@ -1,4 +1,4 @@
-"""An environment of each preset and option, and their templates, for tests of what the stacks are made of."""
+"""Environments with each preset and option, and their templates."""
 
 from functools import cache
 from typing import Any, get_args
@@ -18,7 +18,7 @@ OWN_VPC = {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123456789abcdef0
 
 
 def environment(sizing: Preset = "lean", **options: Any) -> Environment:
-    """An environment of a preset; `options` as a TOML file would set them."""
+    """An environment of a preset, with options as in a TOML file."""
     required = {
         "name": "shop",
         "account": "123456789012",
@@ -28,28 +28,28 @@ def environment(sizing: Preset = "lean", **options: Any) -> Environment:
         "certificate": CERTIFICATE if options.get("http") == "alb" else None,
     }
     if "source" not in options and options.get("network", {}).get("egress") == "endpoints":
-        # In a new VPC, the only way to the source.
+        # The only route to the source in a new VPC.
         required["source"] = PEERED
     return Environment.model_validate({**required, "sizing": sizing, **options})
 
 
 def own_warehouse(sizing: Preset = "lean", **options: Any) -> Environment:
-    """With a warehouse that is there."""
+    """With an existing warehouse."""
     return environment(sizing, warehouse={"secret": OWN_SECRET}, **options)
 
 
 def own_vpc(sizing: Preset = "lean", **options: Any) -> Environment:
-    """In a VPC that is there."""
+    """In an existing VPC."""
     return environment(sizing, network=OWN_VPC, **options)
 
 
 def own_everything() -> Environment:
-    """In a VPC that is there, with a warehouse that is there, behind a load balancer."""
+    """In an existing VPC, with an existing warehouse and a load balancer."""
     return own_vpc("standard", warehouse={"secret": OWN_SECRET}, http="alb")
 
 
 def few() -> dict[str, Environment]:
-    """Enough to have each value of each option, and each two of a preset, an egress and an HTTP."""
+    """Every value of every option, and every pair of preset, egress and HTTP."""
     github = "shop/warehouse"
     return {
         "lean": environment(),
@@ -68,5 +68,5 @@ def few() -> dict[str, Environment]:
 
 @cache
 def templates_of(of: Environment) -> dict[str, dict[str, Any]]:
-    """An environment's templates by the names of their stacks, in the order of their deployment; synthesised once."""
+    """The templates of an environment by stack name, in the order of deployment; synthesised once."""
     return synthesise(of)

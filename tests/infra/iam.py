@@ -1,6 +1,6 @@
-"""IAM's decision on a request, and the kinds of resource of each action in the Service Authorization Reference. Pure.
+"""IAM's decision on a request, and the resource types of each action in the Service Authorization Reference. Pure.
 
-Checkov brings that reference along; `make test-infra` installs it.
+Checkov includes that reference; `make test-infra` installs it.
 """
 
 import json
@@ -15,12 +15,12 @@ Statement = dict[str, Any]
 
 
 def listed(value: Any) -> list[Any]:
-    """A list, as policies may write one element without it."""
+    """A list, from a list or a single element."""
     return value if isinstance(value, list) else [value]
 
 
 def is_allowed(statements: Iterable[Statement], action: str, resource: str, context: Mapping[str, str]) -> bool:
-    """Whether policies allow a request: one statement does, and none denies it."""
+    """Whether a statement allows the request, and none denies it."""
     fitting = [s["Effect"] for s in statements if _fits(s, action, resource, context)]
     return "Allow" in fitting and "Deny" not in fitting
 
@@ -44,7 +44,7 @@ def _reference() -> dict[str, Any]:
 
 
 def kinds(action: str) -> tuple[str, ...] | None:
-    """The kinds of resource that an action takes; empty: it takes none; None: the reference does not know it."""
+    """The resource types of an action: empty if it takes none, None if the reference does not list it."""
     service, _, name = action.partition(":")
     known = _reference().get(service.lower(), {}).get("privileges", {}).get(name)
     return None if known is None else tuple(kind for kind in known["resource_types"] if kind)

@@ -1,4 +1,4 @@
-"""The stacks of the images and of the right to deploy: what is in them, and what may be done with it."""
+"""The stacks of the images and of the roles for deploying."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def environment() -> Environment:
 
 @pytest.fixture(scope="module")
 def templates(environment: Environment) -> Iterator[tuple[Template, Template]]:
-    """The stack of the images and that of the right to deploy; synthesised with cdk-nag's checks, which would raise."""
+    """Both stacks, synthesised with cdk-nag, which raises on findings."""
     with tempfile.TemporaryDirectory() as folder:
         app = new_app(Path(folder), environment.names.boundary)
         ImagesStack(app, "build", environment)

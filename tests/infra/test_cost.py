@@ -1,4 +1,4 @@
-"""The bill is arithmetic over presets and prices, and the page has what it gives."""
+"""The cost estimate, and its tables on the page."""
 
 from pathlib import Path
 

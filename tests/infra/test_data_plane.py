@@ -1,4 +1,4 @@
-"""What the data plane's template promises."""
+"""The data plane's template."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 
 
 def named(template: dict[str, Any], kind: str, prop: str, name: str) -> tuple[str, dict[str, Any]]:
-    """The one resource of a kind that has a name: its logical id, and the resource."""
+    """The resource of a type with a name, and its logical id."""
     ((logical_id, resource),) = (
         (key, value)
         for key, value in of_type(template, kind).items()
@@ -205,7 +205,7 @@ def test_no_policy_lets_another_service_send_to_a_dead_letter_queue(template: di
 
 
 def rules(template: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """A bucket's lifecycle rules; a conditional one as it is when its condition holds, which is its `If`."""
+    """A bucket's lifecycle rules; a conditional one with its condition as `If`."""
     found: list[dict[str, Any]] = bucket(template, name)[1]["Properties"]["LifecycleConfiguration"]["Rules"]
     return [{"If": rule["Fn::If"][0], **rule["Fn::If"][1]} if "Fn::If" in rule else rule for rule in found]
 

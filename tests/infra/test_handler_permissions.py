@@ -1,7 +1,7 @@
-"""CloudFormation's role may call what the handlers of its resource types call, and nothing that none of them calls.
+"""CloudFormation's role allows exactly what the handlers of its resource types call.
 
-AWS publishes the lists with the schemas of its resource types. The file is beside this repository and not part of it;
-without it, the types that AWS publishes no list for are tested.
+AWS publishes their permissions with the resource schemas. The file is beside this repository and not part of it; without
+it, only the types without published permissions are tested.
 """
 
 import json
@@ -18,7 +18,7 @@ from tests.infra.test_rights import HERE, MAKING, SHOP, named
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "aws" / "handler-permissions.json"
 
-# The handlers of these types have no published list. From the Service Authorization Reference and each service's guide.
+# Types without published permissions; from the Service Authorization Reference and the services' guides.
 UNPUBLISHED: Mapping[str, str] = {
     "AWS::Budgets::Budget": "budgets: ListTagsForResource ModifyBudget TagResource UntagResource ViewBudget",
     "AWS::CodeBuild::Project": ("codebuild: BatchGetProjects CreateProject DeleteProject UpdateProject\niam: PassRole"),
@@ -49,7 +49,7 @@ UNPUBLISHED: Mapping[str, str] = {
     ),
 }
 
-# What handlers call for features that these stacks do not use, and what that feature is.
+# Actions for features that these stacks do not use, with the feature.
 NOT_USED: Mapping[str, str] = {
     "ec2:AcceptAddressTransfer": "addresses that another account hands over",
     "ec2:As*PrivateNatGatewayAddress": "private NAT gateways",
@@ -86,7 +86,7 @@ NOT_USED: Mapping[str, str] = {
     "vpce:AllowMultiRegion": "endpoints of services in another region",
 }
 
-# What CloudFormation needs besides its handlers.
+# Actions that are needed outside the handlers, with the reason.
 NO_HANDLER: Mapping[str, str] = {
     "kms:ListAliases": "RDS, ECR and Secrets Manager find the key that AWS keeps for them by its alias",
 }
@@ -120,7 +120,7 @@ EXCEPTIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
         f"arn:aws:cloudwatch:{HERE}:alarm:TargetTracking-service/shop/transform-AlarmHigh-x",
     ),
 }
-# The services that get a role of the stacks, by the type that hands it over.
+# The services that a type passes a role to.
 PASSED_TO = {
     "AWS::CodeBuild::Project": "codebuild.amazonaws.com",
     "AWS::EC2::FlowLog": "vpc-flow-logs.amazonaws.com",
@@ -131,7 +131,7 @@ Request = tuple[str, str, str]
 
 
 def published() -> dict[str, set[str]]:
-    """The actions that the handlers of each type call; the file has all types that the stacks use."""
+    """The actions that the handlers of each type call."""
     if not PUBLISHED.exists():
         return {}
     lists = json.loads(PUBLISHED.read_text(encoding="utf-8"))
@@ -153,7 +153,7 @@ def unpublished() -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def resources() -> list[dict[str, Any]]:
-    """Each resource that CloudFormation's role makes, of environments with each preset and option."""
+    """The resources that CloudFormation's role creates, of environments with each preset and option."""
     return [
         resource
         for one in few().values()
@@ -165,7 +165,7 @@ def resources() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def needed(resources: list[dict[str, Any]]) -> dict[str, set[str]]:
-    """The actions that handlers call, by type, for the types that the stacks have."""
+    """The actions that handlers call, by type, for the types in the stacks."""
     types = {resource["Type"] for resource in resources}
     lists = published() | unpublished()
     assert not PUBLISHED.exists() or types <= lists.keys(), "a type without a list: add it to UNPUBLISHED"
@@ -174,7 +174,7 @@ def needed(resources: list[dict[str, Any]]) -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def policies() -> list[Statement]:
-    """The statements of every policy that is attached to CloudFormation's role."""
+    """The statements of all policies of CloudFormation's role."""
     template = templates_of(SHOP)[SHOP.names.stack("access")]["Resources"]
     (role,) = (key for key, one in template.items() if one["Properties"].get("RoleName") == SHOP.names.execution_role)
     return [
@@ -190,7 +190,7 @@ def is_unused(action: str) -> bool:
 
 
 def requests(resource: dict[str, Any], actions: Iterable[str]) -> Iterator[Request]:
-    """The requests of a resource's handlers: type, action, and the ARN of each resource that it is about."""
+    """The requests of a resource's handlers: type, action, and ARN."""
     kind = resource["Type"]
     _, pattern = MAKING[kind]
     own = None if pattern is None else pattern.format_map(named(resource["Properties"]))
@@ -203,7 +203,7 @@ def requests(resource: dict[str, Any], actions: Iterable[str]) -> Iterator[Reque
 
 
 def arns(kind: str, action: str, own: str | None) -> tuple[str, ...]:
-    """The ARNs that an action of a type's handler is about."""
+    """The ARNs for an action of a type's handler."""
     service = action.partition(":")[0].lower()
     if action == "iam:CreateServiceLinkedRole":
         return (SERVICE_ROLE,)

@@ -1,4 +1,4 @@
-"""What the lake's template promises to those who read the lake with other tools."""
+"""The lake's tables for other tools."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the network promises: a way out, no way in but for whoever is named."""
+"""The network: its routes, and which security groups are admitted."""
 
 import re
 from typing import Any
@@ -28,7 +28,7 @@ def network(of: Environment) -> Template:
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, Template]:
-    """The network with each egress; that of `endpoints` has a load balancer."""
+    """The network with each egress; `endpoints` with a load balancer."""
     return {
         egress: network(environment(network={"egress": egress}, http="alb" if egress == "endpoints" else "private-dns"))
         for egress in EGRESSES
@@ -40,7 +40,7 @@ def properties(template: Template, kind: str) -> list[dict[str, Any]]:
 
 
 def ingress(template: Template) -> list[dict[str, Any]]:
-    """Every rule that lets something in."""
+    """All ingress rules."""
     inline = [
         rule
         for group in properties(template, "AWS::EC2::SecurityGroup")
@@ -50,7 +50,7 @@ def ingress(template: Template) -> list[dict[str, Any]]:
 
 
 def group(template: Template, description: str) -> dict[str, Any]:
-    """The reference to the security group that is described so."""
+    """The reference to the security group with a description."""
     (key,) = (
         key
         for key, one in of_type(template, "AWS::EC2::SecurityGroup").items()
@@ -60,7 +60,7 @@ def group(template: Template, description: str) -> dict[str, Any]:
 
 
 def imported(reference: dict[str, Any]) -> str:
-    """The logical id of a security group: of this stack, or, without its hash, of the network's."""
+    """The logical id of a security group in this stack, or without its hash in the network's."""
     if "Fn::GetAtt" in reference:
         return str(reference["Fn::GetAtt"][0])
     found = re.search(r"GetAtt([A-Za-z]+?)[0-9A-F]{8}GroupId", reference["Fn::ImportValue"])

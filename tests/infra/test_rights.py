@@ -1,4 +1,4 @@
-"""CloudFormation's role may make each thing that the stacks have; the stacks' roles get along within their boundary."""
+"""CloudFormation's role can create every resource; the boundary suffices for the roles of the stacks."""
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -80,7 +80,7 @@ MAKING: Mapping[str, tuple[str, str | None]] = {
 
 @pytest.fixture(scope="module")
 def made() -> list[dict[str, Any]]:
-    """Each resource of the stacks that CloudFormation's role makes."""
+    """The resources that CloudFormation's role creates."""
     return [
         resource
         for one in ENVIRONMENTS
@@ -91,7 +91,7 @@ def made() -> list[dict[str, Any]]:
 
 
 def allows(grants: Iterable[PolicyStatement], action: str, arn: str | None) -> bool:
-    """Whether a statement allows the action, on this resource if it is known."""
+    """Whether a statement allows the action, and on this resource if it is known."""
     return any(
         one.allow
         and any(fnmatchcase(action, pattern) for pattern in one.actions)
@@ -101,7 +101,7 @@ def allows(grants: Iterable[PolicyStatement], action: str, arn: str | None) -> b
 
 
 def named(value: Any) -> Any:
-    """A property with the environment's name in the places of the parameter."""
+    """A property with the environment's name instead of the parameter."""
     if isinstance(value, dict):
         if "Fn::Sub" in value:
             return value["Fn::Sub"].replace("${Name}", SHOP.name)
@@ -137,7 +137,7 @@ def test_the_boundary_allows_exactly_what_the_roles_of_the_stacks_use(made: list
 
 
 def actions(resource: dict[str, Any]) -> set[str]:
-    """What the policies of a role say that it may do."""
+    """The actions in the policies of a role."""
     properties = resource.get("Properties", {})
     match resource["Type"]:
         case "AWS::IAM::Role":

@@ -1,4 +1,4 @@
-"""The role of each service's task holds what the permissions say, which are held to what the service really asks."""
+"""The role of each task has the declared permissions, which are compared with the service's actual calls elsewhere."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ Allowed = set[tuple[str, str]]
 
 
 def allowed(template: dict[str, Any], service: Service) -> Allowed:
-    """Each action on each resource that the task's role allows; a resource that only AWS knows is called `secret`."""
+    """The allowed pairs of action and resource; a resource known only to AWS is called `secret`."""
     (role,) = (
         one["Properties"]
         for one in of_type(template, "AWS::IAM::Role").values()

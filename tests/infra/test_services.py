@@ -1,4 +1,4 @@
-"""What the services' stack promises: how tasks run, stop, grow, and what they hold."""
+"""The services: how tasks run, stop and scale, and their settings."""
 
 import json
 from typing import Any, cast
@@ -48,7 +48,7 @@ def template(templates: dict[Preset, Template]) -> Template:
 
 @pytest.fixture(scope="module")
 def others() -> Template:
-    """With a VPC and a warehouse that are there, behind a load balancer."""
+    """With an existing VPC and warehouse, and a load balancer."""
     return templates_of(own_everything())["shop-services"]
 
 
@@ -58,7 +58,7 @@ def service(template: Template, name: Service) -> dict[str, Any]:
 
 
 def needed_before(template: Template, name: Service) -> set[str]:
-    """The services that are made, and brought up to date, before this one."""
+    """The services that are created and updated before this one."""
     services = of_type(template, "AWS::ECS::Service")
     (one,) = (s for s in services.values() if s["Properties"]["ServiceName"] == name)
     return {services[other]["Properties"]["ServiceName"] for other in one.get("DependsOn", ()) if other in services}
@@ -75,13 +75,13 @@ def container(template: Template, name: Service) -> dict[str, Any]:
 
 
 def told(template: Template, name: Service, variable: str) -> Any:
-    """What a variable of a task's environment is."""
+    """The value of a variable in a task's environment."""
     (value,) = (one["Value"] for one in container(template, name)["Environment"] if one["Name"] == variable)
     return value
 
 
 def role(template: Template, name: Service, of: str) -> list[dict[str, Any]]:
-    """What a task's role of a kind may do."""
+    """The statements of a task's role."""
     found = template["Resources"][task(template, name)[of]["Fn::GetAtt"][0]]["Properties"]
     (policy,) = found["Policies"]
     assert "ManagedPolicyArns" not in found

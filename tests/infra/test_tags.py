@@ -1,4 +1,4 @@
-"""Every resource that AWS lets have tags says of which environment it is."""
+"""Every resource that can have tags names its environment."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from tests.infra.environments import few, templates_of
 from totesys_infra.stacks.cdk_app import data_plane
 
-# AWS tags these with what uses them, or offers no way to.
+# Types that are not tagged, with the reason.
 WITHOUT = {
     "AWS::CloudWatch::Dashboard": "the CDK does not know its tags, and it costs nothing that a tag could filter",
 }
@@ -31,7 +31,7 @@ def tags(resource: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def untagged(template: dict[str, Any], environment: object) -> list[str]:
-    """The resources that lack a tag, though their type has them."""
+    """The resources that lack a tag."""
     wanted = {"app": "totesys", "environment": environment}
     return [
         f"{key} ({resource['Type']})"

@@ -16,19 +16,19 @@ from totesys_infra.environment import Environment
 from totesys_infra.stacks.cdk_app import data_plane
 
 Template = dict[str, Any]
-# Those in a VPC of their own, which is another network and not a change of this one.
+# Without existing VPCs, which are other networks.
 ENVIRONMENTS = {name: one for name, one in few().items() if not one.network.vpc}
 TRANSITIONS = list(permutations(ENVIRONMENTS, 2))
 
 
 @dataclass
 class Deployed:
-    """The stacks that are deployed, as CloudFormation has them."""
+    """The deployed stacks."""
 
     stacks: dict[str, Template] = field(default_factory=dict)
 
     def update(self, name: str, template: Template) -> Iterator[str]:
-        """Bring a stack up to date; what CloudFormation would refuse, or would lose."""
+        """Update a stack; yields what CloudFormation would refuse or lose."""
         before = self.stacks.get(name, {"Resources": {}})
         yield from overlapping_subnets(before, template)
         yield from lost_data(before, template)
@@ -45,7 +45,7 @@ class Deployed:
 
 
 def imports(value: object) -> Iterator[str]:
-    """The names of all exports that a template imports."""
+    """The exports that a template imports."""
     if isinstance(value, dict):
         if "Fn::ImportValue" in value:
             yield value["Fn::ImportValue"]
@@ -62,7 +62,7 @@ def cidrs(template: Template) -> dict[str, str]:
 
 
 def overlapping_subnets(before: Template, after: Template) -> Iterator[str]:
-    """Subnets that move, and new ones that overlap one that is there: CloudFormation removes nothing before it adds."""
+    """Subnets that move, and new ones that overlap old ones: CloudFormation creates before it deletes."""
     old, new = cidrs(before), cidrs(after)
     yield from (f"{key} moves from {old[key]} to {new[key]}" for key in old.keys() & new if old[key] != new[key])
     ranges = [IPv4Network(cidr) for cidr in (old | new).values()]
@@ -70,7 +70,7 @@ def overlapping_subnets(before: Template, after: Template) -> Iterator[str]:
 
 
 def lost_data(before: Template, after: Template) -> Iterator[str]:
-    """What holds data and would be removed or replaced."""
+    """The resources with data that would be deleted or replaced."""
     for key, old in before["Resources"].items():
         if old["Type"] not in HOLDS_DATA:
             continue
@@ -88,14 +88,14 @@ def changed(old: Template, new: Template) -> set[str]:
 
 
 def create_only(kind: str) -> set[str]:
-    """The properties of a type whose change may replace the resource, by the type's schema."""
+    """The properties whose change may replace the resource, from the type's schema."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-west-2", kind).schema
     paths = [*(schema.get("createOnlyProperties") or ()), *(schema.get("conditionalCreateOnlyProperties") or ())]
     return {path.split("/")[2] for path in paths} - CHANGED_IN_PLACE.get(kind, frozenset())
 
 
 def refusals(before: Environment, after: Environment) -> list[str]:
-    """What stands against deploying one environment over another, stack by stack."""
+    """The refusals of deploying one environment over another, stack by stack."""
     deployed = Deployed(dict(templates_of(before)))
     return [refusal for name, template in templates_of(after).items() for refusal in deployed.update(name, template)]
 
@@ -137,7 +137,7 @@ def test_us_west_1_has_two_zones() -> None:
 
 
 def test_the_simulation_finds_planted_faults() -> None:
-    """Each refusal, planted."""
+    """Planted faults of each kind."""
     network = templates_of(ENVIRONMENTS["standard"])["shop-network"]
     moved = {key: dict(one) for key, one in network["Resources"].items()}
     first, second = [key for key, one in moved.items() if one["Type"] == "AWS::EC2::Subnet"][:2]

@@ -1,4 +1,4 @@
-"""What the warehouse's stack promises: kept, encrypted, and reached by load alone."""
+"""The warehouse: protected, encrypted, and reachable only by load."""
 
 from typing import Any
 

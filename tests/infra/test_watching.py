@@ -1,4 +1,4 @@
-"""What the watching stack promises: every alarm reaches somebody, and says what to do."""
+"""The monitoring stack: every alarm notifies somebody and says what to do."""
 
 import json
 import re
@@ -116,7 +116,7 @@ def test_tasks_are_counted_by_the_samples_of_one_minute() -> None:
 
 
 def test_a_burstable_warehouse_without_credit_is_billed_and_not_slowed_down() -> None:
-    """RDS runs T3 and T4g in unlimited mode, and has no other."""
+    """RDS runs T3 and T4g in unlimited mode only."""
     (credit,) = (alarm for alarm in alarms(SHOP) if alarm.metric.name == "CPUCreditBalance")
     assert "bills" in credit.description
     assert "slow" not in credit.description

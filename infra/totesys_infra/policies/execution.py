@@ -5,13 +5,12 @@ these grants with those lists, in both directions.
 """
 
 from totesys_infra.names import Names
-from totesys_infra.policies.statement import Arns, Conditions, PolicyStatement, equal, verbs
+from totesys_infra.policies import stored_data
+from totesys_infra.policies.statement import READ_ONLY, UNNAMED, Arns, Conditions, PolicyStatement, equal, verbs
 
 # The services that assume roles of the stacks.
 RUN_AS = tuple(f"{service}.amazonaws.com" for service in ("codebuild", "ecs-tasks", "vpc-flow-logs"))
 
-UNNAMED = "These actions take no resource, or one whose id AWS chooses; limited to this region."
-READ_ONLY = "Lists and describes; these actions take no resource."
 GLOBAL = "Route 53 has no region and chooses the ids of its zones."
 
 
@@ -19,159 +18,13 @@ def execution(names: Names) -> dict[str, tuple[PolicyStatement, ...]]:
     """The permissions of CloudFormation's role, by policy."""
     of, region = Arns(names), equal("aws:RequestedRegion", names.region)
     return {
-        "Data": (*_data(of), *_database(of, region)),
-        "Messages": (*_messages(of, region), *_keys_and_secrets(of, region)),
+        "Data": (*stored_data.lake_and_catalog(of), *stored_data.database(of, region)),
+        "Messages": (*stored_data.messages(of, region), *stored_data.keys_and_secrets(of, region)),
         "Network": _network(region),
         "Running": _running(of, region),
         "Watching": _watching(of, region),
         "Roles": _roles(of),
     }
-
-
-def _data(of: Arns) -> tuple[PolicyStatement, ...]:
-    names = of.names
-    return (
-        PolicyStatement(
-            "Buckets",
-            verbs(
-                "s3",
-                "CreateBucket DeleteBucket* Get*Configuration GetBucket* ListBucket ListTagsForResource "
-                "Put*Configuration PutBucket* TagResource UntagResource",
-            ),
-            tuple(names.bucket_arn(purpose) for purpose in ("ingest", "processed", "code", "queries")),
-            "The settings of these buckets, not their objects.",
-        ),
-        PolicyStatement(
-            "QueryResults",
-            verbs("s3", "AbortMultipartUpload GetObject ListBucketMultipartUploads ListMultipartUploadParts PutObject"),
-            (names.bucket_arn("queries"), names.bucket_arn("queries", "*")),
-            "Athena may test the result location of its workgroup.",
-        ),
-        PolicyStatement(
-            "Templates",
-            ("s3:GetObject",),
-            (names.bucket_arn("code", "templates/*"),),
-            "Keys are named by their contents.",
-        ),
-        PolicyStatement("ListBuckets", ("s3:ListAllMyBuckets",), ("*",), READ_ONLY),
-        PolicyStatement(
-            "Catalog",
-            verbs("glue", "*Database *Databases *Table"),
-            (
-                of.arn("glue", "catalog"),
-                of.arn("glue", f"database/{names.glue_database}"),
-                of.arn("glue", f"table/{names.glue_database}/*"),
-                of.arn("glue", f"userDefinedFunction/{names.glue_database}/*"),
-            ),
-            "The catalog's database and what is in it.",
-        ),
-        PolicyStatement("LakeFormation", verbs("lakeformation", "Describe* ListResources"), ("*",), READ_ONLY),
-        PolicyStatement(
-            "Workgroup",
-            verbs("athena", "*WorkGroup ListTagsForResource TagResource UntagResource"),
-            (of.arn("athena", f"workgroup/{names.name}"),),
-            "The actions of one workgroup.",
-        ),
-        PolicyStatement("ListWorkgroups", ("athena:ListWorkGroups",), ("*",), READ_ONLY),
-    )
-
-
-def _database(of: Arns, region: Conditions) -> tuple[PolicyStatement, ...]:
-    kinds = ("db", "subgrp", "pg", "snapshot")
-    own = tuple(of.arn("rds", f"{kind}:{of.names.name}*") for kind in kinds)
-    return (
-        PolicyStatement(
-            "Database",
-            verbs(
-                "rds",
-                "AddTagsToResource CreateDBInstance CreateDBParameterGroup CreateDBSnapshot CreateDBSubnetGroup "
-                "DeleteDBInstance DeleteDBParameterGroup DeleteDBSubnetGroup ModifyDBInstance ModifyDBParameterGroup "
-                "ModifyDBSubnetGroup RebootDBInstance RemoveTagsFromResource ResetDBParameterGroup",
-            ),
-            (*own, of.arn("rds", "og:default*")),
-            "Names begin with the environment's; an instance is always in a default option group.",
-        ),
-        PolicyStatement("DescribeDatabases", ("rds:Describe*", "rds:ListTagsForResource"), ("*",), READ_ONLY, region),
-    )
-
-
-def _messages(of: Arns, region: Conditions) -> tuple[PolicyStatement, ...]:
-    names = of.names
-    return (
-        PolicyStatement(
-            "Queues",
-            verbs("sqs", "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes TagQueue UntagQueue"),
-            (names.queue_arn(f"{names.name}-*"),),
-        ),
-        PolicyStatement(
-            "Topic",
-            verbs(
-                "sns",
-                "CreateTopic DeleteTopic GetDataProtectionPolicy GetTopicAttributes ListSubscriptionsByTopic "
-                "ListTagsForResource PutDataProtectionPolicy SetTopicAttributes Subscribe TagResource UntagResource",
-            ),
-            (names.alerts_arn,),
-        ),
-        PolicyStatement(
-            "Subscriptions",
-            verbs(
-                "sns", "GetSubscriptionAttributes ListSubscriptions ListTopics SetSubscriptionAttributes Unsubscribe"
-            ),
-            ("*",),
-            UNNAMED,
-            region,
-        ),
-        PolicyStatement(
-            "Rules",
-            verbs(
-                "events",
-                "DeleteRule DescribeRule ListTagsForResource ListTargetsByRule PutRule PutTargets RemoveTargets "
-                "TagResource UntagResource",
-            ),
-            (of.arn("events", f"rule/{names.name}-*"),),
-        ),
-        PolicyStatement("ListMessages", ("events:ListRules", "sqs:ListQueues"), ("*",), READ_ONLY, region),
-    )
-
-
-def _keys_and_secrets(of: Arns, region: Conditions) -> tuple[PolicyStatement, ...]:
-    names = of.names
-    token = of.arn("secretsmanager", f"secret:{names.trigger_token}-*")
-    return (
-        PolicyStatement("CreateKey", ("kms:CreateKey", "kms:ListAliases", "kms:ListKeys"), ("*",), UNNAMED, region),
-        PolicyStatement(
-            "Keys",
-            verbs(
-                "kms",
-                "CreateGrant DescribeKey DisableKeyRotation EnableKeyRotation GetKey* ListResourceTags PutKeyPolicy "
-                "RetireGrant ScheduleKeyDeletion TagResource UntagResource UpdateKeyDescription",
-            ),
-            (of.arn("kms", "key/*"),),
-            "AWS chooses the ids of keys.",
-        ),
-        PolicyStatement(
-            "TriggerToken",
-            verbs(
-                "secretsmanager",
-                "CreateSecret DeleteSecret DescribeSecret GetSecretValue TagResource UntagResource UpdateSecret",
-            ),
-            (token,),
-            "Secrets Manager appends six characters to the name.",
-        ),
-        PolicyStatement(
-            "MasterPassword",
-            verbs("secretsmanager", "CreateSecret DescribeSecret TagResource"),
-            (of.arn("secretsmanager", "secret:rds!*"),),
-            "RDS names the secret of the master password, and keeps it.",
-        ),
-        PolicyStatement(
-            "Passwords",
-            ("secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"),
-            ("*",),
-            UNNAMED,
-            region,
-        ),
-    )
 
 
 def _network(region: Conditions) -> tuple[PolicyStatement, ...]:

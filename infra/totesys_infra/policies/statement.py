@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from totesys_infra.names import SERVICES, Names
 
+UNNAMED = "These actions take no resource, or one whose id AWS chooses; limited to this region."
+READ_ONLY = "Lists and describes; these actions take no resource."
+
 Conditions = Mapping[str, Mapping[str, str | tuple[str, ...]]]
 
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_s3 as s3
 
 from totesys.lake.keys import KEYS
 from totesys.model import MODEL
-from totesys_infra.environment import Days
+from totesys_infra.settings_sections import Days
 
 # Below this size, monitoring costs more than a cheaper tier saves, and S3 does not tier.
 TIERED_BYTES = 128 * 1024
