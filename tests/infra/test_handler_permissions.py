@@ -1,7 +1,7 @@
 """CloudFormation's role allows exactly what the handlers of its resource types call.
 
-AWS publishes their permissions with the resource schemas. The file is beside this repository and not part of it; without
-it, only the types without published permissions are tested.
+AWS publishes their permissions with the resource schemas. The file is beside this repository and not part of it;
+without it, only the types without published permissions are tested.
 """
 
 import json
