@@ -6,7 +6,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from traceback import format_exception
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
@@ -30,15 +30,9 @@ FAILURES = (TotesysError, LocalStackError, WrongResult, NotMeasurable, CommandFa
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 
-def _known(size: str) -> str:
-    if size not in SIZES:
-        raise typer.BadParameter(f"{size} is not one of {', '.join(SIZES)}.")
-    return size
-
-
 @app.command()
 def main(
-    size: Annotated[str, typer.Option(callback=_known, metavar="|".join(SIZES), help="how much")] = "default",
+    size: Annotated[Literal["small", "default", "full"], typer.Option(help="how much")] = "default",
     case: Annotated[list[Case] | None, typer.Option(help="only this case; may be repeated")] = None,
     out: Annotated[Path, typer.Option(help="folder for the results")] = Path("bench"),
     render: Annotated[bool, typer.Option("--render", help="render results.json again without measuring")] = False,
