@@ -16,7 +16,7 @@ _NOT_PASSED_ON = frozenset(
 )
 _LARGEST_BODY = 1024**3
 
-# S3's operations by the method of a request and the first of these in its query; "" is none of them.
+# S3's operations by the method of a request and the first of these in its query; "" if it has none.
 _S3_OPERATIONS = {
     ("GET", "list-type"): "ListObjectsV2",
     ("GET", ""): "GetObject",

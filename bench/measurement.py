@@ -1,4 +1,4 @@
-"""Measurements, and the names of what is compared."""
+"""Measurements, and the names of cases and contenders."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -16,16 +16,16 @@ DLT = "dlt, pyarrow"
 DLT_TUNED = {"pyarrow": "dlt, pyarrow, tuned", "connectorx": "dlt, connectorx, tuned"}
 # Prefix of the limit of a step: the least work that could do it.
 LIMIT = "limit: "
-# What a load produces: the source's rows as they are, the warehouse's tables, or first one and then the other.
+# A load's output: the source's rows unchanged, the warehouse's tables, or both in turn.
 RAW, STAR, RAW_AND_STAR = "raw copy", "star", "raw copy, then star"
-# What a verification compares.
+# The scope of a verification.
 BOTH_SIDES, EQUAL, DIFFERENT = "both sides", "all equal", "a wrong, a missing and an extra row"
 # MB are 1,000,000 bytes.
 MB = 1_000_000
 
 
 class Case(StrEnum):
-    """What is compared; each case has a section in the results."""
+    """A comparison; each case has a section in the results."""
 
     FIRST_LOAD = "first load"
     TICK = "tick"

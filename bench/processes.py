@@ -13,7 +13,7 @@ _START_TIME = 22  # the field of /proc/<pid>/stat, counted from 1
 
 
 def descendant_running(module: str) -> int:
-    """The id of the one descendant that was started as `python -m module`. Raises LookupError unless there is one."""
+    """The id of the only descendant started as `python -m module`. Raises LookupError unless there is exactly one."""
     found = [process.pid for process in psutil.Process().children(recursive=True) if _runs(process, module)]
     if len(found) != 1:
         raise LookupError(f"{len(found)} processes run {module} instead of one.")

@@ -99,7 +99,7 @@ async def _measure(sizes: list[int], template: "_Template", load: Load, warehous
 
 @dataclass(frozen=True)
 class _Template:
-    """The second run, of which all further runs are copies with other values; two of three are empty."""
+    """The second run; every later run is a copy with other values. Two of three are empty."""
 
     lake: Lake
     manifest: Any

@@ -51,7 +51,7 @@ def _head(results: Results) -> str:
         "libraries": ", ".join(f"{name} {version}" for name, version in machine.libraries.items()),
         "verified": _verified(results.measurements),
     }
-    early = "" if results.complete else "\nThe run ended early: what is missing here was not measured.\n"
+    early = "" if results.complete else "\nThe run ended early, so some figures are missing.\n"
     failed = "".join(f"\nFailed, so its figures are missing: {failure}\n" for failure in results.failures)
     return f"# Results\n\n{table(['', ''], facts.items(), texts=2)}{early}{failed}\n{_HOW_TO_READ}"
 

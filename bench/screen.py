@@ -1,4 +1,4 @@
-"""What the terminal shows while the benchmark runs, and at its end."""
+"""The terminal output of the benchmark, while it runs and at its end."""
 
 from pathlib import Path
 from typing import Self

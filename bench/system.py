@@ -18,7 +18,7 @@ POSTGRES = "postgres"
 
 
 class NotMeasurable(Exception):
-    """Something failed and recovered during the measurement: its time says nothing."""
+    """A step failed and recovered during the measurement, so its time means nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ArrivedEvents:
 
 
 def read_extraction(arrived: Iterable[tuple[float, ServiceEvent]], started: float) -> TimedExtraction:
-    """The one extraction in a log, triggered at `started`. Raises NotMeasurable unless all its runs are loaded."""
+    """The only extraction in a log, triggered at `started`. Raises NotMeasurable unless all its runs are loaded."""
     loaded: dict[int, float] = {}
     ended: tuple[float, tuple[int, ...]] | None = None
     for moment, event in arrived:

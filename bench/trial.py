@@ -1,4 +1,4 @@
-"""What a case gets: the server at one level, and where its figures go."""
+"""The input of a case: the server at one level, and where its figures go."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -159,7 +159,7 @@ def _record_load(
 def _record_use(
     trial: Trial, contender: str, cpu: Mapping[str, float], peaks: Mapping[str, float], number: int
 ) -> None:
-    """Record what a load used: CPU seconds and peak bytes, by process."""
+    """Record the CPU seconds and the peak bytes of each process in a load."""
     for process, seconds in cpu.items():
         trial.record(Case.FIRST_LOAD, process, "CPU seconds", seconds, contender=contender, round=number)
     for process, peak in peaks.items():

@@ -1,4 +1,4 @@
-"""Runs commands as one pipe and reports what they used.
+"""Runs commands as one pipe and reports their CPU time and memory.
 
 A separate program with few imports: Linux counts the memory of a parent into the peak of the process that it starts,
 and this parent has about 10 MB, not the whole benchmark. Its argument is the commands as JSON; the last line of its

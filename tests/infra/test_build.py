@@ -69,7 +69,7 @@ def test_an_image_is_never_overwritten_is_scanned_and_is_kept_while_it_is_deploy
         assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
         assert repository["EncryptionConfiguration"] == {"EncryptionType": "KMS"}
         deployed, others = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
-        # What the first rule matches, no later rule takes.
+        # No later rule expires an image that the first rule matches.
         assert deployed["rulePriority"] < others["rulePriority"]
         assert deployed["selection"]["tagPrefixList"] == ["deployed-"]
         assert (deployed["selection"]["countNumber"], others["selection"]["countNumber"]) == (20, 10)

@@ -18,7 +18,7 @@ ENVIRONMENTS = (
 )
 SHOP = ENVIRONMENTS[0]
 HERE = "eu-west-2:123456789012"
-# What making one asks for, and the ARN that it then has where the template gives its name.
+# The action that creates a resource, and its ARN if the template gives its name.
 MAKING: Mapping[str, tuple[str, str | None]] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": ("application-autoscaling:RegisterScalableTarget", None),
     "AWS::ApplicationAutoScaling::ScalingPolicy": ("application-autoscaling:PutScalingPolicy", None),

@@ -101,7 +101,7 @@ def test_an_existing_warehouse_has_no_alarms() -> None:
 def test_only_our_own_metrics_are_billed_as_custom_ones() -> None:
     watched = [alarm.metric for alarm in alarms(SHOP)]
     watched += [metric for row in graphs(SHOP) for graph in row for metric, _ in graph.metrics]
-    # AWS sends what is in `AWS/…` free of charge; that of Container Insights is in `ECS/ContainerInsights`.
+    # Metrics in `AWS/…` are free; Container Insights writes to `ECS/ContainerInsights` and bills for it.
     paid = {metric.namespace for metric in watched if not metric.namespace.startswith("AWS/")}
     assert paid == {SHOP.names.metrics_namespace}
 

@@ -39,7 +39,7 @@ def lake_and_catalog(of: Arns) -> tuple[PolicyStatement, ...]:
                 of.arn("glue", f"table/{names.glue_database}/*"),
                 of.arn("glue", f"userDefinedFunction/{names.glue_database}/*"),
             ),
-            "The catalog's database and what is in it.",
+            "The catalog's database and its tables.",
         ),
         PolicyStatement("LakeFormation", verbs("lakeformation", "Describe* ListResources"), ("*",), READ_ONLY),
         PolicyStatement(
