@@ -19,8 +19,8 @@ help: ## this list
 setup: $(UV) ## everything into .venv, from the lock file
 	@$(UV) sync --locked --quiet
 
-demo: setup ## the whole system on this machine, live; ONCE=1 ends after one verified round
-	@$(RUN) totesys demo $(if $(ONCE),--once)
+demo: setup ## the whole system on this machine, live; ONCE=1 ends after one verified round, LAKEHOUSE=1 adds the Iceberg tables
+	@$(RUN) totesys demo $(if $(ONCE),--once) $(if $(LAKEHOUSE),--lakehouse)
 
 check: setup ## lint, types and unit tests, in a minute: while you edit
 	@$(MAKE) --no-print-directory --jobs=3 check-lint check-types check-units
@@ -112,7 +112,7 @@ rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet
 docs-check: ## whether the pages that `make docs` makes are current
 	@made=$$(mktemp -d) && trap 'rm -r "$$made"' EXIT && cp -r docs "$$made" \
 		&& $(MAKE) --no-print-directory pages PAGES="$$made/docs" DBT="$$made/dbt.yml" \
-		&& diff -ru docs "$$made/docs" && diff -u $(DBT) "$$made/dbt.yml" \
+		&& diff -ru --exclude=__pycache__ docs "$$made/docs" && diff -u $(DBT) "$$made/dbt.yml" \
 		|| { echo "Run make docs, and commit what it writes." >&2; exit 1; }
 
 docs-site: $(UV) ## README and docs/ as a website in site/; a broken link fails

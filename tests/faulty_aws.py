@@ -224,7 +224,10 @@ class FaultyAws:
             data=io.BytesIO(body) if body else None,
             allow_redirects=False,
         ) as answer:
-            return Answer(answer.status, _passed_on(answer.headers.items()), await answer.read())
+            headers = _passed_on(answer.headers.items())
+            if request.method == "HEAD":
+                headers.append(("Content-Length", answer.headers.get("Content-Length", "0")))
+            return Answer(answer.status, headers, await answer.read())
 
 
 def _passed_on(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

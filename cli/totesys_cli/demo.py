@@ -29,7 +29,7 @@ ROUND_SECONDS = 60.0
 TICK_SECONDS = 3.0
 
 
-async def run_demo(output: Output, *, once: bool, seed: int, rate: float) -> None:
+async def run_demo(output: Output, *, once: bool, seed: int, rate: float, lakehouse: bool = False) -> None:
     """Fill, load, change, verify; repeatedly unless `once`. Raises StageFailed if a row differs."""
     demo = _Demo(output, rate)
     with demo.waiting("starting two databases"):
@@ -41,6 +41,7 @@ async def run_demo(output: Output, *, once: bool, seed: int, rate: float) -> Non
             databases,
             on_event=lambda event: output.event(event.fields, event_line(event)),
             ports=dict.fromkeys(STAGES, 0),
+            lakehouse=lakehouse,
         ) as pipeline:
             demo.chapter("first load")
             for run in await pipeline.extract_runs():

@@ -6,20 +6,23 @@ from typing import Annotated
 
 import typer
 
-from totesys_cli.command_errors import FAILED
+from totesys_cli.command_errors import FAILED, UsageError
 from totesys_cli.durations import parse_period
 from totesys_cli.interruption import run_to_end, run_until_stopped
+from totesys_cli.lakehouse.lakehouse_location import LakehouseLocation
 from totesys_cli.options import (
     DEFAULT_MODEL,
     Databases,
     DataPlaneLocation,
     ModelName,
-    OtherDsn,
+    OptionalOtherDsn,
+    SourceAndTarget,
     Timeout,
     WarehouseDsn,
     WarehouseLocation,
     examples,
     grouped,
+    require_option,
 )
 from totesys_cli.terminal import Output, write_document
 
@@ -77,18 +80,29 @@ def runs(
 )
 @grouped
 def verify(
-    databases: Databases,
+    target: SourceAndTarget,
     output: Output,
     location: DataPlaneLocation,
+    tables: LakehouseLocation,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 also if a row is quarantined.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Have ingest extract wrong rows again.")] = False,
     timeout: Timeout = "10m",
+    lakehouse: Annotated[bool, typer.Option("--lakehouse", help="Compare with the lakehouse instead.")] = False,
 ) -> None:
     """Compare every row and column of the source with the warehouse; exit with 1 if a row differs."""
+    if lakehouse:
+        from totesys_cli.lakehouse.lakehouse_checks import verify_lakehouse
+
+        if repair:
+            raise UsageError("--repair goes with the warehouse. Repair that one; the same runs reach the lakehouse.")
+        source = target.source, target.source_schema, target.model
+        if not run_to_end(verify_lakehouse(output, *source, tables, strict=strict)):
+            raise typer.Exit(FAILED)
+        return
     from totesys_cli.verify.verify_command import RepairOptions, run_verification
 
     options = RepairOptions(location, parse_period(timeout))
-    wanted = run_verification(output, databases, strict=strict, repair=options if repair else None)
+    wanted = run_verification(output, target.databases, strict=strict, repair=options if repair else None)
     if not run_to_end(wanted):
         raise typer.Exit(FAILED)
 
@@ -97,11 +111,23 @@ def verify(
     rich_help_panel=PANEL, epilog=examples("totesys compare --with postgresql://loader:…@host/rebuilt")
 )
 @grouped
-def compare(warehouse: WarehouseLocation, other: OtherDsn, output: Output) -> None:
+def compare(
+    warehouse: WarehouseLocation,
+    tables: LakehouseLocation,
+    output: Output,
+    other: OptionalOtherDsn = None,
+    lakehouse: Annotated[bool, typer.Option("--lakehouse", help="Compare with the lakehouse.")] = False,
+) -> None:
     """Compare two warehouses of one lake by checksums, table by table and run by run; exit with 1 if they differ."""
+    if lakehouse:
+        from totesys_cli.lakehouse.lakehouse_checks import compare_lakehouse
+
+        if not run_to_end(compare_lakehouse(output, warehouse, tables)):
+            raise typer.Exit(FAILED)
+        return
     from totesys_cli.warehouse_comparison import run_comparison
 
-    if not run_to_end(run_comparison(output, warehouse, other)):
+    if not run_to_end(run_comparison(output, warehouse, require_option(other, "--with"))):
         raise typer.Exit(FAILED)
 
 

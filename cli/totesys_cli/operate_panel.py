@@ -7,6 +7,7 @@ import typer
 from totesys.stage_names import STAGES, Stage
 from totesys_cli.durations import parse_period
 from totesys_cli.interruption import run_to_end
+from totesys_cli.lakehouse.lakehouse_panel import lakehouse
 from totesys_cli.options import DataPlaneLocation, Timeout, WarehouseLocation, examples, grouped
 from totesys_cli.terminal import Output
 
@@ -17,6 +18,7 @@ PANEL = "Operate"
 operate_panel = typer.Typer()
 dlq = typer.Typer(help="List, show, redrive or purge messages that a service gave up.", no_args_is_help=True)
 operate_panel.add_typer(dlq, name="dlq", rich_help_panel=PANEL)
+operate_panel.add_typer(lakehouse, name="lakehouse", rich_help_panel=PANEL)
 
 AnyStage = Annotated[Stage | None, typer.Argument(help="Service. Default: all three.")]
 Limit = Annotated[int, typer.Option("--limit", help="Most messages per queue.", metavar="N", min=1)]

@@ -29,7 +29,12 @@ def _database_option(name: str, variable: str, description: str, metavar: str | 
 
 SourceDsn = Annotated[str, _database_option("--source", "SOURCE_DSN", f"Source: {_FORM}", "DSN")]
 WarehouseDsn = Annotated[str, _database_option("--warehouse", "WAREHOUSE_DSN", f"Warehouse: {_FORM}", "DSN")]
-OtherDsn = Annotated[str, _database_option("--with", "OTHER_WAREHOUSE_DSN", f"Other warehouse: {_FORM}", "DSN")]
+OptionalWarehouseDsn = Annotated[
+    str | None, _database_option("--warehouse", "WAREHOUSE_DSN", f"Warehouse: {_FORM}", "DSN")
+]
+OptionalOtherDsn = Annotated[
+    str | None, _database_option("--with", "OTHER_WAREHOUSE_DSN", f"Other warehouse: {_FORM}", "DSN")
+]
 ModelName = Annotated[str, _database_option("--model", "MODEL", "Module that declares the tables.")]
 SourceSchema = Annotated[str, _database_option("--source-schema", "SOURCE_SCHEMA", "Schema of the source tables.")]
 WarehouseSchema = Annotated[
@@ -80,6 +85,23 @@ class Databases:
 
 
 @dataclass(frozen=True)
+class SourceAndTarget:
+    """A source, and the warehouse that it is compared with unless that is the lakehouse."""
+
+    source: SourceDsn = field(repr=False)
+    warehouse: OptionalWarehouseDsn = field(default=None, repr=False)
+    model: ModelName = DEFAULT_MODEL
+    source_schema: SourceSchema = "public"
+    warehouse_schema: WarehouseSchema = "warehouse"
+
+    @property
+    def databases(self) -> Databases:
+        """Both databases. Raises UsageError if no warehouse was named."""
+        warehouse = require_option(self.warehouse, "--warehouse")
+        return Databases(self.source, warehouse, self.model, self.source_schema, self.warehouse_schema)
+
+
+@dataclass(frozen=True)
 class WarehouseLocation:
     """One warehouse. `model` is the module whose MODEL declares its tables."""
 
@@ -114,6 +136,13 @@ class DataPlaneLocation:
     def dead_letter_queue(self, stage: str) -> str:
         """The name of a stage's dead-letter queue."""
         return f"{self.name}-{stage}-dlq"
+
+
+def require_option(value: str | None, name: str) -> str:
+    """The value of an option that --lakehouse replaces. Raises UsageError if it was not given."""
+    if value is None:
+        raise UsageError(f"Missing option {name}. Give it, or --lakehouse.")
+    return value
 
 
 def require_name(name: str) -> None:

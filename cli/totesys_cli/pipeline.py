@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -15,9 +16,10 @@ from totesys.log_events import LogEvent
 from totesys.service.runs import RunDetail
 from totesys.stage_names import STAGES
 from totesys_cli.command_errors import StageFailed
+from totesys_cli.lakehouse.local_catalog import LocalCatalog, local_catalog
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.options import Databases
-from totesys_cli.service_processes import PROCESS_ENDED, ServiceEvent, Services, run_services
+from totesys_cli.service_processes import LAKEHOUSE, PROCESS_ENDED, ServiceEvent, Services, run_services
 from totesys_infra import data_plane_template
 
 # The delay before the next try if another extraction of the same source is in progress.
@@ -28,12 +30,16 @@ OUTAGE_SECONDS = 60.0
 
 @dataclass
 class Pipeline:
-    """The running pipeline. `lake` is the address of S3 and SQS; `on_event` gets every log line of the services."""
+    """The running pipeline. `lake` is the address of S3 and SQS; `on_event` gets every log line of the services.
+
+    `catalog` registers the lakehouse's tables, if the pipeline has one.
+    """
 
     lake: str
     services: Services
     http: httpx.AsyncClient
     on_event: Callable[[ServiceEvent], None]
+    catalog: LocalCatalog | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _done: deque[str] = field(default_factory=lambda: deque(maxlen=1000))
     _runs: set[int] = field(default_factory=set)
@@ -62,6 +68,8 @@ class Pipeline:
                 await self.watch(BUSY_SECONDS)
         await self._finish(await self.trigger("transform"))
         await self._finish(await self.trigger("load"))
+        if LAKEHOUSE in self.services.addresses:
+            await self._finish(await self.trigger(LAKEHOUSE))
         return sorted(self._runs)
 
     async def run(self, number: int) -> RunDetail:
@@ -94,7 +102,8 @@ class Pipeline:
         return [
             f"  console   {addresses['load']}/",
             f"  lake      {self.lake} (S3 and SQS, for --endpoint of status, dlq and others)",
-            *(f"  {stage:<9} {addresses[stage]}/docs" for stage in STAGES),
+            *(f"  {stage:<9} {addresses[stage]}/docs" for stage in (*STAGES, LAKEHOUSE) if stage in addresses),
+            *([f"  catalog   {self.catalog.dsn}"] if self.catalog else []),
         ]
 
     async def _request(
@@ -142,25 +151,28 @@ async def run_pipeline(
     schedule: str | None = None,
     ports: Mapping[str, int],
     log: IO[str] | None = None,
+    lakehouse: bool = False,
 ) -> AsyncIterator[Pipeline]:
     """Start the lake and the services; stop them at the end.
 
     `state` keeps the lake between calls; `schedule` is an EventBridge rate; `ports` are those of the three services, 0
-    for a free one. Raises LocalStackError.
+    for a free one. With `lakehouse`, that service runs beside load. Raises LocalStackError.
     """
     # The services inherit a trigger token from the environment.
     token = os.environ.get("TOTESYS_TRIGGER_TOKEN")
     headers = {b"Authorization": f"Bearer {token}".encode()} if token else None
-    with await asyncio.to_thread(Emulator.start, state) as emulator:
-        plane = await asyncio.to_thread(emulator.apply, data_plane_template(), "totesys", schedule)
+    with await asyncio.to_thread(Emulator.start, state) as emulator, local_catalog(state) as catalog:
+        apply = partial(emulator.apply, lakehouse=lakehouse)
+        plane = await asyncio.to_thread(apply, data_plane_template(), "totesys", schedule)
+        environment = {**databases.environment(), **(catalog.environment() if lakehouse else {})}
         async with (
-            run_services(plane, databases.environment(), ports, log) as services,
+            run_services(plane, environment, ports, log) as services,
             # A service may close an idle connection just when it is used again.
             httpx.AsyncClient(
                 headers=headers, timeout=30, limits=httpx.Limits(max_keepalive_connections=0), trust_env=False
             ) as http,
         ):
-            pipeline = Pipeline(plane.endpoint_url, services, http, on_event)
+            pipeline = Pipeline(plane.endpoint_url, services, http, on_event, catalog if lakehouse else None)
             listener = asyncio.create_task(pipeline.listen())
             try:
                 yield pipeline

@@ -34,6 +34,7 @@ class RunOptions:
     state: Path | None = None
     port: int = 0
     log: Path | None = None
+    lakehouse: bool = False
 
     @property
     def ports(self) -> dict[str, int]:
@@ -57,7 +58,12 @@ async def run_once(output: Output, databases: Databases, options: RunOptions, *,
                     output.notes.print(text, soft_wrap=True)
 
         async with run_pipeline(
-            databases, on_event=on_event, state=options.state, ports=options.ports, log=log
+            databases,
+            on_event=on_event,
+            state=options.state,
+            ports=options.ports,
+            log=log,
+            lakehouse=options.lakehouse,
         ) as pipeline:
             runs = await pipeline.extract_runs("sweep" if sweep else "changes")
     output.result(runs, Group(*map(describe_run, runs)))
@@ -75,6 +81,7 @@ async def run_on_schedule(output: Output, databases: Databases, options: RunOpti
             ports=options.ports,
             schedule=schedule,
             log=log,
+            lakehouse=options.lakehouse,
         ) as pipeline:
             if not output.json:
                 lines = [*pipeline.address_lines(), f"An extraction every {period(every)}. Ctrl-C stops it."]

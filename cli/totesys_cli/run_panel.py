@@ -29,6 +29,7 @@ run_panel = typer.Typer()
 local = typer.Typer(help="Prepare a local stack on servers that already run.", no_args_is_help=True)
 run_panel.add_typer(local, name="local", rich_help_panel=PANEL)
 
+WithLakehouse = Annotated[bool, typer.Option("--lakehouse", help="Also commit every run to Iceberg tables.")]
 Rate = Annotated[float, typer.Option(help="Changed rows per second.", metavar="N", min=0.1, max=100_000)]
 ReaderPassword = Annotated[str, typer.Option(envvar="TOTESYS_READER_PASSWORD", help="Password of ingest's role.")]
 LoaderPassword = Annotated[str, typer.Option(envvar="TOTESYS_LOADER_PASSWORD", help="Password of load's role.")]
@@ -50,11 +51,12 @@ def run(
         int, typer.Option(help="First of three HTTP ports; 0: free ones.", metavar="PORT", min=0, max=65533)
     ] = 0,
     log: Annotated[Path | None, typer.Option(help="File that receives the services' log lines.")] = None,
+    lakehouse: WithLakehouse = False,
 ) -> None:
     """Run the pipeline against two databases, once or on a schedule until Ctrl-C."""
     from totesys_cli.run_command import RunOptions, run_on_schedule, run_once
 
-    options, period = RunOptions(state, port, log), parse_period(every)
+    options, period = RunOptions(state, port, log, lakehouse), parse_period(every)
     if once:
         run_to_end(run_once(output, databases, options, sweep=sweep))
     elif sweep:
@@ -70,11 +72,12 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Exit after one verified round.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the generated data.")] = 1,
     rate: Rate = 50.0,
+    lakehouse: WithLakehouse = False,
 ) -> None:
     """Run the whole system on this machine with generated data, verified, until Ctrl-C."""
     from totesys_cli.demo import run_demo
 
-    work = run_demo(output, once=once, seed=seed, rate=rate)
+    work = run_demo(output, once=once, seed=seed, rate=rate, lakehouse=lakehouse)
     (run_to_end if once else run_until_stopped)(work)
 
 
@@ -104,6 +107,9 @@ def local_data_plane(
         str, typer.Option(envvar="AWS_ENDPOINT_URL", metavar="URL", help="Address of the AWS emulator.")
     ],
     every: Annotated[str, typer.Option(envvar="TOTESYS_EVERY", help="Time between ticks: 1m, 5m, 1h.")] = "5m",
+    lakehouse: Annotated[
+        bool, typer.Option("--lakehouse", envvar="TOTESYS_LAKEHOUSE", help="Also create the lakehouse's queue.")
+    ] = False,
     name: PlaneName = DEFAULT_PLANE,
 ) -> None:
     """Create or update buckets, queues and the schedule in an AWS emulator; objects stay."""
@@ -111,7 +117,7 @@ def local_data_plane(
 
     require_name(name)
     require_url(endpoint)
-    deploy(output, endpoint, name, parse_period(every))
+    deploy(output, endpoint, name, parse_period(every), lakehouse=lakehouse)
 
 
 @local.command("secrets", epilog=examples("totesys local secrets /run/stack-secrets"))

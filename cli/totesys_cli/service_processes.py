@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -22,10 +22,13 @@ START_SECONDS = 60.0
 # A stopping service finishes its run first, but no longer than this.
 GRACE_SECONDS = 20.0
 PROCESS_ENDED = "process ended"
+# The service that not every pipeline has.
+LAKEHOUSE = "lakehouse"
 _DATABASES = {
     "ingest": {"TOTESYS_SOURCE_DSN"},
     "transform": set[str](),
     "load": {"TOTESYS_SOURCE_DSN", "TOTESYS_WAREHOUSE_DSN"},
+    LAKEHOUSE: {"TOTESYS_LAKEHOUSE_CATALOG_DSN"},
 }
 
 
@@ -55,7 +58,7 @@ def service_command(stage: str) -> list[str]:
 async def run_services(
     plane: LocalDataPlane, environment: Mapping[str, str], ports: Mapping[str, int], log: IO[str] | None
 ) -> AsyncIterator[Services]:
-    """Start ingest, transform and load on loopback; stop them in this order at the end.
+    """Start ingest, transform and load on loopback, and the lakehouse where it has a queue; stop them in this order.
 
     `environment` are their TOTESYS_ settings beside those of the data plane; `ports` are 0 for free ones; `log`
     receives their log lines. Raises LocalStackError if one does not start.
@@ -63,9 +66,11 @@ async def run_services(
     services = Services()
     processes: list[SupervisedProcess] = []
     loop = asyncio.get_running_loop()
+    stages = (*STAGES, LAKEHOUSE) if plane.lakehouse_queue_url else STAGES
     try:
-        for stage in STAGES:
-            given = {**os.environ, **plane.environment(), **_settings(plane, stage, ports[stage]), **environment}
+        for stage in stages:
+            settings = _settings(plane, stage, ports.get(stage, 0))
+            given = {**os.environ, **plane.environment(), **settings, **environment}
             process = SupervisedProcess.start(
                 service_command(stage),
                 env={name: value for name, value in given.items() if _is_for(stage, name)},
@@ -76,7 +81,7 @@ async def run_services(
             assert process.stdout is not None
             arguments = (stage, process.stdout, loop, services.events, log)
             threading.Thread(target=_read_lines, args=arguments, daemon=True).start()
-        await _wait_until_started(services)
+        await _wait_until_started(services, stages)
         yield services
     finally:
         for process in processes:
@@ -133,8 +138,8 @@ def _parse(stage: str, line: str) -> ServiceEvent:
         return ServiceEvent(stage, "text", {"text": line})
 
 
-async def _wait_until_started(services: Services) -> None:
-    waiting = set(STAGES)
+async def _wait_until_started(services: Services, stages: Iterable[str]) -> None:
+    waiting = set(stages)
     try:
         async with asyncio.timeout(START_SECONDS):
             while waiting:

@@ -84,6 +84,11 @@ async def run_comparison(output: Output, warehouse: WarehouseLocation, other: st
             content("The warehouse", warehouse.dsn, warehouse.schema, model, steps.step),
             content("The other warehouse", other, warehouse.schema, model, steps.step),
         )
+    return print_comparison(output, left, right)
+
+
+def print_comparison(output: Output, left: WarehouseContent, right: WarehouseContent) -> bool:
+    """Print how two contents compare; whether all is equal."""
     compared = compare(left, right)
     equal = all(one.equal for one in compared)
     tables = [

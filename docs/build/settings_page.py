@@ -19,6 +19,7 @@ from totesys.service_settings import SECRETS_DIR, ServiceSettings
 from totesys_cli.command_line import app
 from totesys_cli.doctor.doctor_command import PREFIX
 from totesys_ingest.ingest_settings import IngestSettings
+from totesys_lakehouse.lakehouse_settings import LakehouseSettings
 from totesys_load.load_settings import LoadSettings
 from totesys_transform.transform_settings import TransformSettings
 
@@ -26,8 +27,16 @@ SERVICES: Mapping[str, type[ServiceSettings]] = {
     "ingest": IngestSettings,
     "transform": TransformSettings,
     "load": LoadSettings,
+    "lakehouse": LakehouseSettings,
 }
-TYPES = {str: "text", SecretStr: "text, secret", int: "integer", float: "number", timedelta: "period"}
+TYPES = {
+    str: "text",
+    SecretStr: "text, secret",
+    int: "integer",
+    float: "number",
+    bool: "`true` or `false`",
+    timedelta: "period",
+}
 LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 INTRODUCTION = f"""# Settings
@@ -68,7 +77,7 @@ def to_markdown() -> str:
 
 
 def _sections() -> Iterator[str]:
-    yield from (INTRODUCTION, "## All three services", _table(_of_service(ServiceSettings)))
+    yield from (INTRODUCTION, "## All services", _table(_of_service(ServiceSettings)))
     for name, settings in SERVICES.items():
         own = _of_service(settings, beside=ServiceSettings)
         yield from (f"## {name.capitalize()}", _table(own) if own else "No further settings.")
@@ -141,6 +150,8 @@ def _text(value: object) -> str:
     match value:
         case None:
             return ""
+        case bool():
+            return str(value).lower()
         case timedelta():
             return f"{value.total_seconds():.3f}".rstrip("0").rstrip(".") + " s"
         case _:

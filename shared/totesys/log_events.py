@@ -124,3 +124,11 @@ class LogEvent(StrEnum):
     """A version id column is `integer` and will run out: `table`, `column`, `next`."""
     SEQUENCE_ADVANCED = "sequence_advanced"
     """A sequence was behind the greatest version id and was corrected: `table`, `sequence`, `set_to`."""
+
+    # The lakehouse
+    COMMIT_CONFLICTED = "commit_conflicted"
+    """Another writer committed to an Iceberg table first; the tables are read again: `error`, `next`."""
+    TABLE_RESTORED = "table_restored"
+    """An Iceberg table was missing and is filled again from the lake: `table`, `after`, `upto`."""
+    LEDGER_COMMIT_SLOW = "ledger_commit_slow"
+    """The ledger's commit took longer than the margin of the views: `run`, `duration_s`."""

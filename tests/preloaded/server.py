@@ -32,6 +32,7 @@ PACKAGES = (
     "totesys_ingest",
     "totesys_transform",
     "totesys_load",
+    "totesys_lakehouse",
     "totesys_cli",
     "tests.models",
 )

@@ -18,7 +18,7 @@ LOCK = ROOT / "uv.lock"
 MACHINES = ("x86_64", "aarch64")
 # Of the images: this Python, or any version's stable interface.
 PYTHONS = ("cp313", "abi3", "none")
-SERVICES = ("ingest", "transform", "load")
+SERVICES = ("ingest", "transform", "load", "lakehouse")
 # As if nothing were installed but what is declared.
 STARTED = """
 import sys

@@ -15,11 +15,12 @@ FOLDERS = {
     "totesys_ingest": ROOT / "services/ingest",
     "totesys_transform": ROOT / "services/transform",
     "totesys_load": ROOT / "services/load",
+    "totesys_lakehouse": ROOT / "services/lakehouse",
     "totesys_infra": ROOT / "infra",
     "totesys_cli": ROOT / "cli",
     "bench": ROOT,
 }
-SERVICES = {"totesys_ingest", "totesys_transform", "totesys_load"}
+SERVICES = {"totesys_ingest", "totesys_transform", "totesys_load", "totesys_lakehouse"}
 SERVICE_MAY = {"totesys", "totesys_console"}
 MAY_IMPORT = {
     "totesys": set(),

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from totesys.errors import SettingsError
 from totesys.service_settings import ServiceSettings, read_settings
 from totesys_ingest.ingest_settings import IngestSettings
+from totesys_lakehouse.lakehouse_settings import LakehouseSettings
 from totesys_load.load_settings import LoadSettings
 from totesys_transform.transform_settings import TransformSettings
 
@@ -22,9 +23,10 @@ ALL = {
     **COMMON,
     "TOTESYS_SOURCE_DSN": f"postgresql://u:{SECRET}@h/d",
     "TOTESYS_WAREHOUSE_DSN": f"postgresql://u:{SECRET}@h/d",
+    "TOTESYS_LAKEHOUSE_CATALOG_DSN": f"postgresql://u:{SECRET}@h/d",
     "TOTESYS_TRIGGER_TOKEN": SECRET,
 }
-KINDS = [IngestSettings, TransformSettings, LoadSettings]
+KINDS = [IngestSettings, TransformSettings, LoadSettings, LakehouseSettings]
 
 
 @pytest.fixture

@@ -49,12 +49,16 @@ class Wiring:
 
 
 def wiring(template: str, name: str) -> Wiring:
-    """The connections of the data plane `name`, as the CloudFormation template declares them."""
+    """The connections of the data plane `name`, as the CloudFormation template declares them.
+
+    Resources that depend on a condition are left out: not every data plane has a lakehouse.
+    """
     resources: Mapping[str, Any] = json.loads(template)["Resources"]
     properties = {logical: resource.get("Properties", {}) for logical, resource in resources.items()}
 
     def of(kind: str) -> Iterator[Mapping[str, Any]]:
-        return (properties[logical] for logical, resource in resources.items() if resource["Type"] == kind)
+        always = {logical: resource for logical, resource in resources.items() if "Condition" not in resource}
+        return (properties[logical] for logical, resource in always.items() if resource["Type"] == kind)
 
     def queue(arn: Mapping[str, Any]) -> str:
         return _named(properties[arn["Fn::GetAtt"][0]]["QueueName"], name)

@@ -17,7 +17,7 @@ from totesys_infra import data_plane_template
 _CONFIG = Config(connect_timeout=5, read_timeout=30, s3={"addressing_style": "path"})
 
 
-def deploy(output: Output, endpoint: str, name: str, every: timedelta) -> None:
+def deploy(output: Output, endpoint: str, name: str, every: timedelta, *, lakehouse: bool = False) -> None:
     """Create the data plane `name` in the emulator at `endpoint`, or update it. Raises UsageError, LocalStackError."""
     schedule = schedule_expression(every)
     if schedule is None:
@@ -27,10 +27,12 @@ def deploy(output: Output, endpoint: str, name: str, every: timedelta) -> None:
         session = boto3.Session(credentials.access_key, credentials.secret_key, region_name=REGION)
         cloudformation = session.client("cloudformation", endpoint_url=endpoint, config=_CONFIG)
         s3 = session.client("s3", endpoint_url=endpoint, config=_CONFIG)
-    plane = make_data_plane(cloudformation, s3, endpoint, credentials, data_plane_template(), name, schedule)
+    template = data_plane_template()
+    plane = make_data_plane(cloudformation, s3, endpoint, credentials, template, name, schedule, lakehouse=lakehouse)
     document = {key: value for key, value in asdict(plane).items() if key != "credentials"}
     buckets = f"{plane.ingest_bucket}, {plane.processed_bucket} and {plane.code_bucket}"
-    output.result(document, f"The data plane {name} is ready: buckets {buckets}, six queues, a {schedule} tick.")
+    queues = "eight" if lakehouse else "six"
+    output.result(document, f"The data plane {name} is ready: buckets {buckets}, {queues} queues, a {schedule} tick.")
 
 
 def _configured() -> Credentials:

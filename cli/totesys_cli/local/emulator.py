@@ -106,10 +106,19 @@ class Emulator:
         """A client of CloudFormation."""
         return self._session.client("cloudformation", endpoint_url=self.endpoint_url, config=self._config)
 
-    def apply(self, template: str, name: str = "totesys", schedule: str | None = None) -> LocalDataPlane:
+    def apply(
+        self, template: str, name: str = "totesys", schedule: str | None = None, *, lakehouse: bool = False
+    ) -> LocalDataPlane:
         """Create the data plane `name` from its CloudFormation template, or update it, as `make_data_plane` does."""
         return make_data_plane(
-            self.cloudformation, self.s3, self.endpoint_url, self.credentials, template, name, schedule
+            self.cloudformation,
+            self.s3,
+            self.endpoint_url,
+            self.credentials,
+            template,
+            name,
+            schedule,
+            lakehouse=lakehouse,
         )
 
     def stop(self) -> None:

@@ -38,6 +38,8 @@ class LocalDataPlane:
     ingest_dlq_url: str
     transform_dlq_url: str
     load_dlq_url: str
+    lakehouse_queue_url: str
+    lakehouse_dlq_url: str
 
     def environment(self) -> dict[str, str]:
         """The variables that point an AWS client at this data plane."""
@@ -57,14 +59,16 @@ def make_data_plane(
     template: str,
     name: str,
     schedule: str | None,
+    *,
+    lakehouse: bool = False,
 ) -> LocalDataPlane:
     """Create the stack `name` in the emulator at `endpoint_url`, or update it.
 
     `schedule` is the expression of the tick that triggers ingest, such as `rate(5 minutes)` (at least a minute); None:
-    no tick. Existing buckets, with their objects, become the stack's. Raises LocalStackError if CloudFormation refuses
-    the template or fails.
+    no tick. With `lakehouse`, commits trigger the lakehouse, too. Existing buckets, with their objects, become the
+    stack's. Raises LocalStackError if CloudFormation refuses the template or fails.
     """
-    outputs = _apply(cloudformation, s3, template, name, schedule)
+    outputs = _apply(cloudformation, s3, template, name, schedule, lakehouse=lakehouse)
     stages = ("ingest", "transform", "load")
     return LocalDataPlane(
         endpoint_url,
@@ -73,16 +77,25 @@ def make_data_plane(
         *(outputs[f"{kind}Bucket"] for kind in ("Ingest", "Processed", "Code")),
         *(outputs[f"{stage.capitalize()}QueueUrl"] for stage in stages),
         *(outputs[f"{stage.capitalize()}DlqUrl"] for stage in stages),
+        # Only a stack with a lakehouse has these.
+        *(outputs.get(f"Lakehouse{kind}Url", "") for kind in ("Queue", "Dlq")),
     )
 
 
 def _apply(
-    cloudformation: "CloudFormationClient", s3: "S3Client", template: str, name: str, schedule: str | None
+    cloudformation: "CloudFormationClient",
+    s3: "S3Client",
+    template: str,
+    name: str,
+    schedule: str | None,
+    *,
+    lakehouse: bool,
 ) -> dict[str, str]:
     """Create or update the stack; its outputs."""
     parameters: list[ParameterTypeDef] = [
         {"ParameterKey": "Name", "ParameterValue": name},
         {"ParameterKey": "ScheduleState", "ParameterValue": "ENABLED" if schedule else "DISABLED"},
+        {"ParameterKey": "Lakehouse", "ParameterValue": str(lakehouse).lower()},
     ]
     if schedule:
         parameters.append({"ParameterKey": "Schedule", "ParameterValue": schedule})

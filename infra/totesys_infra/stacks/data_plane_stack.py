@@ -14,6 +14,7 @@ from constructs import Construct
 from totesys_infra.names import SERVICES
 from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.alerts import add_alerts
+from totesys_infra.stacks.lakehouse_trigger import add_lakehouse_trigger
 from totesys_infra.stacks.lifecycle import Lifecycle
 from totesys_infra.stacks.tags import tag
 
@@ -64,6 +65,7 @@ class DataPlaneStack(cdk.Stack):
         ingest_bucket = self._bucket("ingest", keep=True, announce_to=transform)
         processed_bucket = self._bucket("processed", keep=True, announce_to=load)
         code_bucket = self._bucket("code", keep=False)
+        add_lakehouse_trigger(self, processed_bucket, self._inbox("lakehouse"), COMMIT_SUFFIX)
         self._lifecycle(ingest_bucket, processed_bucket, code_bucket)
         self._schedule("Tick", "Schedule", ingest, TICK)
         self._schedule("Sweep", "SweepSchedule", ingest, SWEEP)

@@ -1,0 +1,1 @@
+"""`totesys lakehouse`, and the Iceberg catalog of a local stack."""

@@ -1,0 +1,1 @@
+"""The lakehouse service: the star as Iceberg tables, committed run by run."""
