@@ -25,7 +25,7 @@ from totesys_infra.deploy.cloudformation import LARGEST_BODY, delete, describe, 
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.destroy import destroy
 from totesys_infra.deploy.failures import BuildFailed, DeployRefused, SmokeFailed, StackFailed
-from totesys_infra.deploy.order import apply, leftover, require_disks_kept, show
+from totesys_infra.deploy.order import apply, leftover, require_possible_disks, show
 from totesys_infra.deploy.polling import Polling
 from totesys_infra.deploy.smoke import Smoke
 from totesys_infra.deploy.template import StackTemplate
@@ -93,16 +93,17 @@ def test_stored_data_is_deleted_or_replaced_only_on_request(place: Place) -> Non
     assert place.outputs()["IngestBucket"] == f"{place.environment.name}-ingest"
 
 
-def test_a_size_below_that_of_the_disk_is_refused_even_if_rds_has_enlarged_it(place: Place) -> None:
-    require_disks_kept(place.deployment, [place.warehouse(20)])
+def test_a_size_that_rds_cannot_make_is_refused_even_if_rds_has_enlarged_the_disk(place: Place) -> None:
+    require_possible_disks(place.deployment, [place.warehouse(20)])
     apply(place.deployment, place.warehouse(20))
     place.deployment.aws.rds.modify_db_instance(
         DBInstanceIdentifier=place.deployment.names.warehouse_instance, AllocatedStorage=60, ApplyImmediately=True
     )
-    for accepted in (20, 60, 100):
-        require_disks_kept(place.deployment, [place.warehouse(accepted)])
-    with pytest.raises(DeployRefused, match=r"has 60 GiB.* shrink it to 50\. Set storage_gib = 60"):
-        require_disks_kept(place.deployment, [place.warehouse(50)])
+    for possible in (20, 60, 66, 100):
+        require_possible_disks(place.deployment, [place.warehouse(possible)])
+    for impossible in (50, 65):
+        with pytest.raises(DeployRefused, match=rf"has 60 GiB.* change it to {impossible}\..* to 60, or to 66 or more"):
+            require_possible_disks(place.deployment, [place.warehouse(impossible)])
 
 
 def test_a_smaller_disk_is_accepted_after_a_failed_creation(place: Place) -> None:
@@ -111,7 +112,7 @@ def test_a_smaller_disk_is_accepted_after_a_failed_creation(place: Place) -> Non
     failed["Resources"]["Queue"] = {"Type": "AWS::SQS::Queue", "Properties": queue}
     with pytest.raises(StackFailed):
         apply(place.deployment, StackTemplate(place.warehouse(50).name, json.dumps(failed), {}))
-    require_disks_kept(place.deployment, [place.warehouse(20)])
+    require_possible_disks(place.deployment, [place.warehouse(20)])
 
 
 def test_a_large_template_goes_through_the_code_bucket(place: Place) -> None:

@@ -99,6 +99,11 @@ def _disks(template: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
+def least_larger(gib: int) -> int:
+    """The least size that RDS can enlarge a disk to: a tenth more. CloudFormation cannot undo a smaller step."""
+    return -(-gib * 11 // 10)
+
+
 def table(changes: Sequence[Change]) -> str:
     """The changes in columns; `!` marks those that would lose data."""
     rows = [_HEADINGS, *((c.action, c.logical_id, c.type, c.replacement) for c in changes)]

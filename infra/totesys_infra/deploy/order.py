@@ -7,7 +7,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from totesys_infra.deploy.adopt import adopt
-from totesys_infra.deploy.change import Change, changed_disks, table
+from totesys_infra.deploy.change import Change, changed_disks, least_larger, table
 from totesys_infra.deploy.clients import code
 from totesys_infra.deploy.cloudformation import (
     delete,
@@ -71,20 +71,20 @@ def require_data_kept(changes: Iterable[Change]) -> None:
         )
 
 
-def require_disks_kept(deployment: Deployment, templates: Iterable[StackTemplate]) -> None:
-    """Refuse a new size below the disk's present one, because RDS cannot shrink it. Raises DeployRefused."""
+def require_possible_disks(deployment: Deployment, templates: Iterable[StackTemplate]) -> None:
+    """Refuse a new size of the disk that RDS cannot make. Raises DeployRefused."""
     for template in templates:
         stack = describe(deployment, template.name) if template.has_database else None
         if stack is None or is_failed_creation(stack):
             continue
         deployed = json.loads(template_text(deployment, template.name))
-        wanted = changed_disks(deployed, template.content)
-        present = _present_disk(deployment) if wanted else 0
-        if any(size < present for size in wanted.values()):
-            raise DeployRefused(
-                f"The warehouse's disk has {present} GiB, and RDS cannot shrink it to {min(wanted.values())}. "
-                f"Set storage_gib = {present} under [warehouse]."
-            )
+        for wanted in changed_disks(deployed, template.content).values():
+            present = _present_disk(deployment)
+            if wanted != present and wanted < (larger := least_larger(present)):
+                raise DeployRefused(
+                    f"The warehouse's disk has {present} GiB, and RDS cannot change it to {wanted}. Set storage_gib "
+                    f"under [warehouse] to {present}, or to {larger} or more."
+                )
 
 
 def _present_disk(deployment: Deployment) -> int:
