@@ -49,6 +49,19 @@ class Place:
         content = {"Parameters": {"ImageTag": {"Type": "String"}}, "Resources": {"Queue": queue}}
         return stack_template(self.environment.names.stack("services"), content, values(self.environment, image_tag))
 
+    def warehouse(self, gib: int) -> StackTemplate:
+        """The stack of the warehouse, with little more than its disk."""
+        properties = {
+            "DBInstanceIdentifier": self.environment.names.warehouse_instance,
+            "DBInstanceClass": "db.t4g.micro",
+            "AllocatedStorage": str(gib),
+            "Engine": "postgres",
+            "MasterUsername": "totesys",
+            "MasterUserPassword": "only-for-the-emulator",
+        }
+        content = {"Resources": {"Instance": {"Type": "AWS::RDS::DBInstance", "Properties": properties}}}
+        return stack_template(self.environment.names.stack("warehouse"), content, {})
+
     def outputs(self) -> dict[str, str]:
         stack = describe(self.deployment, self.environment.name)
         assert stack is not None

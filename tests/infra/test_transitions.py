@@ -11,7 +11,7 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from tests.infra.environments import environment, few, templates_of
 from totesys_infra.addresses import subnets
-from totesys_infra.deploy.change import CHANGED_IN_PLACE, HOLDS_DATA, shrunk_disks
+from totesys_infra.deploy.change import CHANGED_IN_PLACE, HOLDS_DATA, changed_disks
 from totesys_infra.environment import Environment
 from totesys_infra.stacks.cdk_app import data_plane
 
@@ -117,10 +117,10 @@ def test_the_subnets_of_a_vpc_are_within_it_apart_and_as_large_as_aws_and_a_bala
 
 def test_a_smaller_preset_keeps_the_disk_that_rds_cannot_shrink() -> None:
     large, small = (templates_of(environment(p))["shop-warehouse"] for p in ("high-availability", "lean"))
-    assert list(shrunk_disks(large, small).values()) == [(100, 20)]
-    assert shrunk_disks(small, large) == {}
+    assert list(changed_disks(large, small).values()) == [20]
+    assert list(changed_disks(small, large).values()) == [100]
     kept = templates_of(environment("lean", warehouse={"storage_gib": 100}))["shop-warehouse"]
-    assert shrunk_disks(large, kept) == {}
+    assert changed_disks(large, kept) == {}
 
 
 def test_us_west_1_has_two_zones() -> None:

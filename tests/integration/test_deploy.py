@@ -25,7 +25,7 @@ from totesys_infra.deploy.cloudformation import LARGEST_BODY, delete, describe, 
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.destroy import destroy
 from totesys_infra.deploy.failures import BuildFailed, DeployRefused, SmokeFailed, StackFailed
-from totesys_infra.deploy.order import apply, leftover, show
+from totesys_infra.deploy.order import apply, leftover, require_possible_disks, show
 from totesys_infra.deploy.polling import Polling
 from totesys_infra.deploy.smoke import Smoke
 from totesys_infra.deploy.template import StackTemplate
@@ -91,6 +91,28 @@ def test_stored_data_is_deleted_or_replaced_only_on_request(place: Place) -> Non
     with pytest.raises(DeployRefused, match=r"Modify IngestBucket\w+ \(AWS::S3::Bucket, replacement: Conditional\)"):
         apply(place.deployment, other)
     assert place.outputs()["IngestBucket"] == f"{place.environment.name}-ingest"
+
+
+def test_a_size_that_rds_cannot_make_is_refused_even_if_rds_has_enlarged_the_disk(place: Place) -> None:
+    require_possible_disks(place.deployment, [place.warehouse(20)])
+    apply(place.deployment, place.warehouse(20))
+    place.deployment.aws.rds.modify_db_instance(
+        DBInstanceIdentifier=place.deployment.names.warehouse_instance, AllocatedStorage=60, ApplyImmediately=True
+    )
+    for possible in (20, 60, 66, 100):
+        require_possible_disks(place.deployment, [place.warehouse(possible)])
+    for impossible in (50, 65):
+        with pytest.raises(DeployRefused, match=rf"has 60 GiB.* change it to {impossible}\..* to 60, or to 66 or more"):
+            require_possible_disks(place.deployment, [place.warehouse(impossible)])
+
+
+def test_a_smaller_disk_is_accepted_after_a_failed_creation(place: Place) -> None:
+    failed = json.loads(place.warehouse(50).body)
+    queue = {"RedrivePolicy": {"deadLetterTargetArn": "no", "maxReceiveCount": 0}}
+    failed["Resources"]["Queue"] = {"Type": "AWS::SQS::Queue", "Properties": queue}
+    with pytest.raises(StackFailed):
+        apply(place.deployment, StackTemplate(place.warehouse(50).name, json.dumps(failed), {}))
+    require_possible_disks(place.deployment, [place.warehouse(20)])
 
 
 def test_a_large_template_goes_through_the_code_bucket(place: Place) -> None:
@@ -297,9 +319,9 @@ def test_the_role_of_the_workflow_allows_every_call_of_a_deployment_and_a_rollba
     stacks = [place.template(commit.revision), place.services(commit.revision)]
     with pytest.raises(DeployRefused, match=r"there is no stack .*-access"):
         check_all(deployment)
-    for _ in range(2):
+    for gib in (20, 40):
         with pytest.raises(SmokeFailed):
-            up(deployment, stacks, commit, polling=IMPATIENT)
+            up(deployment, [place.warehouse(gib), *stacks], commit, polling=IMPATIENT, accept_data_loss=True)
     now = release.deployed(deployment, [stacks[1].name])
     assert now is not None
     release.record(deployment, now)

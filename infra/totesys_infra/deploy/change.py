@@ -82,16 +82,26 @@ def changes_of_new(template: Mapping[str, Any]) -> tuple[Change, ...]:
     return tuple(Change("Add", logical_id, str(resource["Type"])) for logical_id, resource in resources.items())
 
 
-def shrunk_disks(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """The databases whose disk a new template makes smaller, with both sizes in GiB."""
-    found = {}
-    for logical_id, resource in after["Resources"].items():
-        old = before["Resources"].get(logical_id, {})
-        if resource["Type"] == old.get("Type") == "AWS::RDS::DBInstance":
-            sizes = tuple(int(one["Properties"]["AllocatedStorage"]) for one in (old, resource))
-            if sizes[0] > sizes[1]:
-                found[logical_id] = (sizes[0], sizes[1])
-    return found
+def changed_disks(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, int]:
+    """The databases whose disk has another size in a new template, with that size in GiB."""
+    return {
+        logical_id: size
+        for logical_id, size in _disks(after).items()
+        if logical_id in (old := _disks(before)) and old[logical_id] != size
+    }
+
+
+def _disks(template: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        logical_id: int(resource["Properties"]["AllocatedStorage"])
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::RDS::DBInstance"
+    }
+
+
+def least_larger(gib: int) -> int:
+    """The least size that RDS can enlarge a disk to: a tenth more. CloudFormation cannot undo a smaller step."""
+    return -(-gib * 11 // 10)
 
 
 def table(changes: Sequence[Change]) -> str:

@@ -4,8 +4,11 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from botocore.exceptions import ClientError
+
 from totesys_infra.deploy.adopt import adopt
-from totesys_infra.deploy.change import Change, shrunk_disks, table
+from totesys_infra.deploy.change import Change, changed_disks, least_larger, table
+from totesys_infra.deploy.clients import code
 from totesys_infra.deploy.cloudformation import (
     delete,
     describe,
@@ -68,17 +71,31 @@ def require_data_kept(changes: Iterable[Change]) -> None:
         )
 
 
-def require_disks_kept(deployment: Deployment, templates: Iterable[StackTemplate]) -> None:
-    """Refuse a smaller disk of a database, which RDS cannot make. Raises DeployRefused."""
+def require_possible_disks(deployment: Deployment, templates: Iterable[StackTemplate]) -> None:
+    """Refuse a new size of the disk that RDS cannot make. Raises DeployRefused."""
     for template in templates:
-        if not template.has_database or describe(deployment, template.name) is None:
+        stack = describe(deployment, template.name) if template.has_database else None
+        if stack is None or is_failed_creation(stack):
             continue
         deployed = json.loads(template_text(deployment, template.name))
-        for before, after in shrunk_disks(deployed, template.content).values():
-            raise DeployRefused(
-                f"The warehouse's disk has {before} GiB, and RDS cannot shrink it to {after}. "
-                f"Set storage_gib = {before} under [warehouse]."
-            )
+        for wanted in changed_disks(deployed, template.content).values():
+            present = _present_disk(deployment)
+            if wanted != present and wanted < (larger := least_larger(present)):
+                raise DeployRefused(
+                    f"The warehouse's disk has {present} GiB, and RDS cannot change it to {wanted}. Set storage_gib "
+                    f"under [warehouse] to {present}, or to {larger} or more."
+                )
+
+
+def _present_disk(deployment: Deployment) -> int:
+    """The GiB of the warehouse's disk, which RDS may have enlarged since its template set it; 0 without a warehouse."""
+    try:
+        found = deployment.aws.rds.describe_db_instances(DBInstanceIdentifier=deployment.names.warehouse_instance)
+    except ClientError as error:
+        if code(error) != "DBInstanceNotFound":
+            raise
+        return 0
+    return found["DBInstances"][0]["AllocatedStorage"]
 
 
 def apply(deployment: Deployment, template: StackTemplate, *, accept_data_loss: bool = False) -> None:

@@ -6,7 +6,7 @@ from totesys_infra.deploy import images, release
 from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.failures import DeployRefused, SmokeFailed
-from totesys_infra.deploy.order import apply, require_data_kept, require_disks_kept, show
+from totesys_infra.deploy.order import apply, require_data_kept, require_possible_disks, show
 from totesys_infra.deploy.polling import Polling
 from totesys_infra.deploy.release import Release
 from totesys_infra.deploy.service_roles import create_absent
@@ -31,7 +31,7 @@ def up(
     """
     if deployment.execution_role is None:
         create_absent(deployment)
-    require_disks_kept(deployment, templates)
+    require_possible_disks(deployment, templates)
     if not accept_data_loss:
         require_data_kept(show(deployment, templates))
     running = [template.name for template in templates if template.takes_images]

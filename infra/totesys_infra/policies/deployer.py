@@ -13,6 +13,9 @@ def deployer(environment: Environment) -> dict[str, tuple[PolicyStatement, ...]]
     checks = (
         PolicyStatement("SecretsExist", ("secretsmanager:DescribeSecret",), environment.secrets),
         PolicyStatement("AlertsAreRead", ("sns:ListSubscriptionsByTopic",), (of.names.alerts_arn,)),
+        PolicyStatement(
+            "DiskSize", ("rds:DescribeDBInstances",), (of.arn("rds", f"db:{of.names.warehouse_instance}"),)
+        ),
         PolicyStatement("ServiceRolesExist", ("iam:ListRoles",), ("*",), "Lists roles; the action takes no resource."),
     )
     pushes = _pushes(of) if environment.images == "local" else ()
