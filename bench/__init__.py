@@ -1,1 +1,1 @@
-"""How fast the system is, beside the limit and beside others: `make bench`."""
+"""The benchmark: how fast the system is, beside its limits and beside other tools."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: measures, and says what was measured."""
+"""`python -m bench`: measures, and writes the results."""
 
 import asyncio
 import signal
@@ -12,20 +12,19 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from bench.files import Journal, read, write_report
+from bench.bench_server import DURABLE, WrongResult
 from bench.machine import this_machine
 from bench.measurement import Case
-from bench.peers.process import CommandFailed
-from bench.results import Head, Results
-from bench.run import Failed, measure
+from bench.peers.measured_command import CommandFailed
+from bench.results_file import Head, Journal, Results, read
+from bench.runner import Failed, measure
 from bench.screen import Screen, show_end
 from bench.sizes import SIZES, Size
-from bench.stand import DURABLE, WrongResult
 from bench.system import NotMeasurable
 from totesys.errors import TotesysError
 from totesys_cli.command_errors import FAILED, INTERRUPTED, USAGE_ERROR, LocalStackError
 
-# What is told with a sentence; anything else is a defect, and is told with a traceback.
+# Reported in a sentence; anything else is a defect, and is reported with its traceback.
 FAILURES = (TotesysError, LocalStackError, WrongResult, NotMeasurable, CommandFailed, subprocess.CalledProcessError)
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -33,29 +32,32 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 def _known(size: str) -> str:
     if size not in SIZES:
-        raise typer.BadParameter(f"{size} is none of {', '.join(SIZES)}.")
+        raise typer.BadParameter(f"{size} is not one of {', '.join(SIZES)}.")
     return size
 
 
 @app.command()
 def main(
     size: Annotated[str, typer.Option(callback=_known, metavar="|".join(SIZES), help="how much")] = "default",
-    case: Annotated[list[Case] | None, typer.Option(help="only this case; may be given several times")] = None,
+    case: Annotated[list[Case] | None, typer.Option(help="only this case; may be repeated")] = None,
     out: Annotated[Path, typer.Option(help="folder for the results")] = Path("bench"),
-    render: Annotated[bool, typer.Option("--render", help="measure nothing, render results.json again")] = False,
+    render: Annotated[bool, typer.Option("--render", help="render results.json again without measuring")] = False,
 ) -> None:
-    """Measure how fast the system is, beside the limit and beside others; write results.json, results.md and charts."""
+    """Measure the system beside its limits and other tools; write results.json, results.md and charts."""
     console = Console()
     if render:
         _render(console, out)
         return
-    journal = Journal(out, Results(head=_head(SIZES[size])))
+    chosen = SIZES[size]
+    head = Head(
+        started=datetime.now(UTC), size=chosen.name, about=chosen.about, durable=DURABLE, machine=this_machine()
+    )
+    journal = Journal(out, Results(head=head))
     try:
-        code = _measure(console, journal, SIZES[size], case or list(Case))
+        code = _measure(console, journal, chosen, case or list(Case))
     finally:
         if journal.results.measurements:
-            write_report(out, journal.results)
-            show_end(console, journal.results, out)
+            _write(console, out, journal.results)
     raise typer.Exit(code)
 
 
@@ -65,16 +67,19 @@ def _render(console: Console, out: Path) -> None:
     except (OSError, ValidationError) as error:
         console.print(f"There are no results in {out}: {error}", markup=False, highlight=False)
         raise typer.Exit(USAGE_ERROR) from error
-    write_report(out, results)
+    _write(console, out, results)
+
+
+def _write(console: Console, out: Path, results: Results) -> None:
+    # Only this needs the library that draws.
+    from bench.charts import write_page
+
+    write_page(out, results)
     show_end(console, results, out)
 
 
-def _head(size: Size) -> Head:
-    return Head(started=datetime.now(UTC), size=size.name, about=size.about, durable=DURABLE, machine=this_machine())
-
-
 def _measure(console: Console, journal: Journal, size: Size, cases: list[Case]) -> int:
-    """The exit code: a target that is missed is no failure; a warehouse that is not equal is, and a case."""
+    """The exit code. A missed target is not a failure; an unequal warehouse or a failed case is."""
 
     def failed(what: str, error: Exception) -> None:
         failure = f"{what}: {type(error).__name__}: {error}".removesuffix(": ")
@@ -96,7 +101,7 @@ def _measure(console: Console, journal: Journal, size: Size, cases: list[Case]) 
 
 
 async def _until_stopped(size: Size, cases: list[Case], screen: Screen, failed: Failed) -> None:
-    """Measure, until Ctrl-C or SIGTERM, which end it in order."""
+    """Measure; Ctrl-C or SIGTERM end the run in order."""
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,13 +10,13 @@ from aiohttp import ClientSession, ClientTimeout, web
 from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.ports import LOOPBACK
 
-# Headers that speak of one connection, not of the message: see RFC 9110, section 7.6.1.
-_HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
-# aiohttp has answered it already, and counts bytes itself.
-_OURS = {"expect", "content-length"}
+# Headers of one connection, not of the message (RFC 9110, section 7.6.1), and those that aiohttp sets itself.
+_NOT_PASSED_ON = frozenset(
+    ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "content-length"]
+)
 _LARGEST_BODY = 1024**3
 
-# Which operation of S3 a request is, by its method and the first of these in its query; "" stands for none of them.
+# S3's operations by the method of a request and the first of these in its query; "" is none of them.
 _S3_OPERATIONS = {
     ("GET", "list-type"): "ListObjectsV2",
     ("GET", ""): "GetObject",
@@ -31,7 +31,7 @@ _S3_OPERATIONS = {
 
 
 def operation(method: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
-    """The service and the operation that a request asks for, such as `SQS ReceiveMessage`."""
+    """The service and operation of a request, such as `SQS ReceiveMessage`."""
     target = headers.get("X-Amz-Target", "")
     if target.startswith("AmazonSQS."):
         return f"SQS {target.removeprefix('AmazonSQS.')}"
@@ -41,7 +41,7 @@ def operation(method: str, query: Mapping[str, str], headers: Mapping[str, str])
 
 @dataclass
 class CountingProxy:
-    """A running proxy. `counts` are the requests so far, by operation."""
+    """A running proxy, and the number of requests so far by operation."""
 
     url: str
     counts: Counter[str] = field(default_factory=Counter)
@@ -60,7 +60,7 @@ class CountingProxy:
 async def counting_proxy(target: str) -> AsyncIterator[CountingProxy]:
     """A proxy on loopback in front of the server at `target`."""
     app = web.Application(client_max_size=_LARGEST_BODY)
-    # A long poll ends when the server says so; a body is passed on as it is.
+    # The server ends a long poll; bodies are passed on unchanged.
     async with ClientSession(timeout=ClientTimeout(total=None), auto_decompress=False) as session:
         runner = web.AppRunner(app, access_log=None)
         proxy = CountingProxy("")
@@ -90,4 +90,4 @@ async def counting_proxy(target: str) -> AsyncIterator[CountingProxy]:
 
 
 def _message_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP | _OURS]
+    return [(name, value) for name, value in headers.items() if name.lower() not in _NOT_PASSED_ON]

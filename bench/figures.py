@@ -1,8 +1,7 @@
-"""Medians, spreads and ratios of what was measured. Pure."""
+"""Medians, spreads and ratios of the measurements. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from bench.measurement import Case, Measurement
 
 
 class Series(NamedTuple):
-    """What was measured again in every round."""
+    """A figure that every round measures again."""
 
     case: Case
     subject: str
@@ -19,8 +18,7 @@ class Series(NamedTuple):
     quantity: str
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(NamedTuple):
     """The median of the rounds, and the least and the greatest."""
 
     median: float
@@ -30,7 +28,7 @@ class Spread:
 
 
 class Figures:
-    """The measurements by series. The series stand in the order in which they were measured first."""
+    """The measurements by series, in the order of their first measurement."""
 
     def __init__(self, measurements: Iterable[Measurement]) -> None:
         self._rounds: dict[Series, dict[int, float]] = defaultdict(dict)
@@ -41,7 +39,7 @@ class Figures:
             self._rows[series] = m.rows
 
     def find(self, case: Case, **wanted: object) -> list[Series]:
-        """The series of a case whose named fields are as wanted."""
+        """The series of a case with these values in the named fields."""
         return [
             series
             for series in self._rounds
@@ -49,20 +47,20 @@ class Figures:
         ]
 
     def spread(self, series: Series) -> Spread:
-        """Of all rounds. Raises KeyError for a series that was not measured."""
+        """The spread of all rounds. Raises KeyError for a series that was not measured."""
         if series not in self._rounds:
             raise KeyError(series)
         values = self._rounds[series].values()
         return Spread(median(values), min(values), max(values), len(values))
 
     def rows(self, series: Series) -> int | None:
-        """What it was measured over. Raises KeyError for a series that was not measured."""
+        """The rows that it was measured over. Raises KeyError for a series that was not measured."""
         return self._rows[series]
 
     def ratio(self, series: Series, to: Series) -> float | None:
         """The median of the rounds' own ratios; None if no round measured both.
 
-        What slows a machine down for a while slows both sides of one round, and not the other rounds.
+        A machine that is slow for a while is slow for both sides of one round, and not for the other rounds.
         """
         ours, theirs = self._rounds.get(series, {}), self._rounds.get(to, {})
         ratios = [ours[number] / theirs[number] for number in ours if theirs.get(number)]

@@ -1,4 +1,4 @@
-"""What a run of the benchmark was made on."""
+"""The machine that a run of the benchmark was made on."""
 
 import os
 import platform
@@ -29,42 +29,22 @@ class Machine(BaseModel):
 
 
 def this_machine() -> Machine:
-    """The machine that this runs on. Raises LocalStackError where there is no Postgres."""
-    return Machine(
-        cpu=_field(Path("/proc/cpuinfo"), "model name") or platform.machine(),
-        cores=len(os.sched_getaffinity(0)),
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        system=f"{_distribution()}, Linux {platform.release().partition('-')[0]}",
-        python=platform.python_version(),
-        postgres=_postgres(),
-        libraries=dict(_libraries()),
-    )
-
-
-def _field(file: Path, name: str) -> str | None:
-    for line in file.read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return None
-
-
-def _distribution() -> str:
-    try:
-        return platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):
-        return platform.system()
-
-
-def _postgres() -> str:
-    program = find_binaries(account=None) / "postgres"
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-    return answer.stdout.rpartition(" ")[2].strip()
-
-
-def _libraries() -> list[tuple[str, str]]:
-    found = []
+    """The machine that this runs on. Raises LocalStackError without Postgres."""
+    distribution = platform.system()
+    with suppress(OSError, KeyError):
+        distribution = platform.freedesktop_os_release()["PRETTY_NAME"]
+    libraries = {}
     for name in _LIBRARIES:
         with suppress(PackageNotFoundError):
-            found.append((name, version(name)))
-    return found
+            libraries[name] = version(name)
+    postgres = [str(find_binaries(account=None) / "postgres"), "--version"]
+    models = (line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    return Machine(
+        cpu=next(models, platform.machine()).rpartition(":")[2].strip(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        system=f"{distribution}, Linux {platform.release().partition('-')[0]}",
+        python=platform.python_version(),
+        postgres=subprocess.run(postgres, capture_output=True, text=True, check=True).stdout.rpartition(" ")[2].strip(),
+        libraries=libraries,
+    )

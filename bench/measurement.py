@@ -1,13 +1,31 @@
-"""What was measured."""
+"""Measurements, and the names of what is compared."""
 
 from collections.abc import Callable
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+TOTESYS = "totesys"
+PIPE = "psql pipe"
+BINARY_PIPE = "psql pipe, binary"
+SCAN = "one scan"
+COUNT = "count by scan"
+PRINT = "every row as text"
+# dlt with its defaults, and tuned as `bench.peers.dlt_pipeline` describes.
+DLT = "dlt, pyarrow"
+DLT_TUNED = {"pyarrow": "dlt, pyarrow, tuned", "connectorx": "dlt, connectorx, tuned"}
+# Prefix of the limit of a step: the least work that could do it.
+LIMIT = "limit: "
+# What a load produces: the source's rows as they are, the warehouse's tables, or first one and then the other.
+RAW, STAR, RAW_AND_STAR = "raw copy", "star", "raw copy, then star"
+# What a verification compares.
+BOTH_SIDES, EQUAL, DIFFERENT = "both sides", "all equal", "a wrong, a missing and an extra row"
+# MB are 1,000,000 bytes.
+MB = 1_000_000
+
 
 class Case(StrEnum):
-    """What is compared, one table of the results each."""
+    """What is compared; each case has a section in the results."""
 
     FIRST_LOAD = "first load"
     TICK = "tick"
@@ -21,10 +39,9 @@ class Case(StrEnum):
 class Measurement(BaseModel):
     """One figure of one round.
 
-    `contender` is who did it ("psql pipe", "totesys", "dlt, pyarrow"); `subject` tells the figures of a case apart
-    (a service, a stage, "1,000 changed rows"); `quantity` names the figure with its unit ("seconds", "peak MB",
-    "rows/s"). `rows` are what it was measured over. `verified`: the warehouse was compared with the source, value by
-    value; None where there is none to compare.
+    `contender` produced it ("psql pipe", "totesys"); `subject` distinguishes the figures of a case (a service, a step,
+    "1,000 changed rows"); `quantity` is its name with the unit ("seconds", "rows/s"). `rows` is the number of rows it
+    was measured over. `verified` is whether the warehouse equals the source; None if there was nothing to compare.
     """
 
     model_config = ConfigDict(frozen=True)

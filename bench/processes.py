@@ -1,4 +1,4 @@
-"""What processes of this machine have used, as Linux counts it: see proc(5)."""
+"""The CPU time and memory of processes, as Linux counts them: see proc(5)."""
 
 import os
 import time
@@ -13,13 +13,10 @@ _START_TIME = 22  # the field of /proc/<pid>/stat, counted from 1
 
 
 def descendant_running(module: str) -> int:
-    """The process id of the one descendant of this process that was started as `python -m module`.
-
-    Raises LookupError if there is none, or more than one.
-    """
+    """The id of the one descendant that was started as `python -m module`. Raises LookupError unless there is one."""
     found = [process.pid for process in psutil.Process().children(recursive=True) if _runs(process, module)]
     if len(found) != 1:
-        raise LookupError(f"{len(found)} processes run {module}, where one should.")
+        raise LookupError(f"{len(found)} processes run {module} instead of one.")
     pid: int = found[0]
     return pid
 
@@ -30,23 +27,23 @@ def service_pids() -> dict[str, int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """The CPU time of a process and of all its descendants until now, those that have ended included."""
+    """The CPU time so far of a process and all its descendants, including those that have ended."""
     process = psutil.Process(pid)
-    # Parents last: the time of one that has just ended is then its parent's.
+    # Parents last: a child that ends in between is then counted by its parent.
     return sum(_cpu(member) for member in (*reversed(process.children(recursive=True)), process))
 
 
 def peak_bytes(pid: int) -> int:
-    """The most memory that a process has had resident until now."""
+    """The peak of a process's resident memory so far."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise LookupError(f"Linux tells no peak of the process {pid}.")
+    raise LookupError(f"Linux has no memory peak of the process {pid}.")
 
 
 def started_at(pid: int) -> float:
-    """When a process was started, as `time.time` counts; good to 10 ms."""
-    # The name, in parentheses, may hold spaces.
+    """The start of a process, as `time.time` counts, to within 10 ms."""
+    # The name, in parentheses, can contain spaces.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_START_TIME - 3]) / _TICKS
     return time.time() - age

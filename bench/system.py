@@ -1,4 +1,4 @@
-"""Our system as its users run it: the services as processes, the lake in the emulator, and what they log."""
+"""Our system as its users run it: the services as processes, the lake in the emulator, and their logs."""
 
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -18,20 +18,20 @@ POSTGRES = "postgres"
 
 
 class NotMeasurable(Exception):
-    """Something went wrong and right again meanwhile: the time says nothing."""
+    """Something failed and recovered during the measurement: its time says nothing."""
 
 
 @dataclass(frozen=True)
-class Extraction:
-    """From the trigger to the moment when the warehouse had everything. `runs` are those that held rows."""
+class TimedExtraction:
+    """The seconds from the trigger until everything was in the warehouse. `runs` are those that held rows."""
 
     seconds: float
     runs: tuple[int, ...]
 
 
 @dataclass
-class Log:
-    """What the services have logged, with the moments when it arrived here, as `time.perf_counter` counts."""
+class ArrivedEvents:
+    """The services' log events, with their arrival times here, as `time.perf_counter` counts."""
 
     arrived: list[tuple[float, ServiceEvent]] = field(default_factory=list)
 
@@ -39,19 +39,14 @@ class Log:
         self.arrived.append((time.perf_counter(), event))
 
     def require_no_failure(self) -> None:
-        """Raise NotMeasurable if a message has failed, even if it was done when tried again."""
+        """Raise NotMeasurable if a message failed, even if its retry succeeded."""
         for _, event in self.arrived:
             if event.name == LogEvent.MESSAGE_FAILED:
-                raise NotMeasurable(f"{event.service} failed meanwhile: {event.fields['error']}")
-
-    def extraction(self, started: float) -> Extraction:
-        """The one extraction that this log is of, triggered at `started`. Raises NotMeasurable."""
-        self.require_no_failure()
-        return read_extraction(self.arrived, started)
+                raise NotMeasurable(f"{event.service} failed during the measurement: {event.fields['error']}")
 
 
-def read_extraction(arrived: Iterable[tuple[float, ServiceEvent]], started: float) -> Extraction:
-    """What a log says of its one extraction. Raises NotMeasurable if it holds none, or its last run is not loaded."""
+def read_extraction(arrived: Iterable[tuple[float, ServiceEvent]], started: float) -> TimedExtraction:
+    """The one extraction in a log, triggered at `started`. Raises NotMeasurable unless all its runs are loaded."""
     loaded: dict[int, float] = {}
     ended: tuple[float, tuple[int, ...]] | None = None
     for moment, event in arrived:
@@ -63,36 +58,37 @@ def read_extraction(arrived: Iterable[tuple[float, ServiceEvent]], started: floa
         raise NotMeasurable("Ingest logged no extraction.")
     moment, runs = ended
     if set(runs) - set(loaded):
-        raise NotMeasurable(f"The extraction made the runs {runs}, load logged {sorted(loaded)}.")
-    # Nothing is loaded of an extraction that found nothing: it ends where that is known.
-    return Extraction((loaded[runs[-1]] if runs else moment) - started, runs)
+        raise NotMeasurable(f"The extraction created the runs {runs}; load logged {sorted(loaded)}.")
+    # An extraction without changes loads nothing, and ends when ingest knows that.
+    return TimedExtraction((loaded[runs[-1]] if runs else moment) - started, runs)
 
 
 @dataclass
 class System:
-    """The running system. Its processes are as old as itself, so their peaks are of its own work."""
+    """The running system. Its processes started with it, so their peaks belong to its own work."""
 
     pipeline: Pipeline
     databases: Databases
-    log: Log
+    log: ArrivedEvents
     pids: Mapping[str, int]
 
-    async def extract(self) -> Extraction:
-        """Trigger an extraction and wait until it is visible and nothing is left to do.
+    async def extract(self) -> TimedExtraction:
+        """Trigger an extraction and wait until it is visible and nothing is pending.
 
         Raises StageFailed, or NotMeasurable if anything failed on the way.
         """
         self.log.arrived.clear()
         started = time.perf_counter()
         await self.pipeline.extract()
-        return self.log.extraction(started)
+        self.log.require_no_failure()
+        return read_extraction(self.log.arrived, started)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """The CPU time until now of each service, the emulator and all of Postgres."""
+        """The CPU time so far of each service, the emulator and all of Postgres."""
         return {group: processes.cpu_seconds(pid) for group, pid in self.pids.items()}
 
     def peak_bytes(self) -> dict[str, int]:
-        """The peak of resident memory until now of each service."""
+        """The peak of resident memory so far of each service."""
         return {stage: processes.peak_bytes(self.pids[stage]) for stage in STAGES}
 
 
@@ -103,11 +99,11 @@ async def run_system(source: str, warehouse: str, postgres: int, lake: Path | No
     The folder `lake` keeps the lake; without one it is empty, and ends with the system. Raises LocalStackError.
     """
     databases = Databases(source, warehouse)
-    log = Log()
+    log = ArrivedEvents()
     async with run_pipeline(databases, on_event=log.take, state=lake, ports=dict.fromkeys(STAGES, 0)) as pipeline:
         pids = {
             **processes.service_pids(),
-            EMULATOR: processes.descendant_running("totesys_cli.local.emulator_process"),
+            EMULATOR: processes.descendant_running("totesys_cli.local.emulated"),
             POSTGRES: postgres,
         }
         yield System(pipeline, databases, log, pids)

@@ -1,13 +1,11 @@
-"""What the system should reach, and what it reached. Pure."""
+"""The performance targets, and the figures that they are compared with. Pure."""
 
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.cases.loads import RAW, STAR
-from bench.contenders import DLT, DLT_TUNED, PIPE, SCAN, TOTESYS
-from bench.figures import Figures, Series
-from bench.measurement import Case
+from bench.figures import Figures
+from bench.measurement import DLT, DLT_TUNED, PIPE, RAW, SCAN, STAR, TOTESYS, Case
 
 _SIGNS = {"≤": operator.le, "<": operator.lt, "≥": operator.ge}
 
@@ -22,8 +20,8 @@ FRESHNESS_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
-class Target:
-    """What was wanted of a figure, such as `≤ 1.5`, and the figure. `aim` is what would be better still."""
+class SpeedTarget:
+    """A bound such as `≤ 1.5`, and the figure. `aim` would be better still."""
 
     name: str
     sign: str
@@ -34,61 +32,53 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Whether the figure is as wanted."""
+        """Whether the figure is within the bound."""
         return bool(_SIGNS[self.sign](self.figure, self.bound))
 
 
-def targets(figures: Figures) -> list[Target]:
+def targets(figures: Figures) -> list[SpeedTarget]:
     """The targets whose figures were measured."""
     return [*_first_load(figures), *_tick(figures), *_memory(figures), *_freshness(figures)]
 
 
-def _first_load(figures: Figures) -> Iterator[Target]:
+def _first_load(figures: Figures) -> Iterator[SpeedTarget]:
     for ours in figures.find(Case.FIRST_LOAD, contender=TOTESYS, subject=STAR, quantity="seconds"):
         at = f"first load of {ours.orders:,} orders"
         ratio = figures.ratio(ours, ours._replace(contender=PIPE))
         if ratio is not None:
-            yield Target(f"{at}: {TOTESYS} / {PIPE}", "≤", FIRST_LOAD_OF_PIPE, ratio, "×", aim=1.0)
+            yield SpeedTarget(f"{at}: {TOTESYS} / {PIPE}", "≤", FIRST_LOAD_OF_PIPE, ratio, "×", aim=1.0)
         for peer in (DLT, *DLT_TUNED.values()):
             ratio = figures.ratio(ours._replace(contender=peer, subject=RAW), ours)
             if ratio is not None:
-                yield Target(f"{at}: {peer}, {RAW} / {TOTESYS}", "≥", DLT_OF_FIRST_LOAD, ratio, "×")
+                yield SpeedTarget(f"{at}: {peer}, {RAW} / {TOTESYS}", "≥", DLT_OF_FIRST_LOAD, ratio, "×")
 
 
-def _tick(figures: Figures) -> Iterator[Target]:
+def _tick(figures: Figures) -> Iterator[SpeedTarget]:
     ticks = figures.find(Case.TICK, contender=TOTESYS, quantity="seconds")
     for tick in ticks:
         ratio = figures.ratio(tick, tick._replace(contender=SCAN))
         if figures.rows(tick) == 0 and ratio is not None:
             name = f"tick of {tick.orders:,} orders, nothing changed: {TOTESYS} / {SCAN}"
-            yield Target(name, "≤", IDLE_TICK_OF_SCAN, ratio, "×")
+            yield SpeedTarget(name, "≤", IDLE_TICK_OF_SCAN, ratio, "×")
     largest = max((tick.orders for tick in ticks), default=0)
     for tick in ticks:
         if figures.rows(tick) == CHANGED_ROWS and tick.orders == largest:
             name = f"tick of {tick.orders:,} orders, {tick.subject}: from the trigger until visible"
-            yield Target(name, "<", TICK_SECONDS, figures.spread(tick).median, "s")
+            yield SpeedTarget(name, "<", TICK_SECONDS, figures.spread(tick).median, "s")
 
 
-def _memory(figures: Figures) -> Iterator[Target]:
-    peaks = figures.find(Case.MEMORY, contender=TOTESYS, quantity="peak MB")
-    for largest in _largest(peaks):
-        least = min((peak for peak in peaks if peak.subject == largest.subject), key=lambda peak: peak.orders)
+def _memory(figures: Figures) -> Iterator[SpeedTarget]:
+    peaks = sorted(figures.find(Case.MEMORY, contender=TOTESYS, quantity="peak MB"), key=lambda peak: peak.orders)
+    for subject in dict.fromkeys(peak.subject for peak in peaks):
+        least, *_, largest = [peak for peak in peaks if peak.subject == subject] * 2
         peak = figures.spread(largest).median
         if least != largest:
             growth = peak / figures.spread(least).median
-            name = f"memory of {largest.subject}: {largest.orders:,} orders / {least.orders:,}"
-            yield Target(name, "≤", MEMORY_GROWTH, growth, "×")
-        yield Target(f"memory of {largest.subject}: {largest.orders:,} orders", "<", MEMORY_MB, peak, "MB")
+            name = f"memory of {subject}: {largest.orders:,} orders / {least.orders:,}"
+            yield SpeedTarget(name, "≤", MEMORY_GROWTH, growth, "×")
+        yield SpeedTarget(f"memory of {subject}: {largest.orders:,} orders", "<", MEMORY_MB, peak, "MB")
 
 
-def _largest(peaks: list[Series]) -> list[Series]:
-    """The series of each subject that has the most orders."""
-    by_subject: dict[str, Series] = {}
-    for peak in sorted(peaks, key=lambda peak: peak.orders):
-        by_subject[peak.subject] = peak
-    return list(by_subject.values())
-
-
-def _freshness(figures: Figures) -> Iterator[Target]:
+def _freshness(figures: Figures) -> Iterator[SpeedTarget]:
     for p99 in figures.find(Case.FRESHNESS, contender=TOTESYS, subject="p99", quantity="seconds"):
-        yield Target("freshness: p99", "<", FRESHNESS_SECONDS, figures.spread(p99).median, "s")
+        yield SpeedTarget("freshness: p99", "<", FRESHNESS_SECONDS, figures.spread(p99).median, "s")

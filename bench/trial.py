@@ -1,53 +1,42 @@
-"""What a case is given: the stand at one level, and whom to tell."""
+"""What a case gets: the server at one level, and where its figures go."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from bench.contenders import TOTESYS
-from bench.measurement import Case, Measurement, Record
+from bench.bench_server import BenchServer
+from bench.measurement import TOTESYS, Case, Measurement, Record
 from bench.sizes import Size
-from bench.stand import Stand
 
 Say = Callable[[str], None]
-
-# Memory is given in MB of a million bytes.
-MB = 1_000_000
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The cases that are measured at the stand's present number of orders. `say` hears of each step as it begins."""
+    """The cases to measure at the server's present number of orders. `say` reports each step as it begins."""
 
     size: Size
-    stand: Stand
+    server: BenchServer
     cases: frozenset[Case]
     report: Record
     say: Say
 
     def record(
-        self,
-        case: Case,
-        subject: str,
-        quantity: str,
-        value: float,
-        *,
-        contender: str = TOTESYS,
-        number: int = 1,
-        rows: int | None = None,
-        verified: bool | None = None,
+        self, case: Case, subject: str, quantity: str, value: float, *, contender: str = TOTESYS, **more: Any
     ) -> None:
-        """Record a figure of round `number`, if its case is measured at this level: one load can serve several."""
+        """Record a figure if its case is measured at this level: one load can serve several cases.
+
+        `more` are the other fields of `Measurement`: round, rows, verified.
+        """
         if case in self.cases:
             self.report(
                 Measurement(
                     case=case,
                     contender=contender,
                     subject=subject,
-                    orders=self.stand.orders,
+                    orders=self.server.orders,
                     quantity=quantity,
                     value=value,
-                    round=number,
-                    rows=rows,
-                    verified=verified,
+                    **more,
                 )
             )

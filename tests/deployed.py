@@ -6,7 +6,7 @@ from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.emulator_access import REGION
 from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_infra import data_plane_template
-from totesys_infra.deploy.aws import Aws
+from totesys_infra.deploy.clients import AwsClients
 from totesys_infra.deploy.cloudformation import describe, parameters
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.template import StackTemplate, stack_template, values
@@ -19,7 +19,7 @@ ACCOUNT = "000000000000"
 class Place:
     """A deployment on the emulator, and what was told of it."""
 
-    def __init__(self, aws: Aws, name: str) -> None:
+    def __init__(self, aws: AwsClients, name: str) -> None:
         self.told: list[str] = []
         secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-source-AbCdEf"
         self.environment = Environment.model_validate(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from totesys_infra.names import Names
-from totesys_infra.permissions import Grant
+from totesys_infra.permissions import Permission
 
 # The action that IAM asks for, and the ARN of what it is about.
 Use = tuple[str, str]
@@ -30,23 +30,23 @@ def uses(names: Names, requests: Mapping[Use, int]) -> Counter[Use]:
     return found
 
 
-def pairs(grants: Iterable[Grant]) -> Iterator[Use]:
+def pairs(grants: Iterable[Permission]) -> Iterator[Use]:
     """Each action with each pattern of resources that grants allow it on."""
     return ((action, resource) for one in grants for action in one.actions for resource in one.resources)
 
 
-def missing(grants: Iterable[Grant], seen: Mapping[Use, int]) -> list[Use]:
+def missing(grants: Iterable[Permission], seen: Mapping[Use, int]) -> list[Use]:
     """Uses that no grant allows."""
     allowed = list(pairs(grants))
     return [use for use in seen if not any(_covers(pair, use) for pair in allowed)]
 
 
-def unused(grants: Iterable[Grant], seen: Mapping[Use, int]) -> list[Use]:
+def unused(grants: Iterable[Permission], seen: Mapping[Use, int]) -> list[Use]:
     """Pairs of action and pattern that nothing was done by."""
     return [pair for pair in pairs(grants) if not any(_covers(pair, use) for use in seen)]
 
 
-def table(service: str, grants: Iterable[Grant], seen: Mapping[Use, int]) -> str:
+def table(service: str, grants: Iterable[Permission], seen: Mapping[Use, int]) -> str:
     """A line for each pair: service, action, pattern, and how many calls it allowed."""
     counted = ((pair, sum(times for use, times in seen.items() if _covers(pair, use))) for pair in pairs(grants))
     return "\n".join(f"{service:9} {action:28} {resource:100} {times:5}" for (action, resource), times in counted)

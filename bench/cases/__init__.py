@@ -1,1 +1,1 @@
-"""What is compared, a module each. Each figure is recorded once what it is of has been verified."""
+"""The cases, a module each. A figure is recorded only after its result was verified."""

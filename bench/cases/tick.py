@@ -1,11 +1,12 @@
-"""How long a tick takes, for so many changed rows, with a big source behind them."""
+"""The time of a tick for a number of changed rows, with a large source behind them."""
 
-from bench.cases.peer_loads import DltCopy
-from bench.changes import change
-from bench.contenders import DLT_TUNED, SCAN, TOTESYS
-from bench.measurement import Case
-from bench.peers import dlt_copy, pipe
-from bench.stand import require_equal
+from typing import Any
+
+from bench.bench_server import require_equal
+from bench.cases.load_speed import DltCopy
+from bench.generated_source import change
+from bench.measurement import DLT_TUNED, SCAN, TOTESYS, Case
+from bench.peers import postgres_alone, programs
 from bench.system import System
 from bench.trial import Trial
 
@@ -25,30 +26,23 @@ async def measure(trial: Trial, system: System, copy: DltCopy) -> None:
     for rows in counts:
         for number, seconds in enumerate(rounds[rows], 1):
             for contender, value in seconds.items():
-                trial.record(
-                    Case.TICK,
-                    f"{rows:,} changed rows",
-                    "seconds",
-                    value,
-                    contender=contender,
-                    number=number,
-                    rows=rows,
-                    verified=True if contender == TOTESYS else None,
-                )
+                verified = True if contender == TOTESYS else None
+                more: dict[str, Any] = {"contender": contender, "round": number, "rows": rows, "verified": verified}
+                trial.record(Case.TICK, f"{rows:,} changed rows", "seconds", value, **more)
 
 
 async def _round(trial: Trial, system: System, copy: DltCopy, rows: int, number: int) -> dict[str, float]:
     """The seconds of each contender for the same changes."""
     trial.say(f"tick: {rows:,} changed rows, round {number}")
-    source, seconds = trial.stand.source, {}
-    # Each choice of rows is another one.
+    source, seconds = trial.server.source, {}
+    # Every round changes other rows.
     await change(source, rows, seed=rows * trial.size.tick_rounds + number)
-    # Who reads changed rows first writes that they are committed: each is first in every other round.
+    # The first reader of changed rows sets their hint bits: each contender is first in every other round.
     for contender in (SCAN, TOTESYS) if number % 2 else (TOTESYS, SCAN):
         if contender == SCAN:
-            seconds[SCAN] = await pipe.scan(source)
+            seconds[SCAN] = await postgres_alone.scan(source)
         else:
             seconds[TOTESYS] = (await system.extract()).seconds
-    run = await dlt_copy.tick(source, copy.warehouse, dlt_copy.CONNECTORX, copy.folder, copy.since)
-    seconds[DLT_TUNED[dlt_copy.CONNECTORX]] = run.seconds
+    run = await programs.dlt_tick(source, copy.warehouse, programs.CONNECTORX, copy.folder, copy.since)
+    seconds[DLT_TUNED[programs.CONNECTORX]] = run.seconds
     return seconds

@@ -1,1 +1,1 @@
-"""Others that move the same rows: the bare limit, dlt, and a student's script."""
+"""Other ways to move the same rows: Postgres alone, dlt, and a student's script."""

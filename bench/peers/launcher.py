@@ -1,8 +1,8 @@
-"""Runs commands as one pipe and reports what they took.
+"""Runs commands as one pipe and reports what they used.
 
-A program of its own, started anew and importing little: Linux counts the memory of whoever starts a process into the
-peak of that process, and here this is about 10 MB, not the whole benchmark. Its argument is the commands, as JSON; the
-report is the last line of its output.
+A separate program with few imports: Linux counts the memory of a parent into the peak of the process that it starts,
+and this parent has about 10 MB, not the whole benchmark. Its argument is the commands as JSON; the last line of its
+output is the report.
 """
 
 import json
@@ -13,11 +13,11 @@ import time
 
 
 def main() -> None:
-    """Run the commands, each reading what the one before it writes; the last one's output is this program's."""
+    """Run the commands as a pipe; the output of the last one is this program's."""
     started = time.monotonic()
     ended = [os.wait4(pid, 0) for pid in _start(json.loads(sys.argv[1]))]
     seconds = time.monotonic() - started
-    # wait4 counts a process with all its children that it has waited for.
+    # wait4 counts a process with the children that it has waited for.
     usages = [usage for _, _, usage in ended]
     result = {
         "seconds": seconds,
@@ -44,7 +44,7 @@ def _start(commands: list[list[str]]) -> list[int]:
 
 def _spawn(command: list[str], source: int, sink: int) -> int:
     standard = [(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, sink, 1)]
-    # Python ignores SIGPIPE, and so would what it starts: it could not end as a member of a pipe does.
+    # Python ignores SIGPIPE, and its children would inherit that: they could not end as members of a pipe do.
     return os.posix_spawnp(command[0], command, os.environ, file_actions=standard, setsigdef=[signal.SIGPIPE])
 
 

@@ -1,7 +1,7 @@
-"""The script that bootcamps' projects end with: `python -m bench.peers.student_script SOURCE WAREHOUSE ORDERS`.
+"""The script that bootcamp projects end with: `python -m bench.peers.student_script SOURCE WAREHOUSE ORDERS`.
 
 Table by table: fetch all rows with psycopg2, put them into a pandas frame, write that to a CSV file, read the file row
-by row, make each a warehouse row in Python, and INSERT them with `executemany`, which psycopg2 sends one by one.
+by row, build each warehouse row in Python, and INSERT them with `executemany`, which psycopg2 sends one by one.
 Prints JSON: the seconds without start and imports, and the rows.
 """
 
@@ -10,7 +10,6 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,77 +18,47 @@ from typing import Any
 import pandas as pd
 import psycopg2
 
-CsvRow = dict[str, str]
-Row = dict[str, object]
-
-
-def moments(row: CsvRow) -> Row:
-    """The two timestamps, each as a date and a time."""
-    created = datetime.fromisoformat(row["created_at"])
-    updated = datetime.fromisoformat(row["last_updated"])
-    return {
-        "created_date": created.date(),
-        "created_time": created.time(),
-        "last_updated_date": updated.date(),
-        "last_updated_time": updated.time(),
-    }
-
-
-def sales_order(row: CsvRow) -> Row:
-    """A row of fact_sales_order."""
-    names = (
-        "sales_order_id counterparty_id units_sold unit_price currency_id design_id agreed_payment_date "
-        "agreed_delivery_date agreed_delivery_location_id"
-    )
-    return {**{name: row[name] for name in names.split()}, **moments(row), "sales_staff_id": row["staff_id"]}
-
-
-def purchase_order(row: CsvRow) -> Row:
-    """A row of fact_purchase_order."""
-    names = (
-        "purchase_order_id staff_id counterparty_id item_code item_quantity item_unit_price currency_id "
-        "agreed_delivery_date agreed_payment_date agreed_delivery_location_id"
-    )
-    return {**{name: row[name] for name in names.split()}, **moments(row)}
-
-
-def payment(row: CsvRow) -> Row:
-    """A row of fact_payment."""
-    names = "payment_id transaction_id counterparty_id payment_amount currency_id payment_type_id paid payment_date"
-    return {**{name: row[name] for name in names.split()}, **moments(row)}
-
-
-def transaction(row: CsvRow) -> Row:
-    """A row of dim_transaction."""
-    names = ("transaction_id", "transaction_type", "sales_order_id", "purchase_order_id")
-    return {name: row[name] or None for name in names}
-
 
 @dataclass(frozen=True)
-class Step:
-    """A source table, which of its rows belong to the first orders, and the warehouse table that they go to."""
+class TableMove:
+    """A source table, which of its rows belong to the first orders, its warehouse table, and the columns to copy."""
 
     source: str
     which: str
     target: str
-    transform: Callable[[CsvRow], Row]
+    columns: str
+    is_fact: bool = True
 
 
-STEPS = (
-    Step(
+_OF_FIRST_ORDERS = "{0}_id IN (SELECT {0}_id FROM transaction WHERE transaction_id <= %s)"
+MOVES = (
+    TableMove(
         "sales_order",
-        "sales_order_id IN (SELECT sales_order_id FROM transaction WHERE transaction_id <= %s)",
+        _OF_FIRST_ORDERS.format("sales_order"),
         "fact_sales_order",
-        sales_order,
+        "sales_order_id counterparty_id units_sold unit_price currency_id design_id agreed_payment_date "
+        "agreed_delivery_date agreed_delivery_location_id sales_staff_id",
     ),
-    Step(
+    TableMove(
         "purchase_order",
-        "purchase_order_id IN (SELECT purchase_order_id FROM transaction WHERE transaction_id <= %s)",
+        _OF_FIRST_ORDERS.format("purchase_order"),
         "fact_purchase_order",
-        purchase_order,
+        "purchase_order_id staff_id counterparty_id item_code item_quantity item_unit_price currency_id "
+        "agreed_delivery_date agreed_payment_date agreed_delivery_location_id",
     ),
-    Step("transaction", "transaction_id <= %s", "dim_transaction", transaction),
-    Step("payment", "transaction_id <= %s", "fact_payment", payment),
+    TableMove(
+        "transaction",
+        "transaction_id <= %s",
+        "dim_transaction",
+        "transaction_id transaction_type sales_order_id purchase_order_id",
+        is_fact=False,
+    ),
+    TableMove(
+        "payment",
+        "transaction_id <= %s",
+        "fact_payment",
+        "payment_id transaction_id counterparty_id payment_amount currency_id payment_type_id paid payment_date",
+    ),
 )
 
 
@@ -99,40 +68,39 @@ def main() -> None:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         source, warehouse = psycopg2.connect(source_dsn), psycopg2.connect(warehouse_dsn)
-        rows = sum(move(source, warehouse, step, int(orders), Path(folder)) for step in STEPS)
+        rows = sum(move(source, warehouse, table, int(orders), Path(folder)) for table in MOVES)
         source.close()
         warehouse.close()
     print(json.dumps({"seconds": time.perf_counter() - started, "rows": rows}))
 
 
-def move(source: Any, warehouse: Any, step: Step, orders: int, folder: Path) -> int:
-    """Move the rows of one table, in one transaction; how many they are."""
-    file = folder / f"{step.source}.csv"
-    extract(source, step, orders, file)
+def move(source: Any, warehouse: Any, table: TableMove, orders: int, folder: Path) -> int:
+    """Move the rows of one table, in one transaction; their number."""
+    file = folder / f"{table.source}.csv"
+    with source.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table.source} WHERE {table.which}", [orders])
+        columns = [column.name for column in cursor.description]
+        pd.DataFrame(cursor.fetchall(), columns=columns, dtype=object).to_csv(file, index=False)
     with file.open(newline="") as lines:
-        rows = [step.transform(row) for row in csv.DictReader(lines)]
-    load(warehouse, step.target, rows)
+        rows = [transform(row, table) for row in csv.DictReader(lines)]
+    if rows:
+        columns, values = list(rows[0]), ", ".join(["%s"] * len(rows[0]))
+        statement = f"INSERT INTO warehouse.{table.target} ({', '.join(columns)}) VALUES ({values})"
+        with warehouse.cursor() as cursor:
+            cursor.executemany(statement, [tuple(row.values()) for row in rows])
+        warehouse.commit()
     return len(rows)
 
 
-def extract(source: Any, step: Step, orders: int, file: Path) -> None:
-    """Write the rows to a CSV file by way of a frame."""
-    with source.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {step.source} WHERE {step.which}", [orders])
-        columns = [column.name for column in cursor.description]
-        frame = pd.DataFrame(cursor.fetchall(), columns=columns, dtype=object)
-    frame.to_csv(file, index=False)
-
-
-def load(warehouse: Any, target: str, rows: list[Row]) -> None:
-    """INSERT the rows, one by one."""
-    if not rows:
-        return
-    columns = list(rows[0])
-    statement = f"INSERT INTO warehouse.{target} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
-    with warehouse.cursor() as cursor:
-        cursor.executemany(statement, [tuple(row.values()) for row in rows])
-    warehouse.commit()
+def transform(row: dict[str, str], table: TableMove) -> dict[str, object]:
+    """A warehouse row from a row of CSV."""
+    names = {name: "staff_id" if name == "sales_staff_id" else name for name in table.columns.split()}
+    built: dict[str, object] = {name: row[given] or None for name, given in names.items()}
+    if table.is_fact:
+        for name, given in (("created", "created_at"), ("last_updated", "last_updated")):
+            moment = datetime.fromisoformat(row[given])
+            built |= {f"{name}_date": moment.date(), f"{name}_time": moment.time()}
+    return built
 
 
 if __name__ == "__main__":

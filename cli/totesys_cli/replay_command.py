@@ -21,7 +21,7 @@ from totesys_cli.data_plane_clients import lake_at
 from totesys_cli.options import DataPlaneLocation
 from totesys_cli.progress import LINE_SECONDS, Steps, progress
 from totesys_cli.terminal import Output, period, table
-from totesys_cli.trigger_sender import trigger_sender
+from totesys_cli.trigger_sender import TriggerSender, trigger_sender
 
 ReplayStage = Literal["transform", "load"]
 
@@ -57,10 +57,8 @@ async def run_replay(output: Output, location: DataPlaneLocation, wanted: Replay
                 async with asyncio.timeout(wanted.timeout.total_seconds()):
                     for number, stage in enumerate(wanted.stages):
                         async with trigger_sender(location, stage) as sender:
-                            trigger = RunsTrigger(from_run=wanted.first, to_run=wanted.last, replay=wanted.name)
-                            await sender.send(trigger)
-                            done = _until_done(lake, stage, wanted.name, steps, number * len(runs), len(runs))
-                            await sender.unless_given_up(done)
+                            before, count = number * len(runs), len(runs)
+                            await sender.unless_given_up(partial(_replay, lake, sender, wanted, steps, before, count))
             except TimeoutError:
                 raise StageFailed(
                     f"{stage} did not replay all runs within {period(wanted.timeout)}. The message stays queued. Check "
@@ -88,10 +86,12 @@ async def _runs(lake: Lake, wanted: ReplayRange) -> list[int]:
     return runs
 
 
-async def _until_done(lake: Lake, stage: ReplayStage, name: str, steps: Steps, before: int, runs: int) -> None:
+async def _replay(lake: Lake, sender: TriggerSender, wanted: ReplayRange, steps: Steps, before: int, runs: int) -> None:
     """Wait until the stage has replayed the runs; `before` steps were done before it. Raises StageFailed."""
+    stage = sender.stage
+    await sender.send(RunsTrigger(from_run=wanted.first, to_run=wanted.last, replay=wanted.name))
     while True:
-        record = await lake.replay(stage, name)
+        record = await lake.replay(stage, wanted.name)
         if record is not None:
             failure = record.failure
             if failure and not failure.transient:

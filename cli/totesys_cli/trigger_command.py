@@ -35,7 +35,7 @@ async def run_trigger(
             return
         try:
             async with lake_at(location) as lake, asyncio.timeout(longest.total_seconds()):
-                await sender.unless_given_up(_wait(output, lake, sender, trigger))
+                await sender.unless_given_up(partial(_wait, output, lake, sender, trigger))
         except TimeoutError:
             raise StageFailed(
                 f"{stage} did not finish within {period(longest)}. The message stays queued. Check that the services "

@@ -1,7 +1,7 @@
 """Sends triggers to a stage, and notices if it gives one up."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -34,10 +34,13 @@ class TriggerSender:
         self.message_ids.add(message_id)
         return message_id
 
-    async def unless_given_up(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns. Raises StageFailed once a message is in the dead-letter queue, with its reason."""
+    async def unless_given_up(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What `work` returns, which sends and waits.
+
+        Raises StageFailed once one of its messages is in the dead-letter queue, with the reason.
+        """
         watching = asyncio.create_task(self._watch(await self._dead_letters()))
-        working = asyncio.create_task(work)
+        working = asyncio.create_task(work())
         try:
             await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
             if not working.done():

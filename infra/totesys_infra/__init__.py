@@ -1,4 +1,4 @@
-"""The CDK app, and the template that it makes for the data plane. Only `stacks` needs the CDK."""
+"""The CDK app, the deployment code, and the data plane's template. Only `stacks` needs the CDK."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ DATA_PLANE_TEMPLATE = Path(__file__).with_name("data-plane.json")
 
 
 def data_plane_template() -> str:
-    """The data plane's CloudFormation template, as JSON text, as it is committed."""
+    """The committed CloudFormation template of the data plane, as JSON."""
     return DATA_PLANE_TEMPLATE.read_text(encoding="utf-8")

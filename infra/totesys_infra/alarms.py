@@ -1,4 +1,4 @@
-"""Alarms: what rings, and what then is to be done. Pure data."""
+"""The alarms, and what to do when one fires. Pure data."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,28 +9,28 @@ from totesys_infra.names import SERVICES, Names
 
 Statistic = Literal["Maximum", "Minimum", "Sum", "SampleCount", "Average"]
 Comparison = Literal["GreaterThanThreshold", "LessThanThreshold"]
-# What no value at all means; "ignore" keeps what the last one meant.
+# What missing data means; "ignore" keeps the present state.
 Missing = Literal["breaching", "notBreaching", "ignore"]
 
 MINUTE = 60
-# Well before the 30 minutes that are promised: there is time to do something.
+# Well before the promised 30 minutes, so that there is time to act.
 STALE_SECONDS = 15 * MINUTE
-# A transaction that has written and is still open after an hour has been forgotten, or is a very large one.
+# A transaction that is still open after an hour was forgotten, or is very large.
 OPEN_SECONDS = 60 * MINUTE
-# Of the disk that the preset gives. RDS makes the disk larger once a tenth of it is free; with less, it has not.
+# A share of the disk. RDS enlarges a disk when a tenth of it is free; less means that it did not.
 FREE_SHARE = 0.08
 GIB = 1024**3
-# Load needs two, verification two; the rest are analysts. The least instance has room for about 100.
+# Load needs two, verification two; the others are analysts. The smallest instance allows about 100.
 CONNECTIONS = 70
-# A burstable instance holds two to three hours' worth. RDS runs T4g in unlimited mode: beyond that, AWS bills.
+# A burstable instance stores credits for two to three hours. RDS runs T4g in unlimited mode: AWS bills the excess.
 CREDITS = 20
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """Rings if `statistic` over `period` seconds is beyond the threshold in so many of the last periods, one by one.
+    """Fires when `statistic` over `period` seconds crosses the threshold in `periods` consecutive periods.
 
-    `section` of the runbook says more than `description` and `remedy` do.
+    `section` is the heading in the runbook that has the details.
     """
 
     name: str
@@ -59,7 +59,7 @@ def alarms(environment: Environment) -> tuple[Alarm, ...]:
 
 
 def tick_seconds(environment: Environment) -> int:
-    """How long from one tick to the next."""
+    """The seconds between two ticks."""
     return int("".join(filter(str.isdigit, environment.schedules.tick))) * MINUTE
 
 
@@ -72,8 +72,8 @@ def _progress(environment: Environment) -> tuple[Alarm, ...]:
             ours(names, "load", "Freshness", "Seconds"),
             "Maximum",
             STALE_SECONDS,
-            "The warehouse shows a state of the source that is more than 15 minutes old, or load does not say how old.",
-            "Find the stage that stands still: GET /runs of any service, or the records in the lake.",
+            "The warehouse is more than 15 minutes behind the source, or load reports no freshness.",
+            "Find the stuck stage: GET /runs of any service, or the run records in the lake.",
             period=MINUTE,
             periods=3,
             missing="breaching",
@@ -84,8 +84,8 @@ def _progress(environment: Environment) -> tuple[Alarm, ...]:
             ours(names, "ingest", "ExtractionSeconds", "Seconds"),
             "SampleCount",
             1,
-            "For two ticks no extraction has come to its end.",
-            "Look into the log of ingest, and whether the schedule is enabled.",
+            "No extraction has finished for two ticks.",
+            "Read the log of ingest, and check that the schedule is enabled.",
             comparison="LessThanThreshold",
             period=tick_seconds(environment),
             periods=2,
@@ -97,13 +97,13 @@ def _progress(environment: Environment) -> tuple[Alarm, ...]:
 def _rows(names: Names) -> tuple[Alarm, ...]:
     return (
         Alarm(
-            "contract-breaches",
-            "contract-breaches",
+            "breaking-changes",
+            "breaking-changes",
             ours(names, "ingest", "BreakingChanges", "Count"),
             "Maximum",
             0,
-            "The source's tables are not the declared ones, so nothing is extracted.",
-            "The log of ingest has each difference (contract_broken); docs/drift.md says what mends it.",
+            "The source's tables differ from their declarations, so ingest extracts nothing.",
+            "The log of ingest lists each difference (contract_broken); docs/drift.md explains the fixes.",
         ),
         Alarm(
             "open-transaction",
@@ -111,7 +111,7 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
             ours(names, "ingest", "OldestTransactionSeconds", "Seconds"),
             "Maximum",
             OPEN_SECONDS,
-            "A transaction of the source has been open for more than an hour. Its changes arrive only when it ends.",
+            "A transaction in the source has been open for more than an hour. Its changes arrive only when it ends.",
             f"totesys status --name {names.name} and ingest's log (long_transaction_found) name its holder.",
             periods=2,
         ),
@@ -121,17 +121,17 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
             ours(names, "transform", "RowsQuarantined", "Count"),
             "Sum",
             0,
-            "Rows of the source could not become rows of the warehouse.",
-            f"totesys quarantine list --name {names.name} shows which and why; mended at the source, they arrive.",
+            "Source rows could not become warehouse rows.",
+            f"totesys quarantine list --name {names.name} shows them with reasons. Fix them in the source.",
         ),
         Alarm(
-            "orphans",
+            "unresolved-references",
             "quarantine",
             ours(names, "load", "RowsUnresolved", "Count"),
             "Sum",
             0,
-            "Facts refer to rows of dimensions that the warehouse does not have.",
-            f"totesys quarantine list --name {names.name} shows which; they take their place once it arrives.",
+            "Facts refer to dimension rows that are not in the warehouse.",
+            f"totesys quarantine list --name {names.name} shows them. They load when the dimension rows arrive.",
         ),
         Alarm(
             "verification-differences",
@@ -139,9 +139,9 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
             ours(names, "load", "VerificationDifferences", "Count"),
             "Maximum",
             0,
-            "The warehouse does not equal the source.",
-            f"GET /verifications names the rows; totesys verify --repair --name {names.name} brings them again.",
-            # There is a value a verification, so about one a day.
+            "The warehouse differs from the source.",
+            f"GET /verifications lists the rows; totesys verify --repair --name {names.name} loads them again.",
+            # There is one value per verification, so about one a day.
             missing="ignore",
         ),
     )
@@ -158,8 +158,8 @@ def _services(names: Names) -> tuple[Alarm, ...]:
                 error_lines(names, service),
                 "Sum",
                 0,
-                f"{service} has logged an error.",
-                f'Read it: filter the log group {names.log_group(service)} by {{ $.level = "error" }}.',
+                f"{service} logged an error.",
+                f'Filter the log group {names.log_group(service)} by {{ $.level = "error" }}.',
             ),
             Alarm(
                 f"{service}-dead-letters",
@@ -167,8 +167,8 @@ def _services(names: Names) -> tuple[Alarm, ...]:
                 waiting(names.dead_letters(service)),
                 "Maximum",
                 0,
-                f"{service} has given a message up. No data is lost, but a run may stand still.",
-                f"totesys dlq list {service} --name {names.name} shows why; mend that, then redrive it.",
+                f"{service} dead-lettered a message. No data is lost, but a run may be stuck.",
+                f"totesys dlq list {service} --name {names.name} shows the reason. Fix it, then redrive the message.",
             ),
             Alarm(
                 f"{service}-oldest-message",
@@ -176,8 +176,8 @@ def _services(names: Names) -> tuple[Alarm, ...]:
                 oldest(names.queue(service)),
                 "Maximum",
                 STALE_SECONDS,
-                f"A message for {service} has waited for more than 15 minutes.",
-                f"Look whether {service} runs and what it waits for: GET /health/ready.",
+                f"A message for {service} has been waiting for more than 15 minutes.",
+                f"Check that {service} runs and what it waits for: GET /health/ready.",
             ),
         )
     )
@@ -191,8 +191,8 @@ def _tasks(environment: Environment) -> tuple[Alarm, ...]:
             running_tasks(environment.names, service),
             "SampleCount",
             environment.preset.tasks[service].minimum,
-            f"For five minutes, fewer tasks of {service} have been running than the preset asks for.",
-            f"Read why they stopped: the events of the ECS service {service}.",
+            f"Fewer tasks of {service} than the preset requires have been running for five minutes.",
+            f"The events of the ECS service {service} show why they stopped.",
             comparison="LessThanThreshold",
             period=MINUTE,
             periods=5,
@@ -212,8 +212,8 @@ def _warehouse(environment: Environment) -> tuple[Alarm, ...]:
         of_warehouse(names, "FreeStorageSpace", "Bytes"),
         "Minimum",
         round(sizing.warehouse_gib * GIB * FREE_SHARE),
-        "The warehouse's disk is nearly full, and RDS has not made it larger.",
-        "Give it a larger one: storage_gib under [warehouse] in the environment's file.",
+        "The warehouse's disk is nearly full, and RDS has not enlarged it.",
+        "Set a larger storage_gib under [warehouse] in the environment's file.",
         comparison="LessThanThreshold",
     )
     connections = Alarm(
@@ -222,8 +222,8 @@ def _warehouse(environment: Environment) -> tuple[Alarm, ...]:
         of_warehouse(names, "DatabaseConnections", "Count"),
         "Maximum",
         CONNECTIONS,
-        "Many clients are connected to the warehouse; soon it takes no more, and load waits.",
-        "Find whose they are in pg_stat_activity.",
+        "Many clients are connected to the warehouse. At its limit it also refuses load.",
+        "pg_stat_activity shows the clients.",
         periods=2,
     )
     credit = Alarm(

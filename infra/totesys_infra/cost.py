@@ -1,4 +1,4 @@
-"""What a month costs: arithmetic over `sizing.py` and `prices.py`."""
+"""The estimated cost of a month, from `sizing.py` and `prices.py`. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ from totesys_infra.sizing import Egress, Sizing, Task
 
 TICKS, SWEEPS = 12 * HOURS, HOURS
 GB = 1_000_000_000
-# A long poll ends after 20 seconds, with nothing.
+# An idle long poll ends after 20 seconds.
 POLLS = 3 * 60 * HOURS
-# Of the tasks beyond a service's first.
+# The share of Spot among the tasks beyond a service's first.
 ON_SPOT = 0.8
 ENDPOINTS = 5
 
 
 @dataclass(frozen=True)
-class Work:
-    """What one message makes the services ask of AWS, counted by a proxy, and the bytes that it leaves in the lake."""
+class RequestCounts:
+    """The AWS requests that one message causes, counted by a proxy, and the bytes that it adds to the lake."""
 
     gets: int
     lists: int
@@ -29,16 +29,16 @@ class Work:
 
 
 CHANGED_A_SECOND = 50
-# Counted on the local stack, with the company's 48,066 rows: 15,000 rows of four tables changed (what so many a second
-# are in five minutes), nothing changed, and the sweep.
-BUSY = Work(gets=16, lists=4, puts=13, deletes=3, sends=3, bytes=1_682_781)
-IDLE = Work(gets=3, lists=1, puts=2, deletes=1, sends=1, bytes=398)
-SWEEP = Work(gets=29, lists=4, puts=25, deletes=3, sends=3, bytes=26_840)
+# Counted on the local stack with 48,066 source rows: 15,000 changed rows in four tables (five minutes at that rate), no
+# change, and the sweep.
+BUSY = RequestCounts(gets=16, lists=4, puts=13, deletes=3, sends=3, bytes=1_682_781)
+IDLE = RequestCounts(gets=3, lists=1, puts=2, deletes=1, sends=1, bytes=398)
+SWEEP = RequestCounts(gets=29, lists=4, puts=25, deletes=3, sends=3, bytes=26_840)
 
 
 @dataclass(frozen=True)
 class Assumed:
-    """What nobody has measured. The price of a month is right only as far as these are."""
+    """Assumptions that were not measured; the estimate is as good as they are."""
 
     logs_gb: float = 1
     egress_gb: float = 5
@@ -48,14 +48,14 @@ class Assumed:
 
 
 ASSUMED = Assumed()
-# What the watching stack has of each, where the warehouse is one of its own; a test counts them.
+# The custom metrics and alarms of an environment with its own RDS instance; a test counts them.
 METRICS, ALARMS = 17, 22
-# Load looks at the lake every minute, with a read and a listing, to tell how old what the warehouse shows is.
+# Load reads and lists the lake every minute for the freshness metric.
 LOOKS = HOURS * 60
 
 
-def month(sizing: Sizing, tick: Work = BUSY) -> dict[str, float]:
-    """The lines of a month's bill in USD, with private DNS, if every tick is such a tick. No free tier is counted."""
+def month(sizing: Sizing, tick: RequestCounts = BUSY) -> dict[str, float]:
+    """The lines of a month's bill in USD, with private DNS and only such ticks, without free tier."""
     tasks = sizing.tasks.values()
     copies = 2 if sizing.warehouse_multi_az else 1
     return {
@@ -63,7 +63,7 @@ def month(sizing: Sizing, tick: Work = BUSY) -> dict[str, float]:
         "Fargate, additional tasks": sum((task.minimum - 1) * _further(task) for task in tasks),
         "RDS instance": copies * HOURS * prices.RDS[sizing.warehouse_class].usd,
         "RDS storage": copies * sizing.warehouse_gib * prices.RDS_STORAGE.usd,
-        "egress to AWS services": way(sizing),
+        "egress to AWS services": egress_cost(sizing),
         "S3 storage, added each month": _stored(tick) * prices.S3_GB.usd,
         "S3 requests": _asked(tick),
         "SQS": _messages(sizing, tick) * prices.SQS.usd,
@@ -75,8 +75,8 @@ def month(sizing: Sizing, tick: Work = BUSY) -> dict[str, float]:
     }
 
 
-def way(sizing: Sizing, egress: Egress | None = None) -> float:
-    """What it costs a month that tasks reach AWS; S3's own endpoint costs nothing."""
+def egress_cost(sizing: Sizing, egress: Egress | None = None) -> float:
+    """The monthly cost of the tasks' route to AWS. The gateway endpoint of S3 is free."""
     match egress or sizing.egress:
         case "public":
             return HOURS * prices.ADDRESS.usd * sum(task.minimum for task in sizing.tasks.values())
@@ -89,11 +89,11 @@ def way(sizing: Sizing, egress: Egress | None = None) -> float:
 
 
 def options(sizing: Sizing) -> dict[str, float]:
-    """What else a month costs, more or less, with another choice than the preset's."""
+    """The monthly difference of each choice that deviates from the preset."""
     transform = sizing.tasks["transform"]
-    ways: dict[str, Egress] = {"public IPs": "public", "NAT": "nat", "interface endpoints": "endpoints"}
+    egresses: dict[str, Egress] = {"public IPs": "public", "NAT": "nat", "interface endpoints": "endpoints"}
     return {
-        **{f"egress through {name}": way(sizing, egress) - way(sizing) for name, egress in ways.items()},
+        **{f"egress through {name}": egress_cost(sizing, one) - egress_cost(sizing) for name, one in egresses.items()},
         "ALB instead of private DNS": _balancer(),
         "transform at its maximum all month": (transform.maximum - transform.minimum) * _further(transform),
         "no changes all month": total(sizing, IDLE) - total(sizing),
@@ -102,20 +102,20 @@ def options(sizing: Sizing) -> dict[str, float]:
 
 
 def of(environment: Environment) -> float:
-    """An environment's month in USD: its preset's, with what it has chosen otherwise."""
+    """The monthly cost of an environment in USD: its preset, with its own choices."""
     sizing, network = environment.preset, environment.network
-    usd = total(sizing) - way(sizing)
+    usd = total(sizing) - egress_cost(sizing)
     if not network.vpc:
-        usd += way(sizing, environment.egress)
+        usd += egress_cost(sizing, environment.egress)
     elif network.egress == "public":
-        usd += way(sizing, "public")
+        usd += egress_cost(sizing, "public")
     if environment.http == "alb":
         usd += _balancer()
     return usd - _instance(sizing) if environment.warehouse.secret else usd
 
 
-def total(sizing: Sizing, tick: Work = BUSY) -> float:
-    """A month's bill in USD."""
+def total(sizing: Sizing, tick: RequestCounts = BUSY) -> float:
+    """The sum of a month's bill in USD."""
     return sum(month(sizing, tick).values())
 
 
@@ -136,16 +136,16 @@ def _further(task: Task) -> float:
     return (1 - ON_SPOT) * on_demand + ON_SPOT * _task(task, prices.SPOT_VCPU, prices.SPOT_GB)
 
 
-def _stored(tick: Work) -> float:
+def _stored(tick: RequestCounts) -> float:
     return (TICKS * tick.bytes + SWEEPS * SWEEP.bytes) / GB
 
 
-def _asked(tick: Work) -> float:
+def _asked(tick: RequestCounts) -> float:
     writes = TICKS * (tick.puts + tick.lists) + SWEEPS * (SWEEP.puts + SWEEP.lists)
     reads = TICKS * tick.gets + SWEEPS * SWEEP.gets
     return (writes + LOOKS) * prices.S3_WRITE.usd + (reads + LOOKS) * prices.S3_READ.usd
 
 
-def _messages(sizing: Sizing, tick: Work) -> float:
+def _messages(sizing: Sizing, tick: RequestCounts) -> float:
     polls = POLLS * sum(task.minimum for task in sizing.tasks.values())
     return polls + sum(times * (work.deletes + work.sends) for times, work in ((TICKS, tick), (SWEEPS, SWEEP)))

@@ -1,4 +1,4 @@
-"""The dashboard: freshness first. Pure; its body is as CloudWatch's "Dashboard body structure and syntax" says."""
+"""The dashboard, freshness first. Pure. Source: CloudWatch's "Dashboard body structure and syntax"."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,17 +25,17 @@ from totesys_infra.prices import REGION
 WIDTH = 24
 HEIGHT = 6
 PROMISED_SECONDS = 30 * MINUTE
-# AWS counts what was spent a few times a day.
+# AWS updates the charges a few times a day.
 BILLING_PERIOD = 6 * 60 * MINUTE
-# What a stage says of the seconds that its work took.
+# The metric of each stage for the seconds of its work.
 WORK: dict[Service, str] = {"ingest": "ExtractionSeconds", "transform": "RunSeconds", "load": "RunSeconds"}
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Metrics over time, each with its label; `lines` are values that are marked, with what they mean.
+    """Metrics over time, each with its label. `lines` are marked values with their labels.
 
-    `region` is where the metrics are, if not where the environment is.
+    `region` is the region of the metrics, if it is not the environment's.
     """
 
     title: str
@@ -59,12 +59,12 @@ def dashboard(environment: Environment) -> dict[str, Any]:
 
 
 def expected(environment: Environment) -> str:
-    """What a month of the environment costs by our own model, and what the model takes for granted, as Markdown."""
+    """The estimated cost of a month of the environment, with its assumptions, as Markdown."""
     return (
-        f"### By our own model a month costs {cost.of(environment):.0f} USD\n"
-        f"Nothing of this was billed. It is the preset `{environment.sizing}` with this environment's choices, at "
-        f"prices of {REGION} without free tier, discount or tax, for a source where {cost.CHANGED_A_SECOND} rows a "
-        "second change around the clock, with a tick every five minutes. docs/cost.md has each line. "
+        f"### Estimated cost: {cost.of(environment):.0f} USD a month\n"
+        f"An estimate, not a bill: the preset `{environment.sizing}` with this environment's settings, at prices of "
+        f"{REGION} without free tier, discount or tax, for a source with {cost.CHANGED_A_SECOND} changed rows a second "
+        "around the clock and a tick every five minutes. docs/cost.md has each line. "
         f"The budget of {environment.monthly_budget_usd} USD counts what is tagged with this environment, once the "
         "account has activated that cost allocation tag. The graph of charges counts the whole account, and stays "
         "empty until the account enables billing alerts."
@@ -72,24 +72,24 @@ def expected(environment: Environment) -> str:
 
 
 def graphs(environment: Environment) -> list[tuple[Graph, ...]]:
-    """Its graphs, row by row."""
+    """The graphs of an environment, by row."""
     names = environment.names
     rows = [
         (_freshness(names),),
         tuple(_lag(names, stage) for stage in SERVICES),
         (
             Graph("Rows", _rows(names), "Sum"),
-            Graph("Rows set apart", _apart(names), "Sum"),
-            Graph("Errors in the log", tuple((error_lines(names, s), s) for s in SERVICES), "Sum"),
+            Graph("Quarantined and unresolved rows", _quarantined(names), "Sum"),
+            Graph("Log errors", tuple((error_lines(names, s), s) for s in SERVICES), "Sum"),
         ),
         (
-            Graph("Messages that wait", tuple((waiting(names.queue(s)), s) for s in SERVICES), "Maximum"),
+            Graph("Waiting messages", tuple((waiting(names.queue(s)), s) for s in SERVICES), "Maximum"),
             Graph("Dead letters", tuple((waiting(names.dead_letters(s)), s) for s in SERVICES), "Maximum"),
             Graph("Running tasks", tuple((running_tasks(names, s), s) for s in SERVICES), "SampleCount", period=MINUTE),
         ),
         (
-            Graph("Verification: rows that differ", (_verification(names, "Differences", "Count"),), "Maximum"),
-            Graph("Verification: how long it takes", (_verification(names, "Seconds", "Seconds"),), "Maximum"),
+            Graph("Verification: differing rows", (_verification(names, "Differences", "Count"),), "Maximum"),
+            Graph("Verification: duration", (_verification(names, "Seconds", "Seconds"),), "Maximum"),
             _charges(environment),
         ),
     ]
@@ -98,7 +98,7 @@ def graphs(environment: Environment) -> list[tuple[Graph, ...]]:
 
 def _freshness(names: Names) -> Graph:
     return Graph(
-        "Freshness: how old what the warehouse shows is",
+        "Freshness: age of the data in the warehouse",
         ((ours(names, "load", "Freshness", "Seconds"), "seconds"),),
         "Maximum",
         WIDTH,
@@ -107,21 +107,21 @@ def _freshness(names: Names) -> Graph:
 
 
 def _lag(names: Names, stage: Service) -> Graph:
-    # SQS counts a message's age until it is deleted, which is when the work it asked for is done.
+    # SQS counts the age of a message until it is deleted, which is when its work is done.
     return Graph(
-        f"Lag of {stage}: what is above the work is waiting",
+        f"Lag of {stage}: the time above the work is waiting",
         (
-            (oldest(names.queue(stage)), "since the oldest wake-up that is not done"),
+            (oldest(names.queue(stage)), "age of the oldest pending trigger"),
             (ours(names, stage, WORK[stage], "Seconds"), "work"),
         ),
         "Maximum",
-        lines=((STALE_SECONDS, "alarm of the oldest message"),),
+        lines=((STALE_SECONDS, "alarm on the oldest message"),),
     )
 
 
 def _charges(environment: Environment) -> Graph:
     return Graph(
-        "Charges of the whole account this month, in USD",
+        "Charges of the whole account this month (USD)",
         ((charges(), "charged"),),
         "Maximum",
         lines=((environment.monthly_budget_usd, "budget"),),
@@ -139,11 +139,11 @@ def _rows(names: Names) -> tuple[tuple[Metric, str], ...]:
     )
 
 
-def _apart(names: Names) -> tuple[tuple[Metric, str], ...]:
+def _quarantined(names: Names) -> tuple[tuple[Metric, str], ...]:
     return (
         (ours(names, "transform", "RowsQuarantined", "Count"), "quarantined"),
-        (ours(names, "load", "RowsUnresolved", "Count"), "orphans"),
-        (ours(names, "ingest", "BreakingChanges", "Count"), "contract breaches"),
+        (ours(names, "load", "RowsUnresolved", "Count"), "unresolved references"),
+        (ours(names, "ingest", "BreakingChanges", "Count"), "breaking changes"),
     )
 
 
@@ -153,7 +153,7 @@ def _verification(names: Names, what: str, unit: Unit) -> tuple[Metric, str]:
 
 def _warehouse(names: Names) -> tuple[Graph, ...]:
     return (
-        Graph("Warehouse: processor", ((of_warehouse(names, "CPUUtilization", "Percent"), "percent"),), "Average"),
+        Graph("Warehouse: CPU", ((of_warehouse(names, "CPUUtilization", "Percent"), "percent"),), "Average"),
         Graph("Warehouse: free storage", ((of_warehouse(names, "FreeStorageSpace", "Bytes"), "bytes"),), "Minimum"),
         Graph("Warehouse: connections", ((of_warehouse(names, "DatabaseConnections", "Count"), "open"),), "Maximum"),
     )

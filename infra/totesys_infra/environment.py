@@ -1,4 +1,4 @@
-"""An environment: what `make deploy` makes. `environments/example.toml` explains each setting."""
+"""The settings of one deployment. `environments/example.toml` explains each of them."""
 
 import re
 from dataclasses import replace
@@ -14,7 +14,7 @@ from totesys_infra.sizing import Egress, Preset, Sizing, sizing
 _RESERVED = ("sthree-", "amzn-s3-demo-", "internal-")
 # CloudFormation cuts the stack's part of a role's name to this, and its permissions on roles go by the full `{name}-`.
 LONGEST_NAME = 24
-# Names of things and addresses of AWS are spelled out as they are everywhere but in these.
+# Partitions whose ARNs and endpoints differ from those spelled out here.
 _OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eusc-")
 
 KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:kms:[a-z0-9-]+:\d{12}:key/.+$")]
@@ -41,7 +41,7 @@ def _fit_for_all(name: str) -> str:
 
 CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/.+$")]
 SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
-# 0: never. Nothing between 0 and 30: a run that transform has not read by then would be lost.
+# 0 is never. Fewer than 30 could delete a run that transform has not read yet.
 Days = Literal[0, 30, 60, 90, 180, 365]
 Tick = Annotated[str, StringConstraints(pattern=r"^rate\((1 minute|([2-9]|10) minutes)\)$")]
 Rate = Annotated[
@@ -63,18 +63,18 @@ def _range(cidr: str) -> str:
 
 def _with_room(cidr: str) -> str:
     if not 16 <= IPv4Network(_range(cidr)).prefixlen <= 24:
-        raise ValueError(f"cidr {cidr} is no size for a VPC with subnets in each zone: take /16 to /24")
+        raise ValueError(f"cidr {cidr} is not /16 to /24, which the subnets of a VPC need")
     return cidr
 
 
 Cidr = Annotated[str, AfterValidator(_with_room)]
 
 
-class _Part(BaseModel):
+class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Source(_Part):
+class SourceSettings(_Settings):
     """The operational database, and how tasks reach it. `secret` holds the DSN of a role that may SELECT."""
 
     secret: SecretArn
@@ -96,20 +96,20 @@ class Source(_Part):
         return self
 
 
-class Warehouse(_Part):
-    """The warehouse: `secret` holds the DSN of one that is there, at `port`; without it an RDS instance is made."""
+class WarehouseSettings(_Settings):
+    """The warehouse: `secret` holds the DSN of an existing one at `port`. Without it, an RDS instance is created."""
 
     secret: SecretArn | None = None
     # The customer-managed KMS key of that secret, if it has one.
     secret_key: KeyArn | None = None
     port: int = Field(default=5432, ge=1, le=65535)
     schema_name: SchemaName = Field(default="warehouse", alias="schema")
-    # Of the instance's disk at first; RDS grows it by itself, and cannot shrink it.
+    # The initial disk of the instance. RDS grows it automatically and cannot shrink it.
     storage_gib: int | None = Field(default=None, ge=20, le=6144)
 
 
-class Network(_Part):
-    """Where the tasks run: in a VPC that is there, by its id and that of its subnets, or in a new one."""
+class NetworkSettings(_Settings):
+    """Where the tasks run: in an existing VPC, given by its id and those of its subnets, or in a new one."""
 
     vpc: Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]+$")] | None = None
     subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = ()
@@ -119,31 +119,31 @@ class Network(_Part):
     @model_validator(mode="after")
     def _subnets_of_a_vpc(self) -> Self:
         if self.vpc and len(set(self.subnets)) < 2:
-            raise ValueError("a VPC that is there needs two subnets or more, in zones of their own")
+            raise ValueError("an existing VPC needs at least two subnets, in different zones")
         if self.vpc and self.egress not in (None, "public"):
             raise ValueError(
-                f'egress "{self.egress}" is made in a new VPC alone: one that is there has its own way out to AWS, so '
-                'leave egress out, or say "public" to give the tasks public addresses'
+                f'egress "{self.egress}" is for a new VPC: an existing one has its own route to AWS. Remove egress, or '
+                'set it to "public" to give the tasks public addresses'
             )
         if self.subnets and not self.vpc:
-            raise ValueError("subnets are those of a VPC that is there: name it as vpc")
+            raise ValueError("subnets need their VPC: set vpc")
         return self
 
 
-class Schedules(_Part):
-    """How often; EventBridge's `rate(…)` or `cron(…)`."""
+class ScheduleSettings(_Settings):
+    """The schedules, as EventBridge's `rate(…)` or `cron(…)`."""
 
-    # Longer ones would leave no room within the 30 minutes that are promised.
+    # A longer interval would endanger the promised 30 minutes.
     tick: Tick = "rate(5 minutes)"
     sweep: Rate = "rate(1 hour)"
     verify: Rate = "rate(1 day)"
 
 
-class Lake(_Part):
-    """How old objects are kept, and how much one question of Athena may read.
+class LakeSettings(_Settings):
+    """Retention of objects, and how much one Athena query may read.
 
-    After `tier_days` large objects go to Intelligent-Tiering; after `csv_days` the CSV of the source expires, with
-    which a run could be transformed again; 0: never. What a rebuild reads is never deleted.
+    After `tier_days`, large objects move to Intelligent-Tiering. After `csv_days`, the source's CSV expires; a run
+    cannot be transformed again without it. 0 is never. What a rebuild reads is never deleted.
     """
 
     tier_days: Days = 0
@@ -151,41 +151,41 @@ class Lake(_Part):
     query_gib: int = Field(default=10, ge=1)
 
 
-class Environment(_Part):
-    """All that can be set of one deployment."""
+class Environment(_Settings):
+    """All settings of one deployment."""
 
-    # What every name begins with. Buckets have their names in the whole of AWS, so it has to be one of its own.
+    # The prefix of every name. Bucket names are unique in all of AWS.
     name: Annotated[str, AfterValidator(_fit_for_all)]
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
     sizing: Preset = "lean"
     http: Literal["private-dns", "alb"] = "private-dns"
-    # Of the load balancer, which needs one: whoever triggers work sends a token.
+    # The certificate of the load balancer, which needs TLS: clients send it their token.
     certificate: CertificateArn | None = None
-    # Names that people give the balancer, such as the certificate's: services answer to these and to its own.
+    # More host names of the load balancer, such as the certificate's. The services answer to these and to its own.
     hosts: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")], ...] = ()
     monthly_budget_usd: int = Field(default=100, ge=1)
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
     # Where the images are built: by CodeBuild, or with Docker on the machine that deploys.
     images: Literal["codebuild", "local"] = "codebuild"
-    # GitHub's OpenID Connect provider is there once an account: "use" the one that is there already.
+    # An account has GitHub's OpenID Connect provider only once: "use" an existing one.
     github_provider: Literal["make", "use"] = "make"
     # `owner/repository` whose workflow may deploy through OpenID Connect. Without it, no such role is created.
     github_repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     # GitHub's numeric ids of that owner and repository, which the tokens of newer repositories carry.
     github_owner_id: int | None = Field(default=None, ge=1)
     github_repository_id: int | None = Field(default=None, ge=1)
-    source: Source
-    warehouse: Warehouse = Warehouse()
-    network: Network = Network()
-    schedules: Schedules = Schedules()
-    lake: Lake = Lake()
+    source: SourceSettings
+    warehouse: WarehouseSettings = WarehouseSettings()
+    network: NetworkSettings = NetworkSettings()
+    schedules: ScheduleSettings = ScheduleSettings()
+    lake: LakeSettings = LakeSettings()
 
     @model_validator(mode="after")
     def _in_one_place(self) -> Self:
         if self.region.startswith(_OTHER_PARTITIONS):
-            raise ValueError(f"region {self.region} has names and addresses of its own, which nothing here knows")
+            raise ValueError(f"region {self.region} is in an AWS partition that is not supported")
         for what, arn in (
             ("secret of source", self.source.secret),
             ("key of the source's secret", self.source.secret_key),
@@ -195,17 +195,17 @@ class Environment(_Part):
         ):
             if arn is not None and arn.split(":")[3:5] != [self.region, self.account]:
                 raise ValueError(
-                    f"the {what} has to be in {self.region} of the account {self.account}, as all else is: "
-                    "its ARN says otherwise"
+                    f"the {what} has to be in {self.region} of the account {self.account}, like all other resources: "
+                    "its ARN names another place"
                 )
         return self
 
     @model_validator(mode="after")
     def _certified(self) -> Self:
         if (self.http == "alb") != (self.certificate is not None):
-            raise ValueError('http = "alb" needs a certificate, and nothing else has a use for one')
+            raise ValueError('a certificate goes with http = "alb": set both or neither')
         if self.hosts and self.http != "alb":
-            raise ValueError('hosts are names of the balancer: only http = "alb" has one')
+            raise ValueError('hosts are names of the load balancer, which needs http = "alb"')
         return self
 
     @model_validator(mode="after")
@@ -260,27 +260,27 @@ class Environment(_Part):
 
     @property
     def names(self) -> Names:
-        """What each thing of it is called."""
+        """The names of its resources."""
         return Names(self.name, self.account, self.region)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The ARNs of the secrets that have to be there."""
+        """The ARNs of the secrets that have to exist."""
         return tuple(arn for arn in (self.source.secret, self.warehouse.secret) if arn is not None)
 
     @property
     def runbook(self) -> str:
-        """Where the runbook is read: in the repository that deploys, or in a checkout of it."""
+        """The runbook's address: in the repository that deploys, or in a checkout."""
         page = "docs/runbook.md"
         return f"https://github.com/{self.github_repository}/blob/main/{page}" if self.github_repository else page
 
     @property
     def preset(self) -> Sizing:
-        """What its `sizing` stands for in its region, with the disk that is set."""
+        """Its sizing in its region, with the disk that is set."""
         found = sizing(self.sizing, self.region)
         return replace(found, warehouse_gib=self.warehouse.storage_gib or found.warehouse_gib)
 
     @property
     def egress(self) -> Egress:
-        """How tasks in a new VPC reach AWS: as set, else as the preset says."""
+        """How tasks in a new VPC reach AWS: the setting, or the preset's default."""
         return self.network.egress or self.preset.egress

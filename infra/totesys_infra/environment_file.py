@@ -1,4 +1,4 @@
-"""The file that declares an environment, and in plain words what is wrong with it."""
+"""Reads the file that declares an environment, and describes its faults."""
 
 import tomllib
 from pathlib import Path
@@ -13,11 +13,11 @@ FOLDER = Path(__file__).parent.parent / "environments"
 
 _ARN = "the ARN of a secret: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-AbCdEf"
 _KEY = "the ARN of a KMS key: arn:aws:kms:REGION:ACCOUNT:key/ID"
-_RATE = "a schedule of EventBridge: rate(5 minutes), or cron(0 6 * * ? *)"
-# What a setting is meant to be, in other words than its pattern.
-_MEANT = {
+_RATE = "an EventBridge schedule: rate(5 minutes), or cron(0 6 * * ? *)"
+# The expected value of each setting, in words.
+_EXPECTED = {
     "name": "2 to 24 lower-case letters, digits and hyphens, in quotes",
-    "account": "an account's number: 12 digits, in quotes",
+    "account": "an account number: 12 digits, in quotes",
     "region": "a region, such as eu-west-2",
     "alert_email": "an e-mail address",
     "certificate": "the ARN of a certificate: arn:aws:acm:REGION:ACCOUNT:certificate/ID",
@@ -31,45 +31,45 @@ _MEANT = {
     "warehouse.secret": _ARN,
     "network.vpc": "the id of a VPC: vpc-0123456789abcdef0",
     "network.subnets": 'a list of ids of subnets: ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]',
-    "schedules.tick": "a rate of EventBridge of at most 10 minutes: rate(5 minutes)",
+    "schedules.tick": "an EventBridge rate of at most 10 minutes: rate(5 minutes)",
     "schedules.sweep": _RATE,
     "schedules.verify": _RATE,
 }
 
 
 def read_environment(path: Path) -> Environment:
-    """The environment that a TOML file declares. Raises SettingsError that names each fault."""
+    """The environment that a TOML file declares. Raises SettingsError with every fault."""
     try:
         return Environment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise SettingsError(
-            f"{path} cannot be read: {error.strerror}. Copy infra/environments/example.toml, and name your copy."
+            f"{path} cannot be read: {error.strerror}. Pass the path of your copy of infra/environments/example.toml."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is no TOML: {error}.") from error
+        raise SettingsError(f"{path} is not valid TOML: {error}.") from error
     except ValidationError as error:
-        faults = "".join(f"\n  {_said(fault)}" for fault in error.errors())
+        faults = "".join(f"\n  {_message(fault)}" for fault in error.errors())
         raise SettingsError(
-            f"{path} does not say what to deploy:{faults}\ninfra/environments/example.toml explains each line."
+            f"{path} is not a valid environment:{faults}\ninfra/environments/example.toml explains each line."
         ) from error
 
 
-def _said(fault: ErrorDetails) -> str:
+def _message(fault: ErrorDetails) -> str:
     where, given = ".".join(map(str, fault["loc"])), repr(fault["input"])
-    # Of a list, all elements are meant to be the same.
-    meant = _MEANT.get(".".join(part for part in fault["loc"] if isinstance(part, str)))
+    # All elements of a list are alike.
+    expected = _EXPECTED.get(".".join(part for part in fault["loc"] if isinstance(part, str)))
     match fault["type"]:
         case "missing":
-            return f"{where} is missing" + (f": {meant}" if meant else "")
+            return f"{where} is missing" + (f": {expected}" if expected else "")
         case "extra_forbidden":
-            return f"{where} is no setting; a typing error?"
+            return f"{where} is not a setting. Is it misspelled?"
         case "value_error":
             return str(fault["ctx"]["error"])
         case "model_type":
-            return f"{where} = {given} is not {meant or f'a section, [{where}]'}"
-        case _ if meant:
-            return f"{where} = {given} is not {meant}"
+            return f"{where} = {given} is not {expected or f'a section, [{where}]'}"
+        case _ if expected:
+            return f"{where} = {given} is not {expected}"
         case "string_type":
-            return f"{where} = {given} has to be a text, in quotes"
+            return f"{where} = {given} has to be a string, in quotes"
         case _:
             return f"{where} = {given}: {fault['msg'].replace('Input should', 'it has to', 1)}"

@@ -1,4 +1,4 @@
-"""The metrics that are watched: the services' own, and AWS's. Pure data."""
+"""The metrics of alarms and dashboard: the services' own, and AWS's. Pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ BILLING_REGION = "us-east-1"
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of CloudWatch. `unit` is what whoever emits it says."""
+    """A CloudWatch metric, with the unit that its emitter declares."""
 
     namespace: str
     name: str
@@ -27,17 +27,17 @@ def ours(names: Names, stage: Service, name: str, unit: Unit) -> Metric:
 
 
 def error_lines(names: Names, service: Service) -> Metric:
-    """How many lines of a service's log are errors; counted by a filter on its log group."""
+    """The number of error lines in a service's log, counted by a filter on its log group."""
     return Metric(names.metrics_namespace, ERROR_LINES, {"service": service}, "Count")
 
 
 def waiting(queue: str) -> Metric:
-    """How many messages wait in a queue: "Available CloudWatch metrics for Amazon SQS"."""
+    """The number of waiting messages in a queue. Source: "Available CloudWatch metrics for Amazon SQS"."""
     return Metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": queue}, "Count")
 
 
 def oldest(queue: str) -> Metric:
-    """How long the oldest message has waited in a queue."""
+    """The age of the oldest message in a queue."""
     return Metric("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queue}, "Seconds")
 
 
@@ -52,14 +52,14 @@ def running_tasks(names: Names, service: Service) -> Metric:
 
 
 def of_warehouse(names: Names, name: str, unit: Unit) -> Metric:
-    """A metric of the warehouse: "Amazon CloudWatch metrics for Amazon RDS"."""
+    """A metric of the warehouse's instance. Source: "Amazon CloudWatch metrics for Amazon RDS"."""
     return Metric("AWS/RDS", name, {"DBInstanceIdentifier": names.warehouse_instance}, unit)
 
 
 def charges() -> Metric:
-    """What AWS says that the whole account has cost this month, in USD, which CloudWatch has no unit for.
+    """The charges of the whole account this month, in USD, for which CloudWatch has no unit.
 
-    "AWS Billing and Cost Management dimensions and metrics"; in us-east-1 alone, and only where the account has billing
-    alerts turned on.
+    AWS publishes it in us-east-1, for accounts with billing alerts enabled. Source: "AWS Billing and Cost Management
+    dimensions and metrics".
     """
     return Metric("AWS/Billing", "EstimatedCharges", {"Currency": "USD"}, "None")

@@ -1,4 +1,4 @@
-"""What each thing of an environment is called: the contract between its stacks, its services and its operators."""
+"""The names of an environment's resources: the contract between its stacks, services and operators."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,13 +12,13 @@ Purpose = Literal["ingest", "processed", "code", "queries"]
 PYTHON_IMAGE = "public.ecr.aws/docker/library/python:3.13-slim"
 APP = "totesys"
 TAG_APP, TAG_ENVIRONMENT = "app", "environment"
-# A deployment tags its images so, beside their revision.
+# The prefix of the second tag of deployed images.
 DEPLOYED_PREFIX = "deployed-"
 
 
 @dataclass(frozen=True)
 class Names:
-    """The names of the environment `name` in an account and a region, and the ARNs that follow from them."""
+    """The names of the environment `name` in an account and a region, and their ARNs."""
 
     name: str
     account: str
@@ -34,7 +34,7 @@ class Names:
         return f"{self.name}-{purpose}"
 
     def bucket_arn(self, purpose: Purpose, keys: str | None = None) -> str:
-        """A bucket's ARN, or with `keys` (a pattern such as `runs/*`) that of its objects."""
+        """A bucket's ARN; with `keys` (a pattern such as `runs/*`), that of its objects."""
         arn = f"arn:{self.partition}:s3:::{self.bucket(purpose)}"
         return arn if keys is None else f"{arn}/{keys}"
 
@@ -56,7 +56,7 @@ class Names:
 
     @property
     def alerts(self) -> str:
-        """The name of the topic that the alarms send to."""
+        """The name of the alarms' topic."""
         return f"{self.name}-alerts"
 
     @property
@@ -79,12 +79,12 @@ class Names:
 
     @property
     def cluster(self) -> str:
-        """The ECS cluster; a service in it is called as `Service` says."""
+        """The ECS cluster; its services have the names in `Service`."""
         return self.name
 
     @property
     def build_project(self) -> str:
-        """The CodeBuild project that makes the images."""
+        """The CodeBuild project that builds the images."""
         return f"{self.name}-build"
 
     @property
@@ -94,12 +94,12 @@ class Names:
 
     @property
     def deploy_role(self) -> str:
-        """The role that the repository's workflow deploys with."""
+        """The role of the repository's workflow."""
         return f"{self.name}-deploy"
 
     @property
     def execution_role(self) -> str:
-        """The role that CloudFormation makes the stacks with."""
+        """The role that CloudFormation uses for the stacks."""
         return f"{self.name}-cloudformation"
 
     @property
@@ -109,7 +109,7 @@ class Names:
 
     @property
     def boundary(self) -> str:
-        """The managed policy that bounds what any role of the stacks can be given."""
+        """The managed policy that is the permissions boundary of every role of the stacks."""
         return f"{self.name}-boundary"
 
     @property
@@ -124,10 +124,10 @@ class Names:
 
     @property
     def warehouse_instance(self) -> str:
-        """The identifier of the RDS instance, where the environment has one of its own."""
+        """The identifier of the RDS instance, unless the environment names an existing warehouse."""
         return f"{self.name}-warehouse"
 
     @property
     def glue_database(self) -> str:
-        """The database of the lake's tables, without the hyphens that SQL would have to quote."""
+        """The Glue database of the lake's tables. It has no hyphens, which SQL would have to quote."""
         return self.name.replace("-", "_")

@@ -1,14 +1,14 @@
-"""Unit prices of us-east-1, on demand, in USD, and where each was read. Check them: AWS changes them."""
+"""On-demand unit prices of us-east-1 in USD, with their sources. Check them: AWS changes prices."""
 
 from dataclasses import dataclass
 
 REGION = "us-east-1"
-HOURS = 730  # of a month, as AWS counts them
+HOURS = 730  # of a month, by AWS's convention
 
 
 @dataclass(frozen=True)
 class Price:
-    """What a unit costs. `source` and `as_of` are None where no page was found: it is from memory, unchecked."""
+    """The price of a unit. Without `source` and `as_of` it is from memory and unchecked."""
 
     usd: float
     unit: str
@@ -33,7 +33,7 @@ _ALB = "cloud-horizons.com/blog/alb-the-line-item-nobody-watches/"
 
 FARGATE_VCPU = _found(0.03238, "vCPU hour, ARM64", _FARGATE, "2026-06")
 FARGATE_GB = _found(0.00356, "GB hour, ARM64", _FARGATE, "2026-06")
-# 50 to 70 % less, as AWS sees fit; the lesser reduction is counted.
+# AWS discounts Spot by 50 to 70 %; this is the smaller discount.
 SPOT_VCPU = _found(0.0162, "vCPU hour, ARM64 Spot", _FARGATE, "2026-06")
 SPOT_GB = _found(0.00178, "GB hour, ARM64 Spot", _FARGATE, "2026-06")
 RDS = {
@@ -70,7 +70,7 @@ SECRET = _found(
     "undated",
 )
 ECR_GB = _found(0.10, "ECR GB-month", "cloudburn.io/blog/amazon-ecr-pricing", "2026-03")
-# Of x86; ARM64 costs less.
+# The x86 price; ARM64 costs less.
 BUILD_MINUTE = _found(
     0.005,
     "CodeBuild minute, small instance",

@@ -1,4 +1,4 @@
-"""Sizing presets: how large, how many, and how safe against the loss of a machine or a zone."""
+"""Sizing presets: task sizes and counts, and protection against the loss of a machine or a zone. Pure."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,7 +12,7 @@ Egress = Literal["public", "nat", "endpoints"]
 
 @dataclass(frozen=True)
 class Task:
-    """A Fargate task: CPU units (1,024 a vCPU), memory in MiB, and how many of them."""
+    """A Fargate task: CPU units (1,024 per vCPU), memory in MiB, and the number of tasks."""
 
     cpu: int
     memory: int
@@ -22,7 +22,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Sizing:
-    """What a preset stands for.
+    """The sizes of a preset.
 
     `nat_gateways` counts with egress "nat"; `endpoint_zones`, the zones in which each endpoint has an address, with
     "endpoints".
@@ -80,11 +80,11 @@ _FEW_ZONES = {"us-west-1": 2}
 
 
 def zones(region: str) -> int:
-    """The number of zones that a VPC's subnets are in."""
+    """The number of availability zones of a new VPC's subnets."""
     return _FEW_ZONES.get(region, ZONES)
 
 
 def sizing(preset: Preset, region: str) -> Sizing:
-    """What a preset stands for in a region."""
+    """The sizes of a preset in a region."""
     most, found = zones(region), PRESETS[preset]
     return replace(found, nat_gateways=min(found.nat_gateways, most), endpoint_zones=min(found.endpoint_zones, most))

@@ -46,7 +46,7 @@ async def test_a_run_that_cannot_be_loaded_is_a_dead_letter_and_comes_back_when_
             assert await world.loaded() == before
             await world.send(world.plane.transform_queue_url, f'{{"run": {damaged}}}')
             await load.event(LogEvent.RUN_COMPLETED, run=damaged)
-            assert "went back" in await dlq("redrive", "load")
+            assert "redriven" in await dlq("redrive", "load")
             outcome.rounds += 1
         assert "no dead letters" in await dlq("list")
 

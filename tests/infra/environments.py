@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from totesys_infra.environment import Environment
 from totesys_infra.sizing import Egress, Preset
-from totesys_infra.stacks.app import synthesise
+from totesys_infra.stacks.cdk_app import synthesise
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 EGRESSES: tuple[Egress, ...] = get_args(Egress)

@@ -15,9 +15,9 @@ from cdk_nag import AwsSolutionsChecks
 from totesys_infra.environment import Environment
 from totesys_infra.environment_file import FOLDER, read_environment
 from totesys_infra.names import SERVICES
-from totesys_infra.stacks.access import Access
-from totesys_infra.stacks.app import new_app, synthesise
-from totesys_infra.stacks.build import BUILDSPEC, Build
+from totesys_infra.stacks.access_stack import AccessStack
+from totesys_infra.stacks.cdk_app import new_app, synthesise
+from totesys_infra.stacks.images_stack import BUILDSPEC, ImagesStack
 
 REPOSITORY = "acme/totesys"
 # A managed policy, in characters without white space.
@@ -38,8 +38,8 @@ def templates(environment: Environment) -> Iterator[tuple[Template, Template]]:
     """The stack of the images and that of the right to deploy; synthesised with cdk-nag's checks, which would raise."""
     with tempfile.TemporaryDirectory() as folder:
         app = new_app(Path(folder), environment.names.boundary)
-        Build(app, "build", environment)
-        Access(app, "access", environment, REPOSITORY)
+        ImagesStack(app, "build", environment)
+        AccessStack(app, "access", environment, REPOSITORY)
         cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
         assembly = app.synth()
         yield assembly.get_stack_by_name("build").template, assembly.get_stack_by_name("access").template

@@ -6,10 +6,10 @@ import pytest
 
 from tests.infra.environments import environment, own_everything, own_vpc, own_warehouse
 from totesys_infra import prices
-from totesys_infra.cost import BUSY, ENDPOINTS, IDLE, month, of, options, total, way
+from totesys_infra.cost import BUSY, ENDPOINTS, IDLE, egress_cost, month, of, options, total
 from totesys_infra.cost_page import filled, tables
 from totesys_infra.sizing import PRESETS, Sizing
-from totesys_infra.stacks import network
+from totesys_infra.stacks import network_stack
 
 PAGE = Path(__file__).parents[2] / "docs" / "cost.md"
 SIZINGS = pytest.mark.parametrize("sizing", PRESETS.values(), ids=PRESETS)
@@ -58,11 +58,11 @@ def test_a_standby_doubles_the_database() -> None:
     bill, sizing = month(PRESETS["high-availability"]), PRESETS["high-availability"]
     assert bill["RDS instance"] == pytest.approx(2 * 730 * prices.RDS["m7g.large"].usd)
     assert bill["RDS storage"] == pytest.approx(2 * 100 * 0.115)
-    assert way(sizing) == pytest.approx(3 * 730 * (0.045 + 0.005) + 5 * 0.045)
+    assert egress_cost(sizing) == pytest.approx(3 * 730 * (0.045 + 0.005) + 5 * 0.045)
 
 
 def test_every_endpoint_that_is_made_is_paid_for() -> None:
-    assert len(network.ENDPOINTS) == ENDPOINTS
+    assert len(network_stack.ENDPOINTS) == ENDPOINTS
 
 
 def test_an_environments_month_is_its_presets_with_its_choices() -> None:
@@ -71,7 +71,7 @@ def test_an_environments_month_is_its_presets_with_its_choices() -> None:
     nat = of(environment(network={"egress": "nat"}))
     assert nat == pytest.approx(total(lean) + options(lean)["egress through NAT"])
     assert of(own_warehouse()) == pytest.approx(total(lean) + options(lean)["existing warehouse"])
-    assert of(own_vpc("standard")) == pytest.approx(total(standard) - way(standard))
+    assert of(own_vpc("standard")) == pytest.approx(total(standard) - egress_cost(standard))
     balancer = options(standard)["ALB instead of private DNS"]
     database = options(standard)["existing warehouse"]
-    assert of(own_everything()) == pytest.approx(total(standard) - way(standard) + balancer + database)
+    assert of(own_everything()) == pytest.approx(total(standard) - egress_cost(standard) + balancer + database)

@@ -10,7 +10,7 @@ from totesys.model import MODEL
 from totesys_infra import data_plane_template
 from totesys_infra.deploy import release
 from totesys_infra.names import SERVICES
-from totesys_infra.stacks.app import data_plane, render
+from totesys_infra.stacks.cdk_app import data_plane, render
 
 # What CloudFormation takes as text; beyond it a template would have to be in a bucket.
 BYTES_AT_MOST = 51_200

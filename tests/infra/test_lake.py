@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from totesys.model import MODEL
-from totesys_infra.catalog import catalog
 from totesys_infra.environment_file import FOLDER, read_environment
-from totesys_infra.stacks.app import new_app
-from totesys_infra.stacks.lake import Lake
+from totesys_infra.glue_catalog import catalog
+from totesys_infra.stacks.cdk_app import new_app
+from totesys_infra.stacks.lake_stack import LakeStack
 
 ENVIRONMENT = read_environment(FOLDER / "example.toml")
 PROCESSED = "s3://totesys-example-processed"
@@ -20,7 +20,7 @@ BYTES_AT_MOST = 51_200
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     app = new_app(Path(tmp_path_factory.mktemp("lake")))
-    Lake(app, "lake", ENVIRONMENT)
+    LakeStack(app, "lake", ENVIRONMENT)
     made: dict[str, Any] = app.synth().get_stack_by_name("lake").template
     return made
 

@@ -82,7 +82,7 @@ def test_every_vpc_has_its_flow_log_and_s3_without_a_price(networks: dict[str, T
     (log,) = properties(networks[egress], "AWS::EC2::FlowLog")
     assert (log["ResourceType"], log["TrafficType"]) == ("VPC", "ALL")
     (kept,) = properties(networks[egress], "AWS::Logs::LogGroup")
-    assert kept == {"LogGroupName": "/shop/flow", "RetentionInDays": 30}
+    assert (kept["LogGroupName"], kept["RetentionInDays"]) == ("/shop/flow", 30)
     gateways = [e for e in properties(networks[egress], "AWS::EC2::VPCEndpoint") if e["VpcEndpointType"] == "Gateway"]
     assert len(gateways) == 1
     assert gateways[0]["ServiceName"]["Fn::Join"][1][-1] == ".s3"
@@ -126,7 +126,7 @@ def test_nat_is_one_gateway_and_in_high_availability_one_a_zone(networks: dict[s
 
 
 def test_http_is_for_callers_and_behind_a_balancer_for_it_alone(networks: dict[str, Template]) -> None:
-    callers = group(networks["nat"], "May call the services over HTTP")
+    callers = group(networks["nat"], "Callers of the services over HTTP")
     for rule in ingress(networks["nat"]):
         assert (rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) == (callers, 8080, 8080)
     alb = networks["endpoints"]
@@ -216,8 +216,8 @@ def test_a_vpc_with_a_way_out_reaches_a_public_source(egress: str | None) -> Non
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"vpc": OWN_VPC["vpc"]}, "needs two subnets"),
-        ({"subnets": OWN_VPC["subnets"]}, "name it as vpc"),
+        ({"vpc": OWN_VPC["vpc"]}, "at least two subnets"),
+        ({"subnets": OWN_VPC["subnets"]}, "set vpc"),
     ],
 )
 def test_half_a_vpc_is_refused(wrong: dict[str, Any], said: str) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.infra.environments import environment, own_everything, templates_of
-from totesys_infra.grants.boundary import boundary
-from totesys_infra.grants.execution import RUN_AS, execution
-from totesys_infra.grants.grant import Grant
+from totesys_infra.policies.boundary import boundary
+from totesys_infra.policies.execution import RUN_AS, execution
+from totesys_infra.policies.statement import PolicyStatement
 
 ENVIRONMENTS = (
     environment("high-availability", github_repository="shop/warehouse"),
@@ -90,7 +90,7 @@ def made() -> list[dict[str, Any]]:
     ]
 
 
-def allows(grants: Iterable[Grant], action: str, arn: str | None) -> bool:
+def allows(grants: Iterable[PolicyStatement], action: str, arn: str | None) -> bool:
     """Whether a statement allows the action, on this resource if it is known."""
     return any(
         one.allow

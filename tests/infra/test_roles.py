@@ -8,7 +8,7 @@ from tests.infra.environments import environment, own_warehouse, templates_of
 from tests.infra.test_data_plane import of_type
 from totesys_infra.environment import Environment
 from totesys_infra.names import SERVICES, Service
-from totesys_infra.permissions import grants
+from totesys_infra.permissions import permissions
 
 Allowed = set[tuple[str, str]]
 
@@ -18,7 +18,7 @@ def allowed(template: dict[str, Any], service: Service) -> Allowed:
     (role,) = (
         one["Properties"]
         for one in of_type(template, "AWS::IAM::Role").values()
-        if one["Properties"]["Description"] == f"What {service} may do"
+        if one["Properties"]["Description"] == f"The tasks of {service}"
     )
     assert "ManagedPolicyArns" not in role
     statements = [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
@@ -40,7 +40,7 @@ def test_a_task_may_do_what_its_permissions_say_and_load_read_the_password_that_
     template = templates_of(shop)["shop-services"]
     assert not of_type(template, "AWS::IAM::Policy")
     for service in SERVICES:
-        declared = {(a, r) for one in grants(service, shop.names) for a in one.actions for r in one.resources}
+        declared = {(a, r) for one in permissions(service, shop.names) for a in one.actions for r in one.resources}
         of_rds = service == "load" and shop.warehouse.secret is None
         assert allowed(template, service) == declared | (
             {("secretsmanager:GetSecretValue", "secret")} if of_rds else set()

@@ -6,7 +6,7 @@ import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from tests.infra.environments import few, templates_of
-from totesys_infra.stacks.app import data_plane
+from totesys_infra.stacks.cdk_app import data_plane
 
 # AWS tags these with what uses them, or offers no way to.
 WITHOUT = {

@@ -13,7 +13,7 @@ from tests.infra.environments import environment, few, templates_of
 from totesys_infra.addresses import subnets
 from totesys_infra.deploy.change import CHANGED_IN_PLACE, HOLDS_DATA, shrunk_disks
 from totesys_infra.environment import Environment
-from totesys_infra.stacks.app import data_plane
+from totesys_infra.stacks.cdk_app import data_plane
 
 Template = dict[str, Any]
 # Those in a VPC of their own, which is another network and not a change of this one.

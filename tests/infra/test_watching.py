@@ -12,14 +12,14 @@ from tests.infra.test_data_plane import of_type
 from totesys_infra.alarms import STALE_SECONDS, Alarm, alarms
 from totesys_infra.cost import ALARMS, METRICS, of
 from totesys_infra.dashboard import expected, graphs
-from totesys_infra.events import Event, events
+from totesys_infra.ecs_events import EcsEvent, ecs_events
 from totesys_infra.names import SERVICES
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 SHOP = environment(github_repository="shop/warehouse")
 TOPIC = "arn:aws:sns:eu-west-2:123456789012:shop-alerts"
 PROMISED_SECONDS = 30 * 60
-TOLD: list[Alarm | Event] = [*alarms(SHOP), *events(SHOP.names)]
+TOLD: list[Alarm | EcsEvent] = [*alarms(SHOP), *ecs_events(SHOP.names)]
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_what_a_month_costs_is_said_with_what_is_assumed_and_charges_are_asked_w
     widgets = json.loads(made["Properties"]["DashboardBody"])["widgets"]
     (text,) = (one["properties"]["markdown"] for one in widgets if one["type"] == "text")
     assert text == expected(SHOP)
-    for said in (f"{of(SHOP):.0f} USD", "`lean`", "us-east-1", "50 rows a second", "Nothing of this was billed"):
+    for said in (f"{of(SHOP):.0f} USD", "`lean`", "us-east-1", "50 changed rows a second", "An estimate, not a bill"):
         assert said in text
     regions = {
         metric[0]: one["properties"]["region"]

@@ -249,7 +249,7 @@ async def test_the_password_comes_from_a_file_the_environment_or_a_prompt(
     del totesys.settings["TOTESYS_ANALYST_PASSWORD"]
     refused = totesys("local", "reader", name)
     assert refused.code == 2
-    assert "set TOTESYS_ANALYST_PASSWORD, pass --password-file" in refused.words
+    assert "Set TOTESYS_ANALYST_PASSWORD, pass --password-file" in refused.words
     assert not await rows(company.warehouse_owner, "SELECT FROM pg_roles WHERE rolname = $1", name)
     file = tmp_path / "password"
     file.write_text("of the file\n")

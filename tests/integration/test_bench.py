@@ -13,19 +13,29 @@ from typing import NamedTuple
 
 import pytest
 
-from bench.cases import loads
-from bench.cases.loads import STAR
-from bench.cases.verification import BOTH_SIDES, DIFFERENT, EQUAL
-from bench.contenders import COUNT, PIPE, PRINT, TOTESYS
+from bench.bench_server import BenchServer
+from bench.cases import load_speed
 from bench.figures import Figures
-from bench.measurement import Case, Measurement
-from bench.run import measure
-from bench.sections import section
+from bench.measurement import (
+    BOTH_SIDES,
+    COUNT,
+    DIFFERENT,
+    EQUAL,
+    LIMIT,
+    PIPE,
+    PRINT,
+    STAR,
+    TOTESYS,
+    Case,
+    Measurement,
+)
+from bench.results_page import section
+from bench.runner import measure
 from bench.sizes import Size
-from bench.stages.step import LIMIT, ROUNDS
-from bench.stand import Stand
+from bench.steps.meter import ROUNDS
 from bench.targets import targets
 from bench.trial import Trial
+from totesys.log_events import LogEvent
 from totesys.stage_names import STAGES
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -68,10 +78,10 @@ async def _measure_ours(say: Callable[[str], None]) -> Measured:
     await measure(TINY, measured.append, say, fail, {Case.STAGES, Case.FRESHNESS})
     broken = {Case.FRESHNESS, Case.START_AND_IDLE, Case.VERIFY}
     await measure(BROKEN, measured.append, say, lambda what, _: failed.append(what), broken)
-    async with Stand.opened() as stand:
-        await stand.grow(ORDERS)
-        trial = Trial(TINY, stand, frozenset({Case.FIRST_LOAD, Case.MEMORY}), measured.append, say)
-        async with loads.loaded(trial):
+    async with BenchServer.opened() as server:
+        await server.grow(ORDERS)
+        trial = Trial(TINY, server, frozenset({Case.FIRST_LOAD, Case.MEMORY}), measured.append, say)
+        async with load_speed.loaded(trial):
             pass
     return Measured(measured, failed)
 
@@ -111,7 +121,7 @@ def test_every_service_is_measured_from_its_start_to_its_first_message(measured:
     done = {
         one.subject: one.value
         for one in measured
-        if one.case == Case.START_AND_IDLE and one.quantity == "seconds until message done"
+        if one.case == Case.START_AND_IDLE and one.quantity == f"seconds until {LogEvent.MESSAGE_PROCESSED}"
     }
     assert done.keys() == {f"{stage}, {how}" for stage in STAGES for how in ("alone", "with the others")}
     assert all(done.values())

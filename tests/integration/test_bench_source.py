@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.changes import change
-from bench.growth import GROWING, count_rows, create, grow
+from bench.generated_source import GROWING, change, count_rows, create, grow
 from tests.integration.test_simulation import rows_of
 from totesys.connection import Connection, connect
 from totesys.model import MODEL

@@ -145,7 +145,7 @@ def test_each_stack_has_credentials_of_its_own_that_only_its_user_can_read(emula
         assert other.credentials != emulator.credentials
         assert find(other.endpoint_url) == other.credentials
         assert find(emulator.endpoint_url) == emulator.credentials
-        with pytest.raises(ClientError, match="not this stack's"):
+        with pytest.raises(ClientError, match="does not belong to this stack"):
             boto3.client(
                 "s3", endpoint_url=other.endpoint_url, region_name=REGION,
                 aws_access_key_id=emulator.credentials.access_key,

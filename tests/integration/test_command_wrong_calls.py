@@ -14,9 +14,9 @@ from totesys_cli.local.reachable import ReachablePostgres
 # What is wrong with the source, and what the line says of it.
 BROKEN_SOURCES = {
     "REVOKE SELECT ON design FROM {reader}": ("no SELECT on design", "Grant"),
-    "ALTER TABLE design RENAME TO designs": ("schema public", "table design is missing", "Mend"),
-    "ALTER TABLE staff RENAME email_address TO mail": ("column staff.email_address is missing", "Mend"),
-    "ALTER TABLE payment ALTER paid TYPE text": ("column payment.paid is text, declared as boolean", "Mend"),
+    "ALTER TABLE design RENAME TO designs": ("schema public", "table design is missing", "Fix"),
+    "ALTER TABLE staff RENAME email_address TO mail": ("column staff.email_address is missing", "Fix"),
+    "ALTER TABLE payment ALTER paid TYPE text": ("column payment.paid is text, declared as boolean", "Fix"),
 }
 
 
@@ -125,7 +125,7 @@ async def test_a_warehouse_that_has_other_tables_is_left_as_it_is(company: Compa
     call = ("run", *company.arguments, "--once", "--warehouse-schema", "mine")
     assert_refused(
         totesys(*call),
-        *("The warehouse", place(company.warehouse), "schema mine", "move these tables away"),
+        *("The warehouse", place(company.warehouse), "schema mine", "move the tables away"),
         *(
             "dim_staff.staff_id is text, not integer",
             "dim_staff.last_name is missing",
@@ -157,7 +157,7 @@ async def test_options_that_make_no_sense_are_refused(company: Company, totesys:
     (tmp_path / "used" / "s3").touch()
     call = ("run", *company.arguments, "--once", "--state")
     assert_refused(totesys(*call, str(state), "--every", "5x"), "'5x'", "30s, 5m, 1h")
-    assert_refused(totesys(*call, str(state), "--model", "nope"), "'nope'", "Name a module")
+    assert_refused(totesys(*call, str(state), "--model", "nope"), "'nope'", "Correct it")
     assert_refused(totesys(*call, str(state), "--log", str(tmp_path)), str(tmp_path), "Name another file")
     assert not state.exists()
     for unusable in (file, tmp_path / "used"):

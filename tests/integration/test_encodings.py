@@ -47,8 +47,8 @@ async def test_a_warehouse_that_cannot_hold_every_text_is_refused_before_anythin
 ) -> None:
     async with encoded(encoding) as warehouse:
         said = (
-            f"The warehouse at {redacted(warehouse)} has the encoding {encoding}, which does not hold every text "
-            "rightly. Nothing was written. Name a database that was created with ENCODING 'UTF8'."
+            f"The warehouse at {redacted(warehouse)} has the encoding {encoding}, which cannot hold every text. "
+            "Nothing was written. Use a database created with ENCODING 'UTF8'."
         )
         async with Pipeline(MODEL, data_plane, await make_library(database()), warehouse) as pipeline:
             refusals: list[Callable[[], Awaitable[object]]] = [

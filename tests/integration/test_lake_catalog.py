@@ -17,7 +17,7 @@ from totesys.lake.keys import RUNS, run_folder
 from totesys.model import MODEL
 from totesys.types import Kind
 from totesys_cli.local.local_data_plane import LocalDataPlane
-from totesys_infra.catalog import CatalogTable, catalog
+from totesys_infra.glue_catalog import CatalogTable, catalog
 
 PAGE = Path(__file__).parents[2] / "docs" / "lake.md"
 CURRENT, AS_OF_RUN_2, VERSIONS = re.findall(r"```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

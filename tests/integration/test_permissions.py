@@ -26,7 +26,7 @@ from totesys_infra import data_plane_template
 from totesys_infra.environment_file import FOLDER, read_environment
 from totesys_infra.names import SERVICES, Names
 from totesys_infra.names import Service as Name
-from totesys_infra.permissions import Grant, grants
+from totesys_infra.permissions import Permission, permissions
 
 NAME = "test-permissions"
 ENVIRONMENT = read_environment(FOLDER / "example.toml")
@@ -208,8 +208,8 @@ async def seen(postgres: ReachablePostgres, emulator: Emulator) -> AsyncIterator
         postgres.drop_database(name)
 
 
-def given(service: Name) -> tuple[Grant, ...]:
-    return grants(service, NAMES, MODEL)
+def given(service: Name) -> tuple[Permission, ...]:
+    return permissions(service, NAMES, MODEL)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -221,7 +221,7 @@ def test_a_service_may_do_what_it_does_and_nothing_else(service: Name, seen: dic
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_permission_that_is_taken_away_is_missed(service: Name, seen: dict[Name, Counter[Use]]) -> None:
-    every = [Grant((action,), (resource,), "") for action, resource in pairs(given(service))]
+    every = [Permission((action,), (resource,), "") for action, resource in pairs(given(service))]
     kept = {one: [other for other in every if other != one] for one in every}
     assert [one for one, rest in kept.items() if not missing(rest, seen[service])] == []
 
@@ -232,5 +232,5 @@ def test_a_permission_that_nothing_needs_is_found(service: Name, seen: dict[Name
     other = NAMES.bucket_arn("code")
     wider = [replace(first, resources=(*first.resources, other)), *rest]
     assert unused(wider, seen[service]) == [(action, other) for action in first.actions]
-    deletes = Grant(("s3:PutObjectAcl",), (NAMES.bucket_arn("ingest", "*"),), "")
+    deletes = Permission(("s3:PutObjectAcl",), (NAMES.bucket_arn("ingest", "*"),), "")
     assert unused([first, *rest, deletes], seen[service]) == list(pairs([deletes]))

@@ -124,7 +124,7 @@ async def test_a_record_of_another_run_is_not_believed(left: Pipeline) -> None:
     ):
         body = await bucket.get(MANIFEST)
         await bucket.put(MANIFEST.replace("2", "3"), body or b"")
-        with pytest.raises(CorruptObject, match=r"is the record of run 2\. Restore that of run 3\."):
+        with pytest.raises(CorruptObject, match=r"is the record of run 2\. Restore the one of run 3\."):
             await read(3)
 
 

@@ -12,7 +12,7 @@ from aws_cdk.cloudformation_include import CfnInclude
 from cdk_nag import AwsSolutionsChecks
 
 from tests.templates.finding import Finding, Template
-from totesys_infra.stacks.app import new_app
+from totesys_infra.stacks.cdk_app import new_app
 
 # A construct's path, and the id of a finding at it or below.
 Acknowledged = tuple[str, str]

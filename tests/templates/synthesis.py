@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.templates.finding import Template
 from tests.templates.nag import NagReport, nag_app
 from totesys_infra.environment import Environment
-from totesys_infra.stacks.app import build
+from totesys_infra.stacks.cdk_app import build
 
 
 @dataclass(frozen=True)

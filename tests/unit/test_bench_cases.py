@@ -4,14 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bench.cases.freshness import Commit, Cut, delays_by_row
+from bench.cases.latency import SourceCommit, VisibleSnapshot, delays_by_row
 from bench.cases.start_and_idle import Use, a_minute, a_tick, an_hour
 from bench.counting_proxy import operation
-from bench.growth import GROWING, copy_statement
-from bench.levels import levels
+from bench.generated_source import GROWING, copy_statement
 from bench.measurement import Case
-from bench.sizes import SIZES
-from bench.system import Extraction, NotMeasurable, read_extraction
+from bench.sizes import SIZES, levels
+from bench.system import NotMeasurable, TimedExtraction, read_extraction
 from totesys.log_events import LogEvent
 from totesys.model.source_tables import PAYMENT, TRANSACTION
 from totesys_cli.service_processes import ServiceEvent
@@ -60,12 +59,14 @@ def test_a_copied_row_refers_to_the_copies_of_what_grows_and_to_all_else_as_it_i
 def test_an_extraction_ends_when_its_last_run_is_loaded_whichever_line_comes_first() -> None:
     done = 5.0, event("ingest", LogEvent.EXTRACTION_COMPLETED, runs=[7, 8])
     loads = [(4.0, event("load", LogEvent.RUN_COMPLETED, run=7)), (6.0, event("load", LogEvent.RUN_COMPLETED, run=8))]
-    assert read_extraction([loads[0], done, loads[1]], 1.0) == Extraction(5.0, (7, 8))
-    assert read_extraction([*loads, done], 1.0) == Extraction(5.0, (7, 8))
+    assert read_extraction([loads[0], done, loads[1]], 1.0) == TimedExtraction(5.0, (7, 8))
+    assert read_extraction([*loads, done], 1.0) == TimedExtraction(5.0, (7, 8))
 
 
 def test_an_extraction_that_finds_nothing_ends_when_that_is_known() -> None:
-    assert read_extraction([(5.0, event("ingest", LogEvent.EXTRACTION_COMPLETED, runs=[]))], 4.5) == Extraction(0.5, ())
+    assert read_extraction([(5.0, event("ingest", LogEvent.EXTRACTION_COMPLETED, runs=[]))], 4.5) == TimedExtraction(
+        0.5, ()
+    )
 
 
 def test_an_extraction_that_is_not_wholly_loaded_has_no_time() -> None:
@@ -77,11 +78,16 @@ def test_an_extraction_that_is_not_wholly_loaded_has_no_time() -> None:
 
 
 def test_a_row_waits_for_the_first_visible_snapshot_that_is_not_before_its_commit() -> None:
-    cuts = [Cut(after(10), after(12)), Cut(after(20), after(21))]
-    commits = [Commit(after(9), 2), Commit(after(10), 1), Commit(after(11), 1), Commit(after(11), 0)]
-    assert delays_by_row(commits, cuts) == [3.0, 3.0, 2.0, 10.0]
+    snapshots = [VisibleSnapshot(after(10), after(12)), VisibleSnapshot(after(20), after(21))]
+    commits = [
+        SourceCommit(after(9), 2),
+        SourceCommit(after(10), 1),
+        SourceCommit(after(11), 1),
+        SourceCommit(after(11), 0),
+    ]
+    assert delays_by_row(commits, snapshots) == [3.0, 3.0, 2.0, 10.0]
     with pytest.raises(NotMeasurable):
-        delays_by_row([Commit(after(20.5), 1)], cuts)
+        delays_by_row([SourceCommit(after(20.5), 1)], snapshots)
 
 
 def test_an_idle_hour_is_sixty_quiet_minutes_and_its_ticks() -> None:

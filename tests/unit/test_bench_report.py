@@ -7,16 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cases.loads import STAR
-from bench.contenders import PIPE, SCAN, TOTESYS
 from bench.figures import Figures, Series
 from bench.machine import Machine
 from bench.markdown import number
-from bench.measurement import Case, Measurement
-from bench.report import report
-from bench.results import Head, Results
-from bench.stages.step import LIMIT
-from bench.targets import Target, targets
+from bench.measurement import LIMIT, PIPE, SCAN, STAR, TOTESYS, Case, Measurement
+from bench.results_file import Head, Results
+from bench.results_page import report
+from bench.targets import SpeedTarget, targets
 from tests.examples import examples
 
 MACHINE = Machine(
@@ -72,7 +69,7 @@ def peak(stage: str, orders: int, megabytes: float) -> Measurement:
     )
 
 
-def found(*measurements: Measurement) -> dict[str, Target]:
+def found(*measurements: Measurement) -> dict[str, SpeedTarget]:
     return {target.name: target for target in targets(Figures(measurements))}
 
 
@@ -146,7 +143,7 @@ def test_whatever_was_measured_has_its_section_and_nothing_else_has(
 
 def test_what_failed_is_said_with_its_reason() -> None:
     results = Results(head=HEAD, complete=True, failures=["tick: WrongResult: one row differs"])
-    assert "Failed, so that figures of it are missing: tick: WrongResult: one row differs" in report(results)
+    assert "Failed, so its figures are missing: tick: WrongResult: one row differs" in report(results)
 
 
 @examples(100)

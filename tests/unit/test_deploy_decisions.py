@@ -9,12 +9,12 @@ import pytest
 from botocore.stub import Stubber
 
 from totesys.errors import SettingsError
-from totesys_infra.deploy.aws import Aws
 from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.change import Change, changes_of, table
+from totesys_infra.deploy.clients import AwsClients
 from totesys_infra.deploy.cloudformation import advice
 from totesys_infra.deploy.deployment import Deployment
-from totesys_infra.deploy.errors import BuildFailed, DeployRefused
+from totesys_infra.deploy.failures import BuildFailed, DeployRefused
 from totesys_infra.deploy.images import build
 from totesys_infra.deploy.order import require_data_kept
 from totesys_infra.deploy.release import Release, choose
@@ -91,7 +91,7 @@ def test_a_rollback_goes_to_the_release_before_or_to_the_one_that_is_named(
 def test_without_an_earlier_release_there_is_nothing_to_go_back_to() -> None:
     with pytest.raises(DeployRefused, match="No release before a1"):
         choose(releases("a1"), "a1", None)
-    with pytest.raises(DeployRefused, match="There are: a1, b2"):
+    with pytest.raises(DeployRefused, match="The releases are: a1, b2"):
         choose(releases("a1", "b2"), "b2", "zz")
 
 
@@ -154,35 +154,35 @@ def test_a_stack_that_fails_for_a_new_account_s_sake_says_what_to_do(reason: str
 @pytest.mark.parametrize(
     ("line", "instead", "said"),
     [
-        ('account = "123456789012"', 'account = "12"', "account = '12' is not an account's number: 12 digits"),
+        ('account = "123456789012"', 'account = "12"', "account = '12' is not an account number: 12 digits"),
         ('region = "eu-west-2"', "", "region is missing"),
-        ("log_days = 30", "log_dayz = 30", "log_dayz is no setting; a typing error?"),
+        ("log_days = 30", "log_dayz = 30", "log_dayz is not a setting. Is it misspelled?"),
         ('region = "eu-west-2"', 'region = "eu-west-1"', "the secret of source has to be in eu-west-1"),
-        ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.0/28"', "take /16 to /24"),
+        ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.0/28"', "is not /16 to /24"),
         ('cidr = "10.42.0.0/16"', 'cidr = "10.42.0.1/16"', "10.42.0.1/16 has host bits set"),
-        ('tick = "rate(5 minutes)"', 'tick = "5 minutes"', "'5 minutes' is not a rate of EventBridge of at most 10"),
-        ('account = "123456789012"', "account = 123456789012", "account = 123456789012 is not an account's number: 12"),
+        ('tick = "rate(5 minutes)"', 'tick = "5 minutes"', "'5 minutes' is not an EventBridge rate of at most 10"),
+        ('account = "123456789012"', "account = 123456789012", "account = 123456789012 is not an account number: 12"),
         ('sizing = "lean"', 'sizing = "huge"', "sizing = 'huge': it has to be 'lean', 'standard' or"),
         ('sizing = "lean"', "sizing = { cpu = 300 }", "sizing = {'cpu': 300}: it has to be 'lean', 'standard' or"),
         ("log_days = 30", "log_days = 31", "log_days = 31: it has to be 7, 14, 30"),
         ("monthly_budget_usd = 100", "monthly_budget_usd = 0", "monthly_budget_usd = 0: it has to be greater than"),
-        ('schema = "public"', "schema = 3", "source.schema = 3 has to be a text, in quotes"),
+        ('schema = "public"', "schema = 3", "source.schema = 3 has to be a string, in quotes"),
         ('schema = "public"', 'schema = ""', "source.schema = ''"),
         ("port = 5432", "port = 70000", "source.port = 70000: it has to be less than or equal to 65535"),
         ('cidr = "10.42.0.0/16"', 'cidr = "ours"', "cidr ours is not a range of addresses, such as 10.42.0.0/16"),
         ('cidr = "10.42.0.0/16"', 'subnets = "subnet-1"', "network.subnets = 'subnet-1' is not a list of ids"),
         ('cidr = "10.42.0.0/16"', 'vpc = "vpc-1"\nsubnets = ["a"]', "network.subnets.0 = 'a' is not a list of ids"),
-        ('cidr = "10.42.0.0/16"', 'vpc = "vpc-1"\nsubnets = ["subnet-1", "subnet-1"]', "needs two subnets or more"),
+        ('cidr = "10.42.0.0/16"', 'vpc = "vpc-1"\nsubnets = ["subnet-1", "subnet-1"]', "needs at least two subnets"),
         (
             'cidr = "10.42.0.0/16"',
             'vpc = "vpc-1"\nsubnets = ["subnet-1", "subnet-2"]\negress = "nat"',
-            'egress "nat" is made in a new VPC alone',
+            'egress "nat" is for a new VPC',
         ),
-        ('sweep = "rate(1 hour)"', 'sweep = "rate(1 hours)"', "'rate(1 hours)' is not a schedule of EventBridge"),
-        ('sweep = "rate(1 hour)"', 'sweep = "cron(0 6 * * *)"', "'cron(0 6 * * *)' is not a schedule of EventBridge"),
-        ('region = "eu-west-2"', 'region = "cn-north-1"', "region cn-north-1 has names and addresses of its own"),
+        ('sweep = "rate(1 hour)"', 'sweep = "rate(1 hours)"', "'rate(1 hours)' is not an EventBridge schedule"),
+        ('sweep = "rate(1 hour)"', 'sweep = "cron(0 6 * * *)"', "'cron(0 6 * * *)' is not an EventBridge schedule"),
+        ('region = "eu-west-2"', 'region = "cn-north-1"', "region cn-north-1 is in an AWS partition"),
         ("[source]", "[sauce]", "source is missing: a section, [source]"),
-        ('http = "private-dns"', 'http = "alb"', 'http = "alb" needs a certificate'),
+        ('http = "private-dns"', 'http = "alb"', 'a certificate goes with http = "alb"'),
         (
             'http = "private-dns"',
             'http = "alb"\ncertificate = "arn:aws:acm:us-east-1:123456789012:certificate/1"',
@@ -198,7 +198,7 @@ def test_a_stack_that_fails_for_a_new_account_s_sake_says_what_to_do(reason: str
             'sizing = "lean"\ngithub_repository_id = 456789',
             "go together, and with github_repository",
         ),
-        ("[lake]", "[lake", "is no TOML"),
+        ("[lake]", "[lake", "is not valid TOML"),
     ],
 )
 def test_a_file_that_cannot_be_deployed_says_what_is_wrong_with_it(
@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_deployed_says_what_is_wrong_with_it(
 def test_an_account_without_builds_is_told_of_its_alternatives(tmp_path: Path) -> None:
     """As AWS answers in new accounts; the emulator has no quota."""
     commit = Commit(tmp_path, "a" * 40, "1.0")
-    aws = Aws("eu-west-2", boto3.Session("key", "secret"))
+    aws = AwsClients("eu-west-2", boto3.Session("key", "secret"))
     refusal = "Cannot have more than 0 builds in queue for the account"
     with Stubber(aws.ecr) as ecr, Stubber(aws.s3) as s3, Stubber(aws.codebuild) as codebuild:
         for _ in range(3):
@@ -243,7 +243,7 @@ def test_an_address_that_has_not_confirmed_its_subscription_is_reported(
     subscriptions: list[tuple[str, str]], warned: bool
 ) -> None:
     """AWS waits for the recipient; the emulator confirms at once."""
-    aws, told = Aws("eu-west-2", boto3.Session("key", "secret")), list[str]()
+    aws, told = AwsClients("eu-west-2", boto3.Session("key", "secret")), list[str]()
     found = [{"Protocol": "email", "Endpoint": address, "SubscriptionArn": arn} for address, arn in subscriptions]
     with Stubber(aws.sns) as sns:
         sns.add_response("list_subscriptions_by_topic", {"Subscriptions": found})

@@ -5,6 +5,7 @@ import operator
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
@@ -18,7 +19,7 @@ from totesys.verify import TableComparison, Verdict, Verification
 from totesys_cli.command_errors import StageFailed
 from totesys_cli.options import Databases, DataPlaneLocation
 from totesys_cli.terminal import Output, period
-from totesys_cli.trigger_sender import trigger_sender
+from totesys_cli.trigger_sender import TriggerSender, trigger_sender
 
 # A key has at most 20 characters, a message at most 256 KB.
 KEYS_IN_A_MESSAGE = 5000
@@ -48,11 +49,8 @@ async def repair_rows(
             while not verification.is_equal:
                 before = verification
                 triggers = repairs(await _keys(databases, model, verification), f"repair {uuid4()}")
-                for trigger in triggers:
-                    await sender.send(trigger)
                 with output.notes.status(f"waiting for {_wrong(before):,} rows"):
-                    names = [one.trigger for one in triggers]
-                    await sender.unless_given_up(_until_loaded(databases.warehouse, names))
+                    await sender.unless_given_up(partial(_request, sender, triggers, databases.warehouse))
                 verification = await verify_again()
                 output.note(f"{_wrong(before) - _wrong(verification):,} of {_wrong(before):,} wrong rows are repaired.")
                 if verification.tables == before.tables:
@@ -116,12 +114,15 @@ async def _referring(databases: Databases, model: Model, table: WarehouseTable, 
     return rows
 
 
-async def _until_loaded(warehouse: str, triggers: Sequence[str]) -> None:
-    """Wait until the ledger has a complete run for each trigger."""
+async def _request(sender: TriggerSender, triggers: Sequence[ExtractTrigger], warehouse: str) -> None:
+    """Send the triggers, and wait until the ledger has a complete run for each."""
+    for trigger in triggers:
+        await sender.send(trigger)
+    names = [trigger.trigger for trigger in triggers]
     newest = f"SELECT trigger, complete FROM {ETL}.run ORDER BY snapshot_time DESC, run DESC LIMIT {NEWEST_RUNS}"
     query = f"SELECT count(DISTINCT trigger) = $2 FROM ({newest}) AS r WHERE complete AND trigger = ANY ($1::text[])"
     async with connect("The warehouse", warehouse) as connection:
-        await _until_true(connection.fetchval, query, triggers, len(triggers))
+        await _until_true(connection.fetchval, query, names, len(names))
 
 
 def _wrong(verification: Iterable[TableComparison]) -> int:

@@ -1,1 +1,1 @@
-"""Deploying an environment: `python -m totesys_infra.deploy up|diff|smoke|rollback|down|access FILE.toml`."""
+"""Deploys an environment: `python -m totesys_infra.deploy up|diff|smoke|rollback|down|access FILE.toml`."""

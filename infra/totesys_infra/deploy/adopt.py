@@ -1,4 +1,4 @@
-"""Taking over the lake that an earlier stack has left."""
+"""Adopts the lake that an earlier stack left."""
 
 import json
 import secrets
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from totesys_infra.deploy.aws import code
+from totesys_infra.deploy.clients import code
 from totesys_infra.deploy.cloudformation import describe, execute, planned
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.template import StackTemplate
@@ -19,16 +19,16 @@ _BUCKET = "AWS::S3::Bucket"
 
 
 def adopt(deployment: Deployment, template: StackTemplate) -> None:
-    """Make a stack that is not there of its buckets that are, with what is in them; an update brings the rest.
+    """Create a missing stack from its existing buckets, with their contents; the update after it adds the rest.
 
-    CloudFormation refuses to create a bucket that exists. Raises StackFailed.
+    CloudFormation refuses to create an existing bucket. Raises StackFailed.
     """
     if describe(deployment, template.name) is not None:
         return
-    left = {logical_id: name for logical_id, name in template.buckets.items() if _is_there(deployment, name)}
+    left = {logical_id: name for logical_id, name in template.buckets.items() if _exists(deployment, name)}
     if not left:
         return
-    deployment.say(f"{template.name}: takes over {', '.join(left.values())}")
+    deployment.report(f"{template.name}: adopts {', '.join(left.values())}")
     request: CreateChangeSetInputTypeDef = {
         "StackName": template.name,
         "ChangeSetName": f"adopt-{secrets.token_hex(6)}",
@@ -47,14 +47,14 @@ def adopt(deployment: Deployment, template: StackTemplate) -> None:
 
 
 def _only(content: Mapping[str, Any], buckets: Iterable[str]) -> dict[str, Any]:
-    """The template with nothing but the names of these buckets. The update after it sets what else it says."""
+    """The template with only the names of these buckets. The update after it sets everything else."""
     return {
         "Parameters": {"Name": content["Parameters"]["Name"]},
         "Resources": {
             key: {
                 "Type": _BUCKET,
                 "DeletionPolicy": "Retain",
-                # As it is written there: a name written otherwise would be a change of what must not change.
+                # Unchanged, because a different expression would count as a change of the name.
                 "Properties": {"BucketName": content["Resources"][key]["Properties"]["BucketName"]},
             }
             for key in buckets
@@ -62,7 +62,7 @@ def _only(content: Mapping[str, Any], buckets: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _is_there(deployment: Deployment, bucket: str) -> bool:
+def _exists(deployment: Deployment, bucket: str) -> bool:
     try:
         deployment.aws.s3.head_bucket(Bucket=bucket)
     except ClientError as error:

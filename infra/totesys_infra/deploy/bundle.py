@@ -1,4 +1,4 @@
-"""The commit that is deployed: what git says of it, and its files as one archive in the code bucket."""
+"""The commit to deploy, and its files as an archive in the code bucket."""
 
 import os
 import subprocess
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from totesys_infra.deploy.aws import code
+from totesys_infra.deploy.clients import code
 from totesys_infra.deploy.deployment import Deployment
-from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.deploy.failures import DeployRefused
 
 
 @dataclass(frozen=True)
 class Commit:
-    """HEAD of the repository in `root`: its full SHA-1, and what a person calls it."""
+    """HEAD of the repository in `root`: its full SHA-1, and its version for people."""
 
     root: Path
     revision: str
@@ -22,17 +22,17 @@ class Commit:
 
     @property
     def key(self) -> str:
-        """Where its archive is in the code bucket."""
+        """The key of its archive in the code bucket."""
         return f"bundles/{self.revision}.zip"
 
 
 def commit(root: Path) -> Commit:
-    """HEAD, with nothing in the tree that is not in it. Raises DeployRefused."""
+    """HEAD. Raises DeployRefused if the working tree differs from it."""
     changed = _git(root, "status", "--porcelain").decode().splitlines()
     if changed:
         listed = "".join(f"\n  {line}" for line in changed[:10])
         raise DeployRefused(
-            "What is deployed is a commit, and these files differ from it. Commit or stash them:" + listed
+            "A deployment needs a clean working tree, and these files differ from HEAD. Commit or stash them:" + listed
         )
     revision = _git(root, "rev-parse", "HEAD").decode().strip()
     version = _git(root, "describe", "--tags", "--always", "HEAD").decode().strip()
@@ -40,12 +40,12 @@ def commit(root: Path) -> Commit:
 
 
 def archive(of: Commit) -> bytes:
-    """The commit's files as a zip: the same bytes whoever makes it, and wherever."""
+    """The commit's files as a zip, with the same bytes on every machine."""
     return _git(of.root, "-c", "core.autocrlf=false", "archive", "--format=zip", of.revision)
 
 
 def upload(deployment: Deployment, of: Commit) -> None:
-    """Put the archive into the code bucket, if it is not there."""
+    """Put the archive into the code bucket, unless it is there."""
     bucket = deployment.names.bucket("code")
     try:
         deployment.aws.s3.head_object(Bucket=bucket, Key=of.key)
@@ -54,14 +54,14 @@ def upload(deployment: Deployment, of: Commit) -> None:
             raise
         body = archive(of)
         deployment.aws.s3.put_object(Bucket=bucket, Key=of.key, Body=body, ContentType="application/zip")
-        deployment.say(f"bundle: s3://{bucket}/{of.key}, {len(body):,} bytes")
+        deployment.report(f"bundle: s3://{bucket}/{of.key}, {len(body):,} bytes")
     else:
-        deployment.say(f"bundle: s3://{bucket}/{of.key} is there")
+        deployment.report(f"bundle: s3://{bucket}/{of.key} exists")
 
 
 def _git(root: Path, *arguments: str) -> bytes:
     try:
-        # Times in a zip are local ones.
+        # A zip has local times.
         called = subprocess.run(
             ["git", *arguments],  # noqa: S607 - wherever the caller has it
             cwd=root,
@@ -70,7 +70,7 @@ def _git(root: Path, *arguments: str) -> bytes:
             env={**os.environ, "TZ": "UTC"},
         )
     except FileNotFoundError as error:
-        raise DeployRefused("git is needed to deploy, and is not there. Install it.") from error
+        raise DeployRefused("Deploying needs git, which is not installed. Install it.") from error
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip()
         raise DeployRefused(f"git {arguments[0]} failed in {root}: {said}. Deploy from a clone.") from error

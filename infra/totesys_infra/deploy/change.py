@@ -1,4 +1,4 @@
-"""What a deployment would change, and what of it would lose data. Pure."""
+"""The changes of a deployment, and which of them would lose data. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import ChangeTypeDef, ResourceChangeTypeDef
 
-# What is in them is nowhere else, or is what makes it readable.
+# Their contents exist nowhere else, or make other contents readable.
 HOLDS_DATA = frozenset(
     {
         "AWS::S3::Bucket",
@@ -36,7 +36,7 @@ _HEADINGS = ("action", "logical id", "type", "replacement")
 
 @dataclass(frozen=True)
 class Change:
-    """One resource's change. `replacement` is `True`, `Conditional` (not known before) or, for none, `-`."""
+    """The change of a resource. `replacement` is `True`, `Conditional` (known only later), or `-` for none."""
 
     action: str
     logical_id: str
@@ -45,7 +45,7 @@ class Change:
 
     @property
     def loses_data(self) -> bool:
-        """Whether something that holds data would be removed, or replaced by an empty one."""
+        """Whether it would remove stored data, or replace it with an empty resource."""
         return self.type in HOLDS_DATA and (self.action == "Remove" or self.replacement in ("True", "Conditional"))
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Change:
 
 
 def changes_of(answered: "Iterable[ChangeTypeDef]") -> tuple[Change, ...]:
-    """The changes of a change set, as CloudFormation describes them."""
+    """The changes in CloudFormation's description of a change set."""
     found = (change["ResourceChange"] for change in answered if "ResourceChange" in change)
     return tuple(
         Change(
@@ -77,7 +77,7 @@ def _replacement(change: "ResourceChangeTypeDef") -> str:
 
 
 def changes_of_new(template: Mapping[str, Any]) -> tuple[Change, ...]:
-    """What a stack that is not there yet would add."""
+    """The resources that a new stack would add."""
     resources: Mapping[str, Mapping[str, Any]] = template["Resources"]
     return tuple(Change("Add", logical_id, str(resource["Type"])) for logical_id, resource in resources.items())
 
@@ -95,7 +95,7 @@ def shrunk_disks(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[st
 
 
 def table(changes: Sequence[Change]) -> str:
-    """The changes as columns; one that would lose data ends with `!`."""
+    """The changes in columns; `!` marks those that would lose data."""
     rows = [_HEADINGS, *((c.action, c.logical_id, c.type, c.replacement) for c in changes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     marks = ["", *(" !" if change.loses_data else "" for change in changes)]

@@ -1,37 +1,37 @@
-"""What has to be so before anything is changed."""
+"""The checks before a deployment changes anything."""
 
 from collections.abc import Iterable
 from typing import get_args
 
 from botocore.exceptions import ClientError
 
-from totesys_infra.deploy.aws import code
+from totesys_infra.deploy.clients import code
 from totesys_infra.deploy.cloudformation import describe
 from totesys_infra.deploy.deployment import Deployment
-from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.deploy.failures import DeployRefused
 from totesys_infra.deploy.service_roles import absent
 from totesys_infra.names import Purpose
 
 _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 # AWS's own key, which needs no permission.
 _DEFAULT_KEY = "alias/aws/secretsmanager"
-# They go with their stacks.
-_GONE: tuple[Purpose, ...] = ("code", "queries")
+# Buckets that are deleted with their stacks.
+_TEMPORARY: tuple[Purpose, ...] = ("code", "queries")
 
 
 def check_account(deployment: Deployment) -> None:
-    """Refuse to work on another account than the file says. Raises DeployRefused."""
+    """Refuse to work in another account than the file's. Raises DeployRefused."""
     caller = deployment.aws.sts.get_caller_identity()
     wanted = deployment.environment.account
     if caller["Account"] != wanted:
         raise DeployRefused(
-            f"The file is about the account {wanted}, and you are signed in to {caller['Account']} ({caller['Arn']}). "
-            "Set AWS_PROFILE to one of the right account, or `account` in the file."
+            f"The file is for the account {wanted}, and you are signed in to {caller['Account']} ({caller['Arn']}). "
+            "Set AWS_PROFILE to a profile of that account, or correct `account` in the file."
         )
 
 
 def check_all(deployment: Deployment) -> None:
-    """Account, secrets and the names of the buckets. Raises DeployRefused with every fault."""
+    """Check the account, the roles, the secrets and the bucket names. Raises DeployRefused with every fault."""
     check_account(deployment)
     faults = [*_access_faults(deployment), *_secret_faults(deployment), *_bucket_faults(deployment)]
     if faults:
@@ -42,12 +42,12 @@ def _access_faults(deployment: Deployment) -> Iterable[str]:
     access = deployment.names.stack("access")
     if deployment.execution_role is not None and describe(deployment, access) is None:
         yield (
-            f"The stacks are made with the role {deployment.names.execution_role}, and there is no stack {access} that "
-            "has it. As an administrator, run: make deploy ENV=FILE.toml VERB=access"
+            f"The role {deployment.names.execution_role} is missing, because there is no stack {access}. As an "
+            "administrator, run: make deploy ENV=FILE.toml VERB=access"
         )
     elif deployment.execution_role is not None and (services := [*absent(deployment)]):
         yield (
-            f"The account lacks the service-linked roles of {', '.join(services)}. As an administrator, create them: "
+            f"The account lacks the service-linked roles of {', '.join(services)}. As an administrator, run: "
             "make deploy ENV=FILE.toml VERB=access"
         )
 
@@ -64,12 +64,12 @@ def _secret_faults(deployment: Deployment) -> Iterable[str]:
             if code(error) != "ResourceNotFoundException":
                 raise
             yield (
-                f"[{what}] secret {arn} is not there. Make it (aws secretsmanager create-secret), and copy its ARN, "
-                "which ends with six letters of its own, into the file."
+                f"[{what}] secret {arn} does not exist. Create it (aws secretsmanager create-secret), and copy its "
+                "full ARN, with the six characters at its end, into the file."
             )
         else:
             if secret.get("DeletedDate"):
-                yield f"[{what}] secret {arn} is marked for deletion: aws secretsmanager restore-secret brings it back."
+                yield f"[{what}] secret {arn} is scheduled for deletion. Run: aws secretsmanager restore-secret"
             key = secret.get("KmsKeyId", _DEFAULT_KEY)
             if not key.endswith(_DEFAULT_KEY) and part.secret_key is None:
                 yield (
@@ -91,17 +91,17 @@ def _bucket_faults(deployment: Deployment) -> Iterable[str]:
                     continue
                 case "403" | "AccessDenied":
                     yield (
-                        f"The bucket {bucket} is somebody else's, or you may not look at it. "
-                        "Names of buckets are taken in the whole of AWS: choose another `name`."
+                        f"The bucket {bucket} belongs to another account, or you lack access to it. Bucket names are "
+                        "unique in all of AWS: choose another `name`."
                     )
                 case "301" | "PermanentRedirect":
                     yield f"The bucket {bucket} is in another region. Choose another `name`, or that region."
                 case _:
                     raise
         else:
-            # A lake that `destroy` has left becomes the new stack's.
-            if not deployed and purpose in _GONE:
+            # The new stack adopts a lake that `destroy` left.
+            if not deployed and purpose in _TEMPORARY:
                 yield (
-                    f"The bucket {bucket} is there, but no stack {names.stack('data-plane')}: empty and remove it, "
+                    f"The bucket {bucket} exists without the stack {names.stack('data-plane')}. Empty and delete it, "
                     "or choose another `name`."
                 )

@@ -1,4 +1,4 @@
-"""Stacks in CloudFormation: what would change, changing it, and removing it, with each event told as it comes."""
+"""CloudFormation stacks: preview, update and delete them, and report each event as it arrives."""
 
 import hashlib
 import json
@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError
 
 from totesys_infra.deploy.change import Change, changes_of, changes_of_new
 from totesys_infra.deploy.deployment import Deployment
-from totesys_infra.deploy.errors import StackFailed
-from totesys_infra.deploy.events import Events
-from totesys_infra.deploy.patience import Patience
+from totesys_infra.deploy.failures import StackFailed
+from totesys_infra.deploy.polling import Polling
+from totesys_infra.deploy.stack_events import StackEvents
 from totesys_infra.deploy.template import StackTemplate
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
         StackTypeDef,
     )
 
-# What CloudFormation takes within a request; a larger template has to lie in a bucket.
+# The largest template in a request; a larger one has to be in a bucket.
 LARGEST_BODY = 51_200
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
-_PLANNED = Patience(longest=600, between=2)
+_PLANNED = Polling(timeout=600, interval=2)
 _ADVICE = (
     (
         "free.?tier|free.?plan",
@@ -43,20 +43,20 @@ _ADVICE = (
         "IAM may not know a new role everywhere for a minute: deploy again.",
     ),
 )
-# RDS with two zones takes the longest.
-_MADE = Patience(longest=2 * 3600)
+# RDS with a standby takes longest.
+_MADE = Polling(timeout=2 * 3600)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a change set would do. Without a change set there is nothing to do."""
+    """The changes of a change set. Without a change set there are none."""
 
     changes: tuple[Change, ...]
     change_set: str | None
 
 
 def describe(deployment: Deployment, name: str) -> "StackTypeDef | None":
-    """The stack; None if it is not there, or has nothing but a change set that nobody executed."""
+    """The stack; None if it does not exist, or has only a change set that was not executed."""
     try:
         stack = deployment.aws.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
@@ -66,27 +66,27 @@ def describe(deployment: Deployment, name: str) -> "StackTypeDef | None":
     return None if stack["StackStatus"] in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE") else stack
 
 
-def is_stillborn(stack: "StackTypeDef") -> bool:
-    """Whether it was never made whole: CloudFormation lets it be removed, and nothing else."""
+def is_failed_creation(stack: "StackTypeDef") -> bool:
+    """Whether its creation failed: CloudFormation then only lets it be deleted."""
     return stack["StackStatus"] in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 
 
 def parameters(stack: "StackTypeDef") -> dict[str, str]:
-    """A stack's parameters, as they were given."""
+    """The parameters of a stack."""
     return {given["ParameterKey"]: given["ParameterValue"] for given in stack.get("Parameters", [])}
 
 
 def template_text(deployment: Deployment, name: str) -> str:
-    """The template that a stack was made from, as JSON text."""
-    answered = deployment.aws.cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
-    # boto3 parses JSON for its caller.
-    return answered if isinstance(answered, str) else json.dumps(answered, separators=(",", ":"))
+    """The template of a stack, as JSON."""
+    response = deployment.aws.cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
+    # boto3 parses JSON.
+    return response if isinstance(response, str) else json.dumps(response, separators=(",", ":"))
 
 
 def preview(deployment: Deployment, template: StackTemplate) -> tuple[Change, ...]:
-    """What deploying a stack would change; nothing is left of asking. Raises StackFailed."""
+    """The changes of deploying a stack; leaves nothing behind. Raises StackFailed."""
     stack = describe(deployment, template.name)
-    if stack is None or is_stillborn(stack):
+    if stack is None or is_failed_creation(stack):
         return changes_of_new(template.content)
     plan = prepare(deployment, template)
     if plan.change_set is not None:
@@ -95,7 +95,7 @@ def preview(deployment: Deployment, template: StackTemplate) -> tuple[Change, ..
 
 
 def prepare(deployment: Deployment, template: StackTemplate) -> Plan:
-    """Have CloudFormation work out a change set. Raises StackFailed if it refuses the template."""
+    """Create a change set. Raises StackFailed if CloudFormation refuses the template."""
     cloudformation = deployment.aws.cloudformation
     stack = describe(deployment, template.name)
     request: CreateChangeSetInputTypeDef = {
@@ -114,45 +114,45 @@ def prepare(deployment: Deployment, template: StackTemplate) -> Plan:
     try:
         change_set = cloudformation.create_change_set(**request)["Id"]
     except ClientError as error:
-        raise StackFailed(f"CloudFormation refuses the stack {template.name}: {error}") from error
+        raise StackFailed(f"CloudFormation refused the stack {template.name}: {error}") from error
     return planned(deployment, template.name, change_set)
 
 
 def execute(deployment: Deployment, name: str, plan: Plan) -> None:
-    """Make the changes, and tell each event. Raises StackFailed with the reasons; CloudFormation undoes it then."""
+    """Execute a change set and report its events. Raises StackFailed with the reasons, after a rollback."""
     if plan.change_set is None:
         return
-    events = Events(deployment, name)
+    events = StackEvents(deployment, name)
     deployment.aws.cloudformation.execute_change_set(StackName=name, ChangeSetName=plan.change_set)
     status = _MADE.until(lambda: events.ended())
     if status is None or "ROLLBACK" in status or "FAILED" in status:
         raise StackFailed(
-            f"The stack {name} is {status or 'not done after two hours'}.{events.reasons()}{advice(events.reasons())} "
-            "Mend the cause, and deploy again: what was there before is there again."
+            f"The stack {name} is {status or 'unfinished after two hours'}.{events.reasons()}"
+            f"{advice(events.reasons())} CloudFormation restored the previous state. Fix the cause and deploy again."
         )
 
 
 def advice(reasons: str) -> str:
-    """What to do about reasons that AWS does not explain. Pure."""
+    """Advice for failures that AWS does not explain. Pure."""
     known = (text for pattern, text in _ADVICE if re.search(pattern, reasons, re.IGNORECASE))
     return "".join(f" {text}" for text in known)
 
 
 def delete(deployment: Deployment, name: str) -> None:
-    """Remove a stack, if it is there, and tell each event. Raises StackFailed with the reasons."""
+    """Delete a stack, if it exists, and report its events. Raises StackFailed with the reasons."""
     stack = describe(deployment, name)
     if stack is None:
         return
-    # A name can come again: only the id tells of a stack that is gone.
-    events = Events(deployment, stack["StackId"])
+    # Only the id still finds a deleted stack.
+    events = StackEvents(deployment, stack["StackId"])
     deployment.aws.cloudformation.delete_stack(StackName=stack["StackId"])
     status = _MADE.until(lambda: events.ended())
     if status != "DELETE_COMPLETE":
-        raise StackFailed(f"The stack {name} could not be removed: it is {status}.{events.reasons()}")
+        raise StackFailed(f"The stack {name} could not be deleted: it is {status}.{events.reasons()}")
 
 
 def set_parameter(deployment: Deployment, name: str, changed: Mapping[str, str]) -> None:
-    """Change parameters of a stack that is there, and leave its template. Raises StackFailed."""
+    """Change parameters of an existing stack with its present template. Raises StackFailed."""
     stack = describe(deployment, name)
     if stack is None:
         return
@@ -162,21 +162,21 @@ def set_parameter(deployment: Deployment, name: str, changed: Mapping[str, str])
 
 
 def planned(deployment: Deployment, name: str, change_set: str) -> Plan:
-    """What a change set would do, once it is worked out. Raises StackFailed."""
+    """The changes of a change set, once CloudFormation has computed it. Raises StackFailed."""
     cloudformation = deployment.aws.cloudformation
 
     def ready() -> "DescribeChangeSetOutputTypeDef | None":
-        answered = cloudformation.describe_change_set(StackName=name, ChangeSetName=change_set)
-        return answered if answered["Status"] in ("CREATE_COMPLETE", "FAILED") else None
+        response = cloudformation.describe_change_set(StackName=name, ChangeSetName=change_set)
+        return response if response["Status"] in ("CREATE_COMPLETE", "FAILED") else None
 
-    answered = _PLANNED.until(ready)
-    if answered is not None and answered["Status"] == "CREATE_COMPLETE":
-        return Plan(changes_of(_all_changes(deployment, answered, name, change_set)), change_set)
+    response = _PLANNED.until(ready)
+    if response is not None and response["Status"] == "CREATE_COMPLETE":
+        return Plan(changes_of(_all_changes(deployment, response, name, change_set)), change_set)
     cloudformation.delete_change_set(StackName=name, ChangeSetName=change_set)
-    reason = "it took longer than ten minutes" if answered is None else answered.get("StatusReason", "no reason given")
+    reason = "it took longer than ten minutes" if response is None else response.get("StatusReason", "no reason given")
     if any(text in reason for text in _NO_CHANGES):
         return Plan((), None)
-    raise StackFailed(f"CloudFormation cannot work out the changes of the stack {name}: {reason}")
+    raise StackFailed(f"CloudFormation cannot compute the changes of the stack {name}: {reason}")
 
 
 def _all_changes(

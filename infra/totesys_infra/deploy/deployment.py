@@ -1,30 +1,30 @@
-"""What every step of a deployment is told."""
+"""The context of every step of a deployment."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from totesys_infra.deploy.aws import Aws
+from totesys_infra.deploy.clients import AwsClients
 from totesys_infra.environment import Environment
 from totesys_infra.names import Names
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """An environment, where it is, and who is told what happens."""
+    """An environment, its AWS clients, and where progress is reported."""
 
     environment: Environment
-    aws: Aws
-    say: Callable[[str], None]
-    # With the rights of whoever calls, whatever role there is.
+    aws: AwsClients
+    report: Callable[[str], None]
+    # Use the caller's permissions even if there is an execution role.
     as_caller: bool = False
 
     @property
     def names(self) -> Names:
-        """What each thing is called."""
+        """The names of the environment's resources."""
         return self.environment.names
 
     @property
     def execution_role(self) -> str | None:
-        """The role that CloudFormation makes the stacks with; None: the caller's own rights."""
+        """CloudFormation's role; None for the caller's own permissions."""
         limited = self.environment.github_repository is not None and not self.as_caller
         return self.names.execution_role_arn if limited else None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from totesys_infra.deploy import bundle
 from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.deployment import Deployment
-from totesys_infra.deploy.errors import BuildFailed
+from totesys_infra.deploy.failures import BuildFailed
 from totesys_infra.names import PYTHON_IMAGE, Service
 
 # The tasks run on ARM64, and pull a plain image.
@@ -27,7 +27,7 @@ def build(deployment: Deployment, commit: Commit, services: Sequence[Service]) -
             image = f"{registry}/{deployment.names.repository(service)}:{commit.revision}"
             given = {"PYTHON_IMAGE": PYTHON_IMAGE, "SERVICE": service, "VERSION": commit.version}
             arguments = [f"--build-arg={key}={text}" for key, text in {**given, "REVISION": commit.revision}.items()]
-            deployment.say(f"  docker build and push: {image}")
+            deployment.report(f"  docker build and push: {image}")
             _docker([*_BUILD, *arguments, "--tag", image, "."], folder)
             _docker(["push", "--quiet", image], folder)
 

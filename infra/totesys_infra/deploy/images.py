@@ -1,4 +1,4 @@
-"""The three images of a commit: built where they are missing, and kept while they are deployed."""
+"""The images of a commit: builds those that are missing, and keeps those that are deployed."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from totesys_infra.deploy import bundle, docker
-from totesys_infra.deploy.aws import code
 from totesys_infra.deploy.bundle import Commit
+from totesys_infra.deploy.clients import code
 from totesys_infra.deploy.deployment import Deployment
-from totesys_infra.deploy.errors import BuildFailed, DeployRefused
-from totesys_infra.deploy.patience import Patience
+from totesys_infra.deploy.failures import BuildFailed, DeployRefused
+from totesys_infra.deploy.polling import Polling
 from totesys_infra.names import DEPLOYED_PREFIX, SERVICES, Service
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildTypeDef
 
-# The project's own timeout is shorter.
-_BUILT = Patience(longest=3600)
+# Longer than the project's own timeout.
+_BUILT = Polling(timeout=3600)
 _LAST_LINES = 30
 
 
@@ -30,9 +30,9 @@ def build(deployment: Deployment, commit: Commit) -> None:
     """Build the images that are missing, in CodeBuild or here. Raises BuildFailed with the last lines of the build."""
     wanted = missing(deployment, commit.revision)
     if not wanted:
-        deployment.say(f"images: all three of {commit.revision} are there")
+        deployment.report(f"images: all of {commit.revision} exist")
         return
-    deployment.say(f"images: {', '.join(wanted)} of {commit.revision} are built")
+    deployment.report(f"images: building {', '.join(wanted)} of {commit.revision}")
     if deployment.environment.images == "local":
         docker.build(deployment, commit, wanted)
     else:
@@ -40,7 +40,7 @@ def build(deployment: Deployment, commit: Commit) -> None:
     if still := missing(deployment, commit.revision):
         raise BuildFailed(
             f"The build succeeded, but {', '.join(still)} has no image {commit.revision}. "
-            f"Look at {deployment.names.build_log_group}."
+            f"See {deployment.names.build_log_group}."
         )
 
 
@@ -60,12 +60,12 @@ def _build_in_aws(deployment: Deployment, commit: Commit) -> None:
         raise BuildFailed(no_builds(str(error))) from error
     ended = _watched(deployment, started["id"])
     if ended is None or ended["buildStatus"] != "SUCCEEDED":
-        status = "not done after an hour" if ended is None else ended["buildStatus"]
+        status = "unfinished after an hour" if ended is None else ended["buildStatus"]
         raise BuildFailed(f"The build {started['id']} is {status}.{_last_lines(deployment, ended)}")
 
 
 def no_builds(answer: str) -> str:
-    """What to do where CodeBuild takes no build, as it does in most new accounts; `answer` is AWS's own. Pure."""
+    """The message for an account whose CodeBuild quota is 0, with AWS's `answer`. Pure."""
     return (
         f"CodeBuild accepts no build in this account: {answer}. New accounts often have a quota of 0. "
         'Set images = "local" to build the images with Docker on this machine, or run the workflow deploy with that '
@@ -75,7 +75,7 @@ def no_builds(answer: str) -> str:
 
 
 def protect(deployment: Deployment, revision: str) -> None:
-    """Tag a revision's images as deployed, so that no lifecycle rule takes them for old builds.
+    """Tag a revision's images as deployed, so that the lifecycle rules keep them.
 
     Raises DeployRefused if one is missing.
     """
@@ -83,18 +83,18 @@ def protect(deployment: Deployment, revision: str) -> None:
         repository = deployment.names.repository(service)
         images = deployment.aws.ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": revision}])
         if not images["images"]:
-            raise DeployRefused(f"{repository} has no image {revision}, so it cannot be deployed. Build it first.")
+            raise DeployRefused(f"{repository} has no image {revision}. Build it first.")
         image = images["images"][0]
         try:
             deployment.aws.ecr.put_image(
                 repositoryName=repository,
                 imageManifest=image["imageManifest"],
                 imageTag=DEPLOYED_PREFIX + revision,
-                # An index has to be told from a manifest; an answer without it is of a manifest.
+                # It distinguishes an index from a manifest, which is the default.
                 **({"imageManifestMediaType": media} if (media := image.get("imageManifestMediaType")) else {}),
             )
         except ClientError as error:
-            # It was deployed before: tags are immutable.
+            # It was deployed before, and tags are immutable.
             if code(error) not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
                 raise
 
@@ -111,7 +111,7 @@ def _has(deployment: Deployment, service: Service, revision: str) -> bool:
 
 
 def _watched(deployment: Deployment, build_id: str) -> "BuildTypeDef | None":
-    """The build, at its end; each phase is told when it has ended."""
+    """The build, when it has ended; reports each phase."""
     told = 0
 
     def ended() -> "BuildTypeDef | None":
@@ -120,7 +120,7 @@ def _watched(deployment: Deployment, build_id: str) -> "BuildTypeDef | None":
         done = [phase for phase in build.get("phases", []) if "phaseStatus" in phase]
         for phase in done[told:]:
             seconds = phase.get("durationInSeconds", 0)
-            deployment.say(f"  {phase.get('phaseType', '?')} {phase['phaseStatus']}, {seconds} s")
+            deployment.report(f"  {phase.get('phaseType', '?')} {phase['phaseStatus']}, {seconds} s")
         told = len(done)
         return None if build["buildStatus"] == "IN_PROGRESS" else build
 
@@ -130,7 +130,7 @@ def _watched(deployment: Deployment, build_id: str) -> "BuildTypeDef | None":
 def _last_lines(deployment: Deployment, build: "BuildTypeDef | None") -> str:
     logs = {} if build is None else build.get("logs", {})
     if "groupName" not in logs or "streamName" not in logs:
-        return f" Look at {deployment.names.build_log_group}."
+        return f" See {deployment.names.build_log_group}."
     try:
         lines = _log_lines(deployment, logs["groupName"], logs["streamName"])
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""The stacks of an environment, one after the other: what each would change, and changing it."""
+"""Previews and updates the stacks of an environment, one after the other."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,13 +10,13 @@ from totesys_infra.deploy.cloudformation import (
     delete,
     describe,
     execute,
-    is_stillborn,
+    is_failed_creation,
     prepare,
     preview,
     template_text,
 )
 from totesys_infra.deploy.deployment import Deployment
-from totesys_infra.deploy.errors import DeployRefused, StackFailed
+from totesys_infra.deploy.failures import DeployRefused, StackFailed
 from totesys_infra.deploy.template import StackTemplate, stack_template, values
 from totesys_infra.environment import Environment
 
@@ -24,9 +24,9 @@ _NOT_YET = "No export named"
 
 
 def synthesise(environment: Environment, image_tag: str, folder: Path) -> list[StackTemplate]:
-    """Write the templates into `folder`; the stacks in the order in which the app has them."""
-    # Only here, because the CDK starts a Node.js process.
-    from totesys_infra.stacks.app import build, in_order
+    """Write the templates into `folder`; the stacks in the order of deployment."""
+    # Imported here because the CDK starts a Node.js process.
+    from totesys_infra.stacks.cdk_app import build, in_order
 
     known = values(environment, image_tag)
     templates = in_order(build(environment, folder))
@@ -34,7 +34,7 @@ def synthesise(environment: Environment, image_tag: str, folder: Path) -> list[S
 
 
 def show(deployment: Deployment, templates: Sequence[StackTemplate]) -> list[Change]:
-    """Tell what deploying the stacks would change; all the changes. Raises StackFailed."""
+    """Report and return the changes of deploying the stacks. Raises StackFailed."""
     found: list[Change] = []
     for template in templates:
         try:
@@ -42,21 +42,21 @@ def show(deployment: Deployment, templates: Sequence[StackTemplate]) -> list[Cha
         except StackFailed as error:
             if _NOT_YET not in str(error):
                 raise
-            deployment.say(f"{template.name}: takes what a stack before it does not export yet; told at its turn")
+            deployment.report(f"{template.name}: depends on a stack that is not deployed yet; its changes are unknown")
             continue
-        deployment.say(f"{template.name}: " + (f"\n{table(changes)}" if changes else "no changes"))
+        deployment.report(f"{template.name}: " + (f"\n{table(changes)}" if changes else "no changes"))
         found += changes
     return found
 
 
 def require_data_kept(changes: Iterable[Change]) -> None:
-    """Refuse changes that would remove or replace what holds data. Raises DeployRefused."""
+    """Refuse changes that would delete or replace stored data. Raises DeployRefused."""
     lost = [change for change in changes if change.loses_data]
     if lost:
         raise DeployRefused(
-            "These hold data, and would be removed or replaced by empty ones:"
+            "These changes would delete or replace stored data:"
             + "".join(f"\n  {change}" for change in lost)
-            + "\nIf that is meant, say --accept-data-loss."
+            + "\nThey are refused unless you pass --accept-data-loss."
         )
 
 
@@ -74,19 +74,19 @@ def require_disks_kept(deployment: Deployment, templates: Iterable[StackTemplate
 
 
 def apply(deployment: Deployment, template: StackTemplate, *, accept_data_loss: bool = False) -> None:
-    """Make a stack, or bring it up to date. Raises StackFailed, or DeployRefused if data would be lost."""
+    """Create or update a stack. Raises StackFailed, or DeployRefused if data would be lost."""
     stack = describe(deployment, template.name)
-    if stack is not None and is_stillborn(stack):
-        deployment.say(f"{template.name}: was never made whole; removed first")
+    if stack is not None and is_failed_creation(stack):
+        deployment.report(f"{template.name}: its creation failed earlier; deleting it first")
         delete(deployment, template.name)
     adopt(deployment, template)
     plan = prepare(deployment, template)
     if plan.change_set is None:
-        deployment.say(f"{template.name}: no changes")
+        deployment.report(f"{template.name}: no changes")
         return
     if not accept_data_loss:
         require_data_kept(plan.changes)
-    deployment.say(f"{template.name}: {len(plan.changes)} changes")
+    deployment.report(f"{template.name}: {len(plan.changes)} changes")
     execute(deployment, template.name, plan)
     _say_outputs(deployment, template.name)
 
@@ -96,4 +96,4 @@ def _say_outputs(deployment: Deployment, name: str) -> None:
     stack = describe(deployment, name)
     for output in stack.get("Outputs", []) if stack else []:
         if "Description" in output:
-            deployment.say(f"  {output['OutputKey']} = {output['OutputValue']}  ({output['Description']})")
+            deployment.report(f"  {output['OutputKey']} = {output['OutputValue']}  ({output['Description']})")

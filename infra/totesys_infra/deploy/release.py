@@ -1,4 +1,4 @@
-"""Releases: what was deployed and passed its smoke test, in the code bucket, so that it can be had back."""
+"""Releases: deployments that passed their smoke test, recorded in the code bucket for a rollback."""
 
 import secrets
 from collections.abc import Iterable
@@ -6,9 +6,16 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from totesys_infra.deploy.cloudformation import describe, execute, is_stillborn, parameters, prepare, template_text
+from totesys_infra.deploy.cloudformation import (
+    describe,
+    execute,
+    is_failed_creation,
+    parameters,
+    prepare,
+    template_text,
+)
 from totesys_infra.deploy.deployment import Deployment
-from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.deploy.failures import DeployRefused
 from totesys_infra.deploy.images import missing
 from totesys_infra.deploy.template import IMAGE_TAG, StackTemplate
 
@@ -16,7 +23,7 @@ PREFIX = "releases/"
 
 
 class DeployedStack(BaseModel):
-    """A stack as it is deployed."""
+    """A deployed stack."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,7 +32,7 @@ class DeployedStack(BaseModel):
 
 
 class Release(BaseModel):
-    """The stacks that run the images, as they were deployed together."""
+    """The stacks that run images, as they were deployed together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,10 +42,9 @@ class Release(BaseModel):
 
 
 def deployed(deployment: Deployment, names: Iterable[str]) -> Release | None:
-    """What is deployed now of the stacks that run images; None if there is none."""
-    found = {
-        name: stack for name in names if (stack := describe(deployment, name)) is not None and not is_stillborn(stack)
-    }
+    """The present deployment of the stacks that run images; None if there is none."""
+    described = {name: describe(deployment, name) for name in names}
+    found = {name: stack for name, stack in described.items() if stack is not None and not is_failed_creation(stack)}
     stacks = {
         name: DeployedStack(template=template_text(deployment, name), parameters=parameters(stack))
         for name, stack in found.items()
@@ -48,14 +54,14 @@ def deployed(deployment: Deployment, names: Iterable[str]) -> Release | None:
 
 
 def record(deployment: Deployment, release: Release) -> None:
-    """Keep a release: it is one that works."""
+    """Record a release that passed its smoke test."""
     key = f"{PREFIX}{release.released_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}.json"
     body = release.model_dump_json(indent=2).encode()
     deployment.aws.s3.put_object(Bucket=deployment.names.bucket("code"), Key=key, Body=body)
 
 
 def recorded(deployment: Deployment) -> list[Release]:
-    """Every release that was kept, oldest first."""
+    """All recorded releases, oldest first."""
     bucket, s3 = deployment.names.bucket("code"), deployment.aws.s3
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
     found = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
@@ -64,7 +70,7 @@ def recorded(deployment: Deployment) -> list[Release]:
 
 
 def choose(releases: list[Release], now: str | None, wanted: str | None) -> Release:
-    """The release to go back to: the `wanted` revision (a beginning is enough), else the one before `now`.
+    """The release to return to: the `wanted` revision (or a prefix of it), or the one before `now`.
 
     Pure. Raises DeployRefused if there is none.
     """
@@ -72,23 +78,23 @@ def choose(releases: list[Release], now: str | None, wanted: str | None) -> Rele
         fitting = [release for release in releases if release.revision.startswith(wanted)]
         known = ", ".join(dict.fromkeys(release.revision[:12] for release in releases)) or "none"
         if not fitting:
-            raise DeployRefused(f"No release {wanted} was recorded. There are: {known}.")
+            raise DeployRefused(f"No release {wanted} was recorded. The releases are: {known}.")
         return fitting[-1]
     last = max((index for index, release in enumerate(releases) if release.revision == now), default=len(releases))
     earlier = [release for release in releases[:last] if release.revision != now]
     if not earlier:
-        raise DeployRefused(f"No release before {now or 'this one'} was recorded, so there is nothing to go back to.")
+        raise DeployRefused(f"No release before {now or 'this one'} was recorded, so there is nothing to roll back to.")
     return earlier[-1]
 
 
 def restore(deployment: Deployment, release: Release) -> None:
-    """Deploy a release again, its templates included. Raises DeployRefused without its images, or StackFailed."""
+    """Deploy a release again, with its templates. Raises DeployRefused if an image is missing, or StackFailed."""
     if gone := missing(deployment, release.revision):
         raise DeployRefused(
-            f"{', '.join(gone)} has no image {release.revision} any more. Deploy that commit instead: "
-            f"git switch --detach {release.revision}, and `make deploy`."
+            f"The image {release.revision} of {', '.join(gone)} has expired. Deploy that commit instead: "
+            f"git switch --detach {release.revision}, then make deploy."
         )
     for name, stack in release.stacks.items():
-        deployment.say(f"{name}: back to {release.revision}")
+        deployment.report(f"{name}: returning to {release.revision}")
         template = StackTemplate(name, stack.template, stack.parameters)
         execute(deployment, name, prepare(deployment, template))

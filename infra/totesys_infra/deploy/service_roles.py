@@ -1,13 +1,13 @@
-"""The roles that AWS's own services act with. An account lacks them until a service is first used.
+"""Service-linked roles. An account lacks them until a service is first used.
 
-CloudFormation's first use fails: the service creates its role and tries it before IAM knows it everywhere.
+If CloudFormation is that first use, it fails: the service assumes its new role before IAM has propagated it.
 """
 
 from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 
-from totesys_infra.deploy.aws import code
+from totesys_infra.deploy.clients import code
 from totesys_infra.deploy.deployment import Deployment
 
 LINKED = (
@@ -19,7 +19,7 @@ LINKED = (
 
 
 def absent(deployment: Deployment) -> Iterator[str]:
-    """The services that have no role in the account."""
+    """The services whose role the account lacks."""
     for service in LINKED:
         if not deployment.aws.iam.list_roles(PathPrefix=f"/aws-service-role/{service}/")["Roles"]:
             yield service
@@ -31,7 +31,7 @@ def create_absent(deployment: Deployment) -> None:
         try:
             deployment.aws.iam.create_service_linked_role(AWSServiceName=service)
         except ClientError as error:
-            # The service has created it in the meantime.
+            # It was created in the meantime.
             if code(error) not in ("InvalidInput", "EntityAlreadyExists"):
                 raise
-        deployment.say(f"{service}: its role is created in the account")
+        deployment.report(f"{service}: created its service-linked role")

@@ -1,4 +1,4 @@
-"""The smoke test: one run from the source into the warehouse, and a comparison of both."""
+"""The smoke test: one run from the source into the warehouse, then a verification."""
 
 import json
 import secrets
@@ -10,47 +10,47 @@ from botocore.exceptions import ClientError
 
 from totesys.lake import keys
 from totesys.lake.records import Failure, LoadRecord, Manifest, RunCounter, VerificationRecord, parse_record
-from totesys_infra.deploy.aws import code
+from totesys_infra.deploy.clients import code
 from totesys_infra.deploy.deployment import Deployment
-from totesys_infra.deploy.errors import SmokeFailed
-from totesys_infra.deploy.patience import Patience
+from totesys_infra.deploy.failures import SmokeFailed
+from totesys_infra.deploy.polling import Polling
 from totesys_infra.names import Purpose, Service
 
 T = TypeVar("T")
 
-# New tasks have to start, and the first extraction takes every row.
-PATIENCE = Patience(longest=1800, between=3)
+# New tasks have to start, and the first extraction reads every row.
+POLLING = Polling(timeout=1800, interval=3)
 
 
 @dataclass(frozen=True)
 class Smoke:
-    """A smoke test of what is deployed; every wait is as long as `patience`."""
+    """A smoke test of the deployed release; `polling` applies to every wait."""
 
     deployment: Deployment
-    patience: Patience = PATIENCE
+    polling: Polling = POLLING
     _trigger: str = field(default_factory=lambda: f"deploy-{secrets.token_hex(6)}")
 
     def run(self) -> None:
         """Trigger, wait until the run is in the warehouse, and verify. Raises SmokeFailed."""
         last = self._last_run()
-        # Other than a look for changes, a sweep waits for an extraction at work, and always has something to load.
+        # Unlike a tick, a sweep waits for an extraction in progress and always produces a run.
         self._send("ingest", {"mode": "sweep", "trigger": self._trigger})
-        self._say(f"asked ingest for a run (trigger {self._trigger})")
-        run = self._waited("ingest", "committed no run for the smoke test", lambda: self._extracted(last))
-        self._say(f"ingest has committed run {run}")
-        self._waited("transform", f"has not built run {run}", lambda: self._built(run))
-        self._say(f"transform has built run {run}")
-        loaded = self._waited("load", f"has not loaded run {run}", lambda: self._loaded(run))
-        self._say(f"load has loaded run {run}, {loaded.freshness:.1f} s after its snapshot")
+        self._say(f"triggered ingest ({self._trigger})")
+        run = self._await("ingest", "committed no run", lambda: self._extracted(last))
+        self._say(f"ingest committed run {run}")
+        self._await("transform", f"did not transform run {run}", lambda: self._built(run))
+        self._say(f"transform completed run {run}")
+        loaded = self._await("load", f"did not load run {run}", lambda: self._loaded(run))
+        self._say(f"load completed run {run}, {loaded.freshness:.1f} s after its snapshot")
         self._verify()
 
     def _verify(self) -> None:
         before = self._verifications()
         self._send("load", {"verify": True})
-        self._say("asked load to compare the warehouse with the source")
-        record = self._waited(
+        self._say("triggered a verification")
+        record = self._await(
             "load",
-            "has recorded no verification (it needs TOTESYS_SOURCE_DSN for it)",
+            "recorded no verification (which needs TOTESYS_SOURCE_DSN)",
             lambda: self._verified(before),
         )
         compared = sum(table.compared for table in record.tables.values())
@@ -62,7 +62,7 @@ class Smoke:
             )
             raise SmokeFailed(
                 f"The warehouse differs from the source ({wrong}). `totesys verify` shows the rows, "
-                "`totesys verify --repair` brings them again."
+                "`totesys verify --repair` loads them again."
             )
         self._say(f"the warehouse equals the source: {compared:,} rows")
 
@@ -71,7 +71,7 @@ class Smoke:
         return 0 if body is None else parse_record(RunCounter, keys.RUN_NUMBER, body).last
 
     def _extracted(self, after: int) -> int | None:
-        """The last run of the extraction that this test has asked for."""
+        """The last run of the extraction that this test triggered."""
         for key, _ in self._listed("ingest", keys.RUNS, keys.after_run(after)):
             found = keys.parse_record_key(key)
             if found is None or found[1] not in (keys.MANIFEST, keys.EMPTY):
@@ -93,11 +93,11 @@ class Smoke:
         return parse_record(LoadRecord, key, body)
 
     def _raise_failure(self, service: Service, run: int) -> None:
-        """Why a service will not do a run without help, if it has said so."""
+        """Raise SmokeFailed if the service recorded a terminal failure of the run."""
         key = keys.record_key(run, keys.failure_name(service))
         body = self._object("processed", key)
         if body is not None and not (failure := parse_record(Failure, key, body)).transient:
-            raise SmokeFailed(f"{service} cannot do run {run}. {failure.title}: {failure.detail}")
+            raise SmokeFailed(f"{service} failed on run {run}. {failure.title}: {failure.detail}")
 
     def _verifications(self) -> set[tuple[str, str]]:
         return set(self._listed("processed", keys.VERIFICATIONS))
@@ -107,28 +107,28 @@ class Smoke:
             return parse_record(VerificationRecord, key, self._object("processed", key) or b"")
         return None
 
-    def _waited(self, service: Service, fault: str, found: Callable[[], T | None]) -> T:
+    def _await(self, service: Service, fault: str, found: Callable[[], T | None]) -> T:
         dead = self._depth(self.deployment.names.dead_letters(service))[0]
 
-        def found_or_given_up() -> T | None:
+        def found_or_dead_lettered() -> T | None:
             it = found()
             if it is None and self._depth(self.deployment.names.dead_letters(service))[0] > dead:
-                raise SmokeFailed(f"{service} has given a message up. {self._state(service)}")
+                raise SmokeFailed(f"{service} dead-lettered a message. {self._state(service)}")
             return it
 
-        it = self.patience.until(found_or_given_up)
+        it = self.polling.until(found_or_dead_lettered)
         if it is None:
-            raise SmokeFailed(f"{service} {fault} within {self.patience.longest:g} s. {self._state(service)}")
+            raise SmokeFailed(f"{service} {fault} within {self.polling.timeout:g} s. {self._state(service)}")
         return it
 
     def _state(self, service: Service) -> str:
-        """What its queues say, and where to look."""
+        """The state of its queues, and where to look."""
         names = self.deployment.names
         waiting, hidden = self._depth(names.queue(service))
         dead, _ = self._depth(names.dead_letters(service))
         return (
-            f"Its queue {names.queue(service)} has {waiting} messages waiting and {hidden} in work. "
-            f"Is the service running? Its dead-letter queue has {dead} "
+            f"Its queue {names.queue(service)} has {waiting} waiting messages and {hidden} in flight. "
+            f"Check that the service runs. Its dead-letter queue has {dead} messages "
             f"(`totesys dlq list {service} --name {names.name}`). "
             f"Its log: aws logs tail {names.log_group(service)} --since 30m --region {names.region}"
         )
@@ -149,7 +149,7 @@ class Smoke:
         return self.deployment.aws.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
 
     def _listed(self, purpose: Purpose, prefix: str, after: str = "") -> list[tuple[str, str]]:
-        """Keys below a prefix, each with the ETag of what is there."""
+        """The keys below a prefix, each with its ETag."""
         pages = self.deployment.aws.s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.deployment.names.bucket(purpose), Prefix=prefix, StartAfter=after
         )
@@ -165,4 +165,4 @@ class Smoke:
             raise
 
     def _say(self, text: str) -> None:
-        self.deployment.say(f"smoke: {text}")
+        self.deployment.report(f"smoke: {text}")

@@ -1,4 +1,4 @@
-"""The stacks of an environment as they are deployed: template and parameters of each."""
+"""The stacks of an environment: the template and parameters of each."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from totesys_infra.deploy.errors import DeployRefused
+from totesys_infra.deploy.failures import DeployRefused
 from totesys_infra.environment import Environment
 
 IMAGE_TAG = "ImageTag"
@@ -14,7 +14,7 @@ IMAGE_TAG = "ImageTag"
 
 @dataclass(frozen=True)
 class StackTemplate:
-    """A stack's name, its template as JSON text, and the values of the parameters that it declares."""
+    """A stack's name, its template as JSON, and the values of its parameters."""
 
     name: str
     body: str
@@ -28,17 +28,17 @@ class StackTemplate:
 
     @property
     def takes_images(self) -> bool:
-        """Whether it runs the images, so that they have to be there before it."""
+        """Whether it runs images, which then have to exist before it."""
         return IMAGE_TAG in self.parameters
 
     @property
     def has_database(self) -> bool:
-        """Whether it makes a database."""
+        """Whether it creates a database."""
         return any(resource["Type"] == "AWS::RDS::DBInstance" for resource in self.content["Resources"].values())
 
     @property
     def buckets(self) -> dict[str, str]:
-        """The buckets that it makes and that outlive it: their names by their logical ids."""
+        """The names of its buckets that outlive it, by logical id."""
         return {
             logical_id: str(name["Fn::Sub"]).replace("${Name}", self.parameters["Name"])
             for logical_id, resource in self.content["Resources"].items()
@@ -50,7 +50,7 @@ class StackTemplate:
 
 
 def values(environment: Environment, image_tag: str) -> dict[str, str]:
-    """The value of every parameter that any stack may declare."""
+    """The value of every parameter that a stack can declare."""
     return {
         "Name": environment.name,
         "Schedule": environment.schedules.tick,
@@ -65,15 +65,15 @@ def values(environment: Environment, image_tag: str) -> dict[str, str]:
 
 
 def stack_template(name: str, content: Mapping[str, Any], known: Mapping[str, str]) -> StackTemplate:
-    """A stack with the values of those of the `known` parameters that it declares.
+    """A stack with the values of its parameters among the `known` ones.
 
-    Raises DeployRefused if it declares another one: a default is for local stacks, and a setting must not be lost.
+    Raises DeployRefused for any other parameter: defaults are for local stacks, and would hide a missing setting.
     """
     declared: Mapping[str, object] = content.get("Parameters", {})
     for parameter in declared:
         if parameter not in known:
             raise DeployRefused(
-                f"The stack {name} declares the parameter {parameter}, which no environment sets. "
-                "Give it a value in totesys_infra/deploy/template.py."
+                f"The stack {name} declares the parameter {parameter}, which no setting provides. "
+                "Add its value in totesys_infra/deploy/template.py."
             )
     return StackTemplate(name, json.dumps(content, separators=(",", ":")), {key: known[key] for key in declared})

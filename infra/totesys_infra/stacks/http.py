@@ -1,4 +1,4 @@
-"""How the services' HTTP is reached inside the VPC, by whoever has the callers' security group."""
+"""HTTP access to the services inside the VPC, for clients with the callers' security group."""
 
 from collections.abc import Mapping
 
@@ -12,16 +12,16 @@ from constructs import Construct
 from totesys_infra.environment import Environment
 from totesys_infra.names import Service
 from totesys_infra.stacks.acknowledged import acknowledge
-from totesys_infra.stacks.network import SERVICE_PORT, NetworkStack
+from totesys_infra.stacks.network_stack import SERVICE_PORT, NetworkStack
 
-# The paths of the services are the same, so each has a port of its own.
+# All services have the same paths, so each has its own port.
 BALANCER_PORTS: dict[Service, int] = {"ingest": 8081, "transform": 8082, "load": 8083}
 
 Services = Mapping[Service, ecs.FargateService]
 
 
 def private_name(environment: Environment, service: Service) -> str:
-    """A service's name in the VPC's own DNS."""
+    """A service's private DNS name."""
     return f"{service}.{_zone(environment)}"
 
 
@@ -30,7 +30,7 @@ def _zone(environment: Environment) -> str:
 
 
 def private_dns(scope: Construct, environment: Environment, network: NetworkStack, services: Services) -> None:
-    """`http://load.{name}.internal:8080` for each service, in the VPC's own DNS."""
+    """Private DNS names in the VPC: `http://load.{name}.internal:8080`."""
     namespace = discovery.PrivateDnsNamespace(
         scope, "Dns", name=_zone(environment), vpc=network.vpc, description="The services' addresses"
     )
@@ -44,7 +44,7 @@ def private_dns(scope: Construct, environment: Environment, network: NetworkStac
 
 
 class InternalBalancer(Construct):
-    """An internal load balancer with a port for each service, and TLS; its host is an output of the stack."""
+    """An internal load balancer with TLS and a port per service. Its host is an output of the stack."""
 
     def __init__(
         self, scope: Construct, construct_id: str, environment: Environment, network: NetworkStack, services: Services
@@ -62,14 +62,12 @@ class InternalBalancer(Construct):
             security_group=self._group(network),
             drop_invalid_header_fields=True,
         )
-        acknowledge(
-            balancer, "ELB2", "It is internal and for operators; the services log the work that they are given."
-        )
+        acknowledge(balancer, "ELB2", "It is internal and for operators; the services log their triggers.")
         hosts = ",".join([balancer.load_balancer_dns_name, *environment.hosts])
         for name, service in services.items():
-            told = service.task_definition.default_container
-            assert told is not None
-            told.add_environment("TOTESYS_ALLOWED_HOSTS", hosts)
+            container = service.task_definition.default_container
+            assert container is not None
+            container.add_environment("TOTESYS_ALLOWED_HOSTS", hosts)
             listener = balancer.add_listener(
                 name.title(),
                 port=BALANCER_PORTS[name],

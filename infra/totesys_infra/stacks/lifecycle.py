@@ -1,4 +1,4 @@
-"""What becomes of objects as they grow old, by the parameters of the data plane."""
+"""The lifecycle rules of the buckets, set by parameters of the data plane."""
 
 from collections.abc import Iterator
 from typing import get_args
@@ -10,7 +10,7 @@ from totesys.lake.keys import KEYS
 from totesys.model import MODEL
 from totesys_infra.environment import Days
 
-# Below this, monitoring costs more than a cheaper tier saves; S3 would leave it where it is, too.
+# Below this size, monitoring costs more than a cheaper tier saves, and S3 does not tier.
 TIERED_BYTES = 128 * 1024
 DAYS = tuple(map(str, get_args(Days)))
 NEVER = DAYS[0]
@@ -19,11 +19,11 @@ Rule = s3.CfnBucket.RuleProperty | cdk.ICfnRuleConditionExpression
 
 
 class Lifecycle:
-    """The rules that a bucket can have. Makes the parameters and conditions that they depend on."""
+    """The rules that a bucket can have, with the parameters and conditions that they depend on."""
 
     def __init__(self, scope: cdk.Stack) -> None:
-        self._tier = _days(scope, "TierDays", "After how many days objects of the lake go to Intelligent-Tiering")
-        self._csv = _days(scope, "CsvDays", "After how many days the CSV of the source expires")
+        self._tier = _days(scope, "TierDays", "Days until lake objects move to Intelligent-Tiering")
+        self._csv = _days(scope, "CsvDays", "Days until the source's CSV expires")
 
     def apply(self, bucket: s3.Bucket, *rules: Rule) -> None:
         """Give a bucket these rules."""
@@ -31,8 +31,8 @@ class Lifecycle:
         assert isinstance(resource, s3.CfnBucket)
         resource.lifecycle_configuration = s3.CfnBucket.LifecycleConfigurationProperty(rules=list(rules))
 
-    def broken_off(self) -> Rule:
-        """Of an upload that was broken off, remove what is left: invisible, but paid for."""
+    def incomplete_uploads(self) -> Rule:
+        """Remove incomplete uploads, which are invisible but billed."""
         return s3.CfnBucket.RuleProperty(
             status="Enabled",
             abort_incomplete_multipart_upload=s3.CfnBucket.AbortIncompleteMultipartUploadProperty(
@@ -41,11 +41,11 @@ class Lifecycle:
         )
 
     def expire(self, prefix: str, days: int) -> Rule:
-        """Remove the objects below a prefix after so many days."""
+        """Remove the objects below a prefix after this many days."""
         return s3.CfnBucket.RuleProperty(status="Enabled", prefix=prefix, expiration_in_days=days)
 
     def tier(self) -> Rule:
-        """Move large objects to the class that finds the cheapest tier itself: to read them costs nothing more."""
+        """Move large objects to Intelligent-Tiering, which has no retrieval charge."""
         days, enabled = self._tier
         rule = {
             "Status": "Enabled",
@@ -55,7 +55,7 @@ class Lifecycle:
         return _only_if(enabled, rule)
 
     def expire_csv(self) -> Iterator[Rule]:
-        """Remove what ingest wrote of the source, but never a run's records: ingest goes on from them."""
+        """Remove the source's CSV, but no run records: ingest continues from them."""
         days, enabled = self._csv
         folders = {MODEL.lake_schema(source) for source in MODEL.sources}
         for prefix in (*(f"{folder}/" for folder in sorted(folders)), KEYS):
@@ -70,7 +70,7 @@ def _days(scope: cdk.Stack, name: str, description: str) -> tuple[cdk.CfnParamet
         type="Number",
         default=NEVER,
         allowed_values=list(DAYS),
-        description=f"{description}; 0: never",
+        description=f"{description}; 0 for never",
     )
     is_set = cdk.Fn.condition_not(cdk.Fn.condition_equals(parameter.value_as_string, NEVER))
     return parameter, cdk.CfnCondition(scope, f"Has{name}", expression=is_set)

@@ -1,4 +1,4 @@
-"""How a service grows with its backlog."""
+"""Scales a service with its backlog."""
 
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_ecs as ecs
@@ -9,7 +9,7 @@ from totesys_infra.environment import Environment
 from totesys_infra.metrics import Metric, running_tasks, waiting
 from totesys_infra.names import Service
 
-# Messages that wait for each transform task, which is busy with a run for some seconds: more tasks beyond it.
+# Waiting messages per task above which tasks are added. A task works on a run for some seconds.
 BACKLOG_PER_TASK = 2
 
 _Policy = scaling.CfnScalingPolicy
@@ -18,7 +18,7 @@ _Policy = scaling.CfnScalingPolicy
 def grow_with_backlog(
     scope: Construct, service: Service, environment: Environment, running: ecs.FargateService
 ) -> None:
-    """Have a service as many tasks as its waiting messages need, within what the preset says."""
+    """Scale a service to its waiting messages, within the limits of the preset."""
     names, task = environment.names, environment.preset.tasks[service]
     target = scaling.CfnScalableTarget(
         scope,
@@ -46,7 +46,7 @@ def grow_with_backlog(
                     _metric("m2", running_tasks(names, service), "SampleCount"),
                     _Policy.TargetTrackingMetricDataQueryProperty(
                         id="backlog",
-                        label="Messages for each task",
+                        label="Messages per task",
                         expression="m1 / IF(m2 > 0, m2, 1)",
                         return_data=True,
                     ),
@@ -59,7 +59,7 @@ def grow_with_backlog(
 def _metric(key: str, of: Metric, statistic: Statistic) -> _Policy.TargetTrackingMetricDataQueryProperty:
     return _Policy.TargetTrackingMetricDataQueryProperty(
         id=key,
-        # Over a minute, which is how often a task sends the sample that counts it.
+        # The period is a minute; a task sends one sample per minute.
         metric_stat=_Policy.TargetTrackingMetricStatProperty(
             metric=_Policy.TargetTrackingMetricProperty(
                 namespace=of.namespace,

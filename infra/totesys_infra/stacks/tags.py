@@ -1,4 +1,4 @@
-"""The tags of every resource, by which bills and budgets tell the environment from the rest of the account."""
+"""The tags of every resource, which identify the environment in bills and budgets."""
 
 import aws_cdk as cdk
 from constructs import IConstruct
@@ -7,6 +7,6 @@ from totesys_infra.names import APP, TAG_APP, TAG_ENVIRONMENT
 
 
 def tag(construct: IConstruct, environment: str) -> None:
-    """Tag a construct and all below it that AWS lets have tags."""
+    """Tag a construct and everything below it that can have tags."""
     cdk.Tags.of(construct).add(TAG_APP, APP)
     cdk.Tags.of(construct).add(TAG_ENVIRONMENT, environment)

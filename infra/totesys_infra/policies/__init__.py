@@ -1,0 +1,1 @@
+"""The policies of deploying, as pure data: of the workflow's role, of CloudFormation's, and the boundary."""

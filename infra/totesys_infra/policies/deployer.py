@@ -1,0 +1,103 @@
+"""The permissions of the workflow's role."""
+
+from typing import get_args
+
+from totesys_infra.environment import Environment
+from totesys_infra.names import SERVICES, Purpose
+from totesys_infra.policies.statement import Arns, PolicyStatement, equal, verbs
+
+
+def deployer(environment: Environment) -> dict[str, tuple[PolicyStatement, ...]]:
+    """The permissions of the workflow's role, by policy."""
+    of = Arns(environment.names)
+    checks = (
+        PolicyStatement("SecretsExist", ("secretsmanager:DescribeSecret",), environment.secrets),
+        PolicyStatement("AlertsAreRead", ("sns:ListSubscriptionsByTopic",), (of.names.alerts_arn,)),
+        PolicyStatement("ServiceRolesExist", ("iam:ListRoles",), ("*",), "Lists roles; the action takes no resource."),
+    )
+    pushes = _pushes(of) if environment.images == "local" else ()
+    return {"Deploy": (*_stacks(of), *_images(of), *pushes, *_smoke_test(of), *checks)}
+
+
+def _stacks(of: Arns) -> tuple[PolicyStatement, ...]:
+    role = of.names.execution_role_arn
+    return (
+        PolicyStatement(
+            "Plan",
+            ("cloudformation:CreateChangeSet",),
+            of.stacks,
+            conditions=equal("cloudformation:RoleArn", role),
+        ),
+        PolicyStatement(
+            "Stacks",
+            verbs(
+                "cloudformation",
+                "DeleteChangeSet DescribeChangeSet DescribeStackEvents DescribeStacks ExecuteChangeSet GetTemplate",
+            ),
+            of.stacks,
+        ),
+        PolicyStatement(
+            "NotItself",
+            ("cloudformation:*ChangeSet",),
+            (of.stack("access"),),
+            "A denial is not narrowed.",
+            allow=False,
+        ),
+        PolicyStatement(
+            "HandOver",
+            ("iam:PassRole",),
+            (role,),
+            conditions=equal("iam:PassedToService", "cloudformation.amazonaws.com"),
+        ),
+    )
+
+
+def _images(of: Arns) -> tuple[PolicyStatement, ...]:
+    return (
+        PolicyStatement(
+            "Code",
+            ("s3:GetObject", "s3:PutObject"),
+            tuple(of.names.bucket_arn("code", f"{folder}/*") for folder in ("bundles", "releases", "templates")),
+            "Keys contain the deployed commit.",
+        ),
+        PolicyStatement("Images", ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage"), of.repositories),
+        PolicyStatement("Build", ("codebuild:BatchGetBuilds", "codebuild:StartBuild"), (of.project,)),
+        PolicyStatement(
+            "BuildLog",
+            ("logs:GetLogEvents",),
+            (f"{of.logs('build')}:log-stream:*",),
+            "CodeBuild names the log streams.",
+        ),
+    )
+
+
+def _pushes(of: Arns) -> tuple[PolicyStatement, ...]:
+    """The permissions for pushing images built with Docker."""
+    return (
+        PolicyStatement("RegistryToken", ("ecr:GetAuthorizationToken",), ("*",), "A token is for the whole registry."),
+        PolicyStatement(
+            "Push",
+            verbs("ecr", "BatchCheckLayerAvailability CompleteLayerUpload InitiateLayerUpload UploadLayerPart"),
+            of.repositories,
+        ),
+    )
+
+
+def _smoke_test(of: Arns) -> tuple[PolicyStatement, ...]:
+    names = of.names
+    buckets: tuple[Purpose, ...] = get_args(Purpose)
+    lake: tuple[Purpose, ...] = ("ingest", "processed")
+    queues = tuple(queue for one in SERVICES for queue in (names.queue(one), names.dead_letters(one)))
+    records = tuple(
+        names.bucket_arn(purpose, keys) for purpose in lake for keys in ("run_number.json", "runs/*", "verifications/*")
+    )
+    return (
+        PolicyStatement("Buckets", ("s3:ListBucket",), tuple(map(names.bucket_arn, buckets))),
+        PolicyStatement("Records", ("s3:GetObject",), records, "Run and verification records, not their data."),
+        PolicyStatement(
+            "Wake",
+            ("sqs:SendMessage",),
+            (names.queue_arn(names.queue("ingest")), names.queue_arn(names.queue("load"))),
+        ),
+        PolicyStatement("Depths", ("sqs:GetQueueAttributes", "sqs:GetQueueUrl"), tuple(map(names.queue_arn, queues))),
+    )
