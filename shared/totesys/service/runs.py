@@ -21,6 +21,8 @@ from totesys.lake.records import (
     Manifest,
     ProcessedManifest,
     QuarantinedTable,
+    RunRecord,
+    TableParts,
 )
 from totesys.lake.store import Lake
 from totesys.transactions import OpenTransaction
@@ -168,38 +170,34 @@ async def _upper(lake: Lake, before: int | None) -> int:
     return min(before - 1, last) if before else last
 
 
-def _ingest_state(manifest: Manifest) -> StageState:
-    tables = manifest.tables.values()
+def _done(record: RunRecord, rows: int, size_bytes: int = 0, quarantined: int = 0, state: State = "done") -> StageState:
     return StageState(
-        state="empty" if manifest.empty else "done",
-        finished_at=manifest.finished_at,
-        seconds=manifest.seconds,
-        rows=sum(table.rows for table in tables),
-        bytes=sum(table.bytes for table in tables),
+        state=state,
+        finished_at=record.finished_at,
+        seconds=record.seconds,
+        rows=rows,
+        bytes=size_bytes,
+        quarantined=quarantined,
     )
+
+
+def _ingest_state(manifest: Manifest) -> StageState:
+    return _done(manifest, *_size(manifest.tables), state="empty" if manifest.empty else "done")
 
 
 def _transform_state(processed: ProcessedManifest) -> StageState:
-    tables = processed.tables.values()
-    return StageState(
-        state="done",
-        finished_at=processed.finished_at,
-        seconds=processed.seconds,
-        rows=sum(table.rows for table in tables),
-        quarantined=sum(table.rows for table in processed.quarantine.values()),
-        bytes=sum(table.bytes for table in tables),
-    )
+    return _done(processed, *_size(processed.tables), quarantined=_size(processed.quarantine)[0])
 
 
 def _load_state(loaded: LoadRecord) -> StageState:
     tables = loaded.tables.values()
-    return StageState(
-        state="done",
-        finished_at=loaded.finished_at,
-        seconds=loaded.seconds,
-        rows=sum(table.written for table in tables),
-        quarantined=sum(table.quarantined for table in tables),
-    )
+    quarantined = sum(table.quarantined for table in tables)
+    return _done(loaded, sum(table.written for table in tables), quarantined=quarantined)
+
+
+def _size(tables: Mapping[str, TableParts]) -> tuple[int, int]:
+    """The rows and the bytes of all tables."""
+    return sum(table.rows for table in tables.values()), sum(table.bytes for table in tables.values())
 
 
 def _pending(failure: Failure | None) -> StageState:
