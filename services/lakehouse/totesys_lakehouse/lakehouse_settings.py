@@ -29,10 +29,11 @@ class LakehouseSettings(ServiceSettings):
         "processed bucket.",
     )
     lakehouse_batch_mib: int = Field(
-        default=64,
+        default=16,
         ge=1,
         le=1024,
-        description="While catching up, runs are committed together until their Parquet reaches this size, in MiB.",
+        description="While catching up, runs are committed together until their Parquet reaches this size, in MiB. They "
+        "need about thirty times as much memory.",
     )
     lakehouse_slow_commit: Period = Field(
         default=MARGIN,
