@@ -32,8 +32,8 @@ class LakehouseSettings(ServiceSettings):
         default=16,
         ge=1,
         le=1024,
-        description="While catching up, runs are committed together until their Parquet reaches this size, in MiB. They "
-        "need about thirty times as much memory.",
+        description="While catching up, runs are committed together until their Parquet reaches this size, in MiB. "
+        "They need about thirty times as much memory.",
     )
     lakehouse_slow_commit: Period = Field(
         default=MARGIN,
