@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from rich.console import Console
 
@@ -63,9 +64,10 @@ def spoil(library: LakehousePipeline) -> None:
     """Change a fee in the lakehouse, as no run did."""
     store = library.store()
     rows = store.scan("fact_loan", TABLES["fact_loan"].column_names, upto=RUNS, after=1)
-    fees = rows.set_column(rows.column_names.index("fee"), rows.schema.field("fee"), [[17] * rows.num_rows])
-    runs = sorted(set(rows["run"].to_pylist()))
-    store.replace(TABLES["fact_loan"], fees.cast(rows.schema), runs)
+    fee = rows.schema.field("fee")
+    fees = pa.array([17] * rows.num_rows, fee.type)
+    spoilt = rows.set_column(rows.column_names.index("fee"), fee, fees)
+    store.replace(TABLES["fact_loan"], spoilt, sorted(set(rows["run"].to_pylist())))
 
 
 async def test_verify_finds_the_lakehouse_equal_to_the_source_or_names_the_rows(library: LakehousePipeline) -> None:
