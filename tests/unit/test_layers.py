@@ -1,6 +1,7 @@
 """Packages import only packages below them, and no two modules import each other."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -77,3 +78,9 @@ def test_no_two_modules_import_each_other(package: str) -> None:
     while leaves := {module for module, others in needs.items() if not others & needs.keys()}:
         needs = {module: others for module, others in needs.items() if module not in leaves}
     assert not needs
+
+
+def test_no_two_modules_have_the_same_name() -> None:
+    names = Counter(file.name for package in FOLDERS for file in modules(package).values())
+    conventional = {"__init__.py", "__main__.py"}
+    assert [name for name, times in names.items() if times > 1 and name not in conventional] == []
