@@ -34,7 +34,7 @@ NUMBERS = ("", "nan", "-1")
 # Values that cannot work, by the parameter's name.
 WRONG: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("source", "warehouse", "dsn", "other"), DSNS),
-    **dict.fromkeys(("every", "timeout"), PERIODS),
+    **dict.fromkeys(("every", "timeout", "keep", "remove_after"), PERIODS),
     **dict.fromkeys(("limit", "run", "first", "last", "version"), COUNTS),
     **dict.fromkeys(("rate", "scale", "seconds"), NUMBERS),
     **dict.fromkeys(("stage", "mode", "from_stage"), ("", "nope")),
@@ -50,6 +50,11 @@ WRONG: dict[str, tuple[str, ...]] = {
     "table": ("nope", 'x"y', LONG),
     "message": ("", "nope"),
     "ids": ("nope",),
+    "catalog": ("nope", "sqlite:////proc/nope/x.sqlite"),
+    "dialect": ("", "nope"),
+    "margin": ("", "-1", "x"),
+    "as_of": ("nope", "2024-02-30"),
+    "fact": ("nope",),
 }
 # Values that are unusual, or that name nothing: no error of ours either.
 ODD: dict[str, tuple[str, ...]] = {
@@ -60,9 +65,11 @@ ODD: dict[str, tuple[str, ...]] = {
 # Flags, and texts that mean what they say.
 ANYTHING = {"json", "once", "sweep", "strict", "repair", "check", "watch", "quiet", "verify", "wait", "yes",
             "reset_passwords", "reset_password", "reader_password", "loader_password", "owner_password",
-            "trigger_token"}  # fmt: skip
+            "trigger_token", "lakehouse", "namespace", "base"}  # fmt: skip
 # A run that starts is no wrong call.
 STARTS = {("run", "seed"), ("demo", "seed"), ("run", "source_schema"), ("run", "warehouse_schema")}
+# Without --lakehouse no catalog is opened: the variable may be set for other commands.
+STARTS |= {("verify", "catalog"), ("compare", "catalog")}
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,16 @@ async def stand(
     }
     place = {"endpoint": plane.endpoint_url, "name": NAME}
     databases = {"source": source, "warehouse": warehouse, "dsn": warehouse, "other": warehouse}
-    keys = {"first": "1", "last": "1", "stage": "load", "table": "fact_loan", "key": "1", "message": "x"}
-    yield Stand(totesys, {**place, **databases, **keys})
+    keys = {
+        "first": "1",
+        "last": "1",
+        "stage": "load",
+        "table": "fact_loan",
+        "key": "1",
+        "message": "x",
+        "dialect": "duckdb",
+    }
+    yield Stand(totesys, {**place, **databases, **keys, "dialect": "duckdb"})
     for name in ("usage_source", "usage_warehouse"):
         postgres.drop_database(name)
 

@@ -282,7 +282,13 @@ def schedule_of(emulator: Emulator, name: str) -> tuple[str, str]:
 
 
 def test_every_option_of_the_data_plane_can_be_made(emulator: Emulator) -> None:
-    chosen = {"Name": "optional", "AlertEmail": "data@example.com", "TierDays": "30", "CsvDays": "90"}
+    chosen = {
+        "Name": "optional",
+        "AlertEmail": "data@example.com",
+        "TierDays": "30",
+        "CsvDays": "90",
+        "Lakehouse": "true",
+    }
     emulator.cloudformation.create_stack(
         StackName="optional",
         TemplateBody=data_plane_template(),
@@ -300,7 +306,8 @@ def test_without_an_address_nobody_is_subscribed(emulator: Emulator, data_plane:
     name = data_plane.code_bucket.removesuffix("-code")
     made = emulator.cloudformation.list_stack_resources(StackName=name)["StackResourceSummaries"]
     declared = json.loads(data_plane_template())["Resources"]
-    assert set(declared) - {resource["LogicalResourceId"] for resource in made} == {"AlertsByEmail"}
+    optional = {name for name in declared if name.startswith("Lakehouse")} | {"AlertsByEmail"}
+    assert set(declared) - {resource["LogicalResourceId"] for resource in made} == optional
 
 
 def test_applying_twice_changes_nothing(emulator: Emulator, data_plane: LocalDataPlane) -> None:

@@ -38,8 +38,8 @@ class LocalDataPlane:
     ingest_dlq_url: str
     transform_dlq_url: str
     load_dlq_url: str
-    lakehouse_queue_url: str
-    lakehouse_dlq_url: str
+    lakehouse_queue_url: str = ""
+    lakehouse_dlq_url: str = ""
 
     def environment(self) -> dict[str, str]:
         """The variables that point an AWS client at this data plane."""

@@ -60,6 +60,8 @@ def values(environment: Environment, image_tag: str) -> dict[str, str]:
         "AlertEmail": environment.alert_email,
         "TierDays": str(environment.lake.tier_days),
         "CsvDays": str(environment.lake.csv_days),
+        # The stacks have no lakehouse task yet: a queue without a reader would only fill.
+        "Lakehouse": "false",
         IMAGE_TAG: image_tag,
     }
 
