@@ -92,7 +92,7 @@ async def test_a_lake_that_cannot_be_read_leaves_queues_dead_letters_and_buttons
             assert (await visit.page.title()).startswith("(!) unknown")
             assert await visit.violations() == ""
         await visit.page.get_by_role("button", name="Run now").click()
-        await expect(visit.page.get_by_role("status").first).to_contain_text("Ingest is asked", timeout=PATIENT)
+        await expect(visit.page.get_by_role("status").first).to_contain_text("A run is queued", timeout=PATIENT)
         (asked,) = emulator.sqs.receive_message(QueueUrl=data_plane.ingest_queue_url, WaitTimeSeconds=5)["Messages"]
         assert '"changes"' in asked["Body"]
         await visit.open(f"{service.url}/console/runs/3", status=503)

@@ -54,7 +54,7 @@ async def test_a_run_starts_only_with_the_right_token_and_appears_by_itself(
         await visit.picture("console-wrong-token", height=480)
         await page.get_by_label("Trigger token").fill(TOKEN)
         await page.get_by_role("button", name="Run now").click()
-        await expect(page.get_by_role("status").first).to_contain_text("Ingest is asked to run")
+        await expect(page.get_by_role("status").first).to_contain_text("A run is queued")
         await expect(page.locator("#freshness .verdict")).to_have_text("within the 30 minutes promised", timeout=30_000)
         await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.")
         await expect(page.locator("#runs tbody th")).to_have_text(["1"])
@@ -73,7 +73,7 @@ async def test_the_console_works_without_scripts_and_without_a_token(
         page = visit.page
         await visit.open(services.addresses["transform"])
         await page.get_by_role("button", name="Run now").click()
-        await expect(page.get_by_role("status").first).to_contain_text("Ingest is asked to run")
+        await expect(page.get_by_role("status").first).to_contain_text("A run is queued")
         await reloaded_until(visit.page, "#freshness", "within the 30 minutes promised")
         await page.get_by_role("link", name="Run 1").click()
         assert "book" in await visit.text("main")
@@ -103,14 +103,14 @@ async def test_deletions_are_found_and_a_verification_and_a_replay_are_done(
         page = visit.page
         verified = page.locator("#verified")
         await visit.open(services.addresses["transform"])
-        await press(page, "Run now", "Ingest is asked to run")
+        await press(page, "Run now", "A run is queued")
         await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.", timeout=LONG)
 
         await execute(source, "DELETE FROM loan WHERE loan_id = 1")
-        await press(page, "Verify", "Load is asked to compare")
+        await press(page, "Verify", "A verification is queued")
         # The verification counts only what was there at the last run.
         await expect(verified).to_contain_text("rows equal the source, in every column.", timeout=LONG)
-        await press(page, "Find deletions", "Ingest is asked to run and to find deletions.")
+        await press(page, "Find deletions", "A run that finds deletions is queued.")
         await expect(page.locator("#news")).to_contain_text("Run 2 is in the warehouse.", timeout=LONG)
         assert await rows(warehouse, "SELECT table_name, id, run FROM etl.deletion") == [("fact_loan", 1, 2)]
         await page.get_by_role("link", name="Run 2", exact=True).click()
@@ -119,7 +119,7 @@ async def test_deletions_are_found_and_a_verification_and_a_replay_are_done(
 
         await visit.open(services.addresses["transform"])
         await execute(warehouse, "UPDATE warehouse.fact_loan SET reader = 'Eve' WHERE loan_id = 2")
-        await press(page, "Verify", "Load is asked to compare")
+        await press(page, "Verify", "A verification is queued")
         await expect(verified).to_contain_text("1 row of 4 differs from the source.", timeout=LONG)
         await expect(page.locator("#attention")).to_contain_text("The warehouse differs from the source")
         assert await visit.violations() == ""
@@ -132,7 +132,7 @@ async def test_deletions_are_found_and_a_verification_and_a_replay_are_done(
         async with asyncio.timeout(LONG / 1000):
             while await value(warehouse, reader) != "Bob":
                 await page.wait_for_timeout(50)
-        await press(page, "Verify", "Load is asked to compare")
+        await press(page, "Verify", "A verification is queued")
         await expect(verified).to_contain_text("All 4 rows equal the source, in every column.", timeout=LONG)
         await expect(page.locator("#attention")).to_be_hidden()
 
@@ -152,7 +152,7 @@ async def test_a_redriven_dead_letter_is_processed_once_its_cause_is_fixed(
         await client.post(f"{services.addresses['transform']}/trigger", json={"run": 1})
         await visit.open(services.addresses["ingest"])
         await expect(dead).to_have_text("1", timeout=LONG)
-        await press(page, "Run now", "Ingest is asked to run")
+        await press(page, "Run now", "A run is queued")
         await expect(page.locator("#news")).to_contain_text("Run 1 is in the warehouse.", timeout=LONG)
         before = await lake.processed_manifest(1)
         await page.get_by_role("link", name="Dead letters of transform").click()
@@ -182,4 +182,4 @@ async def test_the_keyboard_is_enough(observe: Observe, look: Look) -> None:
             seen.append(await focused.inner_text())
             assert len(seen) < 20
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("status").first).to_contain_text("Ingest is asked to run")
+        await expect(page.get_by_role("status").first).to_contain_text("A run is queued")

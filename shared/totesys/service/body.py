@@ -46,7 +46,7 @@ class BodyLimit:
             await self._app(scope, _replayed(body, receive), send)
 
     async def _read(self, headers: Headers, receive: Receive) -> Message:
-        """The whole body as one message, or the message that the client has gone. Raises HTTPException."""
+        """The whole body as one message, or the message that the client disconnected. Raises HTTPException."""
         try:
             async with asyncio.timeout(self._longest.total_seconds()):
                 return await self._read_up_to_limit(int(headers.get("content-length", 0)), receive)

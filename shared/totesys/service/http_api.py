@@ -38,7 +38,7 @@ class WebPages:
     """The pages for people beside the API.
 
     `router` makes their routes from the service's name and the trigger token. `with_error_pages` takes that name and
-    the function that answers errors, and gives one that answers with a page where a page was requested.
+    the function that answers errors, and returns one that answers page requests with pages.
     """
 
     router: Callable[[str, SecretStr | None], APIRouter]

@@ -1,4 +1,4 @@
-"""The container's health check: `python -m totesys.service.probe` asks the service beside it for its health."""
+"""The container's health check: `python -m totesys.service.probe` requests the health of the service in the same container."""
 
 import os
 import sys

@@ -30,7 +30,7 @@ class GiveUp:
 def after_failure(error: Exception, receives: int, max_receives: int, jitter: float) -> Retry | GiveUp:
     """Decide whether to retry a message whose work failed.
 
-    Only a TerminalError is dead-lettered at once: an unexpected error may pass, so it is retried up to the last one.
+    Only a TerminalError is dead-lettered at once. An unexpected error may pass, so it is retried up to `max_receives`.
     """
     reason = f"{type(error).__name__}: {safe_message(error)}"
     if isinstance(error, TerminalError):
