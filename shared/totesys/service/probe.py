@@ -1,4 +1,4 @@
-"""The container's health check: `python -m totesys.service.probe` requests the health of the service in the same container."""
+"""The container's health check: `python -m totesys.service.probe` requests the health of the service in it."""
 
 import os
 import sys
