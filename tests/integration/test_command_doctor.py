@@ -139,7 +139,7 @@ async def test_a_role_that_may_have_few_connections_is_told_how_many_are_wanted(
     await execute(patient.source, f"ALTER ROLE {READER} CONNECTION LIMIT -1")
     (finding,) = complaints.values()
     assert finding.level == FindingLevel.WARN
-    assert finding.sentence.startswith(f"{READER} may open 1 connections to the source; 4 are needed. Work")
+    assert finding.sentence.startswith(f"Connections of {READER} to the source: 1 allowed, 4 used if available.")
     assert f"ALTER ROLE {READER} CONNECTION LIMIT 4" in finding.remedy
 
 

@@ -65,11 +65,13 @@ def open_transaction(found: OpenTransaction | None, at: datetime) -> Finding:
 
 
 def connections(side: str, role: str, limit: int | None, wanted: int) -> Finding:
-    """Whether a role may have `wanted` connections; None: it has no limit."""
+    """Whether a role may open `wanted` connections. A `limit` of None is no limit."""
     check = f"{side} connections"
     if limit is None or limit >= wanted:
-        return ok(check, f"{role} may open the {wanted} connections that are needed.")
-    sentence = f"{role} may open {limit} connections to the {side}; {wanted} are needed. Work fails while none is free."
+        return ok(check, f"{role} may open the {wanted} connections that are used.")
+    sentence = (
+        f"Connections of {role} to the {side}: {limit} allowed, {wanted} used if available. With fewer, work is slower."
+    )
     return warn(check, sentence, f"ALTER ROLE {role} CONNECTION LIMIT {wanted}, or raise that of the database.")
 
 
