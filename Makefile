@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site recording hooks version release bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-spark test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site recording hooks version release bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ test-dbt: $(UV) ## dbt, psql, DuckDB and polars on a loaded warehouse, as docs/a
 	@command -v psql >/dev/null || { $(AS_ROOT) apt-get -qq update && $(AS_ROOT) apt-get -qq install -y postgresql-client >/dev/null; } \
 		|| { echo "psql is not there: install it (apt-get install postgresql-client), then call this again." >&2; exit 2; }
 	@$(RUN) pytest tests/analytics $(ARGS)
+
+test-spark: $(UV) ## Spark's SQL on the Iceberg tables, with Sail, beside the Postgres warehouse
+	@$(UV) sync --locked --quiet --group spark
+	@$(RUN) pytest tests/spark $(ARGS)
 
 # The others only use Postgres: what they ask of it, one of these asks, too.
 test-postgres: $(UV) ## the integration tests that ask something of Postgres, on a version of it in a container; IMAGE=postgres:15

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import duckdb
@@ -16,8 +16,9 @@ import pytest
 from pydantic import SecretStr
 
 from tests.pipeline import Pipeline
+from tests.shops_history import History
 from totesys.schema import Model
-from totesys.sql import column_list, ident
+from totesys.sql import ident
 from totesys.table import Fact, WarehouseTable
 from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys_cli.local.local_data_plane import LocalDataPlane
@@ -28,7 +29,7 @@ from totesys_lakehouse.lakehouse_settings import LakehouseSettings
 from totesys_lakehouse.lakehouse_stage import Lakehouse
 from totesys_lakehouse.lakehouse_tables import DELETION, LEDGER, LakehouseColumn, lakehouse_tables
 from totesys_lakehouse.lakehouse_views import base_script, view_script
-from totesys_lakehouse.view_dialects import DUCKDB
+from totesys_lakehouse.view_dialects import DUCKDB, Dialect
 from totesys_lakehouse.view_queries import Cut, Queries
 
 NAMESPACE = "lakehouse"
@@ -62,8 +63,22 @@ def iceberg_store(plane: LocalDataPlane, catalog_dsn: str, namespace: str = NAME
     )
 
 
+class LakehouseReader(Protocol):
+    """An engine with the generated views, as of the moment when it was made."""
+
+    dialect: Dialect
+
+    def as_of(self, cut: Cut) -> None:
+        """Create the views `…_as_of` of a cut."""
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The engine's answer."""
+
+
 class Reader:
     """DuckDB with the generated views, as of the moment when it was made. Runs count from their commit on."""
+
+    dialect = DUCKDB
 
     def __init__(self, database: duckdb.DuckDBPyConnection, store: IcebergStore, model: Model) -> None:
         self._database = database
@@ -178,7 +193,7 @@ class LakehousePipeline(Pipeline):
         await super().catch_up(again)
         await self.lakehouse.work(again)
 
-    async def check(self, reader: Reader) -> None:
+    async def check(self, reader: LakehouseReader) -> None:
         """Compare the views with the warehouse: the current rows of all tables, and every version of the facts."""
         for table in self.model.tables:
             current = f"{table.name}_current"
@@ -187,15 +202,15 @@ class LakehousePipeline(Pipeline):
             if isinstance(table, Fact):
                 assert self._shown(reader, table, f"{table.name}_history") == await self._held(table, table.name)
 
-    async def check_as_of(self, reader: Reader, moment: datetime) -> None:
+    async def check_as_of(self, reader: LakehouseReader, moment: datetime) -> None:
         """Compare the facts as they were at a time of the past with what the warehouse says of it."""
         reader.as_of(Cut(moment=moment.astimezone(UTC).replace(tzinfo=None)))
         for fact in self.model.facts:
             relation = f"{fact.as_of}('{moment.isoformat()}')"
             assert self._shown(reader, fact, f"{fact.name}_as_of") == await self._held(fact, relation), fact.name
 
-    def _shown(self, reader: Reader, table: WarehouseTable, view: str) -> list[tuple[Any, ...]]:
-        columns = column_list([column.name for column in self._columns(table)])
+    def _shown(self, reader: LakehouseReader, table: WarehouseTable, view: str) -> list[tuple[Any, ...]]:
+        columns = ", ".join(reader.dialect.identifier(column.name) for column in self._columns(table))
         return sorted(reader.rows(f"SELECT {columns} FROM {NAMESPACE}_views.{view}"), key=repr)
 
     async def _held(self, table: WarehouseTable, relation: str) -> list[tuple[Any, ...]]:
@@ -206,3 +221,20 @@ class LakehousePipeline(Pipeline):
     def _columns(self, table: WarehouseTable) -> tuple[LakehouseColumn, ...]:
         (made,) = (one for one in lakehouse_tables(self.model) if one.name == table.name)
         return made.value_columns
+
+
+class LakehouseHistory(History):
+    """A history whose replays reach the lakehouse, too."""
+
+    pipeline: LakehousePipeline
+
+    async def replay(self) -> None:
+        runs = [row[0] for row in await self.pipeline.rows("SELECT run FROM etl.run")]
+        first, last = sorted(self.random.choices(runs, k=2))
+        await self.pipeline.catch_up(RunsTrigger(from_run=first, to_run=last))
+
+    async def check(self, reader: LakehouseReader) -> None:
+        """Compare the views with the warehouse, as they are now and as they were at the snapshot of a random run."""
+        await self.pipeline.check(reader)
+        times = await self.pipeline.rows("SELECT snapshot_time FROM etl.run")
+        await self.pipeline.check_as_of(reader, self.random.choice(times)[0])

@@ -8,26 +8,14 @@ import pyarrow as pa
 import pytest
 
 from tests.examples import rounds
-from tests.lakehouse_stack import LakehousePipeline, duckdb_reader
+from tests.lakehouse_stack import LakehouseHistory, LakehousePipeline, duckdb_reader
 from tests.models.shops import MODEL
-from tests.shops_history import History, make_open_shops
-from totesys.triggers import RunsTrigger
+from tests.shops_history import make_open_shops
 from totesys_cli.local.local_data_plane import LocalDataPlane
 
 pytestmark = pytest.mark.long
 
 STEPS = 10
-
-
-class LakehouseHistory(History):
-    """A history whose replays reach the lakehouse, too."""
-
-    pipeline: LakehousePipeline
-
-    async def replay(self) -> None:
-        runs = [row[0] for row in await self.pipeline.rows("SELECT run FROM etl.run")]
-        first, last = sorted(self.random.choices(runs, k=2))
-        await self.pipeline.catch_up(RunsTrigger(from_run=first, to_run=last))
 
 
 @pytest.fixture(params=rounds(1, 2))
@@ -50,9 +38,7 @@ async def test_whatever_happens_the_lakehouse_shows_what_the_warehouse_shows(
         if number % 2:
             continue
         with duckdb_reader(MODEL, data_plane, history.pipeline.catalog_dsn) as reader:
-            await history.pipeline.check(reader)
-            times = await history.pipeline.rows("SELECT snapshot_time FROM etl.run")
-            await history.pipeline.check_as_of(reader, history.random.choice(times)[0])
+            await history.check(reader)
             if bases:
                 reader.use_bases(bases)
                 await history.pipeline.check(reader)
