@@ -66,12 +66,15 @@ def aws_errors(what: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def lake_at(location: DataPlaneLocation) -> AsyncIterator[Lake]:
-    """The lake, read-only. Raises UsageError, SettingsError or AccessDenied if it does not respond."""
+async def lake_at(location: DataPlaneLocation, *, read_only: bool = True) -> AsyncIterator[Lake]:
+    """The lake; with `read_only`, writes do nothing.
+
+    Raises UsageError, SettingsError or AccessDenied if it does not respond.
+    """
     buckets = location.bucket("ingest"), location.bucket("processed")
     async with AsyncExitStack() as stack:
         with aws_errors(f"The lake {location.name}"):
-            lake = await stack.enter_async_context(open_lake(*buckets, read_only=True, **client_options(location)))
+            lake = await stack.enter_async_context(open_lake(*buckets, read_only=read_only, **client_options(location)))
             await lake.check()
         yield lake
 

@@ -1,4 +1,4 @@
-"""The commands that change what the system does: `trigger`, `replay`, `rebuild`, `dlq`."""
+"""The commands that change what the system does: `trigger`, `replay`, `rebuild`, `downgrade`, `dlq`."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -93,6 +93,18 @@ def rebuild(warehouse: WarehouseLocation, location: DataPlaneLocation, output: O
     from totesys_cli.rebuild_command import run_rebuild
 
     run_to_end(run_rebuild(output, location, warehouse))
+
+
+@operate_panel.command(rich_help_panel=PANEL, epilog=examples("totesys downgrade --name totesys"))
+@grouped
+def downgrade(location: DataPlaneLocation, output: Output) -> None:
+    """Prepare the lake for release 0.1.0, which refuses records with newer fields. Stop all services first.
+
+    Later releases ignore fields that they do not know, so going back to one of them needs no downgrade.
+    """
+    from totesys_cli.downgrade_command import run_downgrade
+
+    run_to_end(run_downgrade(output, location))
 
 
 @dlq.command("list", epilog=examples("totesys dlq list", "totesys dlq list load --json"))

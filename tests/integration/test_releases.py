@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 from pydantic import SecretStr
 
@@ -14,16 +16,29 @@ from tests.record_release import HISTORY
 from tests.sources import execute, make_library, rows, verified
 from totesys.connection import connect
 from totesys.errors import CorruptObject, NewerRecord, WarehouseMismatch
+from totesys.lake.store import Lake
 from totesys.triggers import RECONCILE, RunsTrigger
+from totesys_cli.downgrade_command import run_downgrade
 from totesys_cli.local.local_data_plane import LocalDataPlane
-from totesys_cli.options import WarehouseLocation
+from totesys_cli.options import DataPlaneLocation, WarehouseLocation
 from totesys_cli.terminal import Output
 from totesys_cli.warehouse_comparison import run_comparison
 from totesys_load.ledger_migrations import MIGRATIONS
 from totesys_load.load_stage import Load
+from totesys_load.scheduled_verification import verify_and_record
 
 RELEASES = sorted(folder for folder in (Path(__file__).parents[1] / "releases").iterdir() if folder.is_dir())
 MANIFEST = "runs/run=00000002/manifest.json"
+# The records that release 0.1.0 reads, as JSON schemas: each of its models refuses unknown fields.
+FIRST_RECORDS = Path(__file__).parents[1] / "releases" / "0.1.0" / "records.schema.json"
+INGEST_RECORDS = {"run_number.json": "RunCounter", "runs/*/manifest.json": "Manifest", "runs/*/empty.json": "Manifest"}
+PROCESSED_RECORDS = {
+    "runs/*/manifest.json": "ProcessedManifest",
+    "runs/*/load.json": "LoadRecord",
+    "runs/*/*.failed.json": "Failure",
+    "verifications/*.json": "VerificationRecord",
+    "replays/*/*.json": "ReplayRecord",
+}
 CONTENTS = (
     "SELECT t::text FROM warehouse.fact_loan AS t ORDER BY 1",
     "SELECT t::text FROM warehouse.dim_book AS t ORDER BY 1",
@@ -52,6 +67,21 @@ async def left(
             for path in sorted(folder.rglob("*.*")):
                 await bucket.put(path.relative_to(folder).as_posix(), path.read_bytes())
         yield pipeline
+
+
+async def unreadable_by_the_first_release(lake: Lake) -> set[str]:
+    """The kinds of records that release 0.1.0 refuses, of a lake that has all kinds."""
+    schemas = json.loads(FIRST_RECORDS.read_text())
+    validators = {kind: jsonschema_rs.Draft202012Validator(schema) for kind, schema in schemas.items()}
+    found, refused = set[str](), set[str]()
+    for bucket, kinds in ((lake.ingest, INGEST_RECORDS), (lake.processed, PROCESSED_RECORDS)):
+        async for key in bucket.keys(""):
+            for kind in (kind for pattern, kind in kinds.items() if fnmatch(key, pattern)):
+                found.add(kind)
+                if not validators[kind].is_valid(json.loads(await bucket.get(key) or b"")):
+                    refused.add(kind)
+    assert found == schemas.keys()
+    return refused
 
 
 async def contents(dsn: str) -> list[list[tuple[object, ...]]]:
@@ -115,6 +145,36 @@ async def test_what_a_newer_release_adds_is_ignored_and_what_it_changes_is_refus
         await left.lake.ingest.put(MANIFEST, json.dumps({**newer, **other}).encode())
         with pytest.raises(NewerRecord, match=r"run=00000002/manifest.json was written by release 7\.1\.0, .* Run re"):
             await left.lake.manifest(2)
+
+
+async def test_after_a_downgrade_the_first_release_reads_every_record(
+    database: Callable[[], str], data_plane: LocalDataPlane
+) -> None:
+    source = await make_library(database())
+    location = DataPlaneLocation(data_plane.ingest_bucket.removesuffix("-ingest"), data_plane.endpoint_url)
+    async with Pipeline(MODEL, data_plane, source, database()) as pipeline:
+        await pipeline.tick()
+        for statements in HISTORY:
+            await execute(source, *statements)
+            await pipeline.tick()
+        await pipeline.tick("sweep")
+        await pipeline.catch_up(RunsTrigger(from_run=1, to_run=2, replay="again"))
+        settings = pipeline.load.settings.model_copy(update={"source_dsn": SecretStr(source)})
+        await verify_and_record(settings, pipeline.lake, MODEL)
+        with pytest.raises(CorruptObject):
+            async with pipeline.lake.failures_recorded(2, "load"):
+                raise CorruptObject("A part is damaged.")
+        before = await contents(pipeline.warehouse_dsn)
+        assert await unreadable_by_the_first_release(pipeline.lake)
+        await run_downgrade(Output(), location)
+        assert not await unreadable_by_the_first_release(pipeline.lake)
+        await run_downgrade(Output(), location)
+        pipeline.restart()
+        await pipeline.catch_up(RunsTrigger(from_run=1, to_run=6))
+        assert await contents(pipeline.warehouse_dsn) == before
+        await execute(source, "UPDATE loan SET fee = 3 WHERE loan_id = 1")
+        await pipeline.tick()
+        assert await verified(source, pipeline.warehouse_dsn, MODEL)
 
 
 async def test_a_record_of_another_run_is_not_believed(left: Pipeline) -> None:
