@@ -21,6 +21,12 @@ async def create_source(connection: Connection, model: Model, schema: str = "pub
             await connection.execute(statement)
 
 
+def publication_statement(model: Model, schema: str, name: str) -> str:
+    """The DDL of the publication that capture from the log reads."""
+    tables = ", ".join(qualified(schema, table.name) for table in model.sources)
+    return f"CREATE PUBLICATION {ident(name)} FOR TABLE {tables}"
+
+
 def source_statements(model: Model, schema: str = "public") -> Iterator[str]:
     """The DDL, each statement after those that it needs."""
     yield f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}"

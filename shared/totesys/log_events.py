@@ -53,11 +53,21 @@ class LogEvent(StrEnum):
 
     # Extraction
     EXTRACTION_STARTED = "extraction_started"
-    """Ingest chose where to start; a warning if it has to extract everything: `everything`, `reason`."""
+    """Ingest chose where to start; a warning if it has to extract everything: `everything`, `reason`, `capture`."""
     EXTRACTION_DEFERRED = "extraction_deferred"
     """Another extraction holds the lock. A tick ends here; an explicit request `waits`."""
     EXTRACTION_COMPLETED = "extraction_completed"
     """All runs of an extraction are committed: `runs`, `empty`, `duration_s`."""
+    SLOT_MEASURED = "slot_measured"
+    """How much of its log the source keeps for ingest, with the metric: `slot`, `retained_bytes`."""
+    SLOT_CREATED = "slot_created"
+    """Ingest created its replication slot: `slot`, `reason`."""
+    SLOT_DROPPED = "slot_dropped"
+    """Ingest dropped its replication slot: `slot`, `reason`, `retained_bytes`."""
+    SLOT_ADVANCE_FAILED = "slot_advance_failed"
+    """The source keeps a part of its log for longer than needed: `error`, `next`."""
+    LOG_CAPTURE_SUSPENDED = "log_capture_suspended"
+    """Ingest cannot read the source's log, logged once a process and reason: `reason`, `next`."""
     CONTRACT_BROKEN = "contract_broken"
     """The source has breaking changes, and ingest stops: `differences`."""
     SCHEMA_DRIFT_FOUND = "schema_drift_found"
@@ -90,6 +100,11 @@ class LogEvent(StrEnum):
     """Keys that had been deleted in the source exist again: `run`, `table`, `rows`."""
     FAILURE_RECORDING_FAILED = "failure_recording_failed"
     """The lake has no record of a failure: `run`, `stage`, `failure`, `error`."""
+
+    LOG_CHECKED = "log_checked"
+    """A scan found no row that the source's log had not named: `run`."""
+    MISSED_ROWS_FOUND = "missed_rows_found"
+    """A scan found rows that the source's log had not named, and load wrote them; an error: `run`, `rows`."""
 
     # A replay
     REPLAY_STARTED = "replay_started"

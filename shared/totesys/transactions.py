@@ -120,7 +120,7 @@ class Position(_Recorded):
     @property
     def reached(self) -> int:
         """The least log position of a server that has replayed everything up to `lsn`."""
-        return self.lsn - self.lsn % _WAL_PAGE if self.lsn % _WAL_PAGE <= _WAL_HEADER else self.lsn
+        return least_lsn(self.lsn)
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,11 @@ def timeline_of(source: str) -> int:
 def xid(number: int) -> str:
     """A 64-bit transaction id as the 32-bit `xid` of rows."""
     return str(number % 2**32)
+
+
+def least_lsn(lsn: int) -> int:
+    """The least position that a server may report instead of `lsn`, although it has as much of the log."""
+    return lsn - lsn % _WAL_PAGE if lsn % _WAL_PAGE <= _WAL_HEADER else lsn
 
 
 def show_lsn(lsn: int) -> str:

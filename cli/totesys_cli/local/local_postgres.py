@@ -25,6 +25,7 @@ _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "max_connections": "100",
+    "wal_level": "logical",
     "log_timezone": "UTC",
     "timezone": "UTC",
 }

@@ -1,6 +1,7 @@
 """The settings of ingest, besides those of every service."""
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
@@ -18,6 +19,38 @@ class IngestSettings(ServiceSettings):
     )
     source_schema: str = Field(
         default="public", min_length=1, max_length=63, description="The schema of the source's tables."
+    )
+
+    capture: Literal["scan", "log"] = Field(
+        default="scan",
+        description="How ingest finds changed rows. `scan` reads every incremental table by transaction id, and needs "
+        "only SELECT. `log` reads the source's log, and scans wherever it cannot: docs/capture.md.",
+    )
+    capture_publication: str = Field(
+        default="totesys", min_length=1, max_length=63, description="The publication of the source's tables, for `log`."
+    )
+    capture_slot: str = Field(
+        default="totesys",
+        pattern=r"^[a-z0-9_]{1,63}$",
+        description="The replication slot that ingest creates for `log`. Each lake needs one of its own.",
+    )
+    slot_bytes: int = Field(
+        default=10 * GIB,
+        ge=16 * MIB,
+        le=1024 * GIB,
+        description="Ingest drops its slot when it makes the source keep more of its log than this.",
+    )
+    log_bytes: int = Field(
+        default=GIB,
+        ge=MIB,
+        le=1024 * GIB,
+        description="How much of the log one extraction decodes at most. With more, a scan costs less.",
+    )
+    log_check: Period = Field(
+        default=timedelta(days=1),
+        ge=SHORTEST_LIMIT,
+        le=timedelta(days=30),
+        description="How often a scan checks that the log missed no change.",
     )
 
     part_bytes: int = Field(

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
@@ -22,9 +22,12 @@ from totesys.table import Capture, SourceTable, full_refresh_tables
 from totesys.transactions import LONG_OPEN, Position
 from totesys.triggers import ExtractTrigger
 from totesys_ingest.backoff import Backoff
-from totesys_ingest.extraction_jobs import key_jobs, plan_jobs
+from totesys_ingest.changed_keys import TableChanges
+from totesys_ingest.extraction_jobs import Job, key_jobs, plan_jobs
 from totesys_ingest.extractor import Extractor
 from totesys_ingest.ingest_settings import IngestSettings
+from totesys_ingest.log_capture import Captured, LogCapture, Prepared, checked
+from totesys_ingest.log_jobs import jobs_of_changes
 from totesys_ingest.open_run import ExtractionSpec
 from totesys_ingest.source_catalog import read_pages
 from totesys_ingest.source_connection import SourceConnection, open_source
@@ -55,6 +58,7 @@ class Ingest:
     # Without a trigger ingest does nothing: the schedule is its clock.
     default_trigger: ExtractTrigger | None = None
     _warned: set[NonBreakingChange] = field(default_factory=set)
+    _suspensions: set[str] = field(default_factory=set)
     _backoff: Backoff = field(default_factory=Backoff)
     # The last run, while the source is a standby that does not show all of it yet.
     _awaited: Manifest | None = None
@@ -91,10 +95,12 @@ class Ingest:
             raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. Ingest made no run.")
         last = await self.lake.newest_manifest()
         status = await self._read_status(source, last)
+        prepared = await self._log.prepare(source, last, status)
         snapshot = await take_snapshot(source, self.model.sources, status, last)
         self._warn_once(snapshot.changes.non_breaking)
         with self._backoff.attempt(), _standby_remedy(status):
-            runs = await self._write_runs(source, trigger, last, snapshot)
+            runs = await self._write_runs(source, trigger, last, snapshot, prepared)
+            await self._log.advance(source, runs[-1])
         seconds = time.monotonic() - started
         rows = sum(table.rows for run in runs for table in run.tables.values())
         log.info(
@@ -112,23 +118,80 @@ class Ingest:
         return status
 
     async def _write_runs(
-        self, source: SourceConnection, trigger: ExtractTrigger, last: Manifest | None, snapshot: SourceSnapshot
+        self,
+        source: SourceConnection,
+        trigger: ExtractTrigger,
+        last: Manifest | None,
+        snapshot: SourceSnapshot,
+        prepared: Prepared,
     ) -> list[Manifest]:
         start = choose_start(trigger.mode, last, snapshot, self.model.declared)
         (await source.with_duplicate_keys(snapshot.changes, start.mark)).check()
-        self._log_start(start, snapshot)
-        (counter, position), tables = await gather_pair(
+        captured = await self._log.read(source, prepared, snapshot, start)
+        self._log.report(captured)
+        self._log_start(start, snapshot, captured)
+        (counter, position), jobs = await gather_pair(
             gather_pair(self.lake.claim_run_number(), self._read_position(last, snapshot)),
-            self._tables(source, start, snapshot.resized(last), trigger.keys),
+            self._jobs(source, start, snapshot.resized(last), trigger, captured.changes),
         )
+        spec = ExtractionSpec(
+            self.model,
+            trigger,
+            start,
+            snapshot,
+            position,
+            last.position if last else None,
+            captured.log,
+            last.log if last else None,
+        )
+        runs = await self._extractor(spec, source).run(jobs, counter, _newest_with_parts(last) if last else 0)
+        # The check reads the same snapshot, which ends early where the source allows few connections.
+        if source.connection.is_in_transaction() and self._log.is_check_due(captured, snapshot):
+            runs += await self._check_log(source, spec, runs[-1])
+        return runs
+
+    async def _check_log(self, source: SourceConnection, spec: ExtractionSpec, last: Manifest) -> list[Manifest]:
+        """Scan for everything since the last such scan: load writes what the log has missed, and nothing else."""
+        assert spec.log is not None
+        start = StartingPoint(spec.log.checked, spec.snapshot.mark, "a scan checks the log")
+        self._log_start(start, spec.snapshot, Captured(spec.log, None))
+        trigger = ExtractTrigger(trigger="log check")
+        checking = replace(
+            spec,
+            trigger=trigger,
+            start=start,
+            last_position=last.position,
+            log=checked(spec.log, spec.snapshot),
+            last_log=spec.log,
+            checks_log=True,
+        )
+        counter, jobs = await gather_pair(self.lake.claim_run_number(), self._jobs(source, start, (), trigger, None))
+        return await self._extractor(checking, source).run(jobs, counter, _newest_with_parts(last))
+
+    def _extractor(self, spec: ExtractionSpec, source: SourceConnection) -> Extractor:
+        return Extractor(spec, self.lake, self.settings, self._opened, source)
+
+    async def _jobs(
+        self,
+        source: SourceConnection,
+        start: StartingPoint,
+        deleted_from: Collection[str],
+        trigger: ExtractTrigger,
+        changes: Mapping[str, TableChanges] | None,
+    ) -> list[Job]:
         pages, page_bytes = await read_pages(source.connection, source.schema, self.model.sources)
         job_bytes = self.settings.part_bytes if start.mark is None else self.settings.scan_bytes
-        jobs = plan_jobs(tables, pages, max(1, job_bytes // page_bytes), start.mark, trigger.keys)
+
+        def scan(tables: Iterable[SourceTable]) -> list[Job]:
+            return plan_jobs(tables, pages, max(1, job_bytes // page_bytes), start.mark, trigger.keys)
+
+        if changes is None:
+            jobs = scan(await self._tables(source, start, deleted_from, trigger.keys))
+        else:
+            jobs = jobs_of_changes(self.model, changes, {*deleted_from, *trigger.keys}, trigger.keys, scan)
         if trigger.mode != "changes" or start.warning:
-            jobs += key_jobs(self.model)
-        spec = ExtractionSpec(self.model, trigger, start, snapshot, position, last.position if last else None)
-        extractor = Extractor(spec, self.lake, self.settings, self._opened, source)
-        return await extractor.run(jobs, counter, _newest_with_parts(last) if last else 0)
+            jobs = [job for job in jobs if not job.keys] + key_jobs(self.model)
+        return jobs
 
     async def _read_position(self, last: Manifest | None, snapshot: SourceSnapshot) -> Position | None:
         """The source's position, or None where the server allows no second connection.
@@ -151,6 +214,10 @@ class Ingest:
         changed |= {table.name for table in full_refresh if table.name in wanted or table.name in deleted_from}
         needed = changed | self.model.needed_with(changed)
         return [t for t in self.model.extraction_order if t.capture is Capture.INCREMENTAL or t.name in needed]
+
+    @property
+    def _log(self) -> LogCapture:
+        return LogCapture(self.settings, self.model.sources, self._opened, self._suspensions)
 
     def _opened(self) -> AbstractAsyncContextManager[SourceConnection]:
         settings = self.settings
@@ -176,7 +243,7 @@ class Ingest:
         for following, differences in new.items():
             log.warning(LogEvent.SCHEMA_DRIFT_FOUND, differences=differences, next=following)
 
-    def _log_start(self, start: StartingPoint, snapshot: SourceSnapshot) -> None:
+    def _log_start(self, start: StartingPoint, snapshot: SourceSnapshot, captured: Captured) -> None:
         seconds = 0.0
         if oldest := snapshot.open_transaction:
             age = oldest.age(snapshot.status.time)
@@ -192,7 +259,13 @@ class Ingest:
         figures = metrics(
             {"stage": self.name}, BreakingChanges=(0, "Count"), OldestTransactionSeconds=(seconds, "Seconds")
         )
-        level(LogEvent.EXTRACTION_STARTED, everything=start.mark is None, reason=start.reason, **figures)
+        level(
+            LogEvent.EXTRACTION_STARTED,
+            everything=start.mark is None,
+            reason=start.reason,
+            capture="scan" if captured.changes is None else "log",
+            **figures,
+        )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from totesys.lake.records import ExtractedTable, Manifest, Part, RunCounter, TableParts
+from totesys.log_position import LogPosition
 from totesys.schema import Model
 from totesys.transactions import Position
 from totesys.triggers import ExtractTrigger
@@ -20,6 +21,8 @@ class ExtractionSpec:
     """What all runs of one extraction have in common.
 
     `position` is None where no second connection could be opened to read it; `last_position` is that of the last run.
+    `log` is how far capture has read the log with this extraction, `last_log` how far before. `checks_log` marks a scan
+    that checks the log.
     """
 
     model: Model
@@ -28,6 +31,9 @@ class ExtractionSpec:
     snapshot: SourceSnapshot
     position: Position | None
     last_position: Position | None
+    log: LogPosition | None = None
+    last_log: LogPosition | None = None
+    checks_log: bool = False
 
 
 @dataclass
@@ -106,9 +112,12 @@ class OpenRun:
             tables={
                 of.table.name: ExtractedTable(**self._written(of), mode=of.table.capture)
                 for of in self._parts
-                if not of.keys
+                if of.rows
             },
             keys={of.table.name: TableParts(**self._written(of)) for of in self._parts if of.keys},
+            deleted={of.table.name: TableParts(**self._written(of)) for of in self._parts if of.deleted},
+            log=spec.log if complete else spec.last_log,
+            checks_log=spec.checks_log,
             definitions=dict(snapshot.changes.definitions),
             declared=dict(spec.model.declared),
             counts=dict(snapshot.counts),

@@ -3,7 +3,7 @@
 import time
 
 from totesys.lake.bucket import Bucket
-from totesys.lake.keys import part_key, ranges_key
+from totesys.lake.keys import deleted_key, part_key, ranges_key
 from totesys.lake.upload import Upload
 from totesys.table import Capture
 from totesys_ingest.extraction_jobs import Job, Stream
@@ -99,7 +99,8 @@ class _OpenPart:
         An incremental table without rows has no part. A full-refresh table always has one, because a join needs all
         its sides, and so have key ranges: no keys means that every row was deleted.
         """
-        if self._upload is None and (self.stream.keys or self.stream.table.capture is Capture.FULL_REFRESH):
+        full_refresh = self.stream.rows and self.stream.table.capture is Capture.FULL_REFRESH
+        if self._upload is None and (self.stream.keys or full_refresh):
             await self._begin()
         if self._upload is not None:
             part = await self._upload.finish(self._rows)
@@ -110,8 +111,8 @@ class _OpenPart:
             await self._upload.abort()
 
     async def _begin(self) -> Upload:
-        key_of = ranges_key if self.stream.keys else part_key
         part = self.run.next_part(self.stream)
+        key_of = deleted_key if self.stream.deleted else ranges_key if self.stream.keys else part_key
         key = key_of(self._schema, self.stream.table.name, self.run.number, part, "csv")
         self.run.part_keys.append(key)
         self._upload = Upload(self._bucket, key)

@@ -144,8 +144,8 @@ class SourceConnection:
 
         Raises DataRefused for a value that Postgres cannot convert to UTF-8.
         """
-        query = _ranges_query(self.schema, job.table) if job.keys else _rows_query(self.schema, job)
-        wanted = [job.wanted] if job.mark and job.wanted else []
+        query = _query(self.schema, job)
+        wanted = [job.wanted] if job.wanted and (job.mark or job.by_key or job.deleted) else []
         # A database without an encoding gives its bytes as they are. Transform finds the rows that are not UTF-8.
         raw = NOT_CHECKED if encoding_of(self.connection) == NOT_CHECKED else None
         try:
@@ -158,8 +158,14 @@ class SourceConnection:
         return int(status.removeprefix("COPY "))
 
 
+def _query(schema: str, job: Job) -> str:
+    if job.keys:
+        return _ranges_query(schema, job.table)
+    return _deleted_query(schema, job.table) if job.deleted else _rows_query(schema, job)
+
+
 def _rows_query(schema: str, job: Job) -> str:
-    conditions = []
+    conditions = [f"{ident(job.table.key)} = ANY ($1::bigint[])"] if job.by_key else []
     if job.first_page > 0:
         conditions.append(f"ctid >= '({job.first_page},0)'::tid")
     if job.end_page is not None:
@@ -178,6 +184,15 @@ def _ranges_query(schema: str, table: SourceTable) -> str:
         f"SELECT first_key, coalesce(lead(before) OVER (ORDER BY first_key), (SELECT max({key}) FROM {relation})) "
         f"FROM (SELECT {key}::bigint AS first_key, lag({key}::bigint) OVER (ORDER BY {key}) AS before FROM {relation}) "
         "AS keys WHERE before IS DISTINCT FROM first_key - 1 ORDER BY first_key"
+    )
+
+
+def _deleted_query(schema: str, table: SourceTable) -> str:
+    """Those of the keys in $1 that no row has, as ranges of consecutive keys."""
+    return (
+        "SELECT min(key), max(key) FROM (SELECT key, key - row_number() OVER (ORDER BY key) AS range "
+        f"FROM unnest($1::bigint[]) AS key WHERE NOT EXISTS (SELECT FROM {qualified(schema, table.name)} AS t "
+        f"WHERE t.{ident(table.key)} = key)) AS gone GROUP BY range ORDER BY 1"
     )
 
 

@@ -180,6 +180,16 @@ class Load:
             raise CorruptObject(f"{where} is missing. Restore it, or trigger transform for its run again.")
         return manifest
 
+    def _record_missed(self, manifest: ProcessedManifest, written: Mapping[str, int]) -> None:
+        """Log the rows of a scan that the run before it should have brought, because the log named them.
+
+        Tables without a source follow the calendar and the other tables.
+        """
+        missed = {name: rows for name, rows in written.items() if rows and self.model.table(name).sources}
+        level = log.error if missed else log.info
+        figures = metrics({"stage": self.name}, RowsMissedByLog=(sum(missed.values()), "Count"))
+        level(LogEvent.MISSED_ROWS_FOUND if missed else LogEvent.LOG_CHECKED, run=manifest.run, rows=missed, **figures)
+
     async def _record(self, manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable], seconds: float) -> None:
         record = _load_record(manifest, loaded, seconds)
         await self.lake.put_load_record(record)
@@ -190,6 +200,8 @@ class Load:
         deleted = {name: table.deleted for name, table in loaded.items() if table.deleted}
         if unresolved:
             log.warning(LogEvent.ROWS_QUARANTINED, run=manifest.run, rows=unresolved)
+        if manifest.checks_log:
+            self._record_missed(manifest, written)
         log.info(
             LogEvent.RUN_COMPLETED,
             run=manifest.run,

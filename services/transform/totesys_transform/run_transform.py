@@ -36,7 +36,7 @@ R = TypeVar("R")
 # The fields that transform's record takes over from ingest's.
 _COMMON_FIELDS = {
     *("lake", "run", "previous", "extraction", "complete", "snapshot_time"),
-    *("trigger", "source", "xmin_after", "high_water_mark", "position"),
+    *("trigger", "source", "xmin_after", "high_water_mark", "position", "checks_log"),
 }
 
 
@@ -99,7 +99,7 @@ class RunTransform:
                 name: QuarantinedTable(**out.fields(), reasons=out.reasons) for name, out in self._quarantined.items()
             },
             keys=keys,
-            left_out={name: await self._put_left_out(self._model.table(name)) for name in self._left_out},
+            left_out={table.name: await self._put_left_out(table) for table in self._tables_with_left_out()},
         )
 
     def _buildable(self) -> Iterator[WarehouseTable]:
@@ -207,10 +207,21 @@ class RunTransform:
         out.seconds = time.monotonic() - started
         return TableParts(**out.fields())
 
+    def _tables_with_left_out(self) -> Iterator[WarehouseTable]:
+        deleted = self._model.built_from_first(self._manifest.deleted)
+        return (table for table in self._model.tables if table.name in self._left_out or table in deleted)
+
     async def _put_left_out(self, table: WarehouseTable) -> TableParts:
-        """Write the keys that the table's function leaves out, as ranges."""
+        """Write the keys that the table's function leaves out, and those that ingest calls deleted, as ranges."""
         out = _Output(KEY_RANGES.column_names)
-        ranges = key_ranges(pl.concat(self._left_out[table.name]))
+        deleted = self._manifest.deleted.get(table.sources[0])
+        frames = [
+            (await self._rows(KEY_RANGES, part, await self._lake.ingest.get_part(part))).frame
+            for part in (deleted.parts if deleted else ())
+        ]
+        if table.name in self._left_out:
+            frames.append(key_ranges(pl.concat(self._left_out[table.name])))
+        ranges = pl.concat(frames).sort(KEY_RANGES.key)
         key = left_out_key(self._schema(table), table.name, self._manifest.run, 0)
         body = await asyncio.to_thread(to_parquet, ranges, KEY_RANGES)
         out.parts.append(await self._lake.processed.put_part(key, body, ranges.height))

@@ -38,6 +38,11 @@ def ranges_key(schema: str, table: str, run: int, part: int, suffix: str) -> str
     return f"{KEYS}{part_key(schema, table, run, part, suffix)}"
 
 
+def deleted_key(schema: str, table: str, run: int, part: int, suffix: str) -> str:
+    """The key of a part with ranges of the keys that the source's log says are gone."""
+    return ranges_key(schema, f"{table}/deleted", run, part, suffix)
+
+
 def left_out_key(schema: str, table: str, run: int, part: int) -> str:
     """The key of a part with ranges of the keys that a build function leaves out."""
     return f"{KEYS}{part_key(schema, f'{table}/left_out', run, part, 'parquet')}"

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from totesys.errors import CorruptObject, NewerRecord
+from totesys.log_position import LogPosition
 from totesys.table import Capture
 from totesys.transactions import HighWaterMark, OpenTransaction, Position
 from totesys.version import VERSION
@@ -16,7 +17,7 @@ from totesys.version import VERSION
 REASONS = "reasons"
 # The version of the shape of all records. A new field that the previous release can do without changes the second
 # number, any other change the first.
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 
 
 class Record(BaseModel):
@@ -118,9 +119,12 @@ class Manifest(RunRecord):
     `position` is where the source was in its history, `open_transaction` the oldest transaction in progress.
 
     `keys` are the keys in the snapshot by source table, as parts of ranges with first and last key; only a complete run
-    of a deletion sweep has them. `definitions` are the source tables as the snapshot sees them. `declared` are the
-    warehouse tables that the model declared at the extraction, with their columns. `counts` are the numbers of rows of
-    the full-refresh tables in the snapshot: a number that changes reveals deleted rows.
+    of a deletion sweep has them. `deleted` are, in the same form, keys that the source's log says are gone; `log` is
+    how far capture has read that log. `checks_log` marks a run of a scan that checks the log.
+
+    `definitions` are the source tables as the snapshot sees them. `declared` are the warehouse tables that the model
+    declared at the extraction, with their columns. `counts` are the numbers of rows of the full-refresh tables in the
+    snapshot: a number that changes reveals deleted rows.
 
     Records of earlier releases lack the fields with defaults.
     """
@@ -134,13 +138,16 @@ class Manifest(RunRecord):
     open_transaction: OpenTransaction | None = None
     tables: dict[str, ExtractedTable]
     keys: dict[str, TableParts] = {}
+    deleted: dict[str, TableParts] = {}
+    log: LogPosition | None = None
+    checks_log: bool = False
     definitions: dict[str, TableDefinition] = {}
     declared: dict[str, tuple[str, ...]] | None = None
     counts: dict[str, int] = {}
 
     @property
     def empty(self) -> bool:
-        return not self.tables and not self.keys
+        return not self.tables and not self.keys and not self.deleted
 
     @property
     def next_start(self) -> HighWaterMark | None:
@@ -154,7 +161,8 @@ class ProcessedManifest(RunRecord):
     """Transform's record: the Parquet of a run, and the rows that could not become warehouse rows.
 
     `trigger`, `source`, `xmin_after`, `high_water_mark` and `position` are those of ingest's record, `keys` too, but by
-    warehouse table. `left_out` are the ranges of the keys that the table's build function left out.
+    warehouse table. `checks_log` is that of ingest's record. `left_out` are the ranges of the keys that the table's
+    build function left out, and of those that ingest's record calls deleted.
     """
 
     trigger: str = ""
@@ -166,6 +174,7 @@ class ProcessedManifest(RunRecord):
     quarantine: dict[str, QuarantinedTable]
     keys: dict[str, TableParts] = {}
     left_out: dict[str, TableParts] = {}
+    checks_log: bool = False
 
 
 class LoadedTable(Record):
