@@ -1,6 +1,7 @@
 """What the warehouse must hold after each run, worked out from what the source says by SQL, with all that is gone."""
 
 from collections import defaultdict
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 from totesys.connection import connect
@@ -11,6 +12,7 @@ from totesys.table import Dimension, Fact, WarehouseTable
 Values = tuple[object, ...]
 Rows = dict[int, Values]
 Sight = dict[str, Rows]
+NOTHING_LOST: Mapping[str, Container[int]] = {}
 
 
 @dataclass
@@ -50,8 +52,8 @@ class Expectation:
                 for table in self.model.tables
             }
 
-    def take(self, sight: Sight, run: int, *, swept: bool) -> None:
-        """A run has brought this."""
+    def take(self, sight: Sight, run: int, *, swept: bool, lost: Mapping[str, Container[int]] = NOTHING_LOST) -> None:
+        """A run has brought this; `lost` are by source table the keys that the log says are gone."""
         for dimension in self.model.dimensions:
             for key, values in _possible(dimension, sight).items():
                 self.dimensions[dimension.name][key] = values
@@ -63,8 +65,8 @@ class Expectation:
                 if not known or known[-1].values != values:
                     known.append(Version(values, run, self._is_orphan(fact, values)))
                 self._return(fact, key, run)
-        if swept:
-            self._sweep(sight, run)
+        built = {table.name: table.sources[0] for table in self.model.tables}
+        self._sweep(sight, run, lambda name, key: swept or key in lost.get(built[name], ()))
 
     def current(self, fact: Fact, run: int | None = None) -> set[Values]:
         """The newest version of each id that is not deleted, now or as of a run's snapshot."""
@@ -107,11 +109,12 @@ class Expectation:
         if absences and absences[-1].until is None:
             absences[-1].until = run
 
-    def _sweep(self, sight: Sight, run: int) -> None:
+    def _sweep(self, sight: Sight, run: int, is_swept: Callable[[str, int], bool]) -> None:
         known = {(name, key) for name, rows in self.dimensions.items() for key in rows} | set(self.versions)
         for name, key in known:
             ever = name in self.dimensions or self.versions[name, key]
-            if ever and key not in sight[name] and not self._is_absent(name, key, None):
+            gone = is_swept(name, key) and key not in sight[name]
+            if ever and gone and not self._is_absent(name, key, None):
                 self.absences[name, key].append(Absence(run))
 
     def _is_absent(self, name: str, key: int, run: int | None) -> bool:

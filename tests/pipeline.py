@@ -67,6 +67,11 @@ class Pipeline:
         self.transform = Transform(self.lake, self.model)
         self.load = Load(LoadSettings(**common, warehouse_dsn=SecretStr(self.warehouse_dsn)), self.lake, self.model)
 
+    def use(self, **ingest_settings: Any) -> None:
+        """Change settings of ingest from the next extraction on."""
+        self._ingest_settings |= ingest_settings
+        self.ingest.settings = self.ingest.settings.model_copy(update=ingest_settings)
+
     async def tick(self, mode: Literal["changes", "full", "sweep"] = "changes") -> None:
         """One extraction, and all that follows from it."""
         await self.ingest.work(ExtractTrigger(mode=mode))

@@ -1,10 +1,12 @@
 """The shops' source as it changes, and what must have come of it: steps that a seed decides."""
 
+from collections.abc import Container
+from dataclasses import dataclass
 from random import Random
 
 import pytest
 
-from tests.expectation import Expectation, Found
+from tests.expectation import NOTHING_LOST, Expectation, Found
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
 from tests.sources import execute
@@ -12,7 +14,7 @@ from totesys.connection import connect
 from totesys.errors import SchemaDrift
 from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
 from totesys.verify import verify
-from totesys_cli.source_database import create_source
+from totesys_cli.source_database import create_source, publication_statement
 from totesys_load.load_stage import Load
 
 KEYS = 8
@@ -35,10 +37,23 @@ SETUP = (
 )
 
 
+LSN = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Rows that a statement took away: those of a key, or of all keys, after this position of the log."""
+
+    table: str
+    keys: Container[int]
+    lsn: int
+
+
 async def make_open_shops(dsn: str) -> str:
     """A few shops and tickets, in a source that takes what it should not, in the empty database `dsn`; the same DSN."""
     async with connect("The source", dsn) as connection:
         await create_source(connection, MODEL)
+        await connection.execute(publication_statement(MODEL, "public", "totesys"))
     await execute(dsn, *SETUP)
     return dsn
 
@@ -50,21 +65,39 @@ class History:
         self.random = random
         self.pipeline = pipeline
         self.expected = Expectation(MODEL)
+        self.losses: list[Loss] = []
+        pipeline.use(capture_slot=pipeline.source_dsn.rpartition("/")[2])
 
     async def step(self) -> None:
         """Some changes of the source, and then whatever comes next."""
         await self.change_some()
-        steps = {self.tick: 8, self.sweep: 5, self.full: 2, self.repair: 2, self.drift: 2, self.replay: 4}
+        steps = {
+            self.tick: 8,
+            self.sweep: 5,
+            self.full: 2,
+            self.repair: 2,
+            self.drift: 2,
+            self.replay: 4,
+            self.meddle: 2,
+        }
         step = self.random.choices(list(steps), list(steps.values()))[0]
         print(step.__name__)
         await step()
         await Found(self.pipeline.warehouse_dsn, MODEL).check(self.expected)
 
     async def change_some(self) -> None:
-        await execute(self.pipeline.source_dsn, *(self.change() for _ in range(self.random.randint(0, 6))))
+        async with connect("The source", self.pipeline.source_dsn) as connection:
+            for _ in range(self.random.randint(0, 6)):
+                lsn = await connection.fetchval(LSN)
+                statement, table, keys = self.change()
+                if not (await connection.execute(statement)).endswith(" 0"):
+                    self.losses.append(Loss(table, keys, lsn))
 
-    def change(self) -> str:
-        """A row is made, made again, changed, touched or deleted; some are bad, some refer to what is not there."""
+    def change(self) -> tuple[str, str, Container[int]]:
+        """A row is made, made again, changed, touched or deleted; some are bad, some refer to what is not there.
+
+        With the table, and the keys that may be gone.
+        """
         key, one, other = (self.random.randint(1, KEYS) for _ in range(3))
         amount = self.random.choice(["NULL", "1", "2"])
         made = {
@@ -74,21 +107,54 @@ class History:
             "shop": f"({key}, '{self.random.choice('ab')}', 1, now())",
         }
         table = self.random.choices(list(made), [8, 4, 3, 2])[0]
-        kinds = {
-            f"INSERT INTO {table} VALUES {made[table]} ON CONFLICT DO NOTHING": 5,
-            f"DELETE FROM {table} WHERE {table}_id = {key}": 2,
-            f"UPDATE {table} SET last_updated = last_updated WHERE {table}_id = {key}": 1,
-            f"UPDATE sale SET amount = {amount}, shop_id = {one} WHERE sale_id = {key}": 3,
-        }
-        return self.random.choices(list(kinds), list(kinds.values()))[0]
+        free = f"NOT EXISTS (SELECT FROM sale WHERE sale_id = {other})"
+        kinds: list[tuple[int, str, str, Container[int]]] = [
+            (10, f"INSERT INTO {table} VALUES {made[table]} ON CONFLICT DO NOTHING", table, ()),
+            (4, f"DELETE FROM {table} WHERE {table}_id = {key}", table, (key,)),
+            (2, f"UPDATE {table} SET last_updated = last_updated WHERE {table}_id = {key}", table, ()),
+            (6, f"UPDATE sale SET amount = {amount}, shop_id = {one} WHERE sale_id = {key}", "sale", ()),
+            (1, f"UPDATE sale SET sale_id = {other} WHERE sale_id = {key} AND {free}", "sale", (key,)),
+            (1, "TRUNCATE refund", "refund", range(KEYS + 1)),
+        ]
+        _, *change = self.random.choices(kinds, [kind[0] for kind in kinds])[0]
+        return change[0], change[1], change[2]
 
     async def extract(self, wakeup: ExtractTrigger) -> None:
-        sight = await self.expected.look(self.pipeline.source_dsn)
+        self.pipeline.use(capture=self.random.choice(["scan", "log", "log", "log", "log", "log"]))
+        sight, before = await self.expected.look(self.pipeline.source_dsn), await self.pipeline.lake.newest_manifest()
         await self.pipeline.ingest.work(wakeup)
         newest = await self.pipeline.lake.newest_manifest()
         assert newest is not None
-        self.expected.take(sight, newest.run, swept=bool(newest.keys))
+        # A sweep of a single table follows from what the log says.
+        swept = bool(newest.keys) and wakeup.mode != "changes"
+        lost = await self.lost(before.log.lsn) if newest.capture == "log" and before and before.log else NOTHING_LOST
+        self.expected.take(sight, newest.run, swept=swept or newest.xmin_before is None, lost=lost)
         await self.pipeline.catch_up()
+
+    async def lost(self, lsn: int | None) -> dict[str, set[int]]:
+        """The keys that were lost after a position of the log, and are not in the source."""
+        assert lsn is not None
+        async with connect("The source", self.pipeline.source_dsn) as connection:
+            found: dict[str, set[int]] = {}
+            for table in {loss.table for loss in self.losses if loss.lsn >= lsn}:
+                there = {row[0] for row in await connection.fetch(f"SELECT {table}_id FROM {table}")}
+                gone = {key for key in range(KEYS + 1) if key not in there}
+                known = [loss for loss in self.losses if loss.table == table and loss.lsn >= lsn]
+                found[table] = {key for key in gone if any(key in loss.keys for loss in known)}
+        return found
+
+    async def meddle(self) -> None:
+        """Somebody else changes what capture from the log relies on."""
+        slot = f"FROM pg_replication_slots WHERE slot_name = '{self.pipeline.ingest.settings.capture_slot}'"
+        meddling = [
+            f"SELECT pg_drop_replication_slot(slot_name) {slot}",
+            f"SELECT pg_replication_slot_advance(slot_name, pg_current_wal_insert_lsn()) {slot}",
+            "ALTER PUBLICATION totesys DROP TABLE ticket; ALTER PUBLICATION totesys ADD TABLE ticket",
+            "VACUUM FULL sale",
+        ]
+        await self.change_some()
+        await execute(self.pipeline.source_dsn, self.random.choice(meddling))
+        await self.change_some()
 
     async def tick(self) -> None:
         await self.extract(ExtractTrigger())

@@ -42,7 +42,11 @@ async def run_demo(output: Output, *, once: bool, seed: int, rate: float, lakeho
             on_event=lambda event: output.event(event.fields, event_line(event)),
             ports=dict.fromkeys(STAGES, 0),
             lakehouse=lakehouse,
+            capture="log",
         ) as pipeline:
+            demo.fact(
+                "capture", "Ingest reads from the source's log which rows changed (docs/capture.md).", capture="log"
+            )
             demo.chapter("first load")
             for run in await pipeline.extract_runs():
                 demo.fact("run", describe_run(run), **run.model_dump(mode="json"))

@@ -152,11 +152,13 @@ async def run_pipeline(
     ports: Mapping[str, int],
     log: IO[str] | None = None,
     lakehouse: bool = False,
+    capture: str | None = None,
 ) -> AsyncIterator[Pipeline]:
     """Start the lake and the services; stop them at the end.
 
     `state` keeps the lake between calls; `schedule` is an EventBridge rate; `ports` are those of the three services, 0
-    for a free one. With `lakehouse`, that service runs beside load. Raises LocalStackError.
+    for a free one. With `lakehouse`, that service runs beside load. `capture` is ingest's setting, if not that of the
+    environment. Raises LocalStackError.
     """
     # The services inherit a trigger token from the environment.
     token = os.environ.get("TOTESYS_TRIGGER_TOKEN")
@@ -165,6 +167,7 @@ async def run_pipeline(
         apply = partial(emulator.apply, lakehouse=lakehouse)
         plane = await asyncio.to_thread(apply, data_plane_template(), "totesys", schedule)
         environment = {**databases.environment(), **(catalog.environment() if lakehouse else {})}
+        environment |= {"TOTESYS_CAPTURE": capture} if capture else {}
         async with (
             run_services(plane, environment, ports, log) as services,
             # A service may close an idle connection just when it is used again.

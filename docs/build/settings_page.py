@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel, SecretStr
@@ -104,7 +104,7 @@ def _of_service(settings: type[BaseModel], beside: type[BaseModel] | None = None
     return [
         Variable(
             PREFIX + name.upper(),
-            ", ".join([TYPES[_kind(field.annotation)], *_limits(field)]),
+            ", ".join([_words(_kind(field.annotation)), *_limits(field)]),
             None if field.is_required() else _text(field.default),
             field.description or "",
         )
@@ -129,6 +129,12 @@ def _parameters(command: Any, path: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for name, inner in getattr(command, "commands", {}).items():
         yield from _parameters(inner, (*path, name))
     yield from ((" ".join(path), parameter) for parameter in command.params)
+
+
+def _words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(kind))
+    return TYPES[kind]
 
 
 def _kind(annotation: Any) -> Any:

@@ -20,6 +20,8 @@ OPEN_SECONDS = 60 * MINUTE
 # A share of the disk. RDS enlarges a disk when a tenth of it is free; less means that it did not.
 FREE_SHARE = 0.08
 GIB = 1024**3
+# Half of what makes ingest drop its slot by default.
+RETAINED_LOG_BYTES = 5 * GIB
 # Load needs two, verification two; the others are analysts. The smallest instance allows about 100.
 CONNECTIONS = 70
 # A burstable instance stores credits for two to three hours. RDS runs T4g in unlimited mode: AWS bills the excess.
@@ -114,6 +116,26 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
             "A transaction in the source has been open for more than an hour. Its changes arrive only when it ends.",
             f"totesys status --name {names.name} and ingest's log (long_transaction_found) name its holder.",
             periods=2,
+        ),
+        Alarm(
+            "retained-log",
+            "retained-log",
+            ours(names, "ingest", "RetainedLogBytes", "Bytes"),
+            "Maximum",
+            RETAINED_LOG_BYTES,
+            "The source keeps more than 5 GiB of its log for ingest. At 10 GiB, ingest drops its slot and scans.",
+            "Read the log of ingest: an extraction fails, or a transaction in the source is open (docs/capture.md).",
+        ),
+        Alarm(
+            "missed-rows",
+            "missed-rows",
+            ours(names, "load", "RowsMissedByLog", "Count"),
+            "Maximum",
+            0,
+            "The daily scan found changed rows that the source's log had not named. They are loaded now.",
+            "Set TOTESYS_CAPTURE=scan, and report it with the log of load (missed_rows_found).",
+            # There is one value per check, so about one a day.
+            missing="ignore",
         ),
         Alarm(
             "quarantine",

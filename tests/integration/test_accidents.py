@@ -77,6 +77,7 @@ class Accidents(History):
             self._kept = self.server.keep()
             return
         self._kept.restore()
+        self.losses.clear()
         self._kept = None
         await self.change_some()
         await execute(self.pipeline.source_dsn, PASS.format(self.random.choice([1, 100, 1000])))
@@ -113,6 +114,7 @@ class Accidents(History):
             self._kept = None
         self.server = standby
         await execute(standby.dsn(), "SELECT pg_promote()")
+        self.losses.clear()
         self._read_from(standby)
         await execute(self.pipeline.source_dsn, PASS.format(self.random.choice([1, 100, 1000])))
 

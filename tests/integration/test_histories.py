@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from copy import copy
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 
 import pytest
@@ -22,7 +23,8 @@ from totesys.lake.store import Lake
 from totesys.triggers import ExtractTrigger, RunsTrigger
 from totesys.verify import equal, verify
 from totesys_cli.local.local_data_plane import LocalDataPlane
-from totesys_cli.source_database import create_source
+from totesys_cli.source_database import create_source, publication_statement
+from totesys_ingest.ingest_settings import GIB
 from totesys_load.load_stage import Load
 
 pytestmark = pytest.mark.postgres
@@ -71,7 +73,14 @@ class History:
         }
         step = self._random.choices(list(steps), list(steps.values()))[0]
         print(step.__name__)
+        self._choose_capture()
         await step()
+
+    def _choose_capture(self) -> None:
+        """The log, a scan because there is too much of the log, or rarely a scan without a slot."""
+        self._pipeline.use(log_bytes=self._random.choice([1, GIB, GIB, GIB]))
+        if self._random.random() < 0.05:
+            self._pipeline.use(capture=self._random.choice(["scan", "log"]))
 
     async def write(self) -> None:
         for _ in range(self._random.randint(1, 20)):
@@ -180,10 +189,14 @@ async def history(random: Random, database: Callable[[], str], data_plane: Local
         "run_bytes": random.choice([1, 1, 10_000, 1_000_000]),
         "connections": random.randint(1, 3),
         "full_connections": random.randint(1, 3),
+        "capture": "log",
+        "capture_slot": source_dsn.rpartition("/")[2],
+        "log_check": timedelta(seconds=random.choice([1, 3600])),
     }
     async with AsyncExitStack() as stack:
         connections = [await stack.enter_async_context(connect("The source", source_dsn)) for _ in range(SESSIONS)]
         await create_source(connections[0], MODEL)
+        await connections[0].execute(publication_statement(MODEL, "public", "totesys"))
         writers = Writers(MODEL, random, connections)
         await writers.fill(FIRST_ROWS)
         pipeline = await stack.enter_async_context(Pipeline(MODEL, data_plane, source_dsn, database(), **sizes))

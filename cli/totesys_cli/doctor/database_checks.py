@@ -9,6 +9,8 @@ from totesys.schema import Model
 from totesys.sql import ident
 from totesys_cli.doctor import judge
 from totesys_cli.doctor.finding import Finding, FindingLevel, failed, ok, unknown
+from totesys_cli.doctor.log_checks import CHECK as LOG_CHECK
+from totesys_cli.doctor.log_checks import check_log
 from totesys_cli.preflight import prepare_and_roll_back
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.source_connection import open_source
@@ -55,7 +57,11 @@ async def check_source(model: Model, dsn: str, schema: str) -> list[Finding]:
         status = await read_status(connection)
         return judge.open_transaction(await read_open_transaction(connection, status, None), status.time)
 
-    found = await _check("source", dsn, SOURCE_FUNCTIONS, SOURCE_CONNECTIONS, {"source transactions": open_transaction})
+    async def log(connection: Connection) -> Finding:
+        return await check_log(connection, model, schema)
+
+    own = {"source transactions": open_transaction, LOG_CHECK: log}
+    found = await _check("source", dsn, SOURCE_FUNCTIONS, SOURCE_CONNECTIONS, own)
     if found[0].level == FindingLevel.FAIL:
         return [*found, *unknown(["source tables"], "the source does not respond")]
     # One connection at a time: the role may be limited to one.

@@ -13,8 +13,12 @@ from totesys_cli.command_errors import UsageError
 from totesys_cli.options import Databases
 from totesys_cli.progress import LINE_SECONDS, progress
 from totesys_cli.simulate import simulation_of
-from totesys_cli.source_database import create_source
+from totesys_cli.source_database import create_source, publication_statement
 from totesys_cli.terminal import Output
+
+# What ingest reads by default.
+PUBLICATION = "totesys"
+_LOGICAL = "SELECT current_setting('wal_level') = 'logical'"
 
 OnRows = Callable[[str, int], None]
 
@@ -83,6 +87,9 @@ async def make_source(
             await _ensure(connection, reader)
             await connection.execute(f"GRANT USAGE ON SCHEMA public TO {ident(reader.name)}")
             await connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {ident(reader.name)}")
+            if rows is not None and await connection.fetchval(_LOGICAL):
+                await connection.execute(f"ALTER ROLE {ident(reader.name)} REPLICATION")
+                await connection.execute(publication_statement(declared, "public", PUBLICATION))
     return rows
 
 

@@ -100,7 +100,7 @@ class Ingest:
         self._warn_once(snapshot.changes.non_breaking)
         with self._backoff.attempt(), _standby_remedy(status):
             runs = await self._write_runs(source, trigger, last, snapshot, prepared)
-            await self._log.advance(source, runs[-1])
+            await self._log.advance(source, runs[-1], status)
         seconds = time.monotonic() - started
         rows = sum(table.rows for run in runs for table in run.tables.values())
         log.info(
@@ -143,6 +143,7 @@ class Ingest:
             last.position if last else None,
             captured.log,
             last.log if last else None,
+            captured.by,
         )
         runs = await self._extractor(spec, source).run(jobs, counter, _newest_with_parts(last) if last else 0)
         # The check reads the same snapshot, which ends early where the source allows few connections.
@@ -163,6 +164,7 @@ class Ingest:
             last_position=last.position,
             log=checked(spec.log, spec.snapshot),
             last_log=spec.log,
+            capture="scan",
             checks_log=True,
         )
         counter, jobs = await gather_pair(self.lake.claim_run_number(), self._jobs(source, start, (), trigger, None))
@@ -263,7 +265,7 @@ class Ingest:
             LogEvent.EXTRACTION_STARTED,
             everything=start.mark is None,
             reason=start.reason,
-            capture="scan" if captured.changes is None else "log",
+            capture=captured.by,
             **figures,
         )
 

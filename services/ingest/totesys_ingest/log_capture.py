@@ -7,6 +7,7 @@ is never advanced past a transaction that the last committed run has not seen.
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 import asyncpg
 
@@ -59,6 +60,11 @@ class Captured:
     reason: str | None
     changes: dict[str, TableChanges] | None = None
 
+    @property
+    def by(self) -> Literal["scan", "log"]:
+        """What names the changed rows."""
+        return "scan" if self.changes is None else "log"
+
 
 @dataclass
 class LogCapture:
@@ -89,8 +95,8 @@ class LogCapture:
         self, source: SourceConnection, prepared: Prepared, snapshot: SourceSnapshot, start: StartingPoint
     ) -> Captured:
         """What the log says about the changes that the snapshot shows; runs in the snapshot's transaction."""
-        if prepared.log is None and prepared.created is None:
-            return Captured(None, prepared.reason)
+        if snapshot.status.in_recovery or (prepared.log is None and prepared.created is None):
+            return Captured(prepared.log, prepared.reason)
         publication = await self._publication(source)
         before = prepared.log.publication if prepared.log else prepared.publication
         if publication.problem or publication.fingerprint != before:
@@ -116,9 +122,9 @@ class LogCapture:
         position = prepared.log.model_copy(update={"lsn": lsn, "checkpoint": None, "files": dict(publication.files)})
         return Captured(position, None, found.changes)
 
-    async def advance(self, source: SourceConnection, committed: Manifest) -> None:
+    async def advance(self, source: SourceConnection, committed: Manifest, status: SourceStatus) -> None:
         """Let the source give up the part of the log that a committed run has seen."""
-        if committed.log is None or committed.log.lsn is None:
+        if committed.log is None or committed.log.lsn is None or status.in_recovery:
             return
         if source.connection.is_in_transaction():
             await source.end_transaction()

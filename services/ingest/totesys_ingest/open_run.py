@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from totesys.lake.records import ExtractedTable, Manifest, Part, RunCounter, TableParts
 from totesys.log_position import LogPosition
@@ -21,8 +21,8 @@ class ExtractionSpec:
     """What all runs of one extraction have in common.
 
     `position` is None where no second connection could be opened to read it; `last_position` is that of the last run.
-    `log` is how far capture has read the log with this extraction, `last_log` how far before. `checks_log` marks a scan
-    that checks the log.
+    `log` is how far capture has read the log with this extraction, `last_log` how far before. `capture` is what named
+    the changed rows; `checks_log` marks a scan that checks the log.
     """
 
     model: Model
@@ -33,6 +33,7 @@ class ExtractionSpec:
     last_position: Position | None
     log: LogPosition | None = None
     last_log: LogPosition | None = None
+    capture: Literal["scan", "log"] = "scan"
     checks_log: bool = False
 
 
@@ -118,6 +119,7 @@ class OpenRun:
             deleted={of.table.name: TableParts(**self._written(of)) for of in self._parts if of.deleted},
             log=spec.log if complete else spec.last_log,
             checks_log=spec.checks_log,
+            capture=spec.capture,
             definitions=dict(snapshot.changes.definitions),
             declared=dict(spec.model.declared),
             counts=dict(snapshot.counts),

@@ -26,7 +26,8 @@ def judge_slot(
     """Judge the slot in `state`, which was read up to the position `known` if the source is still the same."""
     name = settings.capture_slot
     if status.in_recovery:
-        return SlotVerdict("the source is a standby: only its primary has the slot")
+        # The position stays valid on the primary, where the slot is.
+        return SlotVerdict("the source is a standby, and only its primary has the slot", is_ours=True)
     if state.wal_level != "logical":
         return SlotVerdict(f"the source has wal_level = {state.wal_level}, not logical")
     if state.exists and not state.fits:

@@ -186,9 +186,11 @@ class Load:
         Tables without a source follow the calendar and the other tables.
         """
         missed = {name: rows for name, rows in written.items() if rows and self.model.table(name).sources}
-        level = log.error if missed else log.info
         figures = metrics({"stage": self.name}, RowsMissedByLog=(sum(missed.values()), "Count"))
-        level(LogEvent.MISSED_ROWS_FOUND if missed else LogEvent.LOG_CHECKED, run=manifest.run, rows=missed, **figures)
+        if missed:
+            log.error(LogEvent.MISSED_ROWS_FOUND, run=manifest.run, rows=missed, **figures)
+        else:
+            log.info(LogEvent.LOG_CHECKED, run=manifest.run, **figures)
 
     async def _record(self, manifest: ProcessedManifest, loaded: Mapping[str, LoadedTable], seconds: float) -> None:
         record = _load_record(manifest, loaded, seconds)

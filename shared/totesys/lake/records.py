@@ -120,7 +120,8 @@ class Manifest(RunRecord):
 
     `keys` are the keys in the snapshot by source table, as parts of ranges with first and last key; only a complete run
     of a deletion sweep has them. `deleted` are, in the same form, keys that the source's log says are gone; `log` is
-    how far capture has read that log. `checks_log` marks a run of a scan that checks the log.
+    how far capture has read that log. `capture` is what named the changed rows; `checks_log` marks a scan that checks
+    the log.
 
     `definitions` are the source tables as the snapshot sees them. `declared` are the warehouse tables that the model
     declared at the extraction, with their columns. `counts` are the numbers of rows of the full-refresh tables in the
@@ -141,6 +142,7 @@ class Manifest(RunRecord):
     deleted: dict[str, TableParts] = {}
     log: LogPosition | None = None
     checks_log: bool = False
+    capture: Literal["scan", "log"] = "scan"
     definitions: dict[str, TableDefinition] = {}
     declared: dict[str, tuple[str, ...]] | None = None
     counts: dict[str, int] = {}
