@@ -116,8 +116,8 @@ class History:
             (1, f"UPDATE sale SET sale_id = {other} WHERE sale_id = {key} AND {free}", "sale", (key,)),
             (1, "TRUNCATE refund", "refund", range(KEYS + 1)),
         ]
-        _, *change = self.random.choices(kinds, [kind[0] for kind in kinds])[0]
-        return change[0], change[1], change[2]
+        _, statement, of, gone = self.random.choices(kinds, [kind[0] for kind in kinds])[0]
+        return statement, of, gone
 
     async def extract(self, wakeup: ExtractTrigger) -> None:
         self.pipeline.use(capture=self.random.choice(["scan", "log", "log", "log", "log", "log"]))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.command import PASSWORD, Command, Ended, as_role
+from tests.models.library import MODEL
 from tests.processes import LIBRARY
 from tests.sources import execute, make_library
 from totesys.sql import literal
@@ -16,6 +17,7 @@ from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_cli.local.ports import LOOPBACK
 from totesys_cli.local.reachable import ReachablePostgres
+from totesys_cli.source_database import publication_statement
 from totesys_infra import data_plane_template
 
 NAME = "test-doctor"
@@ -54,7 +56,7 @@ class Patient:
         return {check: f"{one.sentence} {one.remedy}" for check, one in found if one.level == FindingLevel.FAIL}
 
 
-CHECKS = 35
+CHECKS = 36
 # A test's data plane has no schedule.
 OFF = {f"schedule {NAME}-{rule}" for rule in ("tick", "sweep", "verify")}
 
@@ -141,6 +143,20 @@ async def test_a_role_that_may_have_few_connections_is_told_how_many_are_wanted(
     assert finding.level == FindingLevel.WARN
     assert finding.sentence.startswith(f"Connections of {READER} to the source: 1 allowed, 4 used if available.")
     assert f"ALTER ROLE {READER} CONNECTION LIMIT 4" in finding.remedy
+
+
+async def test_the_statements_that_allow_capture_from_the_log_are_printed_until_it_is_available(
+    patient: Patient,
+) -> None:
+    publish = publication_statement(MODEL, "public", "totesys")
+    statements = (f"ALTER ROLE {READER} REPLICATION", publish)
+    (before,) = (one for one in json.loads(patient.call("--json").out) if one["check"] == "source log")
+    await execute(patient.source, *statements)
+    (finding,) = patient.complaints().values()
+    await execute(patient.source, f"ALTER ROLE {READER} NOREPLICATION", "DROP PUBLICATION totesys")
+    assert f"To make it available: {'; '.join(statements)}: docs/capture.md." in before["sentence"]
+    assert finding.sentence.startswith("Capture from the log is available.")
+    assert "max_slot_wal_keep_size" in finding.remedy
 
 
 def test_a_data_plane_that_is_not_as_the_template_says_is_told_part_by_part(patient: Patient) -> None:

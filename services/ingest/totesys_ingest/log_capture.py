@@ -6,7 +6,7 @@ is never advanced past a transaction that the last committed run has not seen.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import asyncpg
@@ -78,9 +78,10 @@ class LogCapture:
     async def prepare(self, source: SourceConnection, last: Manifest | None, status: SourceStatus) -> Prepared:
         """Keep the slot within its limits, and make it anew if the log cannot be read from where the last run was."""
         slot, known = self._slot(source), last.log if last else None
-        if self.settings.capture == "scan":
-            if known and known.slot == slot.name:
-                await self._drop(slot, await slot.state(), "capture from the log is switched off")
+        chosen = self.settings.capture == "log"
+        if known and not status.in_recovery and not (chosen and known.slot == slot.name):
+            await self._leave(replace(slot, name=known.slot))
+        if not chosen:
             return Prepared(None)
         state = await slot.state()
         figures = metrics({"stage": "ingest"}, RetainedLogBytes=(state.retained_bytes, "Bytes"))
@@ -131,7 +132,7 @@ class LogCapture:
         try:
             await self._slot(source).advance(committed.log.lsn)
         except asyncpg.PostgresError as error:
-            log.warning(LogEvent.SLOT_ADVANCE_FAILED, error=str(error), next="the next extraction reads it again")
+            log.warning(LogEvent.SLOT_CHANGE_FAILED, error=str(error), next="the next extraction reads it again")
 
     def is_check_due(self, captured: Captured, snapshot: SourceSnapshot) -> bool:
         """Whether a scan has to check what the log said since the last check."""
@@ -168,8 +169,17 @@ class LogCapture:
         log.info(LogEvent.SLOT_CREATED, slot=slot.name, reason=reason)
         return Prepared(reason, created=created, publication=publication.fingerprint)
 
+    async def _leave(self, slot: Slot) -> None:
+        """Drop a slot that is no longer read."""
+        try:
+            await self._drop(slot, await slot.state(), "the settings no longer name it")
+        except _OUTAGES:
+            raise
+        except asyncpg.PostgresError as error:
+            log.warning(LogEvent.SLOT_CHANGE_FAILED, error=str(error), next="drop the slot: the source keeps its log")
+
     async def _drop(self, slot: Slot, state: SlotState, reason: str | None) -> None:
-        if state.exists and state.fits and not state.active:
+        if state.exists and state.fits:
             await slot.drop()
             log.warning(LogEvent.SLOT_DROPPED, slot=slot.name, reason=reason, retained_bytes=state.retained_bytes)
 
