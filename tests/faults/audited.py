@@ -14,7 +14,7 @@ from totesys.schema import Model
 from totesys.sql import ident, literal
 from totesys.table import Capture, Column, Fact, SourceTable
 from totesys.types import BIGINT, TEXT
-from totesys_cli.source_database import create_source
+from totesys_cli.source_database import create_source, publication_statement
 from totesys_simulation import fill
 
 AUDIT = SourceTable(
@@ -79,6 +79,7 @@ async def make_audited_company(connection: Connection, *, seed: int, scale: floa
             f"CREATE TRIGGER keep_audit AFTER INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION keep_audit()"
         )
     await connection.execute("CREATE INDEX ON audit (transaction_id)")
+    await connection.execute(publication_statement(MODEL, "public", "totesys"))
     await fill(connection, seed=seed, scale=scale)
 
 

@@ -16,7 +16,7 @@ from tests.faults.world import World
 
 # Every write of each service; `test_every_write_is_a_crash_point` finds out if one is missing.
 CRASH_POINTS = {
-    "ingest": ["COPY", "put run number", "put part", "put manifest", "delete message"],
+    "ingest": ["COPY", "put run number", "put part", "put manifest", "advance slot", "delete message"],
     "transform": ["put part", "put quarantine part", "put manifest", "delete message"],
     "load": ["COPY", "COPY data", "commit", "put load record", "delete message"],
 }
@@ -30,7 +30,7 @@ Kills: TypeAlias = Mapping[str, dict[Moment, Outcome]]
 
 @pytest.fixture(scope="module")
 async def world(worlds: Worlds) -> AsyncIterator[World]:
-    async with worlds("kills") as world:
+    async with worlds("kills", capture="log", capture_slot="kills") as world:
         yield world
 
 

@@ -32,7 +32,7 @@ async def test_a_transaction_that_is_left_open_holds_nothing_back(
     worlds: Worlds, server: Server, outcome_of: OutcomeOf, rounds: int
 ) -> None:
     outcome = outcome_of("a transaction left prepared over a restart of the source")
-    async with worlds("left_open", source=server.running) as world, world.trial(outcome):
+    async with worlds("left_open", source=server.running, capture="log") as world, world.trial(outcome):
         for turn in range(rounds):
             async with connect("The source", world.source) as connection:
                 await connection.execute("BEGIN; UPDATE sales_order SET units_sold = 1 WHERE sales_order_id = 100")
@@ -48,7 +48,8 @@ async def test_a_standby_in_the_place_of_its_primary_goes_on(
     worlds: Worlds, folder: Path, server: Server, outcome_of: OutcomeOf, rounds: int, lags: bool
 ) -> None:
     outcome = outcome_of(f"a standby {'that lags' if lags else 'that has everything'} in its primary's place")
-    async with worlds("lags" if lags else "taken_over", source=server.running) as world, world.trial(outcome):
+    name = "lags" if lags else "taken_over"
+    async with worlds(name, source=server.running, capture="log") as world, world.trial(outcome):
         for _ in range(rounds):
             standby = await asyncio.to_thread(server.standby, folder / f"source-{next(_numbers)}")
             if lags:
@@ -67,7 +68,7 @@ async def test_a_disk_that_goes_back_is_found_while_services_run(
     worlds: Worlds, server: Server, outcome_of: OutcomeOf, rounds: int
 ) -> None:
     outcome = outcome_of("the source's disk went back, and the source on past where it was")
-    async with worlds("went_back", source=server.running) as world:
+    async with worlds("went_back", source=server.running, capture="log") as world:
         for _ in range(rounds):
             kept = await asyncio.to_thread(server.keep)
             await execute(world.source, "UPDATE payment SET paid = NOT paid WHERE payment_id <= 20")

@@ -179,4 +179,6 @@ def _statement(kind: bytes, body: bytes) -> str | None:
         return "commit"
     if kind == b"Q" and body.startswith(b"COPY"):
         return "COPY"
+    if kind == b"Q" and b"pg_replication_slot_advance" in body:
+        return "advance slot"
     return "COPY data" if kind == b"d" else None

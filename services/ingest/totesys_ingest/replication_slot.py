@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from totesys.connection import Connection
-from totesys.sql import ident
+from totesys.sql import ident, literal
 from totesys.transactions import LSN, least_lsn, show_lsn
 
 PLUGIN = "pgoutput"
@@ -89,9 +89,8 @@ class Slot:
 
     async def advance(self, lsn: int) -> None:
         """Let the server give up the log before `lsn`, as far as the slot needs it."""
-        await self.connection.execute(
-            "SELECT pg_replication_slot_advance($1, $2::text::pg_lsn)", self.name, show_lsn(lsn)
-        )
+        position = literal(show_lsn(lsn))
+        await self.connection.execute(f"SELECT pg_replication_slot_advance({literal(self.name)}, {position})")
 
     async def messages(self, upto: int) -> AsyncIterator[bytes]:
         """The messages of all transactions whose commit begins before `upto`, without consuming them.

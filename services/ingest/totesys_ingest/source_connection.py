@@ -99,7 +99,7 @@ class SourceConnection:
 
     async def end_transaction(self) -> None:
         """End the transaction of the snapshot. The lock is the session's, and stays."""
-        await self.connection.execute("COMMIT")
+        await self.connection.execute("ROLLBACK")
 
     async def compare(self, tables: Sequence[SourceTable]) -> ContractChanges:
         """How the source's schema differs from the declared tables."""
