@@ -16,6 +16,7 @@ from totesys_cli.local.reachable import SUPERUSER, ReachablePostgres
 
 _SETTINGS = {
     "max_connections": "100",
+    "wal_level": "logical",
     "log_timezone": "UTC",
     "timezone": "UTC",
     "fsync": "off",
