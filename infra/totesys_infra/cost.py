@@ -49,7 +49,7 @@ class Assumed:
 
 ASSUMED = Assumed()
 # The custom metrics and alarms of an environment with its own RDS instance; a test counts them.
-METRICS, ALARMS = 17, 22
+METRICS, ALARMS = 19, 24
 # Load reads and lists the lake every minute for the freshness metric.
 LOOKS = HOURS * 60
 

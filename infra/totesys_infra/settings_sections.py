@@ -54,6 +54,8 @@ class SourceSettings(Section):
     # The port of the DSN.
     port: int = Field(default=5432, ge=1, le=65535)
     schema_name: SchemaName = Field(default="public", alias="schema")
+    # How ingest finds changed rows: docs/capture.md.
+    capture: Literal["scan", "log"] = "scan"
     # The database's security group, to which a rule for the tasks is added.
     security_group: Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")] | None = None
     # The peering connection of a new VPC through which the database is reached, and the addresses behind it.

@@ -212,6 +212,8 @@ class ServicesStack(cdk.Stack):
             variables["TOTESYS_ALLOWED_HOSTS"] = private_name(environment, service)
         if service != "transform":
             variables["TOTESYS_SOURCE_SCHEMA"] = environment.source.schema_name
+        if service == "ingest":
+            variables["TOTESYS_CAPTURE"] = environment.source.capture
         if service == "load":
             variables["TOTESYS_WAREHOUSE_SCHEMA"] = environment.warehouse.schema_name
             if self._warehouse is not None:
