@@ -9,7 +9,7 @@ import pytest
 from tests.expectation import NOTHING_LOST, Expectation, Found
 from tests.models.shops import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute
+from tests.sources import execute, value
 from totesys.connection import connect
 from totesys.errors import SchemaDrift
 from totesys.triggers import RECONCILE, ExtractTrigger, RunsTrigger
@@ -38,6 +38,7 @@ SETUP = (
 
 
 LSN = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
+CONFIRMED = "SELECT (confirmed_flush_lsn - '0/0')::bigint FROM pg_replication_slots"
 
 
 @dataclass(frozen=True)
@@ -121,19 +122,19 @@ class History:
 
     async def extract(self, wakeup: ExtractTrigger) -> None:
         self.pipeline.use(capture=self.random.choice(["scan", "log", "log", "log", "log", "log"]))
-        sight, before = await self.expected.look(self.pipeline.source_dsn), await self.pipeline.lake.newest_manifest()
+        sight, slot = await self.expected.look(self.pipeline.source_dsn), self.pipeline.ingest.settings.capture_slot
+        kept_from = await value(self.pipeline.source_dsn, f"{CONFIRMED} WHERE slot_name = '{slot}'")
         await self.pipeline.ingest.work(wakeup)
         newest = await self.pipeline.lake.newest_manifest()
         assert newest is not None
         # A sweep of a single table follows from what the log says.
         swept = bool(newest.keys) and wakeup.mode != "changes"
-        lost = await self.lost(before.log.lsn) if newest.capture == "log" and before and before.log else NOTHING_LOST
+        lost = await self.lost(kept_from) if newest.capture == "log" else NOTHING_LOST
         self.expected.take(sight, newest.run, swept=swept or newest.xmin_before is None, lost=lost)
         await self.pipeline.catch_up()
 
-    async def lost(self, lsn: int | None) -> dict[str, set[int]]:
+    async def lost(self, lsn: int) -> dict[str, set[int]]:
         """The keys that were lost after a position of the log, and are not in the source."""
-        assert lsn is not None
         async with connect("The source", self.pipeline.source_dsn) as connection:
             found: dict[str, set[int]] = {}
             for table in {loss.table for loss in self.losses if loss.lsn >= lsn}:
