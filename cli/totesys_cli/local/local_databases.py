@@ -18,7 +18,7 @@ from totesys_cli.terminal import Output
 
 # What ingest reads by default.
 PUBLICATION = "totesys"
-_LOGICAL = "SELECT current_setting('wal_level') = 'logical'"
+_CAN_PUBLISH = "SELECT current_setting('wal_level') = 'logical' AND rolsuper FROM pg_roles WHERE rolname = current_user"
 
 OnRows = Callable[[str, int], None]
 
@@ -87,7 +87,7 @@ async def make_source(
             await _ensure(connection, reader)
             await connection.execute(f"GRANT USAGE ON SCHEMA public TO {ident(reader.name)}")
             await connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {ident(reader.name)}")
-            if rows is not None and await connection.fetchval(_LOGICAL):
+            if rows is not None and await connection.fetchval(_CAN_PUBLISH):
                 await connection.execute(f"ALTER ROLE {ident(reader.name)} REPLICATION")
                 await connection.execute(publication_statement(declared, "public", PUBLICATION))
     return rows
