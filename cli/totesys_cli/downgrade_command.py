@@ -15,7 +15,7 @@ from totesys_cli.progress import LINE_SECONDS, progress
 from totesys_cli.terminal import Output
 
 # The fields that records have gained since 0.1.0, and those of the tables in a record.
-ADDED = frozenset({"schema_version", "release", "counts", "left_out"})
+ADDED = frozenset({"schema_version", "release", "counts", "left_out", "deleted", "log", "checks_log", "capture"})
 ADDED_TO_TABLES = {"quarantine": frozenset({"reasons"})}
 AT_ONCE = 100
 
