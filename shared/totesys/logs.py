@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from io import StringIO
 from types import TracebackType
@@ -78,10 +79,10 @@ def _add_dropped(record: logging.LogRecord, own: dict[str, Any] | None, dropped:
         record.msg, record.args = f"{record.getMessage()} ({dropped} lines of this kind were dropped)", ()
 
 
-def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
+def configure_logs(service: str, namespace: str = NAMESPACE, only: Collection[str] = ()) -> None:
     """Send the log lines of this code and of libraries to standard output as JSON, each with `service`.
 
-    `namespace` is the CloudWatch namespace of the metrics.
+    `namespace` is the CloudWatch namespace of the metrics, and `only` names those to emit; empty for all.
     """
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     shared: list[structlog.typing.Processor] = [
@@ -102,7 +103,7 @@ def configure_logs(service: str, namespace: str = NAMESPACE) -> None:
                 _without_futures,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.ExceptionRenderer(_traceback),
-                _InNamespace(namespace),
+                _Metrics(namespace, only),
                 structlog.processors.JSONRenderer(default=str),
             ],
         )
@@ -135,15 +136,22 @@ def _without_futures(_log: Any, _method: str, event: structlog.typing.EventDict)
 
 
 @dataclass(frozen=True)
-class _InNamespace:
-    """Puts the metrics of a line into a namespace."""
+class _Metrics:
+    """Puts the metrics of a line into a namespace, and leaves out those that are not to be emitted."""
 
     namespace: str
+    only: Collection[str]
 
     def __call__(self, _log: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         if "_aws" not in event:
             return event
-        directives = [{"Namespace": self.namespace, **one} for one in event["_aws"]["CloudWatchMetrics"]]
+        directives = [
+            {"Namespace": self.namespace, **one, "Metrics": chosen}
+            for one in event["_aws"]["CloudWatchMetrics"]
+            if (chosen := [metric for metric in one["Metrics"] if not self.only or metric["Name"] in self.only])
+        ]
+        if not directives:
+            return {key: value for key, value in event.items() if key != "_aws"}
         return {**event, "_aws": {**event["_aws"], "CloudWatchMetrics": directives}}
 
 

@@ -80,6 +80,17 @@ class ServiceSettings(BaseSettings):
         pattern=r"^[0-9A-Za-z.\-_/#:]+$",
         description="CloudWatch namespace of the metrics. It distinguishes deployments in one account.",
     )
+    metrics: str = Field(
+        default="",
+        pattern=r"^[0-9A-Za-z,]*$",
+        description="Names of the metrics to emit, separated by commas, as CloudWatch bills each; all by default. The "
+        "log lines have every value either way.",
+    )
+    once: bool = Field(
+        default=False,
+        description="Do what is pending and what the queue has, then exit, without HTTP: for a task that a schedule "
+        "starts. The exit code is 1 if something failed.",
+    )
 
     visibility: Period = Field(
         default=timedelta(seconds=60),
@@ -120,6 +131,11 @@ class ServiceSettings(BaseSettings):
     def host_names(self) -> frozenset[str]:
         """The names in `allowed_hosts`."""
         return frozenset(name.strip().lower() for name in self.allowed_hosts.split(",")) - {""}
+
+    @property
+    def metric_names(self) -> frozenset[str]:
+        """The names in `metrics`; none for all."""
+        return frozenset(self.metrics.split(",")) - {""}
 
     @model_validator(mode="after")
     def _token_unless_loopback(self) -> "ServiceSettings":

@@ -288,4 +288,5 @@ def _newest_with_parts(manifest: Manifest) -> int:
 @asynccontextmanager
 async def open_ingest(settings: IngestSettings, lake: Lake) -> AsyncIterator[Ingest]:
     """The stage with its model. Raises ModelError."""
-    yield Ingest(settings, lake, load_model(settings.model))
+    once = ExtractTrigger(trigger="schedule") if settings.once else None
+    yield Ingest(settings, lake, load_model(settings.model), default_trigger=once)

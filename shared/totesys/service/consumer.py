@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from structlog.contextvars import bound_contextvars
 
-from totesys.errors import LakeUnavailable, TerminalError, TransientError
+from totesys.errors import LakeUnavailable, TerminalError, TotesysError, TransientError
 from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.redaction import error_fields, safe_message
@@ -35,6 +35,8 @@ LONGEST_WAIT = timedelta(seconds=10)
 POLL_MARGIN = timedelta(seconds=10)
 # After this many unanswered polls, while the queue answers otherwise, this process is at fault.
 SILENT_POLLS = 2
+# A shorter poll may miss messages: it asks some of SQS's servers only.
+LAST_POLL = timedelta(seconds=1)
 HEARTBEAT = timedelta(seconds=5)
 
 
@@ -68,6 +70,28 @@ class Consumer(Generic[T]):
     def start(self) -> None:
         """Start to receive, in a task of its own."""
         self._task = self._background.start("consumer", self._run, may_end=self._stopping.is_set)
+
+    async def drain(self) -> bool:
+        """Work on every waiting message, or on the default trigger if there is none. Whether all of it succeeded."""
+        if down := await self._dependencies_down():
+            log.error(LogEvent.DEPENDENCIES_UNAVAILABLE, dependencies=down, waited_s=0.0)
+            return False
+        succeeded, messages = True, 0
+        try:
+            while not self._stopping.is_set() and (
+                message := await self._queue.receive(LAST_POLL, self._settings.visibility)
+            ):
+                await self._process(message)
+                messages, succeeded = messages + 1, succeeded and not self._last_failure
+        except TotesysError as error:
+            log.error(LogEvent.QUEUE_FAILED, **error_fields(error))
+            return False
+        if messages:
+            return succeeded
+        failure = await self._attempt(None)
+        if failure is not None:
+            log.error(LogEvent.RECONCILIATION_FAILED, **error_fields(failure), next="at the next start")
+        return failure is None
 
     def stop_receiving(self) -> None:
         """Receive no further message. Work in progress goes on."""

@@ -60,13 +60,15 @@ def run_service(service: Service[S, T]) -> None:
     configure_logs(name)
     try:
         settings = read_settings(service.settings)
-        configure_logs(name, settings.metrics_namespace)
+        configure_logs(name, settings.metrics_namespace, settings.metric_names)
         load_model(settings.model)
         _require_region()
-        listener = _listen(settings.host, settings.port)
+        listener = None if settings.once else _listen(settings.host, settings.port)
     except TotesysError as error:
         log.error(LogEvent.SERVICE_START_FAILED, **error_fields(error))
         sys.exit(USAGE_ERROR)
+    if listener is None:
+        sys.exit(asyncio.run(_run_once(service, settings)))
     app = make_app(name, service.trigger, settings, _lifespan(service, settings), service.pages, service.router)
     # uvicorn stops at a signal and then raises it again for the handler that was there before, which is this one.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,6 +85,17 @@ def run_service(service: Service[S, T]) -> None:
     log.info(LogEvent.SERVICE_STOPPED)
     if not server.started:
         sys.exit(1)
+
+
+async def _run_once(service: Service[S, T], settings: S) -> int:
+    """Do what is pending and what the queue has; the exit code. A signal ends it after the work in progress."""
+    async with _opened(service, settings) as running:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, running.consumer.stop_receiving)
+        log.info(LogEvent.SERVICE_STARTED)
+        succeeded = await running.consumer.drain()
+    log.info(LogEvent.SERVICE_STOPPED)
+    return 0 if succeeded else 1
 
 
 class _Server(uvicorn.Server):
@@ -104,26 +117,30 @@ def _require_region() -> None:
         raise SettingsError("AWS_DEFAULT_REGION is not set: S3 and SQS need a region. Set it and start again.")
 
 
+@asynccontextmanager
+async def _opened(service: Service[S, T], settings: S) -> AsyncIterator[Running[T]]:
+    async with (
+        open_lake(settings.ingest_bucket, settings.processed_bucket) as lake,
+        open_queue(settings.queue_url, settings.dlq_url) as queue,
+        service.open_stage(settings, lake) as stage,
+    ):
+        background = Background()
+        yield Running(stage, queue, Consumer(queue, stage, service.trigger, settings, background), background)
+
+
 def _lifespan(service: Service[S, T], settings: S) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with (
-            open_lake(settings.ingest_bucket, settings.processed_bucket) as lake,
-            open_queue(settings.queue_url, settings.dlq_url) as queue,
-            service.open_stage(settings, lake) as stage,
-            AsyncExitStack() as tasks,
-        ):
-            background = Background()
-            consumer = Consumer(queue, stage, service.trigger, settings, background)
-            app.state.running = Running(stage, queue, consumer, background)
-            for name, task in stage.background.items():
-                await tasks.enter_async_context(background.during(name, task))
-            consumer.start()
+        async with _opened(service, settings) as running, AsyncExitStack() as tasks:
+            app.state.running = running
+            for name, task in running.stage.background.items():
+                await tasks.enter_async_context(running.background.during(name, task))
+            running.consumer.start()
             log.info(LogEvent.SERVICE_STARTED)
             try:
                 yield
             finally:
-                await consumer.stop(settings.shutdown_grace)
+                await running.consumer.stop(settings.shutdown_grace)
 
     return lifespan
 
