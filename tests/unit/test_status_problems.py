@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from totesys.transactions import LONG_OPEN
+from totesys_cli.status.alert_recipients import is_confirmed
 from totesys_cli.status.status_reading import PROMISE, Status
 
 AT = datetime(2026, 11, 30, tzinfo=UTC)
@@ -37,6 +38,7 @@ def test_work_in_progress_and_quarantined_rows_need_no_attention() -> None:
         ({"queues": [{"stage": "load", "waiting": 0, "in_flight": 0, "dead_letters": 2}]}, "load has 2 dead letters"),
         ({"verification": FINE["verification"] | {"equal": False, "wrong": 2}}, "found 2 wrong rows"),
         ({"open_transaction": FINE["open_transaction"] | {"seconds": 3601}}, "open for 1 h 0 min: session 5"),
+        ({"alerts_confirmed": False}, "Nobody receives the alarms"),
     ],
 )
 def test_a_fault_needs_attention(changed: dict[str, Any], words: str) -> None:
@@ -44,3 +46,18 @@ def test_a_fault_needs_attention(changed: dict[str, Any], words: str) -> None:
     (problem,) = status.problems
     assert words in problem
     assert status.model_dump()["problems"] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "confirmed"),
+    [
+        ([], False),
+        ([("arn:aws:sns:eu-west-2:1:shop-alerts", "PendingConfirmation")], False),
+        ([("arn:aws:sns:eu-west-2:1:workshop-alerts", "arn:aws:sns:eu-west-2:1:workshop-alerts:1")], False),
+        ([("arn:aws:sns:eu-west-2:1:shop-alerts", "arn:aws:sns:eu-west-2:1:shop-alerts:1")], True),
+    ],
+)
+def test_alarms_reach_somebody_only_through_a_confirmed_subscription(
+    subscriptions: list[tuple[str, str]], confirmed: bool
+) -> None:
+    assert is_confirmed("shop", subscriptions) is confirmed

@@ -17,11 +17,16 @@ from totesys.stage_names import STAGES
 from totesys.transactions import LONG_OPEN
 from totesys_cli.data_plane_clients import aws_errors, client_options
 from totesys_cli.options import DataPlaneLocation
+from totesys_cli.status.alert_recipients import has_alert_recipient
 from totesys_cli.status.backlog import Backlog, read_backlog
 from totesys_cli.terminal import duration
 
 # The promised freshness.
 PROMISE = timedelta(minutes=30)
+NO_RECIPIENT = (
+    "Nobody receives the alarms: no address has confirmed its subscription. Follow the link in the e-mail from AWS "
+    "Notifications; if it is older than three days, deploy again."
+)
 # Only so many of the newest run numbers are searched for quarantined rows.
 RECENT_RUNS = 10_000
 
@@ -88,6 +93,8 @@ class Status(BaseModel):
     quarantine: QuarantineStatus
     verification: VerificationStatus | None
     open_transaction: OpenTransactionStatus | None = None
+    # Whether anybody gets the alarms' e-mails; None where that is unknown.
+    alerts_confirmed: bool | None = None
 
     @property
     def is_late(self) -> bool:
@@ -124,6 +131,7 @@ async def read_status(location: DataPlaneLocation, lake: Lake) -> Status:
         quarantine=quarantine,
         verification=verification_status(verifications[0]) if verifications else None,
         open_transaction=_open_transaction(newest),
+        alerts_confirmed=await has_alert_recipient(location),
     )
 
 
@@ -152,6 +160,8 @@ def _problems(status: Status) -> Iterator[str]:
             yield f"{queue.stage} has {queue.dead_letters:,} dead letters: totesys dlq list {queue.stage}"
     if status.verification and not status.verification.equal:
         yield f"The last verification found {status.verification.wrong:,} wrong rows: totesys verify --repair"
+    if status.alerts_confirmed is False:
+        yield NO_RECIPIENT
     found = status.open_transaction
     if found and found.seconds > LONG_OPEN.total_seconds():
         yield f"A transaction of the source has been open for {duration(found.seconds)}: {found.holder}"

@@ -10,7 +10,7 @@ from rich.text import Text
 from totesys.service.runs import RunDetail, RunState, StageState
 from totesys.stage_names import STAGES
 from totesys.transactions import LONG_OPEN
-from totesys_cli.status.status_reading import StageStatus, Status, VerificationStatus
+from totesys_cli.status.status_reading import NO_RECIPIENT, StageStatus, Status, VerificationStatus
 from totesys_cli.terminal import count, duration, one_line, table, time_of_day, timestamp
 
 _STYLES = {"done": "green", "failed": "bold red", "waiting": "yellow", "empty": "dim"}
@@ -119,6 +119,8 @@ def _others(status: Status) -> Iterator[Text]:
     else:
         yield Text("Quarantine: empty.")
     yield Text("Verification: none yet.") if checked is None else verification_line(checked)
+    if status.alerts_confirmed is False:
+        yield _line("yellow", NO_RECIPIENT)
     found = status.open_transaction
     if found and found.seconds > LONG_OPEN.total_seconds():
         yield _line("yellow", f"Source: a transaction open for {duration(found.seconds)}: {found.holder}")
