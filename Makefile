@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-spark test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site recording hooks version release bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-spark test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site recording hooks version release bench deploy ops destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,7 +98,7 @@ lint: setup ## ruff and mypy
 template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra
 
-docs: setup ## docs/warehouse.md, docs/settings.md, the tables of docs/cost.md and the dbt sources, made anew
+docs: setup ## docs/warehouse.md, docs/settings.md and the dbt sources, made anew
 	@$(MAKE) --no-print-directory pages
 
 PAGES := docs
@@ -107,7 +107,6 @@ pages:
 	@$(RUN) totesys dbt --output $(DBT)
 	@$(RUN) python -m docs.build.data_dictionary $(PAGES)/warehouse.md
 	@$(RUN) python -m docs.build.settings_page $(PAGES)/settings.md
-	@$(RUN) python -m totesys_infra.cost_page $(PAGES)/cost.md
 
 rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet
 	@curl -fsS https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem -o shared/totesys/rds-global-bundle.pem
@@ -152,6 +151,9 @@ bench: $(UV) ## how fast it is, beside the limit and beside others; SIZE=small|d
 
 deploy: setup ## HEAD to AWS, as ENV=path.toml says; VERB=diff|smoke|rollback does that instead
 	@$(RUN) python -m totesys_infra.deploy $(or $(VERB),up) $(or $(ENV),$(error say which environment: ENV=path.toml)) $(ARGS)
+
+ops: setup ## totesys inside the environment ENV=path.toml, as a one-off task on AWS; ARGS="verify --strict"
+	@$(RUN) python -m totesys_infra.deploy.ops $(or $(ENV),$(error say which environment: ENV=path.toml)) $(ARGS)
 
 destroy: setup ## what was deployed to AWS as ENV=path.toml says, but not its data; DATA=delete that too
 	@$(RUN) python -m totesys_infra.deploy down $(or $(ENV),$(error say which environment: ENV=path.toml)) \

@@ -11,7 +11,7 @@ from totesys_infra.deploy.cloudformation import describe, parameters
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.template import StackTemplate, stack_template, values
 from totesys_infra.environment import Environment
-from totesys_infra.names import SERVICES, Purpose
+from totesys_infra.names import IMAGES, SERVICES, Purpose
 
 ACCOUNT = "000000000000"
 
@@ -87,11 +87,11 @@ class Place:
     def with_images(self, *revisions: str) -> None:
         """Create the repositories with an image of each revision."""
         ecr = self.deployment.aws.ecr
-        for service in SERVICES:
-            repository = self.deployment.names.repository(service)
+        for image in IMAGES:
+            repository = self.deployment.names.repository(image)
             ecr.create_repository(repositoryName=repository, imageTagMutability="IMMUTABLE")
             for revision in revisions:
-                manifest = json.dumps({"schemaVersion": 2, "config": {"digest": f"{service} {revision}"}})
+                manifest = json.dumps({"schemaVersion": 2, "config": {"digest": f"{image} {revision}"}})
                 ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=revision)
 
     @property

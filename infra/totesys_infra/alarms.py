@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from totesys_infra.environment import Environment
-from totesys_infra.metrics import Metric, error_lines, of_warehouse, oldest, ours, running_tasks, waiting
+from totesys_infra.metrics import (
+    ERROR_LINES,
+    Metric,
+    attention_lines,
+    error_lines,
+    of_warehouse,
+    oldest,
+    ours,
+    running_tasks,
+    waiting,
+)
 from totesys_infra.names import SERVICES, Names
 
 Statistic = Literal["Maximum", "Minimum", "Sum", "SampleCount", "Average"]
@@ -51,6 +61,8 @@ class Alarm:
 def alarms(environment: Environment) -> tuple[Alarm, ...]:
     """The alarms of an environment."""
     names = environment.names
+    if environment.preset.frugal:
+        return _few(environment)
     return (
         *_progress(environment),
         *_rows(names),
@@ -60,9 +72,31 @@ def alarms(environment: Environment) -> tuple[Alarm, ...]:
     )
 
 
-def tick_seconds(environment: Environment) -> int:
-    """The seconds between two ticks."""
-    return int("".join(filter(str.isdigit, environment.schedules.tick))) * MINUTE
+def paid_metrics(environment: Environment) -> tuple[str, ...]:
+    """The metrics that the services of a frugal preset emit: those of its alarms. CloudWatch bills each of them."""
+    names = {
+        one.metric.name for one in alarms(environment) if one.metric.namespace == environment.names.metrics_namespace
+    }
+    return tuple(sorted(names - {ERROR_LINES}))
+
+
+def _few(environment: Environment) -> tuple[Alarm, ...]:
+    """The alarms of a frugal preset: on late data, on what needs attention, and on what is about to stop it."""
+    names, (freshness, no_run) = environment.names, _progress(environment)
+    # A scheduled task ends before it would measure freshness.
+    late = no_run if environment.preset.scheduled else freshness
+    attention = Alarm(
+        "errors",
+        "error-lines",
+        attention_lines(names),
+        "Sum",
+        0,
+        "A service logged an error, or quarantined rows.",
+        f'Filter the log groups of /{names.name} by {{ ($.level = "error") || ($.event = "rows_quarantined") }}.',
+    )
+    dead = [alarm for alarm in _services(names) if alarm.section == "dead-letters"]
+    storage = [alarm for alarm in _warehouse(environment) if alarm.name == "warehouse-storage"]
+    return (late, attention, *dead, *storage)
 
 
 def _progress(environment: Environment) -> tuple[Alarm, ...]:
@@ -89,7 +123,7 @@ def _progress(environment: Environment) -> tuple[Alarm, ...]:
             "No extraction has finished for two ticks.",
             "Read the log of ingest, and check that the schedule is enabled.",
             comparison="LessThanThreshold",
-            period=tick_seconds(environment),
+            period=environment.tick_minutes * MINUTE,
             periods=2,
             missing="breaching",
         ),

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from totesys_infra import cost
 from totesys_infra.alarms import MINUTE, STALE_SECONDS, Statistic, alarms
 from totesys_infra.environment import Environment
 from totesys_infra.metrics import (
@@ -20,7 +19,6 @@ from totesys_infra.metrics import (
     waiting,
 )
 from totesys_infra.names import SERVICES, Names, Service
-from totesys_infra.prices import REGION
 
 WIDTH = 24
 HEIGHT = 6
@@ -59,12 +57,12 @@ def dashboard(environment: Environment) -> dict[str, Any]:
 
 
 def expected(environment: Environment) -> str:
-    """The estimated cost of a month of the environment, with its assumptions, as Markdown."""
+    """The estimated cost of a month of the environment's preset, with its assumptions, as Markdown."""
     return (
-        f"### Estimated cost: {cost.of(environment):.0f} USD a month\n"
-        f"An estimate, not a bill: the preset `{environment.sizing}` with this environment's settings, at prices of "
-        f"{REGION} without free tier, discount or tax, for a source with {cost.CHANGED_A_SECOND} changed rows a second "
-        "around the clock and a tick every five minutes. docs/cost.md has each line. "
+        f"### Estimated cost: {environment.preset.usd_a_month} USD a month\n"
+        f"An estimate, not a bill: the preset `{environment.sizing}` with its defaults, at prices of us-east-1 without "
+        "free tier, discount or tax, for a source with 50 changed rows a second around the clock. docs/cost.md has the "
+        "arithmetic of each line, and the difference that each option makes. "
         f"The budget of {environment.monthly_budget_usd} USD counts what is tagged with this environment, once the "
         "account has activated that cost allocation tag. The graph of charges counts the whole account, and stays "
         "empty until the account enables billing alerts."

@@ -16,13 +16,16 @@ from totesys_infra.settings_sections import (
     Section,
     SourceSettings,
     WarehouseSettings,
+    is_parameter,
 )
-from totesys_infra.sizing import Egress, Preset, Sizing, sizing
+from totesys_infra.sizing import Egress, Http, Preset, Sizing, sizing
 
 # Prefixes that S3 reserves for buckets, and Elastic Load Balancing for load balancers.
 _RESERVED = ("sthree-", "amzn-s3-demo-", "internal-")
 # CloudFormation cuts the stack's part of a role's name to this, and its permissions on roles go by the full `{name}-`.
 LONGEST_NAME = 24
+# A longer interval would break the promised 30 minutes. `scheduled` states its own freshness.
+LONGEST_TICK = 10
 # Partitions whose ARNs and endpoints differ from those spelled out here.
 _OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eusc-")
 
@@ -55,7 +58,12 @@ class Environment(Section):
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
     sizing: Preset = "lean"
-    http: Literal["private-dns", "alb"] = "private-dns"
+    # Whether the single task of lean or scheduled runs on Spot, which AWS may interrupt.
+    spot: bool = False
+    # HTTP access to the services; the default is the preset's.
+    http: Http | None = None
+    # Whether `aws ecs execute-command` opens a shell in the tasks.
+    exec: bool = False
     # The certificate of the load balancer, which needs TLS: clients send it their token.
     certificate: CertificateArn | None = None
     # More host names of the load balancer, such as the certificate's. The services answer to these and to its own.
@@ -101,6 +109,27 @@ class Environment(Section):
             raise ValueError('a certificate goes with http = "alb": set both or neither')
         if self.hosts and self.http != "alb":
             raise ValueError('hosts are names of the load balancer, which needs http = "alb"')
+        return self
+
+    @model_validator(mode="after")
+    def _possible_with_the_preset(self) -> Self:
+        if self.spot and not self.preset.frugal:
+            raise ValueError(
+                'spot is for sizing "lean" and "scheduled": other presets already run their additional tasks on Spot'
+            )
+        if self.preset.scheduled and self.http_access != "none":
+            raise ValueError(
+                f'http = "{self.http}" needs tasks that keep running: choose another sizing than "scheduled"'
+            )
+        if not self.preset.scheduled and self.tick_minutes > LONGEST_TICK:
+            raise ValueError(
+                f"schedules.tick = {self.tick} would break the promised 30 minutes: at most {LONGEST_TICK} minutes, "
+                'except with sizing = "scheduled"'
+            )
+        if self.warehouse.readers and self.warehouse.secret:
+            raise ValueError(
+                "warehouse.readers is for the instance that is created: admit readers to your own warehouse"
+            )
         return self
 
     @model_validator(mode="after")
@@ -152,6 +181,26 @@ class Environment(Section):
             with_ids = f"{owner}@{self.github_owner_id}/{repository}@{self.github_repository_id}"
             subjects.append(f"repo:{with_ids}:environment:{self.name}")
         return tuple(subjects)
+
+    @property
+    def http_access(self) -> Http:
+        """How the services are reached over HTTP: the setting, or the preset's default."""
+        return self.http or self.preset.http
+
+    @property
+    def tick(self) -> str:
+        """The interval of extractions: the setting, or the preset's default."""
+        return self.schedules.tick or self.preset.tick
+
+    @property
+    def tick_minutes(self) -> int:
+        """That interval in minutes."""
+        return 60 if "hour" in self.tick else int("".join(filter(str.isdigit, self.tick)))
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The ARNs of those secrets that are SSM parameters."""
+        return tuple(arn for arn in self.secrets if is_parameter(arn))
 
     @property
     def names(self) -> Names:

@@ -11,7 +11,10 @@ from totesys_infra.environment import Environment
 
 FOLDER = Path(__file__).parent.parent / "environments"
 
-_ARN = "the ARN of a secret: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-AbCdEf"
+_ARN = (
+    "the ARN of a secret or an SSM parameter: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-AbCdEf, or "
+    "arn:aws:ssm:REGION:ACCOUNT:parameter/NAME"
+)
 _KEY = "the ARN of a KMS key: arn:aws:kms:REGION:ACCOUNT:key/ID"
 _RATE = "an EventBridge schedule: rate(5 minutes), or cron(0 6 * * ? *)"
 # The expected value of each setting, in words.
@@ -31,7 +34,7 @@ _EXPECTED = {
     "warehouse.secret": _ARN,
     "network.vpc": "the id of a VPC: vpc-0123456789abcdef0",
     "network.subnets": 'a list of ids of subnets: ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]',
-    "schedules.tick": "an EventBridge rate of at most 10 minutes: rate(5 minutes)",
+    "schedules.tick": "an EventBridge rate of at most an hour: rate(5 minutes)",
     "schedules.sweep": _RATE,
     "schedules.verify": _RATE,
 }

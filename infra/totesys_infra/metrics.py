@@ -31,6 +31,11 @@ def error_lines(names: Names, service: Service) -> Metric:
     return Metric(names.metrics_namespace, ERROR_LINES, {"service": service}, "Count")
 
 
+def attention_lines(names: Names) -> Metric:
+    """The number of log lines of all services that need attention, as one metric."""
+    return Metric(names.metrics_namespace, ERROR_LINES, {}, "Count")
+
+
 def waiting(queue: str) -> Metric:
     """The number of waiting messages in a queue. Source: "Available CloudWatch metrics for Amazon SQS"."""
     return Metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": queue}, "Count")

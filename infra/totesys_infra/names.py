@@ -7,6 +7,13 @@ from totesys.stage_names import STAGES, Stage
 
 Service = Stage
 SERVICES = STAGES
+# What has an image: the services, and the command.
+Image = Service | Literal["cli"]
+IMAGES: tuple[Image, ...] = (*SERVICES, "cli")
+# The one-off task in which the command runs.
+OPS: Literal["ops"] = "ops"
+# The task that runs all of them, where a preset has one.
+PIPELINE = "pipeline"
 # The stacks in the order of deployment, without `access`, which an administrator deploys.
 STACKS = ("data-plane", "network", "build", "warehouse", "services", "watching", "lake")
 Purpose = Literal["ingest", "processed", "code", "queries"]
@@ -71,13 +78,17 @@ class Names:
         """The CloudWatch namespace of the services' metrics."""
         return self.name
 
-    def log_group(self, service: Service) -> str:
-        """The log group of a service."""
+    def log_group(self, service: Service | Literal["ops"]) -> str:
+        """The log group of a service, or of the command."""
         return f"/{self.name}/{service}"
 
-    def repository(self, service: Service) -> str:
-        """The ECR repository of a service's images."""
-        return f"{self.name}/{service}"
+    def repository(self, image: Image) -> str:
+        """The ECR repository of the images of a service or the command."""
+        return f"{self.name}/{image}"
+
+    def family(self, task: str) -> str:
+        """The family of a task's definitions."""
+        return f"{self.name}-{task}"
 
     @property
     def cluster(self) -> str:

@@ -9,10 +9,16 @@ from totesys_infra.sizing import Egress
 
 KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:kms:[a-z0-9-]+:\d{12}:key/.+$")]
 CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/.+$")]
-SecretArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
+# A secret of Secrets Manager, or an SSM parameter of the type SecureString, which costs nothing.
+SecretArn = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^arn:aws:(secretsmanager:[a-z0-9-]+:\d{12}:secret:|ssm:[a-z0-9-]+:\d{12}:parameter/).+$"
+    ),
+]
 # 0 is never. Fewer than 30 could delete a run that transform has not read yet.
 Days = Literal[0, 30, 60, 90, 180, 365]
-Tick = Annotated[str, StringConstraints(pattern=r"^rate\((1 minute|([2-9]|10) minutes)\)$")]
+Tick = Annotated[str, StringConstraints(pattern=r"^rate\((1 minute|([2-9]|[1-9]\d) minutes|1 hour)\)$")]
 Rate = Annotated[
     str,
     StringConstraints(
@@ -30,6 +36,14 @@ def _range(cidr: str) -> str:
     return cidr
 
 
+def _reader(reader: str) -> str:
+    if reader.startswith("sg-"):
+        return reader
+    if IPv4Network(_range(reader)).prefixlen == 0:
+        raise ValueError(f"reader {reader} is the whole internet: name security groups, or the ranges of your network")
+    return reader
+
+
 def _with_room(cidr: str) -> str:
     if not 16 <= IPv4Network(_range(cidr)).prefixlen <= 24:
         raise ValueError(f"cidr {cidr} is not /16 to /24, which the subnets of a VPC need")
@@ -37,6 +51,11 @@ def _with_room(cidr: str) -> str:
 
 
 Cidr = Annotated[str, AfterValidator(_with_room)]
+
+
+def is_parameter(secret: str) -> bool:
+    """Whether a secret's ARN is that of an SSM parameter."""
+    return secret.startswith("arn:aws:ssm:")
 
 
 class Section(BaseModel):
@@ -79,6 +98,8 @@ class WarehouseSettings(Section):
     schema_name: SchemaName = Field(default="warehouse", alias="schema")
     # The initial disk of the instance. RDS grows it automatically and cannot shrink it.
     storage_gib: int | None = Field(default=None, ge=20, le=6144)
+    # Who else may connect to that instance: security groups and address ranges.
+    readers: tuple[Annotated[str, AfterValidator(_reader)], ...] = ()
 
 
 class NetworkSettings(Section):
@@ -106,8 +127,8 @@ class NetworkSettings(Section):
 class ScheduleSettings(Section):
     """The schedules, as EventBridge's `rate(…)` or `cron(…)`."""
 
-    # A longer interval would endanger the promised 30 minutes.
-    tick: Tick = "rate(5 minutes)"
+    # The preset's, if it is not set.
+    tick: Tick | None = None
     sweep: Rate = "rate(1 hour)"
     verify: Rate = "rate(1 day)"
 

@@ -14,7 +14,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from totesys_infra.environment import Environment
 from totesys_infra.environment_file import FOLDER, read_environment
-from totesys_infra.names import SERVICES, STACKS
+from totesys_infra.names import IMAGES, STACKS
 from totesys_infra.stacks.access_stack import AccessStack
 from totesys_infra.stacks.cdk_app import new_app, synthesise
 from totesys_infra.stacks.images_stack import BUILDSPEC, ImagesStack
@@ -63,7 +63,7 @@ def test_an_image_is_never_overwritten_is_scanned_and_is_kept_while_it_is_deploy
     build: Template, environment: Environment
 ) -> None:
     repositories = of_type(build, "AWS::ECR::Repository")
-    assert {one["RepositoryName"] for one in repositories} == {environment.names.repository(one) for one in SERVICES}
+    assert {one["RepositoryName"] for one in repositories} == {environment.names.repository(one) for one in IMAGES}
     for repository in repositories:
         assert repository["ImageTagMutability"] == "IMMUTABLE"
         assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
@@ -72,7 +72,7 @@ def test_an_image_is_never_overwritten_is_scanned_and_is_kept_while_it_is_deploy
         # No later rule expires an image that the first rule matches.
         assert deployed["rulePriority"] < others["rulePriority"]
         assert deployed["selection"]["tagPrefixList"] == ["deployed-"]
-        assert (deployed["selection"]["countNumber"], others["selection"]["countNumber"]) == (20, 10)
+        assert (deployed["selection"]["countNumber"], others["selection"]["countNumber"]) == (5, 2)
 
 
 def test_the_project_builds_each_service_with_the_arguments_of_the_dockerfile(build: Template) -> None:
@@ -82,7 +82,7 @@ def test_the_project_builds_each_service_with_the_arguments_of_the_dockerfile(bu
     given = {variable["Name"] for variable in project["Environment"]["EnvironmentVariables"]}
     script = "\n".join(line for phase in BUILDSPEC["phases"].values() for line in phase["commands"])
     assert set(re.findall(r"\$([A-Z_]+)", script)) == given
-    for service in SERVICES:
+    for service in IMAGES:
         assert f"service={service}\n" in script
     declared = set(re.findall(r"^ARG (\w+)", DOCKERFILE.read_text(), re.MULTILINE))
     assert set(re.findall(r'--build-arg "(\w+)=', script)) <= declared

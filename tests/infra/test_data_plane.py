@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.infra.lakehouse_condition import resolved
+from tests.infra.environments import PRESETS, environment
+from tests.infra.lakehouse_condition import CONDITION, PARAMETER, decided
 from totesys.lake.keys import part_key
 from totesys.model import MODEL
 from totesys_infra import data_plane_template
 from totesys_infra.deploy import release
+from totesys_infra.deploy.template import values
 from totesys_infra.names import SERVICES
 from totesys_infra.stacks.cdk_app import data_plane, render
 
@@ -20,7 +22,11 @@ BYTES_AT_MOST = 51_200
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
     """The template as it is without a lakehouse, which tests/infra/test_lakehouse_trigger.py adds."""
-    return resolved(data_plane(), lakehouse=False)
+    whole = data_plane()
+    decided_one = decided(whole, {CONDITION: False, "HasAlertsKey": True, "IsVersioned": True})
+    parameters = {**whole["Parameters"]}
+    del parameters[PARAMETER]
+    return {**decided_one, "Parameters": parameters}
 
 
 def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
@@ -70,7 +76,10 @@ def test_it_fits_into_a_request() -> None:
 def test_it_needs_no_bootstrap_no_assets_and_no_functions(template: dict[str, Any]) -> None:
     assert set(template) == {"Description", "Parameters", "Conditions", "Resources", "Outputs"}
     schedules = {"Schedule", "SweepSchedule", "VerifySchedule", "ScheduleState"}
-    assert set(template["Parameters"]) == {"Name", "AlertEmail", "TierDays", "CsvDays", *schedules}
+    assert set(template["Parameters"]) == {
+        *("Name", "AlertEmail", "EncryptAlerts", "TierDays", "CsvDays", "Versioning"),
+        *schedules,
+    }
     assert {resource["Type"] for resource in template["Resources"].values()} == {
         "AWS::S3::Bucket",
         "AWS::S3::BucketPolicy",
@@ -107,7 +116,7 @@ def test_buckets_are_private_and_encrypted(template: dict[str, Any], name: str, 
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     (rule,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    assert "VersioningConfiguration" not in properties
+    assert properties.get("VersioningConfiguration") == (None if name == "code" else {"Status": "Enabled"})
     (only,) = statements(template, "AWS::S3::BucketPolicy", "Bucket", {"Ref": logical_id})
     assert only["Effect"] == "Deny"
     assert only["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
@@ -228,7 +237,7 @@ def test_what_a_deployment_reads_once_expires_and_releases_do_not(template: dict
 
 def test_large_lake_objects_move_to_a_cheaper_tier_only_if_set(template: dict[str, Any]) -> None:
     for name in ("ingest", "processed"):
-        assert rules(template, name)[1] == {
+        assert rules(template, name)[2] == {
             "If": "HasTierDays",
             "Status": "Enabled",
             "ObjectSizeGreaterThan": "131072",
@@ -239,11 +248,11 @@ def test_large_lake_objects_move_to_a_cheaper_tier_only_if_set(template: dict[st
 
 def test_nothing_that_a_rebuild_needs_can_expire(template: dict[str, Any]) -> None:
     assert not [rule for rule in rules(template, "processed") if "ExpirationInDays" in rule]
-    assert len(rules(template, "processed")) == 2
+    assert len(rules(template, "processed")) == 3
 
 
 def test_csv_expires_only_if_set_and_records_never_do(template: dict[str, Any]) -> None:
-    expiring = rules(template, "ingest")[2:]
+    expiring = rules(template, "ingest")[3:]
     assert [rule.pop("Prefix") for rule in expiring] == ["conformed/", "payments/", "purchases/", "sales/", "keys/"]
     once = {"If": "HasCsvDays", "Status": "Enabled", "ExpirationInDays": {"Ref": "CsvDays"}}
     assert expiring == [once] * 5
@@ -265,6 +274,32 @@ def test_alerts_are_encrypted_with_a_key_that_their_senders_may_use(template: di
     }
     _, topic = named(template, "AWS::SNS::Topic", "TopicName", "alerts")
     assert topic["Properties"]["KmsMasterKeyId"] == arn(key_id)
+
+
+def test_local_stacks_keep_no_versions_and_a_frugal_preset_has_no_key() -> None:
+    whole = data_plane()
+    assert {name: whole["Parameters"][name]["Default"] for name in ("Versioning", "EncryptAlerts")} == {
+        "Versioning": "false",
+        "EncryptAlerts": "true",
+    }
+    frugal = decided(whole, {CONDITION: False, "HasAlertsKey": False, "IsVersioned": False})
+    assert not of_type(frugal, "AWS::KMS::Key")
+    assert "KmsMasterKeyId" not in named(frugal, "AWS::SNS::Topic", "TopicName", "alerts")[1]["Properties"]
+    assert not any("VersioningConfiguration" in b["Properties"] for b in of_type(frugal, "AWS::S3::Bucket").values())
+    told = {preset: values(environment(preset), "any") for preset in PRESETS}
+    assert {preset: one["EncryptAlerts"] for preset, one in told.items()} == {
+        "scheduled": "false",
+        "lean": "false",
+        "standard": "true",
+        "high-availability": "true",
+    }
+    assert {one["Versioning"] for one in told.values()} == {"true"}
+    assert (told["scheduled"]["Schedule"], told["lean"]["Schedule"]) == ("rate(15 minutes)", "rate(5 minutes)")
+
+
+def test_deleted_lake_objects_stay_for_a_month(template: dict[str, Any]) -> None:
+    for name in ("ingest", "processed"):
+        assert rules(template, name)[1] == {"Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 30}}
 
 
 def test_only_alarms_the_budget_and_events_may_publish_alerts_and_only_over_tls(template: dict[str, Any]) -> None:

@@ -40,6 +40,7 @@ UNPUBLISHED: Mapping[str, str] = {
         "ec2: DescribeVpcs"
     ),
     "AWS::Glue::Table": "glue: CreateTable DeleteTable GetTable UpdateTable",
+    "AWS::Scheduler::Schedule": ("scheduler: CreateSchedule DeleteSchedule GetSchedule UpdateSchedule\niam: PassRole"),
     "AWS::ServiceDiscovery::PrivateDnsNamespace": (
         "servicediscovery: CreatePrivateDnsNamespace DeleteNamespace GetNamespace GetOperation ListTagsForResource "
         "TagResource UntagResource UpdatePrivateDnsNamespace\n"
@@ -125,6 +126,7 @@ PASSED_TO = {
     "AWS::CodeBuild::Project": "codebuild.amazonaws.com",
     "AWS::EC2::FlowLog": "vpc-flow-logs.amazonaws.com",
     "AWS::ECS::TaskDefinition": "ecs-tasks.amazonaws.com",
+    "AWS::Scheduler::Schedule": "scheduler.amazonaws.com",
 }
 
 Request = tuple[str, str, str]

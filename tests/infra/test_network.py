@@ -30,7 +30,9 @@ def network(of: Environment) -> Template:
 def networks() -> dict[str, Template]:
     """The network with each egress; `endpoints` with a load balancer."""
     return {
-        egress: network(environment(network={"egress": egress}, http="alb" if egress == "endpoints" else "private-dns"))
+        egress: network(
+            environment("standard", network={"egress": egress}, http="alb" if egress == "endpoints" else "private-dns")
+        )
         for egress in EGRESSES
     }
 
@@ -127,20 +129,20 @@ def test_nat_is_one_gateway_and_in_high_availability_one_a_zone(networks: dict[s
 
 def test_http_admits_callers_or_with_a_load_balancer_only_that(networks: dict[str, Template]) -> None:
     callers = group(networks["nat"], "Callers of the services over HTTP")
-    for rule in ingress(networks["nat"]):
-        assert (rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) == (callers, 8080, 8080)
+    let_in = [(rule["SourceSecurityGroupId"], rule["FromPort"], rule["ToPort"]) for rule in ingress(networks["nat"])]
+    assert let_in == [(callers, port, port) for port in (8081, 8082, 8083)]
     alb = networks["endpoints"]
     tasks = [group(alb, f"The tasks of {service}") for service in ("ingest", "transform", "load")]
     assert not [rule for rule in ingress(alb) if rule["GroupId"] in tasks]
-    template = templates_of(environment(network={"egress": "endpoints"}, http="alb"))["shop-services"]
+    template = templates_of(environment("standard", network={"egress": "endpoints"}, http="alb"))["shop-services"]
     balancer = group(template, "The internal load balancer")
-    let_in = {
+    admitted = {
         (imported(rule["GroupId"]), imported(rule["SourceSecurityGroupId"]), rule["FromPort"])
         for rule in ingress(template)
     }
     own = balancer["Fn::GetAtt"][0]
-    assert let_in == {
-        *((service, own, 8080) for service in ("Ingest", "Transform", "Load")),
+    assert admitted == {
+        *((service, own, port) for service, port in (("Ingest", 8081), ("Transform", 8082), ("Load", 8083))),
         *((own, "Callers", port) for port in (8081, 8082, 8083)),
     }
 

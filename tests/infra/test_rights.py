@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.infra.environments import environment, own_everything, templates_of
+from tests.infra.environments import PARAMETER, environment, own_everything, templates_of
+from totesys_infra.environment import Environment
 from totesys_infra.policies.boundary import boundary
 from totesys_infra.policies.execution import RUN_AS, execution
 from totesys_infra.policies.statement import PolicyStatement
@@ -16,6 +17,7 @@ ENVIRONMENTS = (
     environment("standard", network={"egress": "endpoints"}, http="alb", github_repository="shop/warehouse"),
     own_everything(),
 )
+SCHEDULED = environment("scheduled", github_repository="shop/warehouse", source={"secret": PARAMETER})
 SHOP = ENVIRONMENTS[0]
 HERE = "eu-west-2:123456789012"
 # The action that creates a resource, and its ARN if the template gives its name.
@@ -69,6 +71,7 @@ MAKING: Mapping[str, tuple[str, str | None]] = {
     "AWS::SNS::TopicPolicy": ("sns:SetTopicAttributes", None),
     "AWS::SQS::Queue": ("sqs:CreateQueue", f"arn:aws:sqs:{HERE}:{{QueueName}}"),
     "AWS::SQS::QueuePolicy": ("sqs:SetQueueAttributes", None),
+    "AWS::Scheduler::Schedule": ("scheduler:CreateSchedule", f"arn:aws:scheduler:{HERE}:schedule/default/{{Name}}"),
     "AWS::SecretsManager::Secret": (
         "secretsmanager:CreateSecret",
         f"arn:aws:secretsmanager:{HERE}:secret:{{Name}}-aB1",
@@ -83,7 +86,7 @@ def made() -> list[dict[str, Any]]:
     """The resources that CloudFormation's role creates."""
     return [
         resource
-        for one in ENVIRONMENTS
+        for one in (*ENVIRONMENTS, SCHEDULED)
         for name, template in templates_of(one).items()
         if name != one.names.stack("access")
         for resource in template["Resources"].values()
@@ -126,9 +129,17 @@ def test_cloudformation_passes_roles_only_to_the_services_that_assume_them(made:
     assert taking == set(RUN_AS)
 
 
-def test_the_boundary_allows_exactly_what_the_roles_of_the_stacks_use(made: list[dict[str, Any]]) -> None:
-    used = {action for resource in made for action in actions(resource)}
-    bound = boundary(SHOP)
+@pytest.mark.parametrize("environments", [ENVIRONMENTS, (SCHEDULED,)], ids=["services", "scheduled"])
+def test_the_boundary_allows_exactly_what_the_roles_of_the_stacks_use(environments: tuple[Environment, ...]) -> None:
+    used = {
+        action
+        for one in environments
+        for name, template in templates_of(one).items()
+        if name != one.names.stack("access")
+        for resource in template["Resources"].values()
+        for action in actions(resource)
+    }
+    bound = boundary(environments[0])
     assert {action for action in used if not allows(bound, action, None)} == set()
     patterns = {pattern for one in bound for pattern in one.actions}
     unused = {one for one in patterns if not any(fnmatchcase(action, one) for action in used)}

@@ -1,6 +1,6 @@
 """The role of each task has the declared permissions, which are compared with the service's actual calls elsewhere."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -13,7 +13,7 @@ from totesys_infra.permissions import permissions
 Allowed = set[tuple[str, str]]
 
 
-def allowed(template: dict[str, Any], service: Service) -> Allowed:
+def allowed(template: dict[str, Any], service: Service | Literal["ops"]) -> Allowed:
     """The allowed pairs of action and resource; a resource known only to AWS is called `secret`."""
     (role,) = (
         one["Properties"]
@@ -35,10 +35,11 @@ def _listed(one: Any) -> list[Any]:
     return one if isinstance(one, list) else [one]
 
 
-@pytest.mark.parametrize("shop", [environment(), own_warehouse()], ids=["rds", "own-warehouse"])
+@pytest.mark.parametrize("shop", [environment("standard"), own_warehouse("standard")], ids=["rds", "own-warehouse"])
 def test_a_task_role_has_the_declared_permissions_and_load_reads_the_password_of_rds(shop: Environment) -> None:
     template = templates_of(shop)["shop-services"]
     assert not of_type(template, "AWS::IAM::Policy")
+    assert allowed(template, "ops") == allowed(template, "load")
     for service in SERVICES:
         declared = {(a, r) for one in permissions(service, shop.names) for a in one.actions for r in one.resources}
         of_rds = service == "load" and shop.warehouse.secret is None

@@ -11,7 +11,7 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from tests.infra.environments import environment, few, templates_of
 from totesys_infra.addresses import subnets
-from totesys_infra.deploy.change import CHANGED_IN_PLACE, HOLDS_DATA, changed_disks
+from totesys_infra.deploy.change import CHANGED_IN_PLACE, HOLDS_DATA, REMADE, changed_disks
 from totesys_infra.environment import Environment
 from totesys_infra.stacks.cdk_app import data_plane
 
@@ -72,7 +72,7 @@ def overlapping_subnets(before: Template, after: Template) -> Iterator[str]:
 def lost_data(before: Template, after: Template) -> Iterator[str]:
     """The resources with data that would be deleted or replaced."""
     for key, old in before["Resources"].items():
-        if old["Type"] not in HOLDS_DATA:
+        if old["Type"] not in HOLDS_DATA or key.startswith(REMADE):
             continue
         new = after["Resources"].get(key)
         if new is None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.environments import OWN_SECRET, PRESETS, environment, own_warehouse, templates_of
+from tests.infra.environments import OWN_SECRET, PRESETS, READERS, environment, own_warehouse, templates_of
 from tests.infra.test_data_plane import of_type
 from totesys_infra.sizing import PRESETS as SIZINGS
 from totesys_infra.sizing import Preset
@@ -29,7 +29,7 @@ def test_it_is_sized_as_the_preset_says(templates: dict[Preset, Template], prese
     assert made["AllocatedStorage"] == str(sizing.warehouse_gib)
     assert made["MultiAZ"] == sizing.warehouse_multi_az
     assert made["BackupRetentionPeriod"] == sizing.backup_days >= 1
-    assert made["EnablePerformanceInsights"] == (preset != "lean")
+    assert made["EnablePerformanceInsights"] == (preset == "high-availability")
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -69,6 +69,30 @@ def test_only_load_reaches_it(templates: dict[Preset, Template]) -> None:
     assert "GetAttLoad" in let_in["SourceSecurityGroupId"]["Fn::ImportValue"]
     assert (let_in["FromPort"], let_in["ToPort"]) == (5432, 5432)
     assert instance(template)["Properties"]["VPCSecurityGroups"] == [{"Fn::GetAtt": [group[0], "GroupId"]}]
+
+
+def test_the_named_readers_reach_it_too() -> None:
+    template = templates_of(environment("standard", warehouse={"readers": READERS}))["shop-warehouse"]
+    rules = [rule["Properties"] for rule in of_type(template, "AWS::EC2::SecurityGroupIngress").values()]
+    (group,) = of_type(template, "AWS::EC2::SecurityGroup").values()
+    assert [rule["SourceSecurityGroupId"] for rule in rules if rule["Description"] == "Reader"] == [READERS[0]]
+    assert [(rule["CidrIp"], rule["FromPort"]) for rule in group["Properties"]["SecurityGroupIngress"]] == [
+        (READERS[1], 5432)
+    ]
+    assert all((rule["FromPort"], rule["ToPort"]) == (5432, 5432) for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"readers": ["0.0.0.0/0"]}, "is the whole internet"),
+        ({"readers": ["everybody"]}, "is not a range of addresses"),
+        ({"readers": READERS, "secret": OWN_SECRET}, "admit readers to your own warehouse"),
+    ],
+)
+def test_readers_are_groups_or_ranges_of_a_created_warehouse(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        environment(warehouse=wrong)
 
 
 def test_its_logs_are_kept_as_long_as_the_environment_says(templates: dict[Preset, Template]) -> None:

@@ -21,7 +21,7 @@ from totesys_infra.dashboard import graphs
 from totesys_infra.metrics import ERROR_LINES, Metric, Unit
 from totesys_infra.names import SERVICES
 
-SHOP = an_environment("lean")
+SHOP = an_environment("standard")
 NAMESPACE = SHOP.names.metrics_namespace
 
 
@@ -69,8 +69,10 @@ OF_AWS = {
 @pytest.fixture(scope="module")
 def asked() -> list[tuple[str, Metric]]:
     """Each metric that an alarm or the dashboard asks for, and who asks."""
-    shops = (SHOP, own_warehouse(), an_environment("high-availability"))
+    shops = (SHOP, own_warehouse("standard"), an_environment("high-availability"))
+    frugal = [alarm for preset in ("lean", "scheduled") for alarm in alarms(an_environment(preset))]
     by_alarms = [(f"alarm {alarm.name}", alarm.metric) for shop in shops for alarm in alarms(shop)]
+    by_alarms += [(f"frugal alarm {alarm.name}", alarm.metric) for alarm in frugal]
     rows = (row for shop in shops for row in graphs(shop))
     by_dashboard = [(f"graph {graph.title}", metric) for row in rows for graph in row for metric, _ in graph.metrics]
     return [*by_alarms, *by_dashboard]
@@ -119,9 +121,10 @@ async def test_what_is_watched_is_what_is_emitted(lines: list[bytes], asked: lis
 
 
 def counted(lines: list[bytes]) -> set[Seen]:
-    """What the filter on each service's log group makes of its lines."""
+    """What the filter on each service's log group makes of its lines: a metric for each service, or one for all."""
     errors = (line for line in map(json.loads, lines) if line["level"] == "error")
-    return {Seen(NAMESPACE, ERROR_LINES, frozenset({("service", line["service"])}), "Count") for line in errors}
+    by_service = {frozenset({("service", line["service"])}) for line in errors}
+    return {Seen(NAMESPACE, ERROR_LINES, dimensions, "Count") for dimensions in (*by_service, frozenset())}
 
 
 def unfounded(asked: list[tuple[str, Metric]], seen: set[Seen]) -> Iterator[str]:

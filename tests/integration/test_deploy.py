@@ -37,7 +37,7 @@ PATIENT = Polling(timeout=60, interval=0.05)
 # What is to fail does so at once.
 IMPATIENT = Polling(timeout=0.2, interval=0.05)
 
-SERVICES_BUILT = ("ingest", "transform", "load")
+SERVICES_BUILT = ("ingest", "transform", "load", "cli")
 
 _numbers = count(1)
 DEPLOYED = (*SERVICES, "sts", "ecr", "ecs", "codebuild", "logs", "secretsmanager", "iam", "sns", "ssm", "rds")
@@ -212,7 +212,7 @@ def test_a_build_without_images_fails(place: Place, tmp_path: Path) -> None:
         environment={"type": "ARM_CONTAINER", "image": "any", "computeType": "BUILD_GENERAL1_SMALL"},
         serviceRole=f"arn:aws:iam::{ACCOUNT}:role/any",
     )
-    with pytest.raises(BuildFailed, match="succeeded, but ingest, transform, load has no image"):
+    with pytest.raises(BuildFailed, match="succeeded, but ingest, transform, load, cli has no image"):
         images.build(place.deployment, commit)
 
 
@@ -227,7 +227,7 @@ def test_images_are_built_with_docker_if_the_file_says_so(
     called = tmp_path / "called"
     stand_in(tmp_path / "docker", f'echo "$@" >> {called}; [ "$1" != build ] || ls >> {called}')
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(BuildFailed, match="succeeded, but ingest, transform, load has no image"):
+    with pytest.raises(BuildFailed, match="succeeded, but ingest, transform, load, cli has no image"):
         images.build(deployment, commit)
     login, *lines = called.read_text().splitlines()
     assert login.startswith("login --username AWS --password-stdin ")

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.templates.finding import Body, Finding, Template, of_type
 from totesys.service_settings import ServiceSettings
+from totesys_infra.stacks.task_definitions import EXEC
 
 # (logical id, what is wrong)
 Faults = Iterator[tuple[str, str]]
@@ -40,7 +41,7 @@ KEPT = {
     "AWS::RDS::DBInstance": {"Retain", "RetainExceptOnCreate", "Snapshot"},
 }
 # Actions that take no resource.
-WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken"}
+WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", *EXEC}
 
 
 def small_enough(template: Template) -> Faults:

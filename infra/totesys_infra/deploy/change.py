@@ -19,6 +19,8 @@ HOLDS_DATA = frozenset(
         "AWS::Logs::LogGroup",
     }
 )
+# Of these types, what presets and options add and remove: the key of e-mails on their way, and a random token.
+REMADE = ("AlertsKey", "TriggerToken")
 # CloudFormation calls their replacement conditional, and RDS makes the change in place.
 CHANGED_IN_PLACE = {
     "AWS::RDS::DBInstance": frozenset(
@@ -46,7 +48,11 @@ class Change:
     @property
     def loses_data(self) -> bool:
         """Whether it would remove stored data, or replace it with an empty resource."""
-        return self.type in HOLDS_DATA and (self.action == "Remove" or self.replacement in ("True", "Conditional"))
+        return (
+            self.type in HOLDS_DATA
+            and not self.logical_id.startswith(REMADE)
+            and (self.action == "Remove" or self.replacement in ("True", "Conditional"))
+        )
 
     def __str__(self) -> str:
         return f"{self.action} {self.logical_id} ({self.type}, replacement: {self.replacement})"

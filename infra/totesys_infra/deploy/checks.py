@@ -11,6 +11,7 @@ from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.failures import DeployRefused
 from totesys_infra.deploy.service_roles import absent
 from totesys_infra.names import Purpose
+from totesys_infra.settings_sections import is_parameter
 
 _PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 # AWS's own key, which needs no permission.
@@ -58,6 +59,9 @@ def _secret_faults(deployment: Deployment) -> Iterable[str]:
         arn = part.secret
         if arn is None:
             continue
+        if is_parameter(arn):
+            yield from _parameter_faults(deployment, what, arn)
+            continue
         try:
             secret = deployment.aws.secrets.describe_secret(SecretId=arn)
         except ClientError as error:
@@ -76,6 +80,19 @@ def _secret_faults(deployment: Deployment) -> Iterable[str]:
                     f"[{what}] secret {arn} is encrypted under the KMS key {key}. Set secret_key under [{what}] to the "
                     "key's ARN, so that the tasks may decrypt it."
                 )
+
+
+def _parameter_faults(deployment: Deployment, what: str, arn: str) -> Iterable[str]:
+    try:
+        # Without decryption: the value is not read.
+        parameter = deployment.aws.ssm.get_parameter(Name=arn, WithDecryption=False)["Parameter"]
+    except ClientError as error:
+        if code(error) != "ParameterNotFound":
+            raise
+        yield f"[{what}] secret {arn} does not exist. Create it: aws ssm put-parameter --type SecureString --name …"
+    else:
+        if parameter.get("Type") != "SecureString":
+            yield f"[{what}] secret {arn} is stored as plain text. Delete it, and create it with --type SecureString."
 
 
 def _bucket_faults(deployment: Deployment) -> Iterable[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_codebuild import CodeBuildClient
     from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecs import ECSClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_rds import RDSClient
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 
 
@@ -46,6 +48,11 @@ class AwsClients:
     def ecr(self) -> "ECRClient":
         """The images."""
         return self._session.client("ecr", region_name=self.region)
+
+    @cached_property
+    def ecs(self) -> "ECSClient":
+        """One-off tasks."""
+        return self._session.client("ecs", region_name=self.region)
 
     @cached_property
     def iam(self) -> "IAMClient":
@@ -81,6 +88,11 @@ class AwsClients:
     def sqs(self) -> "SQSClient":
         """The services' queues."""
         return self._session.client("sqs", region_name=self.region)
+
+    @cached_property
+    def ssm(self) -> "SSMClient":
+        """The parameters that hold secrets; their values are never read."""
+        return self._session.client("ssm", region_name=self.region)
 
     @cached_property
     def sts(self) -> "STSClient":

@@ -11,14 +11,14 @@ from totesys_infra.deploy import bundle
 from totesys_infra.deploy.bundle import Commit
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.failures import BuildFailed
-from totesys_infra.names import PYTHON_IMAGE, Service
+from totesys_infra.names import PYTHON_IMAGE, Image
 
 # The tasks run on ARM64, and pull a plain image.
 _BUILD = ("build", "--platform", "linux/arm64", "--provenance=false", "--file", "services/Dockerfile")
 _LAST_LINES = 30
 
 
-def build(deployment: Deployment, commit: Commit, services: Sequence[Service]) -> None:
+def build(deployment: Deployment, commit: Commit, services: Sequence[Image]) -> None:
     """Build and push the images of these services. Raises BuildFailed with Docker's last lines."""
     registry = _log_in(deployment)
     with tempfile.TemporaryDirectory(prefix="totesys-build-") as folder:

@@ -11,7 +11,7 @@ from totesys_infra.deploy.clients import code
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.failures import BuildFailed, DeployRefused
 from totesys_infra.deploy.polling import Polling
-from totesys_infra.names import DEPLOYED_PREFIX, SERVICES, Service
+from totesys_infra.names import DEPLOYED_PREFIX, IMAGES, Image
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildTypeDef
@@ -21,9 +21,9 @@ _BUILT = Polling(timeout=3600)
 _LAST_LINES = 30
 
 
-def missing(deployment: Deployment, revision: str) -> list[Service]:
-    """The services that have no image of a revision."""
-    return [service for service in SERVICES if not _has(deployment, service, revision)]
+def missing(deployment: Deployment, revision: str) -> list[Image]:
+    """The images of a revision that are missing."""
+    return [service for service in IMAGES if not _has(deployment, service, revision)]
 
 
 def build(deployment: Deployment, commit: Commit) -> None:
@@ -79,7 +79,7 @@ def protect(deployment: Deployment, revision: str) -> None:
 
     Raises DeployRefused if one is missing.
     """
-    for service in SERVICES:
+    for service in IMAGES:
         repository = deployment.names.repository(service)
         images = deployment.aws.ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": revision}])
         if not images["images"]:
@@ -99,7 +99,7 @@ def protect(deployment: Deployment, revision: str) -> None:
                 raise
 
 
-def _has(deployment: Deployment, service: Service, revision: str) -> bool:
+def _has(deployment: Deployment, service: Image, revision: str) -> bool:
     repository = deployment.names.repository(service)
     try:
         found = deployment.aws.ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": revision}])

@@ -14,7 +14,8 @@ from totesys_infra.deploy.clients import code
 from totesys_infra.deploy.deployment import Deployment
 from totesys_infra.deploy.failures import SmokeFailed
 from totesys_infra.deploy.polling import Polling
-from totesys_infra.names import Purpose, Service
+from totesys_infra.deploy.tasks import start_task
+from totesys_infra.names import PIPELINE, Purpose, Service
 
 T = TypeVar("T")
 
@@ -144,6 +145,9 @@ class Smoke:
     def _send(self, service: Service, message: dict[str, object]) -> None:
         url = self._url(self.deployment.names.queue(service))
         self.deployment.aws.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(message))
+        if self.deployment.environment.preset.scheduled:
+            # The next tick may be an hour away.
+            start_task(self.deployment, PIPELINE)
 
     def _url(self, queue: str) -> str:
         return self.deployment.aws.sqs.get_queue_url(QueueName=queue)["QueueUrl"]

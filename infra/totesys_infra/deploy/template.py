@@ -53,13 +53,15 @@ def values(environment: Environment, image_tag: str) -> dict[str, str]:
     """The value of every parameter that a stack can declare."""
     return {
         "Name": environment.name,
-        "Schedule": environment.schedules.tick,
+        "Schedule": environment.tick,
         "SweepSchedule": environment.schedules.sweep,
         "VerifySchedule": environment.schedules.verify,
         "ScheduleState": "ENABLED",
         "AlertEmail": environment.alert_email,
         "TierDays": str(environment.lake.tier_days),
         "CsvDays": str(environment.lake.csv_days),
+        "EncryptAlerts": "false" if environment.preset.frugal else "true",
+        "Versioning": "true",
         # The stacks have no lakehouse task yet: a queue without a reader would only fill.
         "Lakehouse": "false",
         IMAGE_TAG: image_tag,

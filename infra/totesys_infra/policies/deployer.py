@@ -3,23 +3,30 @@
 from typing import get_args
 
 from totesys_infra.environment import Environment
-from totesys_infra.names import SERVICES, Purpose
+from totesys_infra.names import PIPELINE, SERVICES, Purpose
 from totesys_infra.policies.statement import Arns, PolicyStatement, equal, verbs
 
 
 def deployer(environment: Environment) -> dict[str, tuple[PolicyStatement, ...]]:
     """The permissions of the workflow's role, by policy."""
     of = Arns(environment.names)
+    parameters = environment.parameters
+    secrets = tuple(arn for arn in environment.secrets if arn not in parameters)
+    exist = (
+        PolicyStatement("SecretsExist", ("secretsmanager:DescribeSecret",), secrets),
+        PolicyStatement("ParametersExist", ("ssm:GetParameter",), parameters),
+    )
     checks = (
-        PolicyStatement("SecretsExist", ("secretsmanager:DescribeSecret",), environment.secrets),
+        *(one for one in exist if one.resources),
         PolicyStatement("AlertsAreRead", ("sns:ListSubscriptionsByTopic",), (of.names.alerts_arn,)),
         PolicyStatement(
             "DiskSize", ("rds:DescribeDBInstances",), (of.arn("rds", f"db:{of.names.warehouse_instance}"),)
         ),
         PolicyStatement("ServiceRolesExist", ("iam:ListRoles",), ("*",), "Lists roles; the action takes no resource."),
     )
+    tasks = _scheduled_tasks(of) if environment.preset.scheduled else ()
     pushes = _pushes(of) if environment.images == "local" else ()
-    return {"Deploy": (*_stacks(of), *_images(of), *pushes, *_smoke_test(of), *checks)}
+    return {"Deploy": (*_stacks(of), *_images(of), *pushes, *_smoke_test(of), *tasks, *checks)}
 
 
 def _stacks(of: Arns) -> tuple[PolicyStatement, ...]:
@@ -82,6 +89,24 @@ def _pushes(of: Arns) -> tuple[PolicyStatement, ...]:
             "Push",
             verbs("ecr", "BatchCheckLayerAvailability CompleteLayerUpload InitiateLayerUpload UploadLayerPart"),
             of.repositories,
+        ),
+    )
+
+
+def _scheduled_tasks(of: Arns) -> tuple[PolicyStatement, ...]:
+    """The permissions for starting the scheduled task now, which the smoke test does."""
+    return (
+        PolicyStatement(
+            "StartTask",
+            ("ecs:RunTask",),
+            (of.arn("ecs", f"task-definition/{of.names.family(PIPELINE)}:*"),),
+            "Every revision of one task definition.",
+        ),
+        PolicyStatement(
+            "RunTask",
+            ("iam:PassRole",),
+            (of.role("services-Pipeline*"),),
+            conditions=equal("iam:PassedToService", "ecs-tasks.amazonaws.com"),
         ),
     )
 

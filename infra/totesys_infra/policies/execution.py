@@ -9,7 +9,7 @@ from totesys_infra.policies import stored_data
 from totesys_infra.policies.statement import READ_ONLY, UNNAMED, Arns, Conditions, PolicyStatement, equal, verbs
 
 # The services that assume roles of the stacks.
-RUN_AS = tuple(f"{service}.amazonaws.com" for service in ("codebuild", "ecs-tasks", "vpc-flow-logs"))
+RUN_AS = tuple(f"{service}.amazonaws.com" for service in ("codebuild", "ecs-tasks", "scheduler", "vpc-flow-logs"))
 
 GLOBAL = "Route 53 has no region and chooses the ids of its zones."
 
@@ -125,6 +125,11 @@ def _running(of: Arns, region: Conditions) -> tuple[PolicyStatement, ...]:
             ("*",),
             UNNAMED,
             region,
+        ),
+        PolicyStatement(
+            "EachTick",
+            verbs("scheduler", "CreateSchedule DeleteSchedule GetSchedule UpdateSchedule"),
+            (of.arn("scheduler", f"schedule/default/{names.name}-*"),),
         ),
         PolicyStatement(
             "Scaling",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from totesys_infra.names import SERVICES, Names
+from totesys_infra.names import IMAGES, Names
 
 UNNAMED = "These actions take no resource, or one whose id AWS chooses; limited to this region."
 READ_ONLY = "Lists and describes; these actions take no resource."
@@ -59,7 +59,7 @@ class Arns:
     @property
     def repositories(self) -> tuple[str, ...]:
         """The images' repositories."""
-        return tuple(self.arn("ecr", f"repository/{self.names.repository(service)}") for service in SERVICES)
+        return tuple(self.arn("ecr", f"repository/{self.names.repository(image)}") for image in IMAGES)
 
     @property
     def project(self) -> str:

@@ -1,4 +1,4 @@
-"""The topic of the alerts, its KMS key, and its e-mail subscription."""
+"""The topic of the alerts, its optional KMS key, and its e-mail subscription."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -8,14 +8,14 @@ from aws_cdk import aws_sns as sns
 # The senders: alarms, the budget, and the rules for ECS events.
 EVENTS = "events.amazonaws.com"
 OF_THIS_ACCOUNT = ("cloudwatch.amazonaws.com", "budgets.amazonaws.com")
+KEY_PARAMETER = "EncryptAlerts"
 PUBLISHERS = (*OF_THIS_ACCOUNT, EVENTS)
 
 
 def add_alerts(stack: cdk.Stack) -> sns.Topic:
     """The topic `${Name}-alerts`, to which the address in the parameter `AlertEmail` is subscribed."""
-    topic = sns.Topic(
-        stack, "Alerts", topic_name=cdk.Fn.sub("${Name}-alerts"), master_key=_key(stack), enforce_ssl=True
-    )
+    topic = sns.Topic(stack, "Alerts", topic_name=cdk.Fn.sub("${Name}-alerts"), enforce_ssl=True)
+    _encrypt(stack, topic)
     topic.add_to_resource_policy(
         iam.PolicyStatement(
             actions=["sns:Publish"],
@@ -32,6 +32,26 @@ def add_alerts(stack: cdk.Stack) -> sns.Topic:
     )
     _subscribe(stack, topic)
     return topic
+
+
+def _encrypt(stack: cdk.Stack, topic: sns.Topic) -> None:
+    """Encrypt the topic under a key of its own, if the parameter `EncryptAlerts` says so: a key costs 1 USD a month.
+
+    SNS encrypts the disks of a topic without a key.
+    """
+    wanted = cdk.CfnParameter(
+        stack, KEY_PARAMETER, default="true", allowed_values=["true", "false"], description="Whether alerts have a key"
+    )
+    condition = cdk.CfnCondition(
+        stack, "HasAlertsKey", expression=cdk.Fn.condition_equals(wanted.value_as_string, "true")
+    )
+    key = _key(stack)
+    key_resource, topic_resource = key.node.default_child, topic.node.default_child
+    assert isinstance(key_resource, kms.CfnKey)
+    assert isinstance(topic_resource, sns.CfnTopic)
+    key_resource.cfn_options.condition = condition
+    chosen = cdk.Fn.condition_if(condition.logical_id, key.key_arn, cdk.Fn.ref("AWS::NoValue"))
+    topic_resource.kms_master_key_id = cdk.Token.as_string(chosen)
 
 
 def _key(stack: cdk.Stack) -> kms.Key:

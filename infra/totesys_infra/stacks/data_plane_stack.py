@@ -65,6 +65,7 @@ class DataPlaneStack(cdk.Stack):
         ingest_bucket = self._bucket("ingest", keep=True, announce_to=transform)
         processed_bucket = self._bucket("processed", keep=True, announce_to=load)
         code_bucket = self._bucket("code", keep=False)
+        self._keep_versions(ingest_bucket, processed_bucket)
         add_lakehouse_trigger(self, processed_bucket, self._inbox("lakehouse"), COMMIT_SUFFIX)
         self._lifecycle(ingest_bucket, processed_bucket, code_bucket)
         self._schedule("Tick", "Schedule", ingest, TICK)
@@ -98,10 +99,29 @@ class DataPlaneStack(cdk.Stack):
 
     def _lifecycle(self, ingest: s3.Bucket, processed: s3.Bucket, code: s3.Bucket) -> None:
         lake = Lifecycle(self)
-        lake.apply(ingest, lake.incomplete_uploads(), lake.tier(), *lake.expire_csv())
+        lake.apply(ingest, lake.incomplete_uploads(), lake.old_versions(), lake.tier(), *lake.expire_csv())
         # A rebuild needs every object, so none can expire.
-        lake.apply(processed, lake.incomplete_uploads(), lake.tier())
+        lake.apply(processed, lake.incomplete_uploads(), lake.old_versions(), lake.tier())
         lake.apply(code, lake.incomplete_uploads(), *(lake.expire(prefix, READ_ONCE_DAYS) for prefix in READ_ONCE))
+
+    def _keep_versions(self, *buckets: s3.Bucket) -> None:
+        """Keep what is overwritten or deleted for some time, if the parameter `Versioning` says so."""
+        wanted = cdk.CfnParameter(
+            self,
+            "Versioning",
+            default="false",
+            allowed_values=["true", "false"],
+            description="Whether the lake keeps deleted objects for some time",
+        )
+        condition = cdk.CfnCondition(
+            self, "IsVersioned", expression=cdk.Fn.condition_equals(wanted.value_as_string, "true")
+        )
+        for bucket in buckets:
+            resource = bucket.node.default_child
+            assert isinstance(resource, s3.CfnBucket)
+            resource.versioning_configuration = cdk.Fn.condition_if(
+                condition.logical_id, {"Status": "Enabled"}, cdk.Fn.ref("AWS::NoValue")
+            )
 
     def _inbox(self, service: str) -> _Inbox:
         dead_letters = sqs.Queue(

@@ -10,19 +10,16 @@ from aws_cdk import aws_servicediscovery as discovery
 from constructs import Construct
 
 from totesys_infra.environment import Environment
-from totesys_infra.names import Service
+from totesys_infra.names import PIPELINE, Service
 from totesys_infra.stacks.acknowledged import acknowledge
-from totesys_infra.stacks.network_stack import SERVICE_PORT, NetworkStack
-
-# All services have the same paths, so each has its own port.
-BALANCER_PORTS: dict[Service, int] = {"ingest": 8081, "transform": 8082, "load": 8083}
+from totesys_infra.stacks.network_stack import PORTS, NetworkStack
 
 Services = Mapping[Service, ecs.FargateService]
 
 
 def private_name(environment: Environment, service: Service) -> str:
-    """A service's private DNS name."""
-    return f"{service}.{_zone(environment)}"
+    """A service's private DNS name. Services in one task share its name, and differ in their ports."""
+    return f"{PIPELINE if environment.preset.frugal else service}.{_zone(environment)}"
 
 
 def _zone(environment: Environment) -> str:
@@ -30,14 +27,14 @@ def _zone(environment: Environment) -> str:
 
 
 def private_dns(scope: Construct, environment: Environment, network: NetworkStack, services: Services) -> None:
-    """Private DNS names in the VPC: `http://load.{name}.internal:8080`."""
+    """Private DNS names in the VPC: `http://load.{name}.internal:8083`."""
     namespace = discovery.PrivateDnsNamespace(
         scope, "Dns", name=_zone(environment), vpc=network.vpc, description="The services' addresses"
     )
-    for name, service in services.items():
+    for service in dict.fromkeys(services.values()):
         service.enable_cloud_map(
             cloud_map_namespace=namespace,
-            name=name,
+            name=service.node.id.lower(),
             dns_record_type=discovery.DnsRecordType.A,
             dns_ttl=cdk.Duration.seconds(10),
         )
@@ -65,12 +62,12 @@ class InternalBalancer(Construct):
         acknowledge(balancer, "ELB2", "It is internal and for operators; the services log their triggers.")
         hosts = ",".join([balancer.load_balancer_dns_name, *environment.hosts])
         for name, service in services.items():
-            container = service.task_definition.default_container
+            container = service.task_definition.find_container(name)
             assert container is not None
             container.add_environment("TOTESYS_ALLOWED_HOSTS", hosts)
             listener = balancer.add_listener(
                 name.title(),
-                port=BALANCER_PORTS[name],
+                port=PORTS[name],
                 protocol=elb.ApplicationProtocol.HTTPS,
                 certificates=[elb.ListenerCertificate.from_arn(certificate)],
                 ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
@@ -85,7 +82,7 @@ class InternalBalancer(Construct):
         group = ec2.SecurityGroup(
             self, "Group", vpc=network.vpc, description="The internal load balancer", allow_all_outbound=False
         )
-        for service, port in BALANCER_PORTS.items():
+        for service, port in PORTS.items():
             group.add_ingress_rule(network.callers, ec2.Port.tcp(port), f"HTTP of {service}")
         return group
 
@@ -94,11 +91,11 @@ class InternalBalancer(Construct):
             self,
             f"{name.title()}Target",
             vpc=network.vpc,
-            port=SERVICE_PORT,
+            port=PORTS[name],
             protocol=elb.ApplicationProtocol.HTTP,
             target_type=elb.TargetType.IP,
             deregistration_delay=cdk.Duration.seconds(10),
             health_check=elb.HealthCheck(path="/health", interval=cdk.Duration.seconds(15)),
         )
-        service.attach_to_application_target_group(group)
+        group.add_target(service.load_balancer_target(container_name=name, container_port=PORTS[name]))
         return group

@@ -11,12 +11,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from totesys_infra.environment import Environment
-from totesys_infra.names import DEPLOYED_PREFIX, PYTHON_IMAGE, SERVICES, Names, Service
+from totesys_infra.names import DEPLOYED_PREFIX, IMAGES, PYTHON_IMAGE, Image, Names
 
 BUILD_IMAGE = "aws/codebuild/amazonlinux-aarch64-standard:3.0"
 BUNDLES = "bundles/*"
-DEPLOYED_KEPT = 20
-OTHERS_KEPT = 10
 
 _MAKE_ONE = """
 repository="$REGISTRY/$NAME/$service"
@@ -41,13 +39,13 @@ BUILDSPEC: dict[str, Any] = {
                 'aws ecr get-login-password | docker login --username AWS --password-stdin "$REGISTRY"',
             ]
         },
-        "build": {"commands": ["cd source", *(f"service={service}{_MAKE_ONE}" for service in SERVICES)]},
+        "build": {"commands": ["cd source", *(f"service={service}{_MAKE_ONE}" for service in IMAGES)]},
     },
 }
 
 
 class ImagesStack(cdk.Stack):
-    """Three ECR repositories and a CodeBuild project."""
+    """Four ECR repositories and a CodeBuild project."""
 
     def __init__(self, scope: Construct, construct_id: str, environment: Environment) -> None:
         super().__init__(
@@ -57,13 +55,14 @@ class ImagesStack(cdk.Stack):
             analytics_reporting=False,
         )
         names = environment.names
-        repositories = [self._repository(names, service) for service in SERVICES]
+        kept = environment.preset.images_kept
+        repositories = [self._repository(names, service, kept) for service in IMAGES]
         group = logs.CfnLogGroup(
             self, "Logs", log_group_name=names.build_log_group, retention_in_days=environment.log_days
         )
         self._project(names, self._role(names, group, repositories), group)
 
-    def _repository(self, names: Names, service: Service) -> ecr.Repository:
+    def _repository(self, names: Names, service: Image, kept: int) -> ecr.Repository:
         return ecr.Repository(
             self,
             f"{service.title()}Images",
@@ -82,13 +81,13 @@ class ImagesStack(cdk.Stack):
                     description="Deployed images, newest first",
                     tag_status=ecr.TagStatus.TAGGED,
                     tag_prefix_list=[DEPLOYED_PREFIX],
-                    max_image_count=DEPLOYED_KEPT,
+                    max_image_count=kept,
                 ),
                 ecr.LifecycleRule(
                     rule_priority=2,
                     description="Images that were only built",
                     tag_status=ecr.TagStatus.ANY,
-                    max_image_count=OTHERS_KEPT,
+                    max_image_count=kept // 2,
                 ),
             ],
         )
@@ -133,7 +132,7 @@ class ImagesStack(cdk.Stack):
                 for resource, reason in (
                     (
                         "*",
-                        "ecr:GetAuthorizationToken takes no resource; pushing is limited to three repositories.",
+                        "ecr:GetAuthorizationToken takes no resource; pushing is limited to these repositories.",
                     ),
                     (names.bucket_arn("code", BUNDLES), "Bundles are named by commits that do not exist yet."),
                 )

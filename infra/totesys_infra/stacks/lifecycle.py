@@ -12,6 +12,7 @@ from totesys_infra.settings_sections import Days
 
 # Below this size, monitoring costs more than a cheaper tier saves, and S3 does not tier.
 TIERED_BYTES = 128 * 1024
+KEPT_VERSION_DAYS = 30
 DAYS = tuple(map(str, get_args(Days)))
 NEVER = DAYS[0]
 
@@ -37,6 +38,15 @@ class Lifecycle:
             status="Enabled",
             abort_incomplete_multipart_upload=s3.CfnBucket.AbortIncompleteMultipartUploadProperty(
                 days_after_initiation=1
+            ),
+        )
+
+    def old_versions(self) -> Rule:
+        """Remove what was overwritten or deleted a month ago. Only a versioned bucket has such objects."""
+        return s3.CfnBucket.RuleProperty(
+            status="Enabled",
+            noncurrent_version_expiration=s3.CfnBucket.NoncurrentVersionExpirationProperty(
+                noncurrent_days=KEPT_VERSION_DAYS
             ),
         )
 

@@ -18,6 +18,7 @@ from totesys_infra.names import APP, SERVICES, TAG_APP, TAG_ENVIRONMENT, Service
 
 # The notifications of the budget, in percent: of the actual cost, and of the forecast for the month.
 ACTUAL, FORECAST = 80, 100
+ATTENTION = '{ ($.level = "error") || ($.event = "rows_quarantined") }'
 
 
 class MonitoringStack(cdk.Stack):
@@ -31,13 +32,13 @@ class MonitoringStack(cdk.Stack):
             self._count_errors(service)
         for alarm in alarms(environment):
             self._alarm(alarm)
-        for event in ecs_events(self._names):
+        for event in ecs_events(environment):
             self._rule(event)
         self._budget()
-        cloudwatch.CfnDashboard(
-            self, "Dashboard", dashboard_name=self._names.name, dashboard_body=json.dumps(dashboard(environment))
-        )
-
+        if not environment.preset.frugal:
+            cloudwatch.CfnDashboard(
+                self, "Dashboard", dashboard_name=self._names.name, dashboard_body=json.dumps(dashboard(environment))
+            )
         cdk.CfnOutput(
             self,
             "BudgetTagOutput",
@@ -46,19 +47,23 @@ class MonitoringStack(cdk.Stack):
         ).override_logical_id("BudgetTag")
 
     def _count_errors(self, service: Service) -> None:
+        # CloudWatch bills each combination of dimensions.
+        is_one = self._environment.preset.frugal
         logs.CfnMetricFilter(
             self,
             f"{service.title()}ErrorLines",
             log_group_name=self._names.log_group(service),
             filter_name=f"{self._names.name}-{service}-errors",
-            filter_pattern='{ $.level = "error" }',
+            filter_pattern=ATTENTION if is_one else '{ $.level = "error" }',
             metric_transformations=[
                 logs.CfnMetricFilter.MetricTransformationProperty(
                     metric_namespace=self._names.metrics_namespace,
                     metric_name=ERROR_LINES,
                     metric_value="1",
                     unit="Count",
-                    dimensions=[logs.CfnMetricFilter.DimensionProperty(key="service", value="$.service")],
+                    dimensions=None
+                    if is_one
+                    else [logs.CfnMetricFilter.DimensionProperty(key="service", value="$.service")],
                 )
             ],
         )

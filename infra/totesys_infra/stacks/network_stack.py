@@ -13,7 +13,8 @@ from totesys_infra.names import SERVICES, Service
 from totesys_infra.sizing import Egress, zones
 
 HTTPS = ec2.Port.tcp(443)
-SERVICE_PORT = 8080
+# All services have the same paths, and may share a task, so each has its own port.
+PORTS: dict[Service, int] = {"ingest": 8081, "transform": 8082, "load": 8083}
 # The services that connect to the source.
 READS_SOURCE: tuple[Service, ...] = ("ingest", "load")
 # The AWS services that tasks use, besides S3, which has a free endpoint.
@@ -58,6 +59,12 @@ class NetworkStack(cdk.Stack):
         self._export()
         self._outputs()
 
+    @property
+    def task_subnets(self) -> list[str]:
+        """The ids of the tasks' subnets."""
+        network = self._environment.network
+        return [*network.subnets] if network.vpc else self.vpc.select_subnets(subnet_group_name="Tasks").subnet_ids
+
     def _admit_to_source(self) -> None:
         """Have the source's security group admit the tasks that read it, and route to a peered VPC."""
         source = self._environment.source
@@ -93,6 +100,8 @@ class NetworkStack(cdk.Stack):
             found["VpcId"] = (self.vpc.vpc_id, f"The VPC of {self._environment.network.cidr}, for peering")
         if addresses := self._nat_addresses():
             found["EgressAddresses"] = (cdk.Fn.join(",", addresses), "Public addresses that the tasks connect from")
+        found["TaskSubnets"] = (cdk.Fn.join(",", self.task_subnets), "The subnets of the tasks")
+        found["TaskPublicAddress"] = (str(self.public_addresses).lower(), "Whether the tasks have public addresses")
         for name, (value, description) in found.items():
             cdk.CfnOutput(self, f"{name}Output", value=value, description=description).override_logical_id(name)
 
@@ -180,8 +189,8 @@ class NetworkStack(cdk.Stack):
         group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS")
         for port in sorted(self._database_ports(service)):
             group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "A database at any address")
-        if self._environment.http == "private-dns":
-            group.connections.allow_from(self.callers, ec2.Port.tcp(SERVICE_PORT), "HTTP")
+        if self._environment.http_access == "private-dns":
+            group.connections.allow_from(self.callers, ec2.Port.tcp(PORTS[service]), "HTTP")
         return group
 
     def _database_ports(self, service: Service) -> set[int]:
@@ -198,7 +207,12 @@ class NetworkStack(cdk.Stack):
             group.add_ingress_rule(tasks, HTTPS, f"From {service}")
         # An address per zone is billed. Tasks in a zone without one use another zone's.
         subnets = self.vpc.select_subnets(subnet_group_name="Tasks").subnets[: self._environment.preset.endpoint_zones]
-        for name, endpoint in ENDPOINTS.items():
+        endpoints = dict(ENDPOINTS)
+        if self._environment.parameters:
+            endpoints["Parameters"] = ec2.InterfaceVpcEndpointAwsService.SSM
+        if self._environment.exec:
+            endpoints["Sessions"] = ec2.InterfaceVpcEndpointAwsService.SSM_MESSAGES
+        for name, endpoint in endpoints.items():
             ec2.InterfaceVpcEndpoint(
                 self,
                 name,

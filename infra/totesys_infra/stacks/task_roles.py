@@ -1,36 +1,51 @@
 """The roles of a service's tasks: the execution role and the task role."""
 
-from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from totesys_infra.names import Names, Service
+from totesys_infra.names import Image, Names, Service
 from totesys_infra.permissions import Permission
+from totesys_infra.settings_sections import is_parameter
 from totesys_infra.stacks.acknowledged import acknowledge
 
 
-def execution_role(
-    scope: Construct, service: Service, names: Names, secrets: Iterable[str], keys: Iterable[str]
-) -> iam.Role:
-    """ECS's role: it pulls the image, writes the log and reads the secrets. `keys` encrypt some of them."""
-    repository = f"arn:{names.partition}:ecr:{names.region}:{names.account}:repository/{names.repository(service)}"
-    log_group = f"arn:{names.partition}:logs:{names.region}:{names.account}:log-group:{names.log_group(service)}"
+@dataclass(frozen=True)
+class Reads:
+    """What ECS reads for the containers of a task, and the logs that it writes. `keys` encrypt some of the secrets."""
+
+    images: tuple[Image, ...]
+    logs: tuple[Service | Literal["ops"], ...]
+    secrets: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+def execution_role(scope: Construct, task: str, names: Names, reads: Reads) -> iam.Role:
+    """ECS's role: it pulls the images, writes the logs and reads the secrets."""
+    here = f"{names.region}:{names.account}"
+    repositories = tuple(f"arn:{names.partition}:ecr:{here}:repository/{names.repository(one)}" for one in reads.images)
+    streams = tuple(f"arn:{names.partition}:logs:{here}:log-group:{names.log_group(one)}:*" for one in reads.logs)
     pulls = ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage")
-    permissions = (
+    parameters = tuple(secret for secret in reads.secrets if is_parameter(secret))
+    stored = tuple(secret for secret in reads.secrets if not is_parameter(secret))
+    permissions = [
         Permission(("ecr:GetAuthorizationToken",), ("*",), "a token is for the whole registry"),
-        Permission(pulls, (repository,), "pulls the image"),
-        Permission(("logs:CreateLogStream", "logs:PutLogEvents"), (f"{log_group}:*",), "writes the log"),
-        Permission(("secretsmanager:GetSecretValue",), tuple(secrets), "puts the secrets into the environment"),
-        *(Permission(("kms:Decrypt",), (key,), "decrypts a secret") for key in keys),
-    )
-    return _role(scope, f"{service.title()}ExecutionRole", f"ECS, for the tasks of {service}", permissions)
+        Permission(pulls, repositories, "pulls the image"),
+        Permission(("logs:CreateLogStream", "logs:PutLogEvents"), streams, "writes the log"),
+        *(Permission(("kms:Decrypt",), (key,), "decrypts a secret") for key in reads.keys),
+    ]
+    for action, arns in (("secretsmanager:GetSecretValue", stored), ("ssm:GetParameters", parameters)):
+        if arns:
+            permissions.append(Permission((action,), arns, "puts the secrets into the environment"))
+    return _role(scope, f"{task.title()}ExecutionRole", f"ECS, for the tasks of {task}", tuple(permissions))
 
 
-def task_role(scope: Construct, service: Service, permissions: tuple[Permission, ...]) -> iam.Role:
-    """The role of the task itself, with the permissions of the service."""
-    return _role(scope, f"{service.title()}TaskRole", f"The tasks of {service}", permissions)
+def task_role(scope: Construct, task: str, permissions: tuple[Permission, ...]) -> iam.Role:
+    """The role of the task itself, with the permissions of its services."""
+    return _role(scope, f"{task.title()}TaskRole", f"The tasks of {task}", permissions)
 
 
 def _role(scope: Construct, name: str, description: str, permissions: tuple[Permission, ...]) -> iam.Role:

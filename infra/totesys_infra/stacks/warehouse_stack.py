@@ -23,7 +23,7 @@ _GROWTH = 10
 
 
 class WarehouseStack(cdk.Stack):
-    """A Postgres that only load can reach. RDS creates its password in Secrets Manager and rotates it."""
+    """A Postgres that load and the named readers can reach. RDS rotates its password in Secrets Manager."""
 
     def __init__(self, scope: Construct, construct_id: str, environment: Environment, network: NetworkStack) -> None:
         super().__init__(
@@ -33,7 +33,9 @@ class WarehouseStack(cdk.Stack):
         self.instance = self._instance(environment, network)
         self.instance.node.add_dependency(*logged)
         self.instance.connections.allow_from(network.services["load"], ec2.Port.tcp(PORT), "Load")
-        acknowledge(self.instance, "RDS11", "Only load's security group reaches it; an unusual port would add nothing.")
+        for reader in environment.warehouse.readers:
+            self.instance.connections.allow_from(self._reader(reader), ec2.Port.tcp(PORT), "Reader")
+        acknowledge(self.instance, "RDS11", "Only load and readers reach it; an unusual port would add nothing.")
         if not environment.preset.warehouse_multi_az:
             acknowledge(
                 self.instance,
@@ -57,6 +59,11 @@ class WarehouseStack(cdk.Stack):
         """Its DSN, with the ARN of the secret instead of a password."""
         host, port = self.instance.db_instance_endpoint_address, self.instance.db_instance_endpoint_port
         return f"postgresql://{host}:{port}/{DATABASE}?sslmode=verify-full&secret={self.secret_arn}"
+
+    def _reader(self, reader: str) -> ec2.IConnectable:
+        if reader.startswith("sg-"):
+            return ec2.SecurityGroup.from_security_group_id(self, reader, reader, allow_all_outbound=False)
+        return ec2.Peer.ipv4(reader)
 
     def _log_groups(self, environment: Environment) -> list[logs.LogGroup]:
         # Created before RDS does, which would set no retention.
