@@ -175,7 +175,7 @@ async def merge(meter: Meter, connection: Connection, fact: Fact, tables: Sequen
         await transaction.start()
         await make_incoming(target, fact)
         await copy_rows(connection, TEMPORARY, INCOMING, incoming)
-        await analyze_incoming(connection)
+        await analyze_incoming(connection, fact)
 
     async def ours() -> None:
         written = await append_versions(target, fact)

@@ -45,7 +45,7 @@ class RunReplay(RunLoader):
 
     async def _upsert(self, dimension: Dimension, built: BuiltTable) -> LoadedTable:
         started = time.monotonic()
-        name, written_keys = dimension.name, list[NumberRange]()
+        name, written_keys, rows = dimension.name, list[NumberRange](), 0
         for _ in built.parts:
             part = await anext(self._parts)
             for batch in part.batches():
@@ -59,10 +59,11 @@ class RunReplay(RunLoader):
                 kept = batch if ours == ranges else batch.filter(are_in(keys, ours))
                 await copy_batches(self._connection, TEMPORARY, staging.INCOMING, part.columns, [kept])
                 written_keys += ours
+                rows += kept.num_rows
         upserted = staging.Upserted()
         if written_keys:
-            await staging.analyze_incoming(self._connection)
-            upserted = await staging.upsert_dimension(self._warehouse, dimension)
+            await staging.analyze_incoming(self._connection, dimension)
+            upserted = await staging.upsert_dimension(self._warehouse, dimension, rows)
             await staging.drop_incoming(self._connection)
             await dimension_keys.record_keys(self._connection, name, self._manifest, union(written_keys))
         if upserted.updated and await dimension_keys.unrecorded_runs(self._connection, name, self._manifest, 1):

@@ -100,7 +100,7 @@ class RunLoader:
         else:
             await self._copy_incoming(dimension, built, collect)
             await self._record_returned(dimension)
-            written = (await staging.upsert_dimension(self._warehouse, dimension)).written
+            written = (await staging.upsert_dimension(self._warehouse, dimension, built.rows)).written
             await staging.drop_incoming(self._connection)
         await dimension_keys.record_keys(self._connection, dimension.name, self._manifest, union(keys))
         return LoadedTable(rows=built.rows, written=written, seconds=since(started))
@@ -178,24 +178,35 @@ class RunLoader:
     async def _copy_incoming(self, table: WarehouseTable, built: BuiltTable, observe: Observer) -> None:
         """Copy the run's rows of a table into the temporary table."""
         await staging.make_incoming(self._warehouse, table)
-        await self._copy(TEMPORARY, staging.INCOMING, built, observe)
-        await staging.analyze_incoming(self._connection)
+        await self._copy(TEMPORARY, staging.INCOMING, built, observe, ordered_by=table.key)
+        await staging.analyze_incoming(self._connection, table)
 
     async def _record_returned(self, table: WarehouseTable) -> None:
         """Record which deleted keys are among the incoming rows and therefore exist again."""
         if returned := await deletions.record_returned(self._warehouse, table, self._manifest):
             log.info(LogEvent.DELETED_ROWS_RESTORED, run=self._manifest.run, table=table.name, rows=returned)
 
-    async def _copy(self, schema: str, name: str, built: BuiltTable, observe: Observer) -> None:
+    async def _copy(
+        self, schema: str, name: str, built: BuiltTable, observe: Observer, ordered_by: str | None = None
+    ) -> None:
         for _ in built.parts:
-            await self._copy_part(await anext(self._parts), schema, name, observe)
+            await self._copy_part(await anext(self._parts), schema, name, observe, ordered_by)
 
-    async def _copy_part(self, part: ParquetPart, schema: str, name: str, observe: Observer | None = None) -> None:
+    async def _copy_part(
+        self,
+        part: ParquetPart,
+        schema: str,
+        name: str,
+        observe: Observer | None = None,
+        ordered_by: str | None = None,
+    ) -> None:
+        """Copy a part. With `ordered_by`, each batch is sorted by that column, which makes lookups by it faster."""
+
         def observed() -> Iterator[pa.RecordBatch]:
             for batch in part.batches():
                 if observe is not None:
                     observe(batch)
-                yield batch
+                yield batch if ordered_by is None else batch.sort_by(ordered_by)
 
         await copy_batches(self._connection, schema, name, part.columns, observed())
 

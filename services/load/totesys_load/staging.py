@@ -45,15 +45,16 @@ async def drop_incoming(connection: Connection) -> None:
     await connection.execute(f"DROP TABLE {_INCOMING}")
 
 
-async def analyze_incoming(connection: Connection) -> None:
-    """Tell the planner how many rows arrived."""
-    await connection.execute(f"ANALYZE {_INCOMING}")
+async def analyze_incoming(connection: Connection, table: WarehouseTable) -> None:
+    """Give the planner the number of rows and the spread of their keys. It needs no other column."""
+    await connection.execute(f"ANALYZE {_INCOMING} ({ident(table.key)})")
 
 
-async def upsert_dimension(warehouse: WarehouseConnection, dimension: Dimension) -> Upserted:
-    """Update and insert the incoming rows of a dimension.
+async def upsert_dimension(warehouse: WarehouseConnection, dimension: Dimension, rows: int) -> Upserted:
+    """Update and insert the incoming rows of a dimension; `rows` is their number.
 
-    Two statements, because ON CONFLICT writes a lock to every row that it meets, even where nothing differs.
+    Two statements, because ON CONFLICT writes a lock to every row that it meets, even where nothing differs. If every
+    row was updated, none is new.
     """
     target, key = warehouse.relation(dimension), ident(dimension.key)
     updated = 0
@@ -63,6 +64,8 @@ async def upsert_dimension(warehouse: WarehouseConnection, dimension: Dimension)
             f"UPDATE {target} AS t SET {assignments} FROM {_INCOMING} AS i "
             f"WHERE t.{key} = i.{key} AND NOT {same_columns(dimension, 't', 'i')}"
         )
+    if updated == rows:
+        return Upserted(updated)
     columns = column_list(dimension.column_names)
     inserted = await warehouse.write(
         f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {_INCOMING} AS i "
@@ -73,48 +76,58 @@ async def upsert_dimension(warehouse: WarehouseConnection, dimension: Dimension)
 
 async def append_versions(warehouse: WarehouseConnection, fact: Fact) -> int:
     """Append each incoming row that differs from the newest version of its key. Returns the number of versions."""
+    key, newest = ident(fact.key), await _newest(warehouse, fact, _LAST_VERSION_ID)
+    # Sorted before the lookups, not after them: they then visit the pages of the index and the table in order.
     return await warehouse.write(
         f"INSERT INTO {warehouse.relation(fact)} ({column_list(fact.column_names)}) "
-        f"SELECT {column_list(fact.column_names, 'i')} FROM {_INCOMING} AS i {_newest(warehouse, fact)} "
-        f"WHERE NOT {_is_unchanged(fact)} ORDER BY i.{ident(fact.key)}",
-        fact.name,
-        _LAST_VERSION_ID,
+        f"SELECT {column_list(fact.column_names, 'i')} FROM (SELECT * FROM {_INCOMING} ORDER BY {key}) AS i "
+        f"{newest.join} WHERE NOT {newest.is_unchanged} ORDER BY i.{key}",
+        *newest.parameters,
     )
 
 
 async def drop_unchanged(warehouse: WarehouseConnection, fact: Fact, first: int) -> int:
     """Delete the incoming rows that equal their key's newest version before `first`. Returns how many are left."""
-    key = ident(fact.key)
+    key, newest = ident(fact.key), await _newest(warehouse, fact, first - 1)
     await warehouse.connection.execute(
         f"DELETE FROM {_INCOMING} AS known USING (SELECT i.{key} FROM {_INCOMING} AS i "
-        f"{_newest(warehouse, fact)} WHERE {_is_unchanged(fact)}) AS same WHERE known.{key} = same.{key}",
-        fact.name,
-        first - 1,
+        f"{newest.join} WHERE {newest.is_unchanged}) AS same WHERE known.{key} = same.{key}",
+        *newest.parameters,
     )
     return int(await warehouse.connection.fetchval(f"SELECT count(*) FROM {_INCOMING}"))
 
 
-def _newest(warehouse: WarehouseConnection, fact: Fact) -> str:
-    """Joins an incoming row `i` with its key's newest version up to version id $2.
+@dataclass(frozen=True)
+class _Newest:
+    """Joins an incoming row `i` with its key's newest version, and tells whether the row equals it."""
 
-    This is `n`, or `o` if a newer version waits for a dimension row.
+    join: str
+    is_unchanged: str
+    parameters: tuple[object, ...]
+
+
+async def _newest(warehouse: WarehouseConnection, fact: Fact, last: int) -> _Newest:
+    """The newest version up to version id `last`: `n`, or `o` if a newer version waits for a dimension row.
+
+    Only a fact that has such rows pays for looking them up.
     """
     key, version_id = ident(fact.key), ident(fact.record_id)
-    return (
+    join = (
         f"LEFT JOIN LATERAL (SELECT * FROM {warehouse.relation(fact)} AS f WHERE f.{key} = i.{key} "
-        f"AND f.{version_id} <= $2 ORDER BY f.{version_id} DESC LIMIT 1) AS n ON true "
-        f"LEFT JOIN LATERAL (SELECT row FROM {ETL}.orphan WHERE table_name = $1 AND id = i.{key} AND record_id <= $2 "
-        f"AND record_id > coalesce(n.{version_id}, 0) ORDER BY record_id DESC LIMIT 1) AS o ON true"
+        f"AND f.{version_id} <= $1 ORDER BY f.{version_id} DESC LIMIT 1) AS n ON true"
     )
-
-
-def _is_unchanged(fact: Fact) -> str:
-    """SQL that is true where the incoming row `i` equals its key's newest version."""
+    is_unchanged = f"(n.{version_id} IS NOT NULL AND {same_columns(fact, 'n', 'i')})"
+    if not await warehouse.exists(f"SELECT FROM {ETL}.orphan WHERE table_name = $1", fact.name):
+        return _Newest(join, is_unchanged, (last,))
     names = ", ".join(literal(name) for name in fact.column_names)
     texts = ", ".join(f"i.{ident(name)}::text" for name in fact.column_names)
-    return (
+    return _Newest(
+        f"{join} LEFT JOIN LATERAL (SELECT row FROM {ETL}.orphan WHERE table_name = $2 AND id = i.{key} "
+        f"AND record_id <= $1 AND record_id > coalesce(n.{version_id}, 0) ORDER BY record_id DESC LIMIT 1) AS o "
+        "ON true",
         f"CASE WHEN o.row IS NOT NULL THEN o.row = jsonb_object(ARRAY[{names}], ARRAY[{texts}]) "
-        f"ELSE n.{ident(fact.record_id)} IS NOT NULL AND {same_columns(fact, 'n', 'i')} END"
+        f"ELSE {is_unchanged} END",
+        (last, fact.name),
     )
 
 

@@ -83,6 +83,8 @@ class ReferencedKeys:
     async def _find_unknown_keys(self, dimension: Dimension, arrays: Sequence[pa.Array]) -> bool:
         """Put the keys that the dimension lacks into a temporary table. Without any, there is no table."""
         keys = pyarrow.compute.unique(pa.chunked_array(arrays))
+        # In order, so that the lookup visits each page of the index once.
+        keys = keys.take(pyarrow.compute.sort_indices(keys))
         if pa.types.is_integer(keys.type) and await self._has_all_between(dimension, keys):
             return False
         connection, key = self.warehouse.connection, ident(dimension.key)
