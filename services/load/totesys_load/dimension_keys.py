@@ -4,13 +4,18 @@ A dimension has one row per key, the newest. A replay of an old run must not ove
 ledger of a release that did not record this yet is completed from the lake when a replay needs it.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from typing import TypeAlias
 from uuid import UUID
 
 from totesys.connection import Connection
 from totesys.lake.records import RunRecord
 from totesys.schema import ETL
 from totesys_load.key_ranges import NumberRange, without
+
+# Keys, and the lake and the run that wrote them last.
+WrittenKeys: TypeAlias = tuple[NumberRange, UUID, int]
 
 # The recorded ranges that overlap one of the ranges $2 to $3. The recorded ranges of a table do not overlap each other,
 # so the index finds them by their ends: inside the range, or the first one after it.
@@ -35,8 +40,8 @@ async def not_written_later(
 async def record_keys(connection: Connection, table: str, run: RunRecord, ranges: Sequence[NumberRange]) -> None:
     """Record the run as the last one that wrote these keys."""
     found = await _overlapping(connection, table, ranges)
-    rest = [(part, lake, number) for keys, lake, number in found for part in without([keys], ranges)]
-    recorded = [*rest, *((keys, run.lake, run.run) for keys in ranges)]
+    written = [*remaining(found, ranges), *((keys, run.lake, run.run) for keys in ranges)]
+    recorded = sorted(written, key=lambda one: one[0].last)
     ends = {keys.last for keys, _, _ in recorded}
     if gone := [keys.last for keys, _, _ in found if keys.last not in ends]:
         query = f"DELETE FROM {ETL}.dimension_key WHERE table_name = $1 AND last_key = ANY ($2::bigint[])"
@@ -55,9 +60,15 @@ async def record_keys(connection: Connection, table: str, run: RunRecord, ranges
         )
 
 
-async def _overlapping(
-    connection: Connection, table: str, ranges: Sequence[NumberRange]
-) -> list[tuple[NumberRange, UUID, int]]:
+def remaining(found: Sequence[WrittenKeys], ranges: Sequence[NumberRange]) -> list[WrittenKeys]:
+    """What the recorded ranges have besides these ranges. Both are in order, and may be tens of thousands."""
+    firsts = [keys.first for keys, _, _ in found]
+    parts = without([keys for keys, _, _ in found], ranges)
+    # A part belongs to the last recorded range that does not begin after it.
+    return [(part, *found[bisect_right(firsts, part.first) - 1][1:]) for part in parts]
+
+
+async def _overlapping(connection: Connection, table: str, ranges: Sequence[NumberRange]) -> list[WrittenKeys]:
     if not ranges:
         return []
     firsts, lasts = [keys.first for keys in ranges], [keys.last for keys in ranges]

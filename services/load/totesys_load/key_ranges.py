@@ -48,7 +48,7 @@ def ranges_of(keys: pa.Array) -> list[NumberRange]:
 def union(ranges: Iterable[NumberRange]) -> list[NumberRange]:
     """The fewest ranges that hold what any of these holds, in order."""
     found: list[NumberRange] = []
-    for one in sorted(ranges):
+    for one in sorted(ranges, key=attrgetter("first")):
         if found and one.first <= found[-1].last + 1:
             found[-1] = NumberRange(found[-1].first, max(found[-1].last, one.last))
         else:
