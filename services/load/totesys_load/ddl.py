@@ -42,11 +42,21 @@ def create_table(schema: str, table: WarehouseTable) -> str:
         columns.append(f"PRIMARY KEY ({ident(table.key)})")
         return _create(schema, table, columns) + _comments(schema, table)
     version_id = f"{ident(table.record_id)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
-    newest = (
-        f"CREATE INDEX {ident(f'{table.name}_versions')} ON {qualified(schema, table.name)} "
-        f"({ident(table.key)}, {ident(table.record_id)} DESC);"
+    create = _create(schema, table, [version_id, *columns])
+    return create + create_versions_index(schema, table) + _comments(schema, table)
+
+
+def versions_index(fact: Fact) -> str:
+    """The name of the index that finds the newest version of a key, where load makes it."""
+    return f"{fact.name}_versions"
+
+
+def create_versions_index(schema: str, fact: Fact) -> str:
+    """CREATE INDEX for that index."""
+    return (
+        f"CREATE INDEX {ident(versions_index(fact))} ON {qualified(schema, fact.name)} "
+        f"({ident(fact.key)}, {ident(fact.record_id)} DESC);"
     )
-    return _create(schema, table, [version_id, *columns]) + newest + _comments(schema, table)
 
 
 def _create(schema: str, table: WarehouseTable, definitions: Iterable[str]) -> str:

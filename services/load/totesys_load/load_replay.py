@@ -8,6 +8,7 @@ from totesys.lake.records import BuiltTable, LoadedTable, RunRecord
 from totesys.lake.store import Lake
 from totesys.table import Dimension, Fact
 from totesys_load import dimension_keys, ledger_queries, staging, unresolved_references
+from totesys_load.key_index import KeyIndexes
 from totesys_load.key_ranges import NumberRange, are_in, numbers, ranges_of, union
 from totesys_load.parquet_copy import TEMPORARY, copy_batches
 from totesys_load.parquet_parts import get_part
@@ -37,6 +38,8 @@ class RunReplay(RunLoader):
 
         Raises LaterKeysUnknown, or WarehouseMismatch if the facts do not fit into their place. Roll back then.
         """
+        # It looks up every key.
+        await (await KeyIndexes.read(self._warehouse, self._model.facts)).build(*self._model.facts)
         async with self._reading():
             loaded = await self._load_dimensions()
             facts = {fact.name: await self._replace(fact, built) for fact, built in self._in_run(self._model.facts)}

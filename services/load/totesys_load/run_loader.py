@@ -22,6 +22,7 @@ from totesys.table import KEY_RANGES, Dimension, Fact, Table, WarehouseTable
 from totesys_load import deletions, dimension_keys, ledger_queries, staging, unresolved_references
 from totesys_load.compatibility import WritePlan
 from totesys_load.insert_only import InsertOnlyCheck
+from totesys_load.key_index import KeyIndexes
 from totesys_load.key_ranges import NumberRange, numbers, ranges_of, union
 from totesys_load.parquet_copy import TEMPORARY, copy_batches
 from totesys_load.parquet_parts import ParquetPart, get_part
@@ -62,15 +63,19 @@ class RunLoader:
         self._connection = context.warehouse.connection
         self._manifest = manifest
         self._parts: AsyncGenerator[ParquetPart, None]
+        self._key_indexes: KeyIndexes
 
     async def apply(self) -> dict[str, LoadedTable]:
         """Write the run's rows and its ledger rows. Returns what was written, by table."""
         await ledger_queries.record_run(self._connection, self._manifest)
+        self._key_indexes = await KeyIndexes.read(self._warehouse, self._model.facts)
         async with self._reading():
             loaded = await self._load_dimensions()
             await self._place_resolved()
             for fact, built in self._in_run(self._model.facts):
                 loaded[fact.name] = await self._append(fact, built)
+        if self._manifest.complete:
+            await self._key_indexes.build(*self._model.facts)
         await self._record_deletions(loaded)
         await ledger_queries.record_tables(self._connection, self._manifest, loaded)
         return loaded
@@ -117,6 +122,7 @@ class RunLoader:
             last = await staging.last_version_id(self._warehouse, fact)
             taken = await self._take_unresolved(fact, referenced, self._warehouse.relation(fact), before + 1)
         else:
+            await self._key_indexes.build(fact)
             await self._copy_incoming(fact, built, referenced.add)
             await self._record_returned(fact)
             written = await staging.drop_unchanged(self._warehouse, fact, before + 1)
@@ -129,8 +135,11 @@ class RunLoader:
 
     async def _append_versions(self, fact: Fact, built: BuiltTable, referenced: ReferencedKeys) -> int:
         if await self._insert_only().fact(fact, built):
+            if not self._manifest.complete:
+                await self._key_indexes.leave_out(fact)
             await self._copy(self._warehouse.schema, fact.name, built, referenced.add)
             return built.rows
+        await self._key_indexes.build(fact)
         await self._copy_incoming(fact, built, referenced.add)
         await self._record_returned(fact)
         written = await staging.append_versions(self._warehouse, fact)
@@ -167,6 +176,8 @@ class RunLoader:
             if table.name not in ranges:
                 continue
             started = time.monotonic()
+            if isinstance(table, Fact):
+                await self._key_indexes.build(table)
             await deletions.make_ranges(self._connection)
             for part in ranges[table.name].parts:
                 await self._copy_part(await self._read(KEY_RANGES, part), TEMPORARY, deletions.RANGES)
