@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from bench.bench_server import DURABLE, WrongResult
+from bench.history import record_full_run
 from bench.machine import this_machine
 from bench.measurement import Case
 from bench.peers.measured_command import CommandFailed
@@ -90,6 +91,7 @@ def _measure(console: Console, journal: Journal, size: Size, cases: list[Case]) 
             screen.fail(f"{type(error).__name__}: {error}")
             return FAILED
     journal.finish()
+    record_full_run(journal.folder, journal.results)
     unequal = any(measurement.verified is False for measurement in journal.results.measurements)
     return FAILED if unequal or journal.results.failures else 0
 

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from bench.figures import Figures, Series
+from bench.history import read_history
+from bench.history_chart import FILE, TITLE, draw_history
 from bench.markdown import number
 from bench.measurement import COUNT, LIMIT, PIPE, PRINT, SCAN, TOTESYS, Case
 from bench.results_file import Results
@@ -77,7 +79,11 @@ def write_page(folder: Path, results: Results) -> None:
     for old in charts.glob("*.svg"):
         old.unlink()
     drawn = [chart for chart in CHARTS_OF_CASES if draw(chart, figures, charts)]
-    (folder / PAGE).write_text(report(results, [(chart.title, f"{CHARTS}/{chart.file}") for chart in drawn]))
+    named = [(chart.title, f"{CHARTS}/{chart.file}") for chart in drawn]
+    with matplotlib.rc_context(_STYLE | {"axes.grid.axis": "y"}):
+        if draw_history(read_history(folder), charts):
+            named.append((TITLE, f"{CHARTS}/{FILE}"))
+    (folder / PAGE).write_text(report(results, named))
 
 
 def draw(chart: Chart, figures: Figures, folder: Path) -> bool:

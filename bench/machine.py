@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from totesys_cli.local.binaries import find_binaries
 
-_LIBRARIES = ("polars", "pyarrow", "asyncpg", "dlt", "pandas", "connectorx")
+_LIBRARIES = ("polars", "pyarrow", "asyncpg", "dlt", "pandas", "connectorx", "sling-linux-amd64")
 
 
 class Machine(BaseModel):

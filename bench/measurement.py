@@ -14,6 +14,7 @@ PRINT = "every row as text"
 # dlt with its defaults, and tuned as `bench.peers.dlt_pipeline` describes.
 DLT = "dlt, pyarrow"
 DLT_TUNED = {"pyarrow": "dlt, pyarrow, tuned", "connectorx": "dlt, connectorx, tuned"}
+PGCOPYDB, SLING = "pgcopydb", "sling"
 # Prefix of the limit of a step: the least work that could do it.
 LIMIT = "limit: "
 # A load's output: the source's rows unchanged, the warehouse's tables, or both in turn.

@@ -7,16 +7,40 @@ from typing import Any
 
 from bench.figures import Figures, Series
 from bench.markdown import Cell, number, pivot, table, times
-from bench.measurement import BOTH_SIDES, COUNT, LIMIT, PIPE, PRINT, SCAN, STAR, TOTESYS, Case, Measurement
+from bench.measurement import (
+    BOTH_SIDES,
+    COUNT,
+    LIMIT,
+    PGCOPYDB,
+    PIPE,
+    PRINT,
+    RAW,
+    SCAN,
+    SLING,
+    STAR,
+    TOTESYS,
+    Case,
+    Measurement,
+)
 from bench.results_file import Results
 from bench.targets import SpeedTarget, targets
 
 _HOW_TO_READ = """A figure is the median of its rounds, followed by the least and the greatest if there were several.
 A ratio is the median of the rounds' own ratios: both sides of each were measured in the same round.
 """
+# What a contender, by the beginning of its name, leaves out; a raw copy leaves out the star besides.
+_LEFT_OUT = {
+    PIPE: "references, changes",
+    "student": "references, changes",
+    "dlt": "references, late commits",
+    SLING: "references, late commits",
+    PGCOPYDB: "references, changes",
+}
 _ABOUT = {
     Case.FIRST_LOAD: "Everything in the source, into an empty warehouse.",
-    Case.TICK: "From the trigger of an extraction until its last change is visible, after that many rows changed.",
+    Case.TICK: "From the trigger of an extraction until its last change is visible, after that many rows changed. "
+    "The peers append rows with a newer `last_updated` as they are: no star, no check of references, and no row "
+    "that was committed late.",
     Case.MEMORY: "Peak resident memory of each process in a first load. MB are 1,000,000 bytes.",
     Case.FRESHNESS: "From the commit of a row in the source until it is visible, while the source is being written to.",
     Case.VERIFY: "The command, including its start, compares every row and column of a warehouse with its source. "
@@ -118,10 +142,19 @@ def _first_load(figures: Figures) -> Iterator[str]:
         [series for series in found if series.quantity != "CPU seconds"],
         {"who": _contender, "what": _subject},
         _quantity,
-        {"rows": lambda series: number(figures.rows(series) or 0), f"time a row / {PIPE}": of_pipe},
+        {
+            "rows": lambda series: number(figures.rows(series) or 0),
+            f"time a row / {PIPE}": of_pipe,
+            "left out": _left_out,
+        },
     )
     yield "CPU seconds, by process:\n"
     yield pivot(figures, figures.find(Case.FIRST_LOAD, quantity="CPU seconds"), {"who": _contender}, _subject)
+
+
+def _left_out(series: Series) -> str:
+    parts = [text for name, text in _LEFT_OUT.items() if series.contender.startswith(name)]
+    return ", ".join(["star"] * (series.subject == RAW) + parts) or "–"
 
 
 def _tick(figures: Figures) -> Iterator[str]:

@@ -55,16 +55,16 @@ async def _measure(trial: Trial, failed: Failed) -> None:
 
 
 async def _loads(trial: Trial, failed: Failed) -> None:
-    copy = None
+    ticks = None
     # The peers finish before our system starts, which keeps running for verification and the ticks.
     async with AsyncExitStack() as stack:
         if trial.cases & PEER_LOADS:
             with _isolated("the peers' loads", failed):
-                copy = await stack.enter_async_context(load_speed.copied_by_peers(trial))
+                ticks = await stack.enter_async_context(load_speed.copied_by_peers(trial))
         system = await stack.enter_async_context(load_speed.loaded(trial))
         if Case.VERIFY in trial.cases:
             with _isolated(Case.VERIFY, failed):
                 await verify_speed.measure(trial, system.databases)
-        if Case.TICK in trial.cases and copy:
+        if Case.TICK in trial.cases and ticks:
             with _isolated(Case.TICK, failed):
-                await tick.measure(trial, system, copy)
+                await tick.measure(trial, system, ticks)

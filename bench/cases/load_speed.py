@@ -2,12 +2,11 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from bench.bench_server import require_equal
 from bench.measurement import (
@@ -15,29 +14,25 @@ from bench.measurement import (
     DLT,
     DLT_TUNED,
     MB,
+    PGCOPYDB,
     PIPE,
     RAW,
     RAW_AND_STAR,
+    SLING,
     STAR,
     TOTESYS,
     Case,
 )
-from bench.peers import postgres_alone, programs
-from bench.peers.postgres_alone import TABLES
+from bench.peers import postgres_alone, programs, sling
+from bench.peers.measured_command import Usage
+from bench.peers.postgres_alone import SOURCE_SCHEMA, TABLES
 from bench.processes import cpu_seconds
 from bench.system import POSTGRES, System, run_system
 from bench.trial import Trial
 
 CLIENT = "client"
-
-
-@dataclass(frozen=True)
-class DltCopy:
-    """A copy of the source's growing tables, as of `since`, that dlt can bring up to date."""
-
-    warehouse: str
-    folder: Path
-    since: datetime
+# Brings a peer's copy of the source up to date; the seconds that takes.
+Tick: TypeAlias = Callable[[], Awaitable[float]]
 
 
 @asynccontextmanager
@@ -58,24 +53,32 @@ async def loaded(trial: Trial) -> AsyncIterator[System]:
 
 
 @asynccontextmanager
-async def copied_by_peers(trial: Trial) -> AsyncIterator[DltCopy]:
-    """Let each peer load the source, record what that took, and keep the last copy of dlt with ConnectorX.
+async def copied_by_peers(trial: Trial) -> AsyncIterator[Mapping[str, Tick]]:
+    """Let each peer load the source, record what that took, and keep the last copies of those that have a tick.
 
-    dlt with its defaults is so slow that it is measured only where loads are compared.
+    dlt with its defaults is so slow that it is measured only where loads are compared. pgcopydb and Sling are measured
+    where they are installed.
     """
     compared = Case.FIRST_LOAD in trial.cases
     rounds = trial.size.peer_rounds if compared else 1
     for number in range(1, rounds + 1):
         if compared:
             await _student(trial, number)
+            if programs.PGCOPYDB is not None:
+                await _pgcopydb(trial, number)
             async with _dlt(trial, programs.PYARROW, number, tuned=False):
                 pass
         if compared or Case.MEMORY in trial.cases:
             async with _dlt(trial, programs.PYARROW, number):
                 pass
-        async with _dlt(trial, programs.CONNECTORX, number) as copy:
+        async with AsyncExitStack() as copies:
+            ticks: dict[str, Tick] = {}
+            if sling.PROGRAM is not None:
+                ticks[SLING] = await copies.enter_async_context(_sling(trial, number))
+            dlt = DLT_TUNED[programs.CONNECTORX]
+            ticks[dlt] = await copies.enter_async_context(_dlt(trial, programs.CONNECTORX, number))
             if number == rounds:
-                yield copy
+                yield ticks
 
 
 async def _pipe(trial: Trial, number: int, contender: str, form: str) -> None:
@@ -113,7 +116,7 @@ async def _ours(trial: Trial, number: int) -> AsyncIterator[System]:
 
 
 @asynccontextmanager
-async def _dlt(trial: Trial, backend: str, number: int, *, tuned: bool = True) -> AsyncIterator[DltCopy]:
+async def _dlt(trial: Trial, backend: str, number: int, *, tuned: bool = True) -> AsyncIterator[Tick]:
     contender, server = DLT_TUNED[backend] if tuned else DLT, trial.server
     trial.say(f"first load: {contender}, round {number}")
     folder = server.folder / f"dlt-{backend}-{server.orders}-{number}"
@@ -125,15 +128,67 @@ async def _dlt(trial: Trial, backend: str, number: int, *, tuned: bool = True) -
         since = datetime.now(UTC).replace(tzinfo=None)
         _record_load(trial, contender, RAW, raw.seconds, raw.rows, number)
         _record_use(trial, contender, cpu, {CLIENT: raw.usage.peak_bytes}, number)
-        if tuned and Case.FIRST_LOAD in trial.cases:
-            trial.say(f"first load: the star from the copy of {contender}, round {number}")
-            built = await postgres_alone.build_star(warehouse, programs.DATASET)
-            await require_equal(server.source, warehouse, TABLES)
-            _record_load(trial, contender, RAW_AND_STAR, raw.seconds + built, raw.rows, number, verified=True)
+        if tuned:
+            await _star(trial, contender, warehouse, programs.DATASET, raw.seconds, number)
+
+        async def tick() -> float:
+            return (await programs.dlt_tick(server.source, warehouse, backend, folder, since)).seconds
+
         try:
-            yield DltCopy(warehouse, folder, since)
+            yield tick
         finally:
             await asyncio.to_thread(shutil.rmtree, folder)
+
+
+@asynccontextmanager
+async def _sling(trial: Trial, number: int) -> AsyncIterator[Tick]:
+    trial.say(f"first load: {SLING}, round {number}")
+    server = trial.server
+    folder = server.folder / f"sling-{server.orders}-{number}"
+    folder.mkdir()
+    async with server.database("warehouse_sling") as warehouse:
+        copy = partial(sling.copy, server.source, warehouse, folder)
+        seconds = await _raw_copy(trial, SLING, copy, number)
+        await _star(trial, SLING, warehouse, programs.DATASET, seconds, number)
+
+        async def tick() -> float:
+            return (await copy(changes=True)).seconds
+
+        try:
+            yield tick
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder)
+
+
+async def _pgcopydb(trial: Trial, number: int) -> None:
+    trial.say(f"first load: {PGCOPYDB}, round {number}")
+    server = trial.server
+    async with server.database("warehouse_pgcopydb") as warehouse:
+        await programs.prepare_pgcopydb(warehouse)
+        copy = partial(programs.pgcopydb_load, server.source, warehouse, server.folder / f"pgcopydb-{number}")
+        seconds = await _raw_copy(trial, PGCOPYDB, copy, number)
+        await _star(trial, PGCOPYDB, warehouse, SOURCE_SCHEMA, seconds, number)
+
+
+async def _raw_copy(trial: Trial, contender: str, copy: Callable[[], Awaitable[Usage]], number: int) -> float:
+    """Record what a program takes to copy the growing tables; its seconds."""
+    server = trial.server
+    before = cpu_seconds(server.postgres.pid)
+    usage = await copy()
+    cpu = {CLIENT: usage.cpu_seconds, POSTGRES: cpu_seconds(server.postgres.pid) - before}
+    _record_load(trial, contender, RAW, usage.seconds, server.rows, number)
+    _record_use(trial, contender, cpu, {CLIENT: usage.peak_bytes}, number)
+    return usage.seconds
+
+
+async def _star(trial: Trial, contender: str, warehouse: str, schema: str, seconds: float, number: int) -> None:
+    """Build the star from a raw copy that took so many seconds, compare it with the source, and record the sum."""
+    if Case.FIRST_LOAD not in trial.cases:
+        return
+    trial.say(f"first load: the star from the copy of {contender}, round {number}")
+    built = await postgres_alone.build_star(warehouse, schema)
+    await require_equal(trial.server.source, warehouse, TABLES)
+    _record_load(trial, contender, RAW_AND_STAR, seconds + built, trial.server.rows, number, verified=True)
 
 
 async def _student(trial: Trial, number: int) -> None:

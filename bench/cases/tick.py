@@ -1,24 +1,25 @@
 """The time of a tick for a number of changed rows, with a large source behind them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from bench.bench_server import require_equal
-from bench.cases.load_speed import DltCopy
+from bench.cases.load_speed import Tick
 from bench.generated_source import change
-from bench.measurement import DLT_TUNED, SCAN, TOTESYS, Case
-from bench.peers import postgres_alone, programs
+from bench.measurement import SCAN, TOTESYS, Case
+from bench.peers import postgres_alone
 from bench.system import System
 from bench.trial import Trial
 
 
-async def measure(trial: Trial, system: System, copy: DltCopy) -> None:
-    """Change rows, then let our system and dlt bring them over, beside one scan of the source in the same round.
+async def measure(trial: Trial, system: System, peers: Mapping[str, Tick]) -> None:
+    """Change rows, then let our system and the peers bring them over, beside one scan of the source in the same round.
 
     Raises WrongResult, NotMeasurable, StageFailed or CommandFailed.
     """
     counts = trial.size.changed_rows
     rounds = {
-        rows: [await _round(trial, system, copy, rows, number) for number in range(1, trial.size.tick_rounds + 1)]
+        rows: [await _round(trial, system, peers, rows, number) for number in range(1, trial.size.tick_rounds + 1)]
         for rows in counts
     }
     trial.say("tick: verification")
@@ -31,7 +32,7 @@ async def measure(trial: Trial, system: System, copy: DltCopy) -> None:
                 trial.record(Case.TICK, f"{rows:,} changed rows", "seconds", value, **more)
 
 
-async def _round(trial: Trial, system: System, copy: DltCopy, rows: int, number: int) -> dict[str, float]:
+async def _round(trial: Trial, system: System, peers: Mapping[str, Tick], rows: int, number: int) -> dict[str, float]:
     """The seconds of each contender for the same changes."""
     trial.say(f"tick: {rows:,} changed rows, round {number}")
     source, seconds = trial.server.source, {}
@@ -43,6 +44,6 @@ async def _round(trial: Trial, system: System, copy: DltCopy, rows: int, number:
             seconds[SCAN] = await postgres_alone.scan(source)
         else:
             seconds[TOTESYS] = (await system.extract()).seconds
-    run = await programs.dlt_tick(source, copy.warehouse, programs.CONNECTORX, copy.folder, copy.since)
-    seconds[DLT_TUNED[programs.CONNECTORX]] = run.seconds
+    for contender, tick in peers.items():
+        seconds[contender] = await tick()
     return seconds
