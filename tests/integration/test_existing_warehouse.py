@@ -73,7 +73,8 @@ async def test_rows_of_another_tool_are_the_earlier_versions(library: Pipeline) 
     await library.tick("full")
     await library.load.work(RunsTrigger(from_run=1, to_run=2))
     assert await rows(library.warehouse_dsn, versions) == [(1, 1, 9), (2, 2, 1.25), (3, 1, 0.5)]
-    needed = "SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%fact_loan USING btree (loan_id, loan_record_id)'"
+    index = "fact_loan USING btree (loan_id, loan_record_id DESC)"
+    needed = f"SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%{index}'"
     assert await value(library.warehouse_dsn, needed) == 1
 
 

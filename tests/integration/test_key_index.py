@@ -26,7 +26,7 @@ SMALL = {"part_bytes": 32 * 1024, "run_bytes": 64 * 1024}
 INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'warehouse' ORDER BY 1"
 BY_KEY = """
     SELECT count(*) FROM pg_indexes
-    WHERE tablename = 'fact_loan' AND indexdef ~ 'btree \\(loan_id, loan_record_id( DESC)?\\)'"""
+    WHERE tablename = 'fact_loan' AND indexdef ~ 'btree \\(loan_id, loan_record_id DESC\\)'"""
 DOUBLED = "SELECT loan_id FROM warehouse.fact_loan GROUP BY loan_id, fee HAVING count(*) > 1"
 BUILDING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock'"
 

@@ -89,8 +89,9 @@ def _descriptions(table: WarehouseTable) -> dict[str, str]:
 
 
 def create_index(schema: str, table: str, *columns: str, unique: bool = False) -> str:
-    """An index on an existing table, named by the database."""
-    return f"CREATE {'UNIQUE ' if unique else ''}INDEX ON {qualified(schema, table)} ({column_list(columns)});\n"
+    """An index on an existing table, named by the database. One for lookups descends, as current views read it."""
+    order = "" if unique else " DESC"
+    return f"CREATE {'UNIQUE ' if unique else ''}INDEX ON {qualified(schema, table)} ({column_list(columns)}{order});\n"
 
 
 def create_current_view(schema: str, fact: Fact) -> str:
