@@ -28,10 +28,16 @@ LSN = """
      - '0/0')::bigint"""
 
 # The outcomes of the transactions from $1 to before $2, as in `Outcomes.letters`. An id that was never assigned is an
-# error. `pg_xact_status` forgets transactions that are frozen everywhere.
+# error. `pg_xact_status` forgets transactions that are frozen everywhere. Snapshots omit a VACUUM, so before it commits
+# `pg_xact_status` may report it as aborted; it holds the lock on its id.
 OUTCOMES = """
+WITH held AS MATERIALIZED (
+    SELECT transactionid::text AS id FROM pg_locks
+    WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
+)
 SELECT string_agg(
-    CASE WHEN id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint THEN 'p'
+    CASE WHEN id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+              OR (id % 4294967296)::text IN (SELECT held.id FROM held) THEN 'p'
     ELSE CASE pg_xact_status(id::text::xid8)
          WHEN 'committed' THEN 'c' WHEN 'aborted' THEN 'a' WHEN 'in progress' THEN 'p' ELSE '?' END
     END, '' ORDER BY id) AS letters

@@ -190,7 +190,7 @@ class Ingest:
         if changes is None:
             jobs = scan(await self._tables(source, start, deleted_from, trigger.keys))
         else:
-            jobs = jobs_of_changes(self.model, changes, {*deleted_from, *trigger.keys}, trigger.keys, scan)
+            jobs = jobs_of_changes(self.model, changes, {*deleted_from, *trigger.keys}, trigger.keys, pages, scan)
         if trigger.mode != "changes" or start.warning:
             jobs = [job for job in jobs if not job.keys] + key_jobs(self.model)
         return jobs

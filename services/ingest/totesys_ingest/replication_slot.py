@@ -78,10 +78,12 @@ class Slot:
 
     async def create(self) -> int:
         """Create the slot. Returns the position from which it has everything."""
-        async with self.connection.transaction():
-            await self.connection.execute(f"SET LOCAL lock_timeout = '{_CREATION_TIMEOUT}'")
+        await self.connection.execute(f"SET lock_timeout = '{_CREATION_TIMEOUT}'")
+        try:
             query = "SELECT (lsn - '0/0')::bigint FROM pg_create_logical_replication_slot($1, $2)"
             return int(await self.connection.fetchval(query, self.name, PLUGIN))
+        finally:
+            await self.connection.execute("RESET lock_timeout")
 
     async def drop(self) -> None:
         """Drop the slot."""
@@ -110,7 +112,5 @@ async def is_flushed(connection: Connection, upto: int) -> bool:
 
 
 async def flush_log(connection: Connection) -> None:
-    """Flush the source's log; no standby is waited for."""
-    async with connection.transaction():
-        await connection.execute("SET LOCAL synchronous_commit = local")
-        await connection.execute(_FLUSH)
+    """Flush the source's log; no standby is waited for. `connection` is used for nothing else."""
+    await connection.execute(f"SET synchronous_commit = local; {_FLUSH}")
