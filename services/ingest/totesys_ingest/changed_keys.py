@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from totesys.table import Capture, SourceTable
+from totesys.table import SourceTable
 from totesys_ingest import pgoutput
 from totesys_ingest.pgoutput import UnreadableKey
 
@@ -82,8 +82,10 @@ class ChangedKeys:
             for relation in pgoutput.read_truncate(message):
                 if table := self.tables.get(relation):
                     self._of(table).sweep = True
-        elif table := self.tables.get(pgoutput.relation_of(message)):
-            self._change(table, message)
+        else:
+            relation = pgoutput.relation_of(message)
+            if table := self.tables.get(relation):
+                self._change(table, self._key_places.get(relation), message)
 
     def _begin(self, begin: pgoutput.Begin) -> None:
         self._seen = self.visible.sees(begin.xid)
@@ -91,17 +93,15 @@ class ChangedKeys:
             self.first_unseen = begin.commit_lsn
 
     def _describe(self, relation: pgoutput.Relation) -> None:
-        if table := self.tables.get(relation.id):
-            found = table.key in relation.columns
-            self._key_places[relation.id] = relation.columns.index(table.key) if found else None
+        table = self.tables.get(relation.id)
+        # Rows are looked up, and deletions found, by integer keys only.
+        if table and table.key in relation.columns and table.column(table.key).type.is_integer:
+            self._key_places[relation.id] = relation.columns.index(table.key)
+        else:
+            self._key_places[relation.id] = None
 
-    def _change(self, table: SourceTable, message: bytes) -> None:
+    def _change(self, table: SourceTable, place: int | None, message: bytes) -> None:
         changes = self._of(table)
-        if not table.column(table.key).type.is_integer:
-            # A full-refresh table comes whole.
-            changes.scan = table.capture is Capture.INCREMENTAL
-            return
-        place = self._key_places.get(pgoutput.relation_of(message))
         try:
             if place is None:
                 raise UnreadableKey

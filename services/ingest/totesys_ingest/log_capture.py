@@ -227,8 +227,8 @@ class LogCapture:
         }
         found = ChangedKeys(relations, visible)
         async with _savepoint(source.connection):
-            async for message in self._slot(source).messages(snapshot.lsn):
-                found.add(message)
+            async for messages in self._slot(source).messages(snapshot.lsn):
+                found.add_all(messages)
         return found
 
 

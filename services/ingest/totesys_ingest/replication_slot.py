@@ -94,16 +94,16 @@ class Slot:
         position = literal(show_lsn(lsn))
         await self.connection.execute(f"SELECT pg_replication_slot_advance({literal(self.name)}, {position})")
 
-    async def messages(self, upto: int) -> AsyncIterator[bytes]:
-        """The messages of all transactions whose commit begins before `upto`, without consuming them.
+    async def messages(self, upto: int) -> AsyncIterator[list[bytes]]:
+        """Batches of the messages of all transactions whose commit begins before `upto`, without consuming them.
 
         Needs a transaction. The server decodes everything before it sends the first message, and keeps what does not
         fit into its `work_mem` in a temporary file.
         """
         parameters = self.name, show_lsn(upto), ident(self.publication)
-        cursor = self.connection.cursor(_PEEK, *parameters, prefetch=_MESSAGES_PER_FETCH)
-        async for row in cursor:
-            yield row["data"]
+        cursor = await self.connection.cursor(_PEEK, *parameters)
+        while rows := await cursor.fetch(_MESSAGES_PER_FETCH):
+            yield [row["data"] for row in rows]
 
 
 async def is_flushed(connection: Connection, upto: int) -> bool:
