@@ -1,7 +1,11 @@
 """The Arrow types of declared columns. Imported only by services that read or write columnar data."""
 
-import pyarrow as pa
+from collections.abc import Sequence
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from totesys.sql_keys import ESCAPE
 from totesys.table import Table
 from totesys.types import ColumnType, Kind
 
@@ -25,3 +29,12 @@ def arrow_type(declared: ColumnType) -> pa.DataType:
 def arrow_schema(table: Table) -> pa.Schema:
     """The declared columns as an Arrow schema, with their nullability."""
     return pa.schema([pa.field(c.name, arrow_type(c.type), c.nullable) for c in table.columns])
+
+
+def key_texts(columns: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Array | pa.ChunkedArray:
+    """The texts of keys, in the form of `totesys.sql_keys`."""
+    texts = [column.cast(pa.string()) for column in columns]
+    if len(texts) == 1:
+        return texts[0]
+    escaped = [pc.replace_substring_regex(text, f"([{ESCAPE},])", f"{ESCAPE}\\1") for text in texts]
+    return pc.binary_join_element_wise(*escaped, ",")

@@ -43,15 +43,44 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A name and its columns; `key` is the column that identifies a row."""
+    """A name and its columns; `key` names the column that identifies a row, or the columns that do so together."""
 
     name: str
     columns: tuple[Column, ...]
-    key: str
+    key: str | tuple[str, ...]
 
     @property
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        return (self.key,) if isinstance(self.key, str) else self.key
+
+    @property
+    def key_columns(self) -> tuple[Column, ...]:
+        return tuple(self.column(name) for name in self.key_names)
+
+    @property
+    def key_label(self) -> str:
+        """The key as messages name it."""
+        return " + ".join(self.key_names)
+
+    @property
+    def only_key(self) -> str:
+        """The column of a key that has only one. Raises ValueError."""
+        (name,) = self.key_names
+        return name
+
+    @property
+    def has_integer_key(self) -> bool:
+        """Whether the key is one integer: such keys go by ranges, and others by their text."""
+        return len(self.key_names) == 1 and self.key_columns[0].type.is_integer
+
+    @property
+    def keys(self) -> Table:
+        """What a list of this table's keys consists of: ranges of integers, or the key's columns."""
+        return KEY_RANGES if self.has_integer_key else Table(self.name, self.key_columns, self.key)
 
     def column(self, name: str) -> Column:
         """The column called `name`. Raises KeyError."""
@@ -138,7 +167,7 @@ class Fact(WarehouseTable):
 
     @property
     def version_id_column(self) -> Column:
-        description = f"Number of this version; a later version of the same {self.key} has a greater one"
+        description = f"Number of this version; a later version of the same {self.key_label} has a greater one"
         return Column(self.record_id, BIGINT, description=description)
 
     @property

@@ -33,6 +33,11 @@ class ColumnType:
     def is_integer(self) -> bool:
         return self.kind in (Kind.INT32, Kind.INT64)
 
+    @property
+    def can_be_key(self) -> bool:
+        """Whether equal values have one text, the same in Postgres, CSV and Parquet."""
+        return self.is_integer or self.kind in (Kind.TEXT, Kind.DATE)
+
 
 INTEGER = ColumnType("integer", Kind.INT32)
 BIGINT = ColumnType("bigint", Kind.INT64)

@@ -14,6 +14,7 @@ from totesys.arrow import arrow_type as declared_arrow_type
 from totesys.connection import Connection, connect
 from totesys.schema import ETL, Model
 from totesys.sql import column_list, ident, literal, qualified
+from totesys.sql_keys import key_list, key_text
 from totesys.table import Fact, WarehouseTable
 from totesys.types import BIGINT, TIMESTAMP
 from totesys_cli.lakehouse.lakehouse_location import LakehouseLocation
@@ -133,7 +134,7 @@ def _versions(table: LakehouseTable, fact: Fact) -> str:
     columns, history = column_list(fact.column_names), qualified(view_schema(COPIED), f"{fact.name}_history")
     return (
         f"INSERT INTO {qualified(WAREHOUSE, fact.name)} ({ident(fact.record_id)}, {columns}) OVERRIDING SYSTEM VALUE "
-        f"SELECT row_number() OVER (ORDER BY v.run, v.{ident(fact.key)}), {_declared(table)} FROM {history} AS v"
+        f"SELECT row_number() OVER (ORDER BY v.run, {key_list(fact, 'v')}), {_declared(table)} FROM {history} AS v"
     )
 
 
@@ -150,15 +151,15 @@ def _declared(table: LakehouseTable) -> str:
 
 def _deletions(table: LakehouseTable, declared: WarehouseTable) -> str:
     """A deletion ends with the first later run that brought the key again."""
-    relation = qualified(COPIED, table.name)
-    if not declared.column(declared.key).type.is_integer:
-        return "SELECT 1"
+    relation, integer = qualified(COPIED, table.name), declared.has_integer_key
+    same = f"{key_list(declared, 'v')} = d.id" if integer else f"{key_text(declared, 'v')} = d.key"
+    number = "d.id" if integer else "hashtextextended(d.key, 0)"
     return (
-        f"INSERT INTO {ETL}.deletion (table_name, id, lake, run, deleted_at, returned_run, returned_at) "
-        "SELECT d.table_name, d.id, r.lake::uuid, d.run, d.snapshot_time AT TIME ZONE 'UTC', t.run, "
+        f"INSERT INTO {ETL}.deletion (table_name, id, key, lake, run, deleted_at, returned_run, returned_at) "
+        f"SELECT d.table_name, {number}, d.key, r.lake::uuid, d.run, d.snapshot_time AT TIME ZONE 'UTC', t.run, "
         f"t.snapshot_time AT TIME ZONE 'UTC' FROM {qualified(COPIED, DELETION)} AS d "
         f"JOIN {qualified(COPIED, LEDGER)} AS r USING (run) LEFT JOIN LATERAL ("
-        f"SELECT v.run, v.snapshot_time FROM {relation} AS v WHERE v.{ident(declared.key)} = d.id AND v.run > d.run "
+        f"SELECT v.run, v.snapshot_time FROM {relation} AS v WHERE {same} AND v.run > d.run "
         f"ORDER BY v.run LIMIT 1) AS t ON true WHERE d.table_name = {literal(table.name)}"
     )
 
@@ -178,7 +179,7 @@ def _brought(table: LakehouseTable, declared: WarehouseTable) -> str:
             f"FROM ({brought}) AS b LEFT JOIN ({counted}) AS c USING (run)"
         )
     history = qualified(view_schema(COPIED), f"{declared.name}_history")
-    numbered = f"SELECT run, row_number() OVER (ORDER BY run, {ident(declared.key)}) AS id FROM {history}"
+    numbered = f"SELECT run, row_number() OVER (ORDER BY run, {key_list(declared)}) AS id FROM {history}"
     ranges = f"SELECT run, count(*) AS rows, min(id) AS first, max(id) AS last FROM ({numbered}) AS n GROUP BY run"
     return (
         f"{insert}, first_record_id, last_record_id) SELECT b.lake, b.run, {name}, coalesce(c.rows, 0), "

@@ -4,22 +4,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from totesys.schema import Model
-from totesys.table import KEY_RANGES, Capture, SourceTable
+from totesys.table import Capture, SourceTable
 from totesys.transactions import HighWaterMark
 
-NO_KEYS: Mapping[str, tuple[int, ...]] = {}
+NO_KEYS: Mapping[str, tuple[int | str, ...]] = {}
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What parts of one kind hold: a table's rows or, with `keys`, the ranges of its keys."""
+    """What parts of one kind hold: a table's rows or, with `keys`, all of its keys."""
 
     table: SourceTable
     keys: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (KEY_RANGES if self.keys else self.table).column_names
+        return (self.table.keys if self.keys else self.table).column_names
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Job:
     first_page: int = 0
     end_page: int | None = None
     mark: HighWaterMark | None = None
-    wanted: tuple[int, ...] = ()
+    wanted: tuple[int | str, ...] = ()
     keys: bool = False
 
     @property
@@ -51,7 +51,7 @@ def plan_jobs(
     pages: Mapping[str, int],
     pages_per_job: int,
     mark: HighWaterMark | None = None,
-    wanted: Mapping[str, tuple[int, ...]] = NO_KEYS,
+    wanted: Mapping[str, tuple[int | str, ...]] = NO_KEYS,
 ) -> list[Job]:
     """Split each incremental table into jobs, in the tables' order; a full-refresh table is one job with all rows.
 
@@ -71,7 +71,6 @@ def plan_jobs(
 
 
 def key_jobs(model: Model) -> list[Job]:
-    """A job for the keys of every source table whose integer key identifies rows of a warehouse table."""
+    """A job for the keys of every source table whose key identifies rows of a warehouse table."""
     primary = dict.fromkeys(table.sources[0] for table in model.tables if table.sources)
-    tables = [model.source(name) for name in primary]
-    return [Job(table, keys=True) for table in tables if table.column(table.key).type.is_integer]
+    return [Job(model.source(name), keys=True) for name in primary]

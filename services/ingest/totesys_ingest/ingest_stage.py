@@ -18,6 +18,7 @@ from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
+from totesys.sql_keys import is_bigint
 from totesys.table import Capture, SourceTable, full_refresh_tables
 from totesys.transactions import LONG_OPEN, Position
 from totesys.triggers import ExtractTrigger
@@ -89,6 +90,11 @@ class Ingest:
         started = time.monotonic()
         if unknown := set(trigger.keys) - {table.name for table in self.model.sources}:
             raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. Ingest made no run.")
+        for name, keys in trigger.keys.items():
+            if self.model.source(name).has_integer_key and (wrong := [key for key in keys if not is_bigint(str(key))]):
+                raise BadMessage(
+                    f"{wrong[0]!r} is not a key of {name}: it is not a 64-bit integer. Ingest made no run."
+                )
         last = await self.lake.newest_manifest()
         status = await self._read_status(source, last)
         snapshot = await take_snapshot(source, self.model.sources, status, last)

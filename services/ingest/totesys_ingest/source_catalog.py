@@ -6,6 +6,7 @@ from pydantic import TypeAdapter
 
 from totesys.connection import Connection
 from totesys.sql import ident, qualified
+from totesys.sql_keys import key_list, key_text
 from totesys.table import SourceTable
 from totesys_ingest.source_contract import FoundTable, SourceCatalog
 
@@ -104,17 +105,20 @@ async def find_duplicate_keys(
     `changed` is SQL that limits the search to the keys of the rows for which it is true. The search reads the table
     once and looks the changed keys up, or groups all keys if many changed.
     """
-    key, relation = ident(table.key), qualified(schema, table.name)
+    key, relation = key_list(table), qualified(schema, table.name)
     among, parameters = "", []
     if changed:
-        found = await connection.fetch(f"SELECT {key} FROM {relation} WHERE {changed} LIMIT {LOOKED_UP_KEYS + 1}")
+        texts = ", ".join(f"{ident(name)}::text" for name in table.key_names)
+        found = await connection.fetch(f"SELECT {texts} FROM {relation} WHERE {changed} LIMIT {LOOKED_UP_KEYS + 1}")
         if not found:
             return None
         if len(found) <= LOOKED_UP_KEYS:
-            among = f"WHERE {key} = ANY ($1::{table.column(table.key).type.postgres}[]) "
-            parameters = [[row[0] for row in found]]
+            kinds = (f"${number}::text[]::{column.type.postgres}[]"
+                     for number, column in enumerate(table.key_columns, 1))  # fmt: skip
+            among = f"WHERE ({key}) IN (SELECT * FROM unnest({', '.join(kinds)})) "
+            parameters = [list(column) for column in zip(*found, strict=True)]
     rows = await connection.fetch(
-        f"SELECT {key}::text AS key, count(*) AS rows, count(*) OVER () AS keys FROM {relation} {among}"
+        f"SELECT {key_text(table)} AS key, count(*) AS rows, count(*) OVER () AS keys FROM {relation} {among}"
         f"GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT {NAMED_KEYS}",
         *parameters,
     )
@@ -122,4 +126,4 @@ async def find_duplicate_keys(
         return None
     named = ", ".join(f"{row['key']} ({row['rows']} rows)" for row in rows)
     more = f", and {rows[0]['keys'] - len(rows):,} other keys" if rows[0]["keys"] > len(rows) else ""
-    return f"key {table.name}.{table.key} is not unique: {named}{more}"
+    return f"key {table.name}.{table.key_label} is not unique: {named}{more}"

@@ -16,6 +16,7 @@ from totesys.database_errors import plain
 from totesys.encodings import NOT_CHECKED
 from totesys.errors import DatabaseUnavailable, DataRefused
 from totesys.sql import column_list, ident, qualified
+from totesys.sql_keys import key_among, key_list, keys_parameter
 from totesys.table import SourceTable
 from totesys.transactions import LSN, HighWaterMark
 from totesys_ingest.extraction_jobs import Job
@@ -140,12 +141,12 @@ class SourceConnection:
         return {table.name: rows for table, rows in zip(tables, row, strict=True)}
 
     async def copy(self, job: Job, sink: Sink) -> int:
-        """Stream the rows of a job, or the ranges of all keys, as CSV without a header. Returns the number of rows.
+        """Stream the rows of a job, or all keys, as CSV without a header. Returns the number of rows.
 
         Raises DataRefused for a value that Postgres cannot convert to UTF-8.
         """
-        query = _ranges_query(self.schema, job.table) if job.keys else _rows_query(self.schema, job)
-        wanted = [job.wanted] if job.mark and job.wanted else []
+        query = _keys_query(self.schema, job.table) if job.keys else _rows_query(self.schema, job)
+        wanted = [keys_parameter(job.table, [str(key) for key in job.wanted])] if job.mark and job.wanted else []
         # A database without an encoding gives its bytes as they are. Transform finds the rows that are not UTF-8.
         raw = NOT_CHECKED if encoding_of(self.connection) == NOT_CHECKED else None
         try:
@@ -165,19 +166,24 @@ def _rows_query(schema: str, job: Job) -> str:
     if job.end_page is not None:
         conditions.append(f"ctid < '({job.end_page},0)'::tid")
     if job.mark is not None:
-        wanted = f" OR {ident(job.table.key)} = ANY ($1::bigint[])" if job.wanted else ""
+        wanted = f" OR {key_among(job.table)}" if job.wanted else ""
         conditions.append(f"({job.mark.unseen()}{wanted})")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {column_list(job.table.column_names)} FROM {qualified(schema, job.table.name)}{where}"
 
 
-def _ranges_query(schema: str, table: SourceTable) -> str:
-    """The ranges of consecutive keys, in order: one pass over the key's index, or over the table with a sort."""
-    key, relation = ident(table.key), qualified(schema, table.name)
+def _keys_query(schema: str, table: SourceTable) -> str:
+    """All keys: ranges of consecutive integers, in order, or the columns of other keys.
+
+    The ranges take one pass over the key's index, or over the table with a sort.
+    """
+    key, relation = key_list(table), qualified(schema, table.name)
+    if not table.has_integer_key:
+        return f"SELECT {key} FROM {relation}"
     return (
         f"SELECT first_key, coalesce(lead(before) OVER (ORDER BY first_key), (SELECT max({key}) FROM {relation})) "
         f"FROM (SELECT {key}::bigint AS first_key, lag({key}::bigint) OVER (ORDER BY {key}) AS before FROM {relation}) "
-        "AS keys WHERE before IS DISTINCT FROM first_key - 1 ORDER BY first_key"
+        "AS keys WHERE before + 1 IS DISTINCT FROM first_key ORDER BY first_key"
     )
 
 

@@ -35,9 +35,13 @@ class KeyGuards:
     children: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
 
-    def enforce(self, key: str) -> bool:
+    def cover(self, key: Iterable[str]) -> bool:
+        """Whether no two rows of the table itself can have the same key."""
+        return any(set(columns).issubset(key) for columns in self.unique)
+
+    def enforce(self, key: Iterable[str]) -> bool:
         """Whether no two rows can have the same key."""
-        return (key,) in self.unique and not self.children
+        return self.cover(key) and not self.children
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def compare(tables: Iterable[SourceTable], catalog: SourceCatalog) -> ContractCh
             continue
         drift += _drift(table, relation)
         non_breaking += _non_breaking(table, relation)
-        if table.unenforced_key and not relation.guards.enforce(table.key):
+        if table.unenforced_key and not relation.guards.enforce(table.key_names):
             unguarded.append(table)
         if whole := relation.definition:
             columns = {column: whole.columns[column] for column in table.column_names if column in whole.columns}
@@ -169,9 +173,9 @@ def _drift(table: SourceTable, relation: FoundTable) -> Iterator[str]:
             yield _retyped(label, column, found)
         else:
             yield from _missing_enum_labels(label, column, found.type)
-            if found.nullable and column.name == table.key:
+            if found.nullable and column.name in table.key_names:
                 yield f"column {label} is nullable, declared as the key"
-    if table.key in relation.columns:
+    if set(table.key_names).issubset(relation.columns):
         yield from _key_drift(table, relation.guards)
 
 
@@ -199,14 +203,14 @@ def _missing_enum_labels(label: str, column: Column, found: FoundType) -> Iterat
 def _key_drift(table: SourceTable, guards: KeyGuards) -> Iterator[str]:
     if guards.foreign:
         yield f"{table.name} includes foreign tables ({', '.join(guards.foreign)}), whose rows have no transaction id"
-    if table.unenforced_key or guards.enforce(table.key):
+    if table.unenforced_key or guards.enforce(table.key_names):
         return
-    if (table.key,) not in guards.unique:
+    if not guards.cover(table.key_names):
         unique = ", ".join(" + ".join(columns) for columns in guards.unique)
-        yield f"key {table.name}.{table.key} has no unique index of its own ({unique or 'nothing'} is unique)"
+        yield f"key {table.name}.{table.key_label} has no unique index of its own ({unique or 'nothing'} is unique)"
     if guards.children:
         children = ", ".join(guards.children)
-        yield f"{table.name} has child tables ({children}), whose rows no unique index on {table.key} covers"
+        yield f"{table.name} has child tables ({children}), whose rows no unique index on {table.key_label} covers"
 
 
 def _non_breaking(table: SourceTable, relation: FoundTable) -> Iterator[NonBreakingChange]:

@@ -82,9 +82,10 @@ DELETION_TABLE = LakehouseTable(
     DELETION,
     (
         LakehouseColumn("table_name", TEXT, "Table that the key belongs to", required=True),
-        LakehouseColumn("id", BIGINT, "Key that the source had no longer", required=True),
+        LakehouseColumn("id", BIGINT, "Key that the source had no longer; 0 if it is not an integer", required=True),
         _RUN,
         _SNAPSHOT_TIME,
+        LakehouseColumn("key", TEXT, "Text of a key that is not an integer"),
     ),
     "Keys that a deletion sweep did not find. A row of the same key from a later run ends the deletion",
 )
@@ -115,7 +116,7 @@ def _value_columns(table: WarehouseTable) -> Iterator[LakehouseColumn]:
         if column.type.kind is Kind.TIME:
             yield _timestamp_or_text(table, column)
         else:
-            required = column.name == table.key
+            required = column.name in table.key_names
             yield LakehouseColumn(column.name, column.type, column.description, required, (column.name,))
 
 

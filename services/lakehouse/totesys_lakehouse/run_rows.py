@@ -55,7 +55,7 @@ def _check_types(part: pa.Table, table: LakehouseTable, where: str) -> None:
         if (
             column.name in part.column_names and part.schema.field(column.name).type != declared_arrow_type(column.type)
         )
-        or (column.name == table.declared.key and column.name not in part.column_names)
+        or (column.name in table.declared.key_names and column.name not in part.column_names)
     ]
     if wrong:
         raise CorruptObject(

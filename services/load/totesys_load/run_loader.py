@@ -18,11 +18,11 @@ from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.schema import Model
 from totesys.sql import literal, qualified
-from totesys.table import KEY_RANGES, Dimension, Fact, Table, WarehouseTable
+from totesys.table import Dimension, Fact, Table, WarehouseTable
 from totesys_load import deletions, dimension_keys, ledger_queries, staging, unresolved_references
 from totesys_load.compatibility import WritePlan
 from totesys_load.insert_only import InsertOnlyCheck
-from totesys_load.key_ranges import NumberRange, numbers, ranges_of, union
+from totesys_load.key_ranges import NumberRange, key_numbers, ranges_of, union
 from totesys_load.parquet_copy import TEMPORARY, copy_batches
 from totesys_load.parquet_parts import ParquetPart, get_part
 from totesys_load.unresolved_references import ReferencedKeys
@@ -90,7 +90,7 @@ class RunLoader:
         keys: list[NumberRange] = []
 
         def collect(rows: pa.RecordBatch) -> None:
-            keys.extend(ranges_of(numbers(rows[dimension.key])))
+            keys.extend(ranges_of(key_numbers(dimension, rows)))
 
         # The check comes first: it also remembers which extraction fills the dimension.
         insert_only = await self._insert_only().dimension(dimension, built)
@@ -163,13 +163,13 @@ class RunLoader:
         """Record as deleted the keys that a deletion sweep did not find, and those from which no row was built."""
         sweep = self._manifest.keys, deletions.record_absent
         build = self._manifest.left_out, deletions.record_left_out
-        for table, (ranges, record) in product(self._model.tables, (sweep, build)):
-            if table.name not in ranges:
+        for table, (keys, record) in product(self._model.tables, (sweep, build)):
+            if table.name not in keys:
                 continue
             started = time.monotonic()
-            await deletions.make_ranges(self._connection)
-            for part in ranges[table.name].parts:
-                await self._copy_part(await self._read(KEY_RANGES, part), TEMPORARY, deletions.RANGES)
+            await deletions.make_keys(self._connection, table)
+            for part in keys[table.name].parts:
+                await self._copy_part(await self._read(table.keys, part), TEMPORARY, deletions.KEYS)
             deleted = await record(self._warehouse, table, self._manifest)
             before = loaded.get(table.name, LoadedTable(rows=0, written=0, seconds=0))
             changes = {"deleted": before.deleted + deleted, "seconds": round(before.seconds + since(started), 6)}

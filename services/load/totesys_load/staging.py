@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from totesys.connection import Connection
 from totesys.schema import ETL
 from totesys.sql import column_list, ident, literal
+from totesys.sql_keys import is_waiting_version_of, key_list, same_key
 from totesys.table import Column, Dimension, Fact, WarehouseTable
 from totesys_load.ddl import same_columns
 from totesys_load.warehouse_connection import WarehouseConnection
@@ -55,18 +56,18 @@ async def upsert_dimension(warehouse: WarehouseConnection, dimension: Dimension)
 
     Two statements, because ON CONFLICT writes a lock to every row that it meets, even where nothing differs.
     """
-    target, key = warehouse.relation(dimension), ident(dimension.key)
+    target, same = warehouse.relation(dimension), same_key(dimension, "t", "i")
     updated = 0
-    if others := [name for name in dimension.column_names if name != dimension.key]:
+    if others := [name for name in dimension.column_names if name not in dimension.key_names]:
         assignments = ", ".join(f"{ident(name)} = i.{ident(name)}" for name in others)
         updated = await warehouse.write(
             f"UPDATE {target} AS t SET {assignments} FROM {_INCOMING} AS i "
-            f"WHERE t.{key} = i.{key} AND NOT {same_columns(dimension, 't', 'i')}"
+            f"WHERE {same} AND NOT {same_columns(dimension, 't', 'i')}"
         )
     columns = column_list(dimension.column_names)
     inserted = await warehouse.write(
         f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {_INCOMING} AS i "
-        f"WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE t.{key} = i.{key}) ORDER BY {key}"
+        f"WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE {same}) ORDER BY {key_list(dimension)}"
     )
     return Upserted(updated, inserted)
 
@@ -76,7 +77,7 @@ async def append_versions(warehouse: WarehouseConnection, fact: Fact) -> int:
     return await warehouse.write(
         f"INSERT INTO {warehouse.relation(fact)} ({column_list(fact.column_names)}) "
         f"SELECT {column_list(fact.column_names, 'i')} FROM {_INCOMING} AS i {_newest(warehouse, fact)} "
-        f"WHERE NOT {_is_unchanged(fact)} ORDER BY i.{ident(fact.key)}",
+        f"WHERE NOT {_is_unchanged(fact)} ORDER BY {key_list(fact, 'i')}",
         fact.name,
         _LAST_VERSION_ID,
     )
@@ -84,10 +85,9 @@ async def append_versions(warehouse: WarehouseConnection, fact: Fact) -> int:
 
 async def drop_unchanged(warehouse: WarehouseConnection, fact: Fact, first: int) -> int:
     """Delete the incoming rows that equal their key's newest version before `first`. Returns how many are left."""
-    key = ident(fact.key)
     await warehouse.connection.execute(
-        f"DELETE FROM {_INCOMING} AS known USING (SELECT i.{key} FROM {_INCOMING} AS i "
-        f"{_newest(warehouse, fact)} WHERE {_is_unchanged(fact)}) AS same WHERE known.{key} = same.{key}",
+        f"DELETE FROM {_INCOMING} AS known USING (SELECT {key_list(fact, 'i')} FROM {_INCOMING} AS i "
+        f"{_newest(warehouse, fact)} WHERE {_is_unchanged(fact)}) AS same WHERE {same_key(fact, 'known', 'same')}",
         fact.name,
         first - 1,
     )
@@ -99,12 +99,13 @@ def _newest(warehouse: WarehouseConnection, fact: Fact) -> str:
 
     This is `n`, or `o` if a newer version waits for a dimension row.
     """
-    key, version_id = ident(fact.key), ident(fact.record_id)
+    version_id, waiting = ident(fact.record_id), is_waiting_version_of(fact, "w", "i")
     return (
-        f"LEFT JOIN LATERAL (SELECT * FROM {warehouse.relation(fact)} AS f WHERE f.{key} = i.{key} "
+        f"LEFT JOIN LATERAL (SELECT * FROM {warehouse.relation(fact)} AS f WHERE {same_key(fact, 'f', 'i')} "
         f"AND f.{version_id} <= $2 ORDER BY f.{version_id} DESC LIMIT 1) AS n ON true "
-        f"LEFT JOIN LATERAL (SELECT row FROM {ETL}.orphan WHERE table_name = $1 AND id = i.{key} AND record_id <= $2 "
-        f"AND record_id > coalesce(n.{version_id}, 0) ORDER BY record_id DESC LIMIT 1) AS o ON true"
+        f"LEFT JOIN LATERAL (SELECT w.row FROM {ETL}.orphan AS w WHERE w.table_name = $1 AND {waiting} "
+        f"AND w.record_id <= $2 AND w.record_id > coalesce(n.{version_id}, 0) "
+        "ORDER BY w.record_id DESC LIMIT 1) AS o ON true"
     )
 
 
@@ -132,7 +133,7 @@ async def number_incoming(connection: Connection, fact: Fact, numbers: str) -> i
     await connection.execute(
         f"ALTER TABLE {_INCOMING} RENAME TO unnumbered;"
         f"CREATE TEMPORARY TABLE {INCOMING} ON COMMIT DROP AS SELECT {numbers} AS {ident(fact.record_id)}, i.* "
-        f"FROM (SELECT * FROM pg_temp.unnumbered ORDER BY {ident(fact.key)}) AS i;"
+        f"FROM (SELECT * FROM pg_temp.unnumbered ORDER BY {key_list(fact)}) AS i;"
         f"DROP TABLE pg_temp.unnumbered"
     )
     return int(await connection.fetchval(f"SELECT coalesce(max({ident(fact.record_id)}), 0) FROM {_INCOMING}"))

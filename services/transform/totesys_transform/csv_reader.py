@@ -141,7 +141,7 @@ def _read_with_faults(data: bytes, table: Table) -> SourceRows:
     stand_ins = {
         column.name: pl.when(fault).then(_stand_in(column)).otherwise(pl.lit(frame[column.name])).alias(column.name)
         for column in table.columns
-        if column.name != table.key and (fault := faulty.get(column.name)) is not None and fault.any()
+        if column.name not in table.key_names and (fault := faulty.get(column.name)) is not None and fault.any()
     }
     stand_in = text.select(stand_ins.get(name, pl.lit(frame[name])) for name in table.column_names)
     return SourceRows(frame, stand_in, faults)
