@@ -15,15 +15,24 @@ _SIMPLE = {
     Kind.BOOLEAN: pa.bool_(),
     Kind.TEXT: pa.string(),
     Kind.DATE: pa.date32(),
-    # Milliseconds, as in the source. Every Parquet reader supports them.
-    Kind.TIME: pa.time32("ms"),
-    Kind.TIMESTAMP: pa.timestamp("ms"),
+    Kind.FLOAT32: pa.float32(),
+    Kind.FLOAT64: pa.float64(),
+    Kind.BYTES: pa.binary(),
 }
 
 
 def arrow_type(declared: ColumnType) -> pa.DataType:
     """The Arrow type of a declared column."""
-    return pa.decimal128(*declared.digits) if declared.kind is Kind.DECIMAL else _SIMPLE[declared.kind]
+    match declared.kind:
+        case Kind.DECIMAL:
+            return pa.decimal128(*declared.digits)
+        case Kind.TIME:
+            return pa.time32("ms") if declared.unit == "ms" else pa.time64("us")
+        case Kind.TIMESTAMP:
+            return pa.timestamp(declared.unit)
+        case Kind.INSTANT:
+            return pa.timestamp(declared.unit, "UTC")
+    return _SIMPLE[declared.kind]
 
 
 def arrow_schema(table: Table) -> pa.Schema:

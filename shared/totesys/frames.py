@@ -14,13 +14,22 @@ _SIMPLE: dict[Kind, pl.DataType] = {
     Kind.TEXT: pl.String(),
     Kind.DATE: pl.Date(),
     Kind.TIME: pl.Time(),
-    Kind.TIMESTAMP: pl.Datetime("ms"),
+    Kind.FLOAT32: pl.Float32(),
+    Kind.FLOAT64: pl.Float64(),
+    Kind.BYTES: pl.Binary(),
 }
 
 
 def polars_type(declared: ColumnType) -> pl.DataType:
     """The Polars type of a declared column."""
-    return pl.Decimal(*declared.digits) if declared.kind is Kind.DECIMAL else _SIMPLE[declared.kind]
+    match declared.kind:
+        case Kind.DECIMAL:
+            return pl.Decimal(*declared.digits)
+        case Kind.TIMESTAMP:
+            return pl.Datetime(declared.unit)
+        case Kind.INSTANT:
+            return pl.Datetime(declared.unit, "UTC")
+    return _SIMPLE[declared.kind]
 
 
 def key_of(source: Table, table: Table, names: Sequence[str]) -> list[pl.Expr]:

@@ -202,6 +202,9 @@ def _problems_of(model: Model, table: WarehouseTable) -> Iterable[str]:
     if table.sources and not _correspond(first := model.source(table.sources[0]), table):
         yield f"the key {table.key_label} of {table.name} does not correspond to {first.key_label} of {first.name}"
     yield from _reference_problems(model, table)
+    for column in table.columns:
+        if column.type.source_only:
+            yield f"{table.name}.{column.name} is {column.type.postgres}, which only a source table can have"
     if isinstance(table, Fact) and not (table.star and table.record_id and table.sources):
         yield f"{table.name} is a fact without a star, a record id or a source"
     made = table.build if table.sources else getattr(table, "build_from_references", None)

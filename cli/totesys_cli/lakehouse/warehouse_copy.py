@@ -15,8 +15,7 @@ from totesys.connection import Connection, connect
 from totesys.schema import ETL, Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.sql_keys import key_list, key_text
-from totesys.table import Fact, WarehouseTable
-from totesys.types import BIGINT, TIMESTAMP
+from totesys.table import Column, Fact, WarehouseTable
 from totesys_cli.lakehouse.lakehouse_location import LakehouseLocation
 from totesys_cli.local.local_postgres import PostgresServer
 from totesys_lakehouse.iceberg_catalog import open_catalog
@@ -24,7 +23,6 @@ from totesys_lakehouse.iceberg_store import IcebergStore
 from totesys_lakehouse.lakehouse_tables import (
     DELETION,
     LEDGER,
-    LakehouseColumn,
     LakehouseTable,
     lakehouse_tables,
 )
@@ -35,8 +33,8 @@ from totesys_load.parquet_copy import copy_rows
 from totesys_load.warehouse_setup import prepare
 
 WHAT = "The copy of the lakehouse"
-# The schemas of the copied rows, of the tables as the lakehouse has them, and of the warehouse that is made of these.
-RAW, COPIED, WAREHOUSE = "raw", "copied", "warehouse"
+# The schemas of the tables as the lakehouse has them, and of the warehouse that is made of these.
+COPIED, WAREHOUSE = "copied", "warehouse"
 
 
 @asynccontextmanager
@@ -69,38 +67,21 @@ async def warehouse_copy(
 async def _copy(connection: Connection, store: IcebergStore, model: Model, on_table: Callable[[str], None]) -> None:
     """Copy the tables. The ledger comes first: it decides which runs are copied of the others."""
     tables = {table.name: table for table in lakehouse_tables(model)}
-    await connection.execute(f"CREATE SCHEMA {ident(RAW)}; CREATE SCHEMA {ident(COPIED)}")
+    await connection.execute(f"CREATE SCHEMA {ident(COPIED)}")
     last = await asyncio.to_thread(store.last_run, LEDGER)
     for table in (tables.pop(LEDGER), *tables.values()):
-        definitions = ", ".join(f"{ident(column.name)} {_raw_type(column)}" for column in table.columns)
-        await connection.execute(f"CREATE TABLE {qualified(RAW, table.name)} ({definitions})")
+        definitions = ", ".join(f"{ident(column.name)} {column.type.postgres}" for column in table.columns)
+        await connection.execute(f"CREATE TABLE {qualified(COPIED, table.name)} ({definitions})")
         rows = await asyncio.to_thread(store.scan, table.name, table.column_names, upto=last)
-        await copy_rows(connection, RAW, table.name, _raw_rows(rows, table))
-        values = ", ".join(_value(column) for column in table.columns)
-        await connection.execute(
-            f"ANALYZE {qualified(RAW, table.name)}; "
-            f"CREATE VIEW {qualified(COPIED, table.name)} AS SELECT {values} FROM {qualified(RAW, table.name)}"
-        )
+        columns = [Column(column.name, column.type) for column in table.columns]
+        await copy_rows(connection, COPIED, table.name, _raw_rows(rows, table), columns)
+        await connection.execute(f"ANALYZE {qualified(COPIED, table.name)}")
         on_table(table.name)
 
 
-def _is_ours(column: LakehouseColumn) -> bool:
-    """Whether a column is a timestamp of our own: those have microseconds, which binary COPY here does not carry."""
-    return column.type is TIMESTAMP and not column.parts
-
-
-def _raw_type(column: LakehouseColumn) -> str:
-    return BIGINT.postgres if _is_ours(column) else column.type.postgres
-
-
 def _raw_rows(rows: pa.Table, table: LakehouseTable) -> pa.Table:
-    types = [pa.int64() if _is_ours(column) else declared_arrow_type(column.type) for column in table.columns]
+    types = [declared_arrow_type(column.type) for column in table.columns]
     return rows.select(table.column_names).cast(pa.schema(list(zip(table.column_names, types, strict=True))))
-
-
-def _value(column: LakehouseColumn) -> str:
-    name = ident(column.name)
-    return f"timestamp 'epoch' + {name} * interval '1 microsecond' AS {name}" if _is_ours(column) else name
 
 
 async def _fill(connection: Connection, model: Model) -> None:

@@ -16,7 +16,8 @@ NAMED_KEYS = 3
 LOOKED_UP_KEYS = 10_000
 
 # Every relation of the schema; columns, guards and definition only of the declared ones. An enum type goes by its bare
-# name, as declared, whichever schema it is in and whether or not this role may use that schema. A deferred constraint
+# name, as declared, whichever schema it is in and whether or not this role may use that schema, and a domain by the
+# type that it restricts. A deferred constraint
 # guards a key too: a snapshot sees only what was committed, and the commit checked it.
 _CATALOG = """
 WITH RECURSIVE family (root, kind, id) AS (
@@ -41,12 +42,18 @@ SELECT c.relname AS name, json_build_object(
         SELECT json_object_agg(a.attname, json_build_object(
             'type', json_build_object(
                 'name', CASE WHEN t.typtype = 'e' THEN '"' || replace(t.typname, '"', '""') || '"'
-                             ELSE format_type(a.atttypid, a.atttypmod) END,
+                             ELSE format_type(b.id, b.modifier) END,
                 'labels', CASE WHEN t.typtype = 'e' THEN ARRAY(
                     SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder) END),
-            'nullable', NOT a.attnotnull,
+            'nullable', NOT (a.attnotnull OR b.not_null),
             'readable', has_column_privilege(c.oid, a.attnum, 'SELECT')) ORDER BY a.attnum)
-        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        FROM pg_attribute a CROSS JOIN LATERAL (
+            WITH RECURSIVE base (id, modifier, not_null, depth) AS (
+                SELECT a.atttypid, a.atttypmod, false, 0
+                UNION ALL
+                SELECT d.typbasetype, d.typtypmod, b.not_null OR d.typnotnull, b.depth + 1
+                FROM base b JOIN pg_type d ON d.oid = b.id AND d.typtype = 'd')
+            SELECT * FROM base ORDER BY depth DESC LIMIT 1) AS b JOIN pg_type t ON t.oid = b.id
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND c.relname = ANY ($2::text[])), '{}'),
     'guards', json_build_object(
         'unique', coalesce((

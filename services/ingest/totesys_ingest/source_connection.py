@@ -15,7 +15,8 @@ from totesys.connection import Connection, connect, encoding_of, redacted
 from totesys.database_errors import plain
 from totesys.encodings import NOT_CHECKED
 from totesys.errors import DatabaseUnavailable, DataRefused
-from totesys.sql import column_list, ident, qualified
+from totesys.representable import read
+from totesys.sql import ident, qualified
 from totesys.sql_keys import key_among, key_list, keys_parameter
 from totesys.table import SourceTable
 from totesys.transactions import LSN, HighWaterMark
@@ -169,7 +170,8 @@ def _rows_query(schema: str, job: Job) -> str:
         wanted = f" OR {key_among(job.table)}" if job.wanted else ""
         conditions.append(f"({job.mark.unseen()}{wanted})")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {column_list(job.table.column_names)} FROM {qualified(schema, job.table.name)}{where}"
+    columns = ", ".join(map(read, job.table.columns))
+    return f"SELECT {columns} FROM {qualified(schema, job.table.name)}{where}"
 
 
 def _keys_query(schema: str, table: SourceTable) -> str:
@@ -179,7 +181,7 @@ def _keys_query(schema: str, table: SourceTable) -> str:
     """
     key, relation = key_list(table), qualified(schema, table.name)
     if not table.has_integer_key:
-        return f"SELECT {key} FROM {relation}"
+        return f"SELECT {', '.join(map(read, table.key_columns))} FROM {relation}"
     return (
         f"SELECT first_key, coalesce(lead(before) OVER (ORDER BY first_key), (SELECT max({key}) FROM {relation})) "
         f"FROM (SELECT {key}::bigint AS first_key, lag({key}::bigint) OVER (ORDER BY {key}) AS before FROM {relation}) "

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from totesys.errors import AccessDenied, SchemaDrift
 from totesys.lake.records import TableDefinition
 from totesys.table import Column, SourceTable
+from totesys.types import Kind
 from totesys_ingest.type_compatibility import FoundType, is_compatible
 
 # The relations that are not tables, by `pg_class.relkind`.
@@ -188,7 +189,9 @@ def _candidates(table: SourceTable, column: Column, relation: FoundTable) -> lis
 
 
 def _retyped(label: str, column: Column, found: SourceColumn) -> str:
-    return f"column {label} is {found.type.name}, declared as {column.type.postgres}"
+    differs = f"column {label} is {found.type.name}, declared as {column.type.postgres}"
+    text = column.type.kind is Kind.TEXT and not is_compatible(column.type, found.type)
+    return differs + (f": declare as_text({found.type.name!r}) to read its text" if text else "")
 
 
 def _missing_enum_labels(label: str, column: Column, found: FoundType) -> Iterator[str]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from totesys.errors import ModelError
 from totesys.schema import Model
 from totesys.table import Capture, Column, Dimension, WarehouseTable
-from totesys.types import BIGINT, BOOLEAN, TEXT, TIMESTAMP, ColumnType, Kind
+from totesys.types import BIGINT, BOOLEAN, TEXT, ColumnType, Kind, timestamp
 
+TIMESTAMP = timestamp()
 RUN = "run"
 SNAPSHOT_TIME = "snapshot_time"
 LEDGER = "run"

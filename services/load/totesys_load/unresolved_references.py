@@ -86,7 +86,7 @@ class ReferencedKeys:
         await connection.execute(
             f"CREATE TEMPORARY TABLE {REFERENCED} ON COMMIT DROP AS SELECT {columns} FROM {target} WITH NO DATA"
         )
-        await copy_rows(connection, TEMPORARY, REFERENCED, keys)
+        await copy_rows(connection, TEMPORARY, REFERENCED, keys, dimension.key_columns)
         await connection.execute(f"ANALYZE pg_temp.{REFERENCED}")
         unknown = await self.warehouse.write(
             f"CREATE TEMPORARY TABLE {UNKNOWN} ON COMMIT DROP AS SELECT r.* FROM pg_temp.{REFERENCED} AS r "

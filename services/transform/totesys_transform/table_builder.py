@@ -12,7 +12,6 @@ from totesys.lake.records import REASONS
 from totesys.redaction import safe_message
 from totesys.schema import Model
 from totesys.table import KEY_RANGES, Column, Dimension, SourceTable, WarehouseTable
-from totesys.types import Kind
 from totesys_transform.csv_reader import ROW, SourceRows
 from totesys_transform.quarantine_reasons import NOT_BUILT, is_null, not_valid
 
@@ -174,7 +173,7 @@ def _declared(table: WarehouseTable) -> list[pl.Expr]:
 def _column(table: WarehouseTable, column: Column) -> pl.Expr:
     value = pl.col(column.name).cast(polars_type(column.type))
     may_be_unknown = isinstance(table, Dimension) and not column.nullable and column.name not in table.key_names
-    if may_be_unknown and column.type.kind is Kind.TEXT:
+    if may_be_unknown and column.type.is_text:
         return value.fill_null(UNKNOWN)
     return value
 
@@ -195,7 +194,9 @@ def _with_reasons(
     flags = every.unique(list(table.key_names), maintain_order=True).select(
         *_keys(table), *(pl.col(name).is_null().alias(f"no {name}") for name in missing)
     )
-    values = several[0].frame[rejected[ROW]].select(pl.all().cast(pl.String))
+    values = several[0].frame[rejected[ROW]].select(
+        pl.exclude(pl.Binary).cast(pl.String), pl.col(pl.Binary).bin.encode("hex")
+    )
     found = pl.concat(
         [
             rejected.join(flags, on=_names(table), how="left", maintain_order="left"),

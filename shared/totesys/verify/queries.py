@@ -10,7 +10,7 @@ from totesys.schema import Model
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.sql_keys import is_deletion_of, key_among, key_list, key_text
 from totesys.table import Capture, Fact, WarehouseTable
-from totesys.types import Kind
+from totesys.types import ColumnType, Kind
 from totesys.verify.run_ledger import DELETION
 
 # In a row that is too long, the columns with more bytes than this are named.
@@ -103,7 +103,7 @@ class SideQueries:
     def _hashed(self) -> str:
         columns = ((column, f"side.{ident(column.name)}") for column in self.table.columns)
         return ", ".join(
-            as_utf8(value, self.encoding) if column.type.kind is Kind.TEXT else value for column, value in columns
+            as_utf8(f"{value}::text", self.encoding) if column.type.is_text else value for column, value in columns
         )
 
     @property
@@ -174,12 +174,14 @@ def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: st
     `encoding` is that of the database that runs it.
     """
     values = {c.name: f"CAST(side.{ident(c.name)} AS {c.type.postgres})" for c in table.columns}
+    texts = {c.name: _as_declared(value, c.type) if c.type.postgres == "numeric" else value
+             for c, value in zip(table.columns, values.values(), strict=True)}  # fmt: skip
     common = "" if table.sources else f"WITH referenced (key) AS MATERIALIZED ({_wanted_keys(model, table, schema)})"
     return SideQueries(
         table,
         f"({table.reference_query})",
         values,
-        values,
+        texts,
         possible(table, encoding=encoding),
         faults(table, encoding=encoding),
         common,
@@ -193,8 +195,10 @@ def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> SideQueri
     Values are not cast to the declared types, which could hide a difference.
     """
     values = {name: f"side.{ident(name)}" for name in table.column_names}
-    texts = {c.name: _as_declared(values[c.name], c.type.digits[1]) if c.type.kind is Kind.DECIMAL else values[c.name]
-             for c in table.columns}  # fmt: skip
+    texts = {
+        c.name: _as_declared(values[c.name], c.type) if c.type.kind is Kind.DECIMAL else values[c.name]
+        for c in table.columns
+    }
     stored = qualified(schema, table.name)
     if isinstance(table, Fact):
         return SideQueries(table, qualified(schema, table.current), values, texts, stored=stored)
@@ -208,8 +212,11 @@ def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> SideQueri
     return SideQueries(table, relation, values, texts, stored=stored)
 
 
-def _as_declared(value: str, scale: int) -> str:
-    """A number with the declared scale, unless that would change it."""
+def _as_declared(value: str, declared: ColumnType) -> str:
+    """A number with the declared scale, unless that would change it; without one, with the fewest decimals."""
+    if declared.postgres == "numeric":
+        return f"trim_scale({value})"
+    scale = declared.digits[1]
     return f"CASE WHEN {value} = round({value}, {scale}) THEN round({value}, {scale}) ELSE {value} END"
 
 
