@@ -6,7 +6,7 @@ from totesys.connection import Connection
 from totesys.schema import Model, sorted_by_references
 from totesys.sql import ident, literal, qualified
 from totesys.sql_keys import key_list
-from totesys.table import Column, SourceTable
+from totesys.table import Column, SourceQuery, SourceTable
 from totesys.types import BIGINT, INTEGER, ColumnType
 
 SERIAL = {INTEGER: "serial", BIGINT: "bigserial"}
@@ -29,7 +29,7 @@ def source_statements(model: Model, schema: str = "public") -> Iterator[str]:
     for enum in enums:
         labels = ", ".join(literal(label) for label in enum.values)
         yield f"CREATE TYPE {_type(enum, schema)} AS ENUM ({labels})"
-    for table in sorted_by_references(model.sources):
+    for table in sorted_by_references(one for one in model.sources if not isinstance(one, SourceQuery)):
         yield _create_table(table, schema)
 
 

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TypeVar
 
 from totesys.errors import ModelError
-from totesys.table import Capture, Column, Dimension, Fact, SourceTable, Table, WarehouseTable
+from totesys.source_relations import begins_with_select
+from totesys.table import Capture, Column, Dimension, Fact, SourceQuery, SourceTable, Table, WarehouseTable
 
 CONFORMED = "conformed"
 # The schema of the warehouse that holds the ledger.
@@ -184,6 +185,9 @@ def _problems(model: Model) -> Iterable[str]:
                 yield f"{table.name}.{column.name} is {column.type.postgres}, which cannot be part of a key"
         if len(table.column_names) != len(set(table.column_names)):
             yield f"{table.name} names a column twice"
+    for source in model.sources:
+        if isinstance(source, SourceQuery) and not (source.tables and begins_with_select(source)):
+            yield f"{source.name} needs the tables of its query, and SQL that begins with SELECT"
     for table in model.tables:
         yield from _problems_of(model, table)
 
@@ -197,7 +201,7 @@ def _problems_of(model: Model, table: WarehouseTable) -> Iterable[str]:
     if Capture.INCREMENTAL in captures and len(captures) > 1:
         yield (
             f"{table.name} joins an incremental table: a change in the other table would not reach "
-            "rows that are already loaded"
+            "rows that are already loaded. Join in a SourceQuery instead"
         )
     if table.sources and not _correspond(first := model.source(table.sources[0]), table):
         yield f"the key {table.key_label} of {table.name} does not correspond to {first.key_label} of {first.name}"
@@ -218,6 +222,12 @@ def _correspond(source: SourceTable, table: WarehouseTable) -> bool:
     return kinds[0] == kinds[1]
 
 
+def _same_form(one: Column, other: Column) -> bool:
+    """Whether Postgres compares values of the columns."""
+    forms = [column.type.is_integer or (column.type.kind, column.type.postgres == "uuid") for column in (one, other)]
+    return forms[0] == forms[1]
+
+
 def _reference_problems(model: Model, table: WarehouseTable) -> Iterable[str]:
     dimensions = {other.name: other for other in model.tables if isinstance(other, Dimension)}
     for column in table.columns:
@@ -226,6 +236,8 @@ def _reference_problems(model: Model, table: WarehouseTable) -> Iterable[str]:
         dimension = dimensions.get(column.references)
         if dimension is None:
             yield f"{table.name}.{column.name} refers to {column.references}, which is not a dimension"
+        elif len(dimension.key_names) == 1 and not _same_form(column, dimension.key_columns[0]):
+            yield f"{table.name}.{column.name} has another type than {dimension.name}.{dimension.only_key}"
         elif len(dimension.key_names) > 1:
             referring = [other.name for other in table.columns if other.references == dimension.name]
             if sorted(referring) != sorted(dimension.key_names):

@@ -25,6 +25,14 @@ def same_key(table: Table, left: str, right: str, names: Sequence[str] = ()) -> 
     return " AND ".join(f"{left}.{ident(one)} = {right}.{ident(other)}" for one, other in pairs)
 
 
+def same_value(table: Table, left: str, right: str, names: Sequence[str]) -> str:
+    """The same where the types of the two sides may differ, as those of a source and a reference query do."""
+    if table.has_integer_key:
+        return same_key(table, left, right, names)
+    pairs = zip(table.key_names, names, strict=True)
+    return " AND ".join(f"{left}.{ident(one)}::text = {right}.{ident(other)}::text" for one, other in pairs)
+
+
 def key_text(table: Table, relation: str = "") -> str:
     """The text of a key."""
     texts = [f"{column_list([name], relation)}::text" for name in table.key_names]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -100,6 +100,29 @@ class SourceTable(Table):
 
     capture: Capture = Capture.FULL_REFRESH
     unenforced_key: bool = False
+
+    @property
+    def base_tables(self) -> tuple[str, ...]:
+        """The tables of the database that its rows come from."""
+        return (self.name,)
+
+
+@dataclass(frozen=True)
+class SourceQuery(SourceTable):
+    """The rows that a query makes of several tables of the operational database, captured like those of a table.
+
+    `tables` gives the table behind each alias in the query's FROM. `sql` begins with SELECT; it may join, filter and
+    cast, but not aggregate. A row counts as changed when a row of any of its tables changed. Joins that follow foreign
+    keys cost least: no row can lose its other side then.
+    """
+
+    capture: Capture = Capture.INCREMENTAL
+    sql: str = ""
+    tables: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def base_tables(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.tables.values()))
 
 
 def full_refresh_tables(tables: Iterable[SourceTable]) -> list[SourceTable]:

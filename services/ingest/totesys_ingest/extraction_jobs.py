@@ -1,12 +1,13 @@
 """Splits an extraction into jobs. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from totesys.schema import Model
-from totesys.table import Capture, SourceTable
+from totesys.table import Capture, SourceQuery, SourceTable
 from totesys.transactions import HighWaterMark
 
+NO_CHANGES: Mapping[str, Sequence["ChangedRows"]] = {}
 NO_KEYS: Mapping[str, tuple[int | str, ...]] = {}
 
 
@@ -23,10 +24,22 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class ChangedRows:
+    """The rows of one table of a query, the one at `place` of its tables, that a mark has not seen.
+
+    `rows` are their places in the table; None if there are too many to list.
+    """
+
+    place: int
+    rows: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
 class Job:
     """A table's rows from page `first_page` to before `end_page` (None: to its end) or, with `keys`, all its keys.
 
-    With `mark`, only the rows that it has not seen and those with a `wanted` key.
+    With `mark`, only the rows that it has not seen and those with a `wanted` key. With `changed`, those rows of a query
+    that come from these rows, and of which the tables before have not changed.
     """
 
     table: SourceTable
@@ -35,6 +48,7 @@ class Job:
     mark: HighWaterMark | None = None
     wanted: tuple[int | str, ...] = ()
     keys: bool = False
+    changed: ChangedRows | None = None
 
     @property
     def may_begin_run(self) -> bool:
@@ -52,21 +66,29 @@ def plan_jobs(
     pages_per_job: int,
     mark: HighWaterMark | None = None,
     wanted: Mapping[str, tuple[int | str, ...]] = NO_KEYS,
+    changed: Mapping[str, Sequence[ChangedRows]] = NO_CHANGES,
 ) -> list[Job]:
     """Split each incremental table into jobs, in the tables' order; a full-refresh table is one job with all rows.
 
     Rows take about as many bytes in CSV as on their pages. The last job of a table is open-ended. `wanted` are, by
-    table, the keys whose rows are extracted whether or not they changed since `mark`.
+    table, the keys whose rows are extracted whether or not they changed since `mark`. `changed` are the changed rows of
+    the queries; one that is not among them is extracted whole.
     """
     jobs: list[Job] = []
     for table in tables:
         if table.capture is Capture.FULL_REFRESH:
             jobs.append(Job(table))
             continue
-        starts = range(0, max(1, pages.get(table.name, 0)), pages_per_job)
+        of_table = mark
+        if isinstance(table, SourceQuery):
+            if mark is not None and table.name in changed:
+                jobs += [Job(table, mark=mark, changed=one) for one in changed[table.name]]
+                continue
+            of_table = None
+        starts = range(0, max(1, pages.get(table.base_tables[0], 0)), pages_per_job)
         ends = [*starts[1:], None]
         keys = wanted.get(table.name, ())
-        jobs += [Job(table, start, end, mark, keys) for start, end in zip(starts, ends, strict=True)]
+        jobs += [Job(table, start, end, of_table, keys) for start, end in zip(starts, ends, strict=True)]
     return jobs
 
 

@@ -19,17 +19,18 @@ from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
 from totesys.sql_keys import is_bigint
-from totesys.table import Capture, SourceTable, full_refresh_tables
+from totesys.table import Capture, SourceQuery, SourceTable, full_refresh_tables
 from totesys.transactions import LONG_OPEN, Position
 from totesys.triggers import ExtractTrigger
 from totesys_ingest.backoff import Backoff
-from totesys_ingest.extraction_jobs import key_jobs, plan_jobs
+from totesys_ingest.extraction_jobs import ChangedRows, key_jobs, plan_jobs
 from totesys_ingest.extractor import Extractor
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.open_run import ExtractionSpec
+from totesys_ingest.query_changes import changed_rows, find_duplicates, may_have_lost_rows
 from totesys_ingest.source_catalog import read_pages
 from totesys_ingest.source_connection import SourceConnection, open_source
-from totesys_ingest.source_contract import ContractBroken, NonBreakingChange
+from totesys_ingest.source_contract import ContractBroken, ContractChanges, NonBreakingChange
 from totesys_ingest.source_history import read_position, read_status_since, take_snapshot
 from totesys_ingest.starting_point import SourceSnapshot, SourceStatus, StartingPoint, choose_start
 
@@ -122,6 +123,8 @@ class Ingest:
     ) -> list[Manifest]:
         start = choose_start(trigger.mode, last, snapshot, self.model.declared)
         (await source.with_duplicate_keys(snapshot.changes, start.mark)).check()
+        changed = await self._changed_rows(source, start, last, snapshot) if trigger.mode == "changes" else {}
+        await self._check_queries(source, start, changed)
         self._log_start(start, snapshot)
         (counter, position), tables = await gather_pair(
             gather_pair(self.lake.claim_run_number(), self._read_position(last, snapshot)),
@@ -129,12 +132,47 @@ class Ingest:
         )
         pages, page_bytes = await read_pages(source.connection, source.schema, self.model.sources)
         job_bytes = self.settings.part_bytes if start.mark is None else self.settings.scan_bytes
-        jobs = plan_jobs(tables, pages, max(1, job_bytes // page_bytes), start.mark, trigger.keys)
+        jobs = plan_jobs(tables, pages, max(1, job_bytes // page_bytes), start.mark, trigger.keys, changed)
         if trigger.mode != "changes" or start.warning:
             jobs += key_jobs(self.model)
         spec = ExtractionSpec(self.model, trigger, start, snapshot, position, last.position if last else None)
         extractor = Extractor(spec, self.lake, self.settings, self._opened, source)
         return await extractor.run(jobs, counter, _newest_with_parts(last) if last else 0)
+
+    async def _changed_rows(
+        self, source: SourceConnection, start: StartingPoint, last: Manifest | None, snapshot: SourceSnapshot
+    ) -> dict[str, list[ChangedRows]]:
+        """The changed rows of each query that is not extracted whole.
+
+        It is if one of its tables may have lost rows: rows that joined them have changed without a trace.
+        """
+        found: dict[str, list[ChangedRows]] = {}
+        if start.mark is None or last is None:
+            return found
+        for query in self._queries:
+            changed = await changed_rows(source.connection, query, start.mark)
+            by_table = {[*query.tables.values()][one.place]: one for one in changed}
+            if not any(
+                may_have_lost_rows(last.counts.get(name), snapshot.counts[name], by_table.get(name))
+                for name in snapshot.changes.losable[query.name]
+            ):
+                found[query.name] = changed
+        return found
+
+    async def _check_queries(
+        self, source: SourceConnection, start: StartingPoint, changed: Mapping[str, list[ChangedRows]]
+    ) -> None:
+        """Raise ContractBroken if a query makes several rows with the same key."""
+        duplicates = []
+        for query in self._queries:
+            mark = start.mark if query.name in changed else None
+            if mark is None or changed[query.name]:
+                duplicates.append(await find_duplicates(source.connection, query, mark, changed.get(query.name, [])))
+        ContractChanges(drift=tuple(filter(None, duplicates))).check()
+
+    @property
+    def _queries(self) -> list[SourceQuery]:
+        return [source for source in self.model.sources if isinstance(source, SourceQuery)]
 
     async def _read_position(self, last: Manifest | None, snapshot: SourceSnapshot) -> Position | None:
         """The source's position, or None where the server allows no second connection.

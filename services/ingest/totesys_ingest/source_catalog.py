@@ -65,6 +65,9 @@ SELECT c.relname AS name, json_build_object(
             FROM pg_index i
             WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indisready
               AND i.indpred IS NULL AND i.indexprs IS NULL AND c.relname = ANY ($2::text[])), '[]'),
+        'referenced_by', ARRAY(
+            SELECT DISTINCT r.relname::text FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
+            WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.convalidated),
         'children', ARRAY(SELECT d.name FROM descendants d WHERE d.root = c.oid AND d.kind <> 'p' ORDER BY 1),
         'foreign', ARRAY(SELECT d.name FROM descendants d WHERE d.root = c.oid AND d.relkind = 'f' ORDER BY 1)),
     'definition', CASE WHEN c.relname = ANY ($2::text[]) THEN json_build_object(
@@ -92,15 +95,20 @@ WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])
 _FOUND_TABLE = TypeAdapter(FoundTable)
 
 
+def base_names(tables: Iterable[SourceTable]) -> list[str]:
+    """The tables of the database that the declared ones read."""
+    return list(dict.fromkeys(name for table in tables for name in table.base_tables))
+
+
 async def read_source_catalog(connection: Connection, schema: str, tables: Iterable[SourceTable]) -> SourceCatalog:
     """The relations of the schema, with columns and guards of those that are declared."""
-    rows = await connection.fetch(_CATALOG, schema, [table.name for table in tables])
+    rows = await connection.fetch(_CATALOG, schema, base_names(tables))
     return {row["name"]: _FOUND_TABLE.validate_json(row["found"]) for row in rows}
 
 
 async def read_pages(connection: Connection, schema: str, tables: Iterable[SourceTable]) -> tuple[dict[str, int], int]:
     """The size of each table in pages, and the size of a page in bytes."""
-    rows = await connection.fetch(_PAGES, schema, [table.name for table in tables])
+    rows = await connection.fetch(_PAGES, schema, base_names(tables))
     return {row["table_name"]: row["pages"] for row in rows}, rows[0]["page_bytes"]
 
 

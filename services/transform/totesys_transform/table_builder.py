@@ -194,8 +194,10 @@ def _with_reasons(
     flags = every.unique(list(table.key_names), maintain_order=True).select(
         *_keys(table), *(pl.col(name).is_null().alias(f"no {name}") for name in missing)
     )
-    values = several[0].frame[rejected[ROW]].select(
-        pl.exclude(pl.Binary).cast(pl.String), pl.col(pl.Binary).bin.encode("hex")
+    values = (
+        several[0]
+        .frame[rejected[ROW]]
+        .select(pl.exclude(pl.Binary).cast(pl.String), pl.col(pl.Binary).bin.encode("hex"))
     )
     found = pl.concat(
         [

@@ -118,7 +118,7 @@ class _TableVerification:
         if not self._at.newest_run or not queries.can_track_keys(self._at.model, self._table):
             return None
         source = self._at.model.source(self._table.sources[0])
-        row = await self._at.source.row(queries.changed_keys(source.name, source.only_key, self._at.since()))
+        row = await self._at.source.row(queries.changed_keys(source, self._at.since(source, "own")))
         return None if row["ranges"] is None else _Changed(row["ranges"], KeySpan(row["first"], row["last"]))
 
     async def _checksums(

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from totesys.encodings import UTF8, as_utf8
 from totesys.representable import texts, too_long, unrepresentable
 from totesys.schema import Model
+from totesys.source_relations import rows_of
 from totesys.sql import column_list, ident, literal, qualified
 from totesys.sql_keys import is_deletion_of, key_among, key_list, key_text
-from totesys.table import Capture, Fact, WarehouseTable
+from totesys.table import Capture, Fact, SourceTable, WarehouseTable
 from totesys.types import ColumnType, Kind
 from totesys.verify.run_ledger import DELETION
 
@@ -163,7 +164,7 @@ def unreadable_sources(model: Model, table: WarehouseTable, encoding: str = UTF8
         tests.append(too_long(source.columns, "source"))
     met = " OR ".join(f"({test})" for test in tests if test)
     return met and (
-        f"SELECT {key_text(source, 'source')} FROM {ident(source.name)} AS source "
+        f"SELECT {key_text(source, 'source')} FROM {rows_of(source, 'source')} "
         f"WHERE {key_among(source, 'source')} AND ({met})"
     )
 
@@ -220,13 +221,14 @@ def _as_declared(value: str, declared: ColumnType) -> str:
     return f"CASE WHEN {value} = round({value}, {scale}) THEN round({value}, {scale}) ELSE {value} END"
 
 
-def changed_keys(source: str, key: str, since: str) -> str:
+def changed_keys(source: SourceTable, since: str) -> str:
     """The keys of the source's rows for which `since` is true: their ranges, the least and the greatest."""
+    changed = f"SELECT {key_list(source, 'own')}::bigint AS key FROM {rows_of(source, 'own')} WHERE {since}"
     return f"""
         SELECT range_agg(int8range(first, last, '[]'))::text AS ranges, min(first) AS first, max(last) AS last
         FROM (SELECT min(key) AS first, max(key) AS last
               FROM (SELECT key, key - row_number() OVER (ORDER BY key) AS island
-                    FROM (SELECT {ident(key)}::bigint AS key FROM {ident(source)} WHERE {since}) AS changed) AS numbered
+                    FROM ({changed}) AS changed) AS numbered
               GROUP BY island) AS islands"""
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from totesys.schema import Reference
+from totesys.source_relations import rows_of
 from totesys.sql import column_list, ident, literal, qualified
-from totesys.sql_keys import key_among, key_text, keys_parameter, same_key
+from totesys.sql_keys import key_among, key_text, keys_parameter, same_value
 from totesys.table import Fact, WarehouseTable
 from totesys.verify import queries, run_ledger
 from totesys.verify.snapshots import Snapshots
@@ -119,7 +120,7 @@ class Judge:
         encoding = self.at.source.encoding
         tests = [
             f"NOT EXISTS (SELECT FROM ({one.dimension.reference_query}) AS dimension WHERE "
-            f"{same_key(one.dimension, 'dimension', 'side', one.columns)} "
+            f"{same_value(one.dimension, 'dimension', 'side', one.columns)} "
             f"AND {queries.possible(one.dimension, 'dimension', encoding)})"
             for one in self._references()
         ]
@@ -134,9 +135,9 @@ class Judge:
 
     def _came_since(self, reference: Reference) -> str:
         first, *joined = (self.at.model.source(name) for name in reference.dimension.sources)
-        own = f"SELECT FROM {ident(first.name)} AS own WHERE {same_key(first, 'own', 'side', reference.columns)}"
-        others = [f"SELECT FROM {ident(other.name)} AS other WHERE {self.at.since('other')}" for other in joined]
-        return " OR ".join(f"EXISTS ({query})" for query in (f"{own} AND {self.at.since('own')}", *others))
+        own = f"SELECT FROM {rows_of(first, 'own')} WHERE {same_value(first, 'own', 'side', reference.columns)}"
+        others = [f"SELECT FROM {rows_of(other, 'other')} WHERE {self.at.since(other, 'other')}" for other in joined]
+        return " OR ".join(f"EXISTS ({query})" for query in (f"{own} AND {self.at.since(first, 'own')}", *others))
 
     async def _referring(self, tests: list[str], keys: list[str]) -> set[str]:
         if not tests:
@@ -179,7 +180,7 @@ class Judge:
     async def _in_source(self, keys: list[str]) -> set[str]:
         """The keys that the first source has: only the table's build function can have left their rows out."""
         first = self.at.model.source(self.table.sources[0])
-        query = f"SELECT {key_text(first, 'own')} FROM {ident(first.name)} AS own WHERE {key_among(first, 'own')}"
+        query = f"SELECT {key_text(first, 'own')} FROM {rows_of(first, 'own')} WHERE {key_among(first, 'own')}"
         return await self._source_keys(query, keys)
 
     async def _any_changed(self) -> bool:
@@ -187,6 +188,7 @@ class Judge:
         if not self.at.newest_run or queries.can_track_keys(self.at.model, self.table):
             return False
         if self._changed is None:
-            tests = (f"EXISTS (SELECT FROM {ident(name)} WHERE {self.at.since()})" for name in self.table.sources)
+            sources = [self.at.model.source(name) for name in self.table.sources]
+            tests = (f"EXISTS (SELECT FROM {rows_of(one, 'own')} WHERE {self.at.since(one, 'own')})" for one in sources)
             self._changed = bool(await self.at.source.value(f"SELECT {' OR '.join(tests)}"))
         return self._changed
