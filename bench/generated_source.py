@@ -77,7 +77,7 @@ async def change(dsn: str, rows: int, seed: int) -> int:
     async with connect("The source", dsn) as connection, connection.transaction():
         for place, table in enumerate(GROWING):
             share = rows * (place + 1) // len(GROWING) - rows * place // len(GROWING)
-            key, name = ident(table.key), ident(table.name)
+            key, name = ident(table.only_key), ident(table.name)
             last = await connection.fetchval(f"SELECT max({key}) FROM {name}")
             status = await connection.execute(
                 f"""UPDATE {name} SET {NEW_VALUE[table.name]}, last_updated = now() AT TIME ZONE 'UTC'
@@ -100,7 +100,7 @@ async def _copy_orders(connection: Connection, orders: int) -> None:
         raise ValueError(f"The source already has {present} orders, more than {orders}.")
     for table in GROWING:
         sequence = "SELECT setval(pg_get_serial_sequence($1, $2), $3)"
-        await connection.execute(sequence, ident(table.name), table.key, last[table.name])
+        await connection.execute(sequence, ident(table.name), table.only_key, last[table.name])
 
 
 def copy_statement(table: SourceTable) -> tuple[str, list[str]]:
@@ -108,20 +108,20 @@ def copy_statement(table: SourceTable) -> tuple[str, list[str]]:
     shifted: list[str] = []
 
     def value(column: Column) -> str:
-        keyed = table.name if column.name == table.key else column.references
+        keyed = table.name if column.name == table.only_key else column.references
         if keyed not in {other.name for other in GROWING}:
             return ident(column.name)
         shifted.append(keyed)
         return f"{ident(column.name)} + ${len(shifted) + 1}"
 
-    key, name, values = ident(table.key), ident(table.name), ", ".join(value(column) for column in table.columns)
+    key, name, values = ident(table.only_key), ident(table.name), ", ".join(value(column) for column in table.columns)
     columns = column_list(table.column_names)
     return f"INSERT INTO {name} ({columns}) SELECT {values} FROM {name} WHERE {key} <= $1 ORDER BY {key}", shifted
 
 
 async def _last_keys(connection: Connection) -> dict[str, int]:
     return {
-        table.name: await connection.fetchval(f"SELECT max({ident(table.key)}) FROM {ident(table.name)}")
+        table.name: await connection.fetchval(f"SELECT max({ident(table.only_key)}) FROM {ident(table.name)}")
         for table in GROWING
     }
 
@@ -132,7 +132,7 @@ async def _limits(connection: Connection, orders: int) -> Mapping[str, int]:
     for table in reversed(GROWING):
         for column in table.columns:
             if column.references in limits:
-                query = f"SELECT max({ident(column.name)}) FROM {ident(table.name)} WHERE {ident(table.key)} <= $1"
+                query = f"SELECT max({ident(column.name)}) FROM {ident(table.name)} WHERE {ident(table.only_key)} <= $1"
                 limit = await connection.fetchval(query, limits[table.name]) or 0
                 limits[column.references] = max(limits[column.references], limit)
     return limits

@@ -32,7 +32,7 @@ class Audit:
             connection.transaction(isolation="repeatable_read"),
         ):
             return {
-                table.name: {row[table.key]: tuple(row) for row in await connection.fetch(_ordered(table))}
+                table.name: {row[table.only_key]: tuple(row) for row in await connection.fetch(_ordered(table))}
                 for table in self.model.tables
                 if table.sources
             }
@@ -55,10 +55,10 @@ class Audit:
                     rows = await connection.fetch(
                         f"SELECT {column_list(table.column_names)} FROM warehouse.{table.name}"
                     )
-                    assert {row[table.key]: tuple(row) for row in rows} == self.latest[table.name]
+                    assert {row[table.only_key]: tuple(row) for row in rows} == self.latest[table.name]
 
     def _check_versions(self, fact: Fact, rows: list[Values]) -> None:
-        place = fact.column_names.index(fact.key)
+        place = fact.column_names.index(fact.only_key)
         versions: dict[object, Values] = defaultdict(tuple)
         for row in rows:
             versions[row[place]] += (row,)

@@ -209,8 +209,8 @@ async def load_extract(connection: "asyncpg.Connection[asyncpg.Record]") -> None
     for table in sorted_by_references(MODEL.sources):
         with (EXTRACT / f"{table.name}.csv").open("rb") as file:
             await connection.copy_to_table(table.name, source=file, format="csv", header=True)
-        last = f"SELECT max({ident(table.key)}) FROM {ident(table.name)}"
-        await connection.execute(f"SELECT setval(pg_get_serial_sequence($1, $2), ({last}))", table.name, table.key)
+        last = f"SELECT max({ident(table.only_key)}) FROM {ident(table.name)}"
+        await connection.execute(f"SELECT setval(pg_get_serial_sequence($1, $2), ({last}))", table.name, table.only_key)
 
 
 async def rows(dsn: str, query: str, *parameters: object) -> list[asyncpg.Record]:

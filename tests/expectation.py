@@ -48,7 +48,7 @@ class Expectation:
             connection.transaction(isolation="repeatable_read"),
         ):
             return {
-                table.name: {row[table.key]: tuple(row) for row in await connection.fetch(_oracle(table))}
+                table.name: {row[table.only_key]: tuple(row) for row in await connection.fetch(_oracle(table))}
                 for table in self.model.tables
             }
 
@@ -148,7 +148,7 @@ class Found:
                 rows = await connection.fetch(
                     f"SELECT {column_list(dimension.column_names)} FROM {qualified('warehouse', dimension.name)}"
                 )
-                assert {row[dimension.key]: tuple(row) for row in rows} == expected.dimensions[dimension.name]
+                assert {row[dimension.only_key]: tuple(row) for row in rows} == expected.dimensions[dimension.name]
             runs = await connection.fetch("SELECT run, snapshot_time FROM etl.run ORDER BY run")
             for fact in self.model.facts:
                 names = column_list(fact.column_names)
@@ -156,7 +156,7 @@ class Found:
                 for row in await connection.fetch(
                     f"SELECT {names} FROM {qualified('warehouse', fact.name)} ORDER BY {fact.record_id}"
                 ):
-                    versions[row[fact.key]].append(tuple(row))
+                    versions[row[fact.only_key]].append(tuple(row))
                 assert versions == expected.all_versions(fact), f"versions of {fact.name}"
                 current = await connection.fetch(f"SELECT {names} FROM {qualified('warehouse', fact.current)}")
                 assert {tuple(row) for row in current} == expected.current(fact), f"current rows of {fact.name}"

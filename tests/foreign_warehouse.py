@@ -35,10 +35,10 @@ def _create(model: Model, table: WarehouseTable) -> str:
 def _column(model: Model, table: WarehouseTable, column: Column) -> str:
     kind = _TYPES.get(column.type.postgres, column.type.postgres)
     if not isinstance(table, Fact):
-        return f"{ident(column.name)} {kind}{' PRIMARY KEY' if column.name == table.key else ''}"
+        return f"{ident(column.name)} {kind}{' PRIMARY KEY' if column.name == table.only_key else ''}"
     if not column.references:
         return f"{ident(column.name)} {kind}"
-    key = model.table(column.references).key
+    key = model.table(column.references).only_key
     return f"{ident(column.name)} {kind} REFERENCES {qualified(SCHEMA, column.references)} ({ident(key)})"
 
 

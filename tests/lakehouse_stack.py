@@ -179,8 +179,8 @@ class LakehousePipeline(Pipeline):
         for table in lakehouse_tables(self.model):
             if table.declared is None:
                 continue
-            rows = store.scan(table.name, (table.declared.key, "run"), upto=everything).to_pylist()
-            found = Counter((row[table.declared.key], row["run"]) for row in rows)
+            rows = store.scan(table.name, (table.declared.only_key, "run"), upto=everything).to_pylist()
+            found = Counter((row[table.declared.only_key], row["run"]) for row in rows)
             assert set(found.values()) <= {1}, table.name
             delivered = {run: m.tables[table.name].rows for run, m in manifests.items() if m and table.name in m.tables}
             counts = Counter(row["run"] for row in rows)

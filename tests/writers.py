@@ -108,7 +108,7 @@ class Writers:
 
     async def _insert(self, session: Session, table: SourceTable) -> None:
         row = table.name, self._free_keys.pop()
-        values = [row[1] if c.name == table.key else self._value(session, c) for c in table.columns]
+        values = [row[1] if c.name == table.only_key else self._value(session, c) for c in table.columns]
         places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
         await session.connection.execute(
             f"INSERT INTO {ident(table.name)} ({column_list(table.column_names)}) VALUES ({places})", *values
@@ -129,20 +129,20 @@ class Writers:
         key = keys[-1 - int(len(keys) * self._random.random() ** 8)]
         earlier = self._earlier[table.name, key]
         if (table.name, key) not in session.locked:
-            query = f"SELECT * FROM {ident(table.name)} WHERE {ident(table.key)} = $1"
+            query = f"SELECT * FROM {ident(table.name)} WHERE {ident(table.only_key)} = $1"
             earlier.append(dict(await session.connection.fetchrow(query, key) or {}))
         back = earlier and self._random.random() < 0.4
         changed = self._random.choice(earlier) if back else self._changed(session, table)
-        values = {table.key: key, **changed}
+        values = {table.only_key: key, **changed}
         assignments = ", ".join(f"{ident(name)} = ${number}" for number, name in enumerate(values, start=1))
         await session.connection.execute(
-            f"UPDATE {ident(table.name)} SET {assignments} WHERE {ident(table.key)} = $1", *values.values()
+            f"UPDATE {ident(table.name)} SET {assignments} WHERE {ident(table.only_key)} = $1", *values.values()
         )
         if session.open:
             session.locked.add((table.name, key))
 
     def _changed(self, session: Session, table: SourceTable) -> dict[str, object]:
-        columns = [c for c in table.columns if c.name != table.key and self._random.random() < 0.5]
+        columns = [c for c in table.columns if c.name != table.only_key and self._random.random() < 0.5]
         return {column.name: self._value(session, column) for column in columns}
 
     def _value(self, session: Session, column: Column) -> object:

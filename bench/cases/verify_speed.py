@@ -25,8 +25,8 @@ PLANTED = {"differing": 1, "missing": 1, "extra": 1}
 NOTHING = dict.fromkeys(PLANTED, 0)
 
 _FACT = qualified(SCHEMA, FACT_PAYMENT.name)
-_KEY, _ID = ident(FACT_PAYMENT.key), ident(FACT_PAYMENT.record_id)
-_OTHERS = column_list([name for name in FACT_PAYMENT.column_names if name != FACT_PAYMENT.key])
+_KEY, _ID = ident(FACT_PAYMENT.only_key), ident(FACT_PAYMENT.record_id)
+_OTHERS = column_list([name for name in FACT_PAYMENT.column_names if name != FACT_PAYMENT.only_key])
 # No run writes this id, so verification cannot attribute the extra row to a later deletion in the source.
 _EXTRA_ID = 0
 

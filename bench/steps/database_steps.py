@@ -163,7 +163,7 @@ async def merge(meter: Meter, connection: Connection, fact: Fact, tables: Sequen
     rows = pa.concat_tables(tables)
     changed = min(CHANGED_ROWS, rows.num_rows // 2)
     incoming = _with_changes(fact, rows, changed)
-    last = incoming.column(fact.key)[changed - 1].as_py()
+    last = incoming.column(fact.only_key)[changed - 1].as_py()
     target = WarehouseConnection(connection, SCHEMA)
     transaction = connection.transaction()
 
@@ -185,7 +185,7 @@ async def merge(meter: Meter, connection: Connection, fact: Fact, tables: Sequen
     columns = column_list(fact.column_names)
     insert = (
         f"INSERT INTO {qualified(SCHEMA, fact.name)} ({columns}) SELECT {columns} "
-        f"FROM {qualified(TEMPORARY, INCOMING)} WHERE {ident(fact.key)} <= $1"
+        f"FROM {qualified(TEMPORARY, INCOMING)} WHERE {ident(fact.only_key)} <= $1"
     )
     await transaction.start()
     try:
@@ -200,6 +200,6 @@ def _with_changes(fact: Fact, rows: pa.Table, changed: int) -> pa.Table:
     """The rows, the first `changed` of them with another value in a column other than the key."""
     frame = pl.from_arrow(rows)
     assert isinstance(frame, pl.DataFrame)
-    numbers = [name for name, kind in frame.schema.items() if kind.is_integer() and name != fact.key]
+    numbers = [name for name, kind in frame.schema.items() if kind.is_integer() and name != fact.only_key]
     first = pl.int_range(pl.len()) < changed
     return frame.with_columns(pl.col(numbers[-1]) + first.cast(pl.Int32)).to_arrow().cast(arrow_schema(fact))

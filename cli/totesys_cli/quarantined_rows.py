@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from totesys.arrow import key_texts
 from totesys.errors import CorruptObject
 from totesys.lake.keys import QUARANTINE
 from totesys.lake.quarantine_parts import QuarantinePart, quarantine_parts, without_value
@@ -93,7 +94,8 @@ async def read_rows(lake: Lake, model: Model, wanted: QuarantineFilter, limit: i
         async for part in parts:
             frame = await _read(lake, part)
             if wanted.key is not None:
-                frame = frame.filter(pl.col(_key_column(model, part)) == wanted.key)
+                texts = key_texts([frame.to_arrow()[name] for name in _key_names(model, part)])
+                frame = frame.filter(pl.Series(texts) == wanted.key)
             for row in frame.head(limit - len(found)).iter_rows(named=True):
                 found.append(QuarantinedRow(part.run, part.table, part.key, tuple(row.pop(REASONS)), row))
             if len(found) == limit:
@@ -120,6 +122,6 @@ async def _read(lake: Lake, part: QuarantinePart) -> pl.DataFrame:
         raise CorruptObject(f"{where} is not a valid Parquet file: {error}. Replay its run: `{call}`.") from error
 
 
-def _key_column(model: Model, part: QuarantinePart) -> str:
+def _key_names(model: Model, part: QuarantinePart) -> tuple[str, ...]:
     table = model.table(part.table)
-    return table.key if part.by_load else model.source(table.sources[0]).key
+    return (table if part.by_load else model.source(table.sources[0])).key_names

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from totesys.connection import Connection
 from totesys.schema import Model, sorted_by_references
 from totesys.sql import ident, literal, qualified
-from totesys.table import Column, SourceTable
+from totesys.sql_keys import key_list
+from totesys.table import Column, SourceQuery, SourceTable
 from totesys.types import BIGINT, INTEGER, ColumnType
 
 SERIAL = {INTEGER: "serial", BIGINT: "bigserial"}
@@ -34,17 +35,19 @@ def source_statements(model: Model, schema: str = "public") -> Iterator[str]:
     for enum in enums:
         labels = ", ".join(literal(label) for label in enum.values)
         yield f"CREATE TYPE {_type(enum, schema)} AS ENUM ({labels})"
-    for table in sorted_by_references(model.sources):
+    for table in sorted_by_references(one for one in model.sources if not isinstance(one, SourceQuery)):
         yield _create_table(table, schema)
 
 
 def _create_table(table: SourceTable, schema: str) -> str:
-    columns = ", ".join(_column(table, column, schema) for column in table.columns)
-    return f"CREATE TABLE {qualified(schema, table.name)} ({columns})"
+    parts = [_column(table, column, schema) for column in table.columns]
+    if len(table.key_names) > 1:
+        parts.append(f"PRIMARY KEY ({key_list(table)})")
+    return f"CREATE TABLE {qualified(schema, table.name)} ({', '.join(parts)})"
 
 
 def _column(table: SourceTable, column: Column, schema: str) -> str:
-    if column.name == table.key:
+    if table.key_names == (column.name,):
         return f"{ident(column.name)} {SERIAL.get(column.type) or _type(column.type, schema)} PRIMARY KEY"
     return " ".join([ident(column.name), _type(column.type, schema), *_constraints(column, schema)])
 

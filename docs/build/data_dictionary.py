@@ -78,7 +78,7 @@ def _describe(model: Model, table: WarehouseTable) -> str:
     stars = [star for star, members in model.stars.items() if table in members]
     about = [
         f"- Grain: {table.description[0].lower()}{table.description[1:]}" if table.description else "",
-        f"- Key: `{table.key}`{f'; of a version: `{table.record_id}`' if isinstance(table, Fact) else ''}",
+        f"- Key: `{table.key_label}`{f'; of a version: `{table.record_id}`' if isinstance(table, Fact) else ''}",
         f"- Stars: {', '.join(f'`{star}`' for star in stars)}" if stars else "",
     ]
     rows = [_row(model, table, column) for column in table.stored_columns]
@@ -135,7 +135,7 @@ def _edge(fact: Fact, column: Column, dimension: Dimension, *, above: bool) -> s
 
 def _querying_history(fact: Fact) -> str:
     """How to query history, with examples that use the fact's own names."""
-    name, star, key, version_id, total = fact.name, fact.star, fact.key, fact.record_id, _total(fact)
+    name, star, key, version_id, total = fact.name, fact.star, fact.key_label, fact.record_id, _total(fact)
     return f"""## Querying history
 
 The examples use [{name}](#{name}); they work the same way for every fact.
@@ -204,7 +204,7 @@ def _total(fact: Fact) -> str:
     """The sum of the fact's first measure; else the number of rows."""
     for column in fact.columns:
         is_number = column.type.is_integer or column.type.kind is Kind.DECIMAL
-        if is_number and column.name != fact.key and not column.references:
+        if is_number and column.name not in fact.key_names and not column.references:
             return f"sum({column.name})"
     return "count(*)"
 

@@ -22,6 +22,10 @@ _TYPES = {
     Kind.TEXT: TEXT,
     Kind.DATE: "date",
     Kind.TIMESTAMP: "timestamp",
+    Kind.INSTANT: "timestamp",
+    Kind.FLOAT32: "float",
+    Kind.FLOAT64: "double",
+    Kind.BYTES: "binary",
 }
 
 

@@ -1,5 +1,7 @@
 """The Polars types of declared columns. Imported only by code that builds or compares frames."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from totesys.table import Table
@@ -12,18 +14,28 @@ _SIMPLE: dict[Kind, pl.DataType] = {
     Kind.TEXT: pl.String(),
     Kind.DATE: pl.Date(),
     Kind.TIME: pl.Time(),
-    Kind.TIMESTAMP: pl.Datetime("ms"),
+    Kind.FLOAT32: pl.Float32(),
+    Kind.FLOAT64: pl.Float64(),
+    Kind.BYTES: pl.Binary(),
 }
 
 
 def polars_type(declared: ColumnType) -> pl.DataType:
     """The Polars type of a declared column."""
-    return pl.Decimal(*declared.digits) if declared.kind is Kind.DECIMAL else _SIMPLE[declared.kind]
+    match declared.kind:
+        case Kind.DECIMAL:
+            return pl.Decimal(*declared.digits)
+        case Kind.TIMESTAMP:
+            return pl.Datetime(declared.unit)
+        case Kind.INSTANT:
+            return pl.Datetime(declared.unit, "UTC")
+    return _SIMPLE[declared.kind]
 
 
-def key_type(table: Table) -> pl.DataType:
-    """The Polars type of a table's key."""
-    return polars_type(table.column(table.key).type)
+def key_of(source: Table, table: Table, names: Sequence[str]) -> list[pl.Expr]:
+    """The key of a source row as that of the table's row built from it, in columns of these names."""
+    columns = zip(source.key_names, table.key_columns, names, strict=True)
+    return [pl.col(own).cast(polars_type(column.type)).alias(name) for own, column, name in columns]
 
 
 def polars_schema(table: Table) -> pl.Schema:

@@ -60,6 +60,8 @@ DELETION = LedgerTable(
     key="table_name, id, lake, run",
     columns="table_name text, id bigint, lake uuid, run bigint, deleted_at timestamp with time zone NOT NULL, "
     "returned_run bigint, returned_at timestamp with time zone",
+    # The text of a key that is not an integer, whose id is a hash.
+    added="key text",
 )
 ORPHAN = LedgerTable(
     "orphan",

@@ -7,13 +7,22 @@ from importlib import import_module
 from typing import TypeVar
 
 from totesys.errors import ModelError
-from totesys.table import Capture, Column, Dimension, Fact, SourceTable, Table, WarehouseTable
+from totesys.source_relations import begins_with_select
+from totesys.table import Capture, Column, Dimension, Fact, SourceQuery, SourceTable, Table, WarehouseTable
 
 CONFORMED = "conformed"
 # The schema of the warehouse that holds the ledger.
 ETL = "etl"
 
 T = TypeVar("T", bound=Table)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The columns by which a table refers to a dimension, in the order of that dimension's key."""
+
+    columns: tuple[str, ...]
+    dimension: Dimension
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,18 @@ class Model:
 
     def _dimensions_of(self, facts: Iterable[Fact]) -> list[str]:
         return list(dict.fromkeys(c.references for fact in facts for c in fact.columns if c.references))
+
+    def references(self, table: WarehouseTable) -> tuple[Reference, ...]:
+        """The references of a fact to dimensions with sources. A dimension without sources has every key anyway."""
+        if not isinstance(table, Fact):
+            return ()
+        found: dict[tuple[str, ...], Dimension] = {}
+        for column in table.columns:
+            dimension = self.table(column.references) if column.references else None
+            if isinstance(dimension, Dimension) and dimension.sources:
+                several = len(dimension.key_names) > 1
+                found[dimension.key_names if several else (column.name,)] = dimension
+        return tuple(Reference(*pair) for pair in found.items())
 
     def lake_schema(self, table: Table) -> str:
         """The folder of a table in the lake: its star, or `conformed` if several stars use it."""
@@ -156,10 +177,17 @@ def _problems(model: Model) -> Iterable[str]:
     if len(names) != len(set(names)):
         yield "two tables have the same name"
     for table in (*model.sources, *model.tables):
-        if table.key not in table.column_names:
-            yield f"{table.name} has no column for its key {table.key}"
+        if missing := [name for name in table.key_names if name not in table.column_names]:
+            yield f"{table.name} has no column for its key {', '.join(missing)}"
+            return
+        for column in table.key_columns:
+            if not column.type.can_be_key:
+                yield f"{table.name}.{column.name} is {column.type.postgres}, which cannot be part of a key"
         if len(table.column_names) != len(set(table.column_names)):
             yield f"{table.name} names a column twice"
+    for source in model.sources:
+        if isinstance(source, SourceQuery) and not (source.tables and begins_with_select(source)):
+            yield f"{source.name} needs the tables of its query, and SQL that begins with SELECT"
     for table in model.tables:
         yield from _problems_of(model, table)
 
@@ -173,16 +201,46 @@ def _problems_of(model: Model, table: WarehouseTable) -> Iterable[str]:
     if Capture.INCREMENTAL in captures and len(captures) > 1:
         yield (
             f"{table.name} joins an incremental table: a change in the other table would not reach "
-            "rows that are already loaded"
+            "rows that are already loaded. Join in a SourceQuery instead"
         )
-    dimensions = {other.name for other in model.tables if isinstance(other, Dimension)}
+    if table.sources and not _correspond(first := model.source(table.sources[0]), table):
+        yield f"the key {table.key_label} of {table.name} does not correspond to {first.key_label} of {first.name}"
+    yield from _reference_problems(model, table)
     for column in table.columns:
-        if column.references and column.references not in dimensions:
-            yield f"{table.name}.{column.name} refers to {column.references}, which is not a dimension"
+        if column.type.source_only:
+            yield f"{table.name}.{column.name} is {column.type.postgres}, which only a source table can have"
     if isinstance(table, Fact) and not (table.star and table.record_id and table.sources):
         yield f"{table.name} is a fact without a star, a record id or a source"
-    if isinstance(table, Fact) and not table.column(table.key).type.is_integer:
-        yield f"{table.name} is a fact whose key {table.key} is not an integer, so its deletions could not be found"
     made = table.build if table.sources else getattr(table, "build_from_references", None)
     if made is None or not table.reference_query:
         yield f"{table.name} has no build function or no reference query"
+
+
+def _correspond(source: SourceTable, table: WarehouseTable) -> bool:
+    """Whether the table's key can be that of the source, column by column."""
+    kinds = [[column.type.is_integer or column.type.kind for column in one.key_columns] for one in (source, table)]
+    return kinds[0] == kinds[1]
+
+
+def _same_form(one: Column, other: Column) -> bool:
+    """Whether Postgres compares values of the columns."""
+    forms = [column.type.is_integer or (column.type.kind, column.type.postgres == "uuid") for column in (one, other)]
+    return forms[0] == forms[1]
+
+
+def _reference_problems(model: Model, table: WarehouseTable) -> Iterable[str]:
+    dimensions = {other.name: other for other in model.tables if isinstance(other, Dimension)}
+    for column in table.columns:
+        if not column.references:
+            continue
+        dimension = dimensions.get(column.references)
+        if dimension is None:
+            yield f"{table.name}.{column.name} refers to {column.references}, which is not a dimension"
+        elif len(dimension.key_names) == 1 and not _same_form(column, dimension.key_columns[0]):
+            yield f"{table.name}.{column.name} has another type than {dimension.name}.{dimension.only_key}"
+        elif len(dimension.key_names) > 1:
+            referring = [other.name for other in table.columns if other.references == dimension.name]
+            if sorted(referring) != sorted(dimension.key_names):
+                names = ", ".join(dimension.key_names)
+                yield f"{table.name} refers to {dimension.name}, but not by columns named as its key: {names}"
+                return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -43,15 +43,44 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A name and its columns; `key` is the column that identifies a row."""
+    """A name and its columns; `key` names the column that identifies a row, or the columns that do so together."""
 
     name: str
     columns: tuple[Column, ...]
-    key: str
+    key: str | tuple[str, ...]
 
     @property
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        return (self.key,) if isinstance(self.key, str) else self.key
+
+    @property
+    def key_columns(self) -> tuple[Column, ...]:
+        return tuple(self.column(name) for name in self.key_names)
+
+    @property
+    def key_label(self) -> str:
+        """The key as messages name it."""
+        return " + ".join(self.key_names)
+
+    @property
+    def only_key(self) -> str:
+        """The column of a key that has only one. Raises ValueError."""
+        (name,) = self.key_names
+        return name
+
+    @property
+    def has_integer_key(self) -> bool:
+        """Whether the key is one integer: such keys go by ranges, and others by their text."""
+        return len(self.key_names) == 1 and self.key_columns[0].type.is_integer
+
+    @property
+    def keys(self) -> Table:
+        """What a list of this table's keys consists of: ranges of integers, or the key's columns."""
+        return KEY_RANGES if self.has_integer_key else Table(self.name, self.key_columns, self.key)
 
     def column(self, name: str) -> Column:
         """The column called `name`. Raises KeyError."""
@@ -71,6 +100,29 @@ class SourceTable(Table):
 
     capture: Capture = Capture.FULL_REFRESH
     unenforced_key: bool = False
+
+    @property
+    def base_tables(self) -> tuple[str, ...]:
+        """The tables of the database that its rows come from."""
+        return (self.name,)
+
+
+@dataclass(frozen=True)
+class SourceQuery(SourceTable):
+    """The rows that a query makes of several tables of the operational database, captured like those of a table.
+
+    `tables` gives the table behind each alias in the query's FROM. `sql` begins with SELECT; it may join, filter and
+    cast, but not aggregate. A row counts as changed when a row of any of its tables changed. Joins that follow foreign
+    keys cost least: no row can lose its other side then.
+    """
+
+    capture: Capture = Capture.INCREMENTAL
+    sql: str = ""
+    tables: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def base_tables(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.tables.values()))
 
 
 def full_refresh_tables(tables: Iterable[SourceTable]) -> list[SourceTable]:
@@ -138,7 +190,7 @@ class Fact(WarehouseTable):
 
     @property
     def version_id_column(self) -> Column:
-        description = f"Number of this version; a later version of the same {self.key} has a greater one"
+        description = f"Number of this version; a later version of the same {self.key_label} has a greater one"
         return Column(self.record_id, BIGINT, description=description)
 
     @property

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from totesys.sql import column_list
+
 # The timeline changes when a standby or a backup takes over. The WAL file being written has the current one, the
 # control file only that of the last checkpoint. A standby writes no file of its own.
 _TIMELINE = """
@@ -78,13 +80,13 @@ class HighWaterMark(_Recorded):
         """The first transaction that the snapshot has not seen."""
         return min((self.xmax, *self.in_progress))
 
-    def unseen(self, relation: str = "") -> str:
+    def unseen(self, relation: str = "", column: str = "xmin") -> str:
         """SQL that is true of a row (of `relation`) whose transaction the snapshot has not seen.
 
         A row that was frozen half a circle ago has a negative age. One that was frozen a whole circle ago may look new:
         it is extracted once more, unchanged.
         """
-        xmin = f"{relation}.xmin" if relation else "xmin"
+        xmin = column_list([column], relation)
         since = f"age({xmin}) <= age('{xid(self.xmax)}'::xid) AND age({xmin}) >= 0"
         if not self.in_progress:
             return f"({since})"

@@ -19,8 +19,12 @@ def _number(value: object) -> object:
 RunNumber = Annotated[int, Field(ge=1, le=99_999_999)]
 # In JSON, text and booleans are not numbers: pydantic would convert them.
 _JsonRunNumber = Annotated[RunNumber, BeforeValidator(_number)]
-# JSON Schema limits are floating-point numbers. These are exact, and beyond any key.
-Key = Annotated[int, Field(ge=-(10**18), le=10**18), BeforeValidator(_number)]
+# JSON Schema limits are floating-point numbers. These are exact, and beyond any key of one integer.
+GREATEST_NUMBER = 10**18
+_IntegerKey = Annotated[int, Field(ge=-GREATEST_NUMBER, le=GREATEST_NUMBER), BeforeValidator(_number)]
+# A key goes by its text as well.
+_TextKey = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
+Key = _IntegerKey | _TextKey
 # It becomes part of an object's key.
 ReplayName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,100}$")]
 

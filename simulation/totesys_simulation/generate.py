@@ -131,4 +131,4 @@ async def _set_sequences(connection: Connection, counts: dict[str, int]) -> None
     """Set each sequence to continue after the last row."""
     for table in SOURCES:
         sequence = "SELECT setval(pg_get_serial_sequence($1, $2), $3)"
-        await connection.execute(sequence, ident(table.name), table.key, counts[table.name])
+        await connection.execute(sequence, ident(table.name), table.only_key, counts[table.name])

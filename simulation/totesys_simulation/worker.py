@@ -158,7 +158,7 @@ class Worker:
                 taken = await self.connection.fetch(
                     "SELECT nextval(pg_get_serial_sequence($1, $2)) FROM generate_series(1, $3)",
                     ident(table.name),
-                    table.key,
+                    table.only_key,
                     max(count, KEYS_AT_ONCE),
                 )
                 free[:0] = sorted((row[0] for row in taken), reverse=True)
@@ -178,12 +178,12 @@ def statements(changes: Iterable[Change]) -> dict[Statement, list[tuple[Any, ...
 def _insert(table: SourceTable) -> str:
     parameters = ", ".join(f"${number}" for number in range(1, len(table.columns) + 1))
     columns = column_list(table.column_names)
-    return f"INSERT INTO {ident(table.name)} ({columns}) VALUES ({parameters}) RETURNING {ident(table.key)}"
+    return f"INSERT INTO {ident(table.name)} ({columns}) VALUES ({parameters}) RETURNING {ident(table.only_key)}"
 
 
 def _update(change: Update) -> str:
     values = ", ".join(f"{ident(name)} = ${number}" for number, name in enumerate(change.values, 2))
-    key = ident(change.table.key)
+    key = ident(change.table.only_key)
     return f"UPDATE {ident(change.table.name)} SET {values} WHERE {key} = $1 RETURNING {key}"
 
 

@@ -62,9 +62,11 @@ async def _worker(dsn: str, seed: str, pace: Pace, totals: _Totals) -> AsyncIter
 async def _known_keys(connection: Connection) -> Keys:
     referenced = {}
     for table in REFERENCED:
-        key, name = ident(table.key), ident(table.name)
+        key, name = ident(table.only_key), ident(table.name)
         referenced[table.name] = [row[0] for row in await connection.fetch(f"SELECT {key} FROM {name} ORDER BY 1")]
     last = {}
     for table in NUMBERED:
-        last[table.name] = await connection.fetchval(f"SELECT max({ident(table.key)}) FROM {ident(table.name)}") or 0
+        last[table.name] = (
+            await connection.fetchval(f"SELECT max({ident(table.only_key)}) FROM {ident(table.name)}") or 0
+        )
     return Keys(referenced, last)

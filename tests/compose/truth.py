@@ -41,7 +41,7 @@ async def until_verified(stack: Stack, seconds: float = LONGEST_WAIT) -> None:
 
 
 def _doubled(fact: Fact) -> str:
-    versions = f"PARTITION BY {ident(fact.key)} ORDER BY {ident(fact.record_id)}"
+    versions = f"PARTITION BY {ident(fact.only_key)} ORDER BY {ident(fact.record_id)}"
     row = f"ROW({column_list(fact.column_names)})"
     same = f"SELECT {row} = lag({row}) OVER ({versions}) AS same FROM warehouse.{ident(fact.name)}"
     return f"SELECT count(*) FROM ({same}) AS versions WHERE same"

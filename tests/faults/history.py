@@ -29,7 +29,7 @@ async def deviation(source: Connection, warehouse: Connection) -> Deviation:
     """Compare every fact version, with the run that brought it. The source must be at rest and all of it loaded."""
     committed = [(row[0],) for row in await source.fetch("SELECT audit_id FROM audit")]
     log = await _arrived(warehouse, FACT_AUDIT)
-    place = FACT_AUDIT.column_names.index(FACT_AUDIT.key)
+    place = FACT_AUDIT.column_names.index(FACT_AUDIT.only_key)
     found = _compare("fact_audit", Counter(committed), Counter((values[place],) for _, values in log))
     runs = {values[place]: run for run, values in log}
     for fact in COMPANY.facts:
@@ -46,7 +46,7 @@ def _compare(name: str, expected: Counter[tuple[object, ...]], found: Counter[tu
 
 async def _expected(source: Connection, fact: Fact, runs: dict[object, int]) -> list[Arrived]:
     """Of each run and key the newest version that its snapshot saw, unless it is the one before."""
-    place = fact.column_names.index(fact.key)
+    place = fact.column_names.index(fact.only_key)
     newest: dict[tuple[int, object], Version] = {}
     for version in await versions(source, fact):
         if (run := runs.get(version.audit_id)) is not None:

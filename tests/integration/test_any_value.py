@@ -92,7 +92,7 @@ def cases() -> Iterator[Case]:
         numbers = iter(range(1_000_000, 2_000_000))
         for column in table.columns:
             for text, fault in special_values(column):
-                key = int(text or 0) if column.name == table.key else next(numbers)
+                key = int(text or 0) if column.name == table.only_key else next(numbers)
                 yield Case(table, key, column, text, fault)
 
 
@@ -128,11 +128,11 @@ async def copy_template(source: Connection, table: SourceTable, values: dict[str
 
 async def insert(source: Connection, number: int, case: Case) -> None:
     """A row with the case's value; what has to be its own it refers to alone."""
-    values = {case.table.key: str(case.key)}
+    values = {case.table.only_key: str(case.key)}
     for column in case.table.columns:
         if column.unique and column.references and not column.nullable:
             referenced = MODEL.source(column.references)
-            await copy_template(source, referenced, {referenced.key: str(number)})
+            await copy_template(source, referenced, {referenced.only_key: str(number)})
             values[column.name] = str(number)
     values[case.column.name] = "NULL" if case.text is None else literal(case.text)
     await copy_template(source, case.table, values)
@@ -143,7 +143,7 @@ async def insert_all(source: Connection) -> None:
         for table in MODEL.sources:
             await source.execute(
                 f"CREATE TEMPORARY TABLE template_{table.name} AS "
-                f"SELECT * FROM {ident(table.name)} ORDER BY {ident(table.key)} LIMIT 1"
+                f"SELECT * FROM {ident(table.name)} ORDER BY {ident(table.only_key)} LIMIT 1"
             )
         for number, case in enumerate(CASES, 3_000_000):
             await insert(source, number, case)
@@ -157,7 +157,7 @@ async def correct_all(source: Connection) -> None:
                 name, column = ident(case.table.name), ident(case.column.name)
                 await source.execute(
                     f"UPDATE {name} SET {column} = template.{column} FROM template_{case.table.name} AS template "
-                    f"WHERE {name}.{ident(case.table.key)} = $1",
+                    f"WHERE {name}.{ident(case.table.only_key)} = $1",
                     case.key,
                 )
 
@@ -182,7 +182,9 @@ def expected() -> tuple[dict[str, set[str]], dict[str, dict[str, str]]]:
 
 async def loaded(pipeline: Pipeline, table: WarehouseTable) -> set[str]:
     relation = table.current if isinstance(table, Fact) else table.name
-    return {row[0] for row in await pipeline.rows(f"SELECT {ident(table.key)}::text FROM warehouse.{ident(relation)}")}
+    return {
+        row[0] for row in await pipeline.rows(f"SELECT {ident(table.only_key)}::text FROM warehouse.{ident(relation)}")
+    }
 
 
 async def test_a_value_of_any_kind_in_any_column_holds_up_nothing_and_is_named_where_it_cannot_be_held(
@@ -199,7 +201,7 @@ async def test_a_value_of_any_kind_in_any_column_holds_up_nothing_and_is_named_w
         if not table.sources:
             continue
         wrong = quarantined[table.name]
-        key = MODEL.source(table.sources[0]).key
+        key = MODEL.source(table.sources[0]).only_key
         found = {row[key]: row["reasons"] for row in await pipeline.quarantine(table.name)}
         assert found == {key: [reason] for key, reason in wrong.items()}, table.name
         assert apart[table.name] == wrong.keys(), table.name

@@ -24,9 +24,9 @@ async def test_a_source_grows_to_exactly_so_many_orders_and_every_reference_hold
     async with connect("The source", dsn) as connection:
         for table in GROWING:
             rows = await connection.fetchval(f"SELECT count(*) FROM {ident(table.name)}")
-            last = await connection.fetchval(f"SELECT max({ident(table.key)}) FROM {ident(table.name)}")
+            last = await connection.fetchval(f"SELECT max({ident(table.only_key)}) FROM {ident(table.name)}")
             following = await connection.fetchval(
-                "SELECT nextval(pg_get_serial_sequence($1, $2))", ident(table.name), table.key
+                "SELECT nextval(pg_get_serial_sequence($1, $2))", ident(table.name), table.only_key
             )
             assert (last, following) == (rows, rows + 1)
             for column in table.columns:
@@ -38,7 +38,7 @@ async def test_a_source_grows_to_exactly_so_many_orders_and_every_reference_hold
 
 async def dangling(connection: Connection, model: Model, table: SourceTable, column: Column) -> int:
     assert column.references
-    key = ident(model.source(column.references).key)
+    key = ident(model.source(column.references).only_key)
     found: int = await connection.fetchval(
         f"""SELECT count(*) FROM {ident(table.name)} AS referring
             WHERE {ident(column.name)} IS NOT NULL AND NOT EXISTS (

@@ -73,7 +73,7 @@ class Company:
 
     async def dump(self) -> dict[str, list[str]]:
         """Every row of the warehouse and of the ledger's tables, with record ids, as text."""
-        orders = {table.name: table.record_id if isinstance(table, Fact) else table.key for table in MODEL.tables}
+        orders = {table.name: table.record_id if isinstance(table, Fact) else table.only_key for table in MODEL.tables}
         queries = {
             name: f"SELECT array_agg(t::text ORDER BY {ident(order)}) FROM {qualified('warehouse', name)} t"
             for name, order in orders.items()

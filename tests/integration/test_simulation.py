@@ -91,9 +91,9 @@ async def test_a_past_is_written_under_the_declared_foreign_keys(database: Calla
 async def test_sequences_follow_on_after_the_past(database: Callable[[], str]) -> None:
     async with connect("The source", await new_source(database(), scale=0.01)) as connection:
         for table in MODEL.sources:
-            key, name = ident(table.key), ident(table.name)
+            key, name = ident(table.only_key), ident(table.name)
             following = await connection.fetchval(
-                "SELECT nextval(pg_get_serial_sequence($1, $2))", ident(table.name), table.key
+                "SELECT nextval(pg_get_serial_sequence($1, $2))", ident(table.name), table.only_key
             )
             assert following == await connection.fetchval(f"SELECT max({key}) + 1 FROM {name}"), table.name
 

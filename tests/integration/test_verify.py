@@ -39,7 +39,7 @@ COLUMN_OF_TYPE = {
     column.type.postgres: (table, column)
     for table in MODEL.tables
     for column in table.columns
-    if column.name != table.key and not column.nullable
+    if column.name != table.only_key and not column.nullable
 }
 
 
@@ -67,7 +67,7 @@ async def create_table(connection: Connection, table: WarehouseTable) -> None:
         f"INSERT INTO {name} ({names}) {referenced} SELECT {names} FROM ({table.reference_query}) AS rows"
     )
     if isinstance(table, Fact):
-        number, key = ident(table.record_id), ident(table.key)
+        number, key = ident(table.record_id), ident(table.only_key)
         await connection.execute(f"ALTER TABLE {name} ADD {number} bigserial")
         await connection.execute(f"""
             CREATE VIEW {qualified(SCHEMA, table.current)} AS
@@ -121,7 +121,7 @@ async def test_a_warehouse_as_the_oracles_want_it_is_equal(dsn: str) -> None:
 @pytest.mark.parametrize("kind", CHANGES)
 async def test_a_changed_value_is_found_and_named(dsn: str, kind: str) -> None:
     table, column = COLUMN_OF_TYPE[kind]
-    name, key = qualified(SCHEMA, table.name), ident(table.key)
+    name, key = qualified(SCHEMA, table.name), ident(table.only_key)
     async with connect("The warehouse", dsn) as connection:
         query = f"SELECT {key}::text, {ident(column.name)}::text FROM {name} ORDER BY {key} LIMIT 1"
         first, before = await connection.fetchrow(query) or (None, None)

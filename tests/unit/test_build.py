@@ -21,10 +21,10 @@ from totesys.model.conformed import DIM_CURRENCY, DIM_DATE, DIM_STAFF, FIRST_DAY
 from totesys.model.payments import FACT_PAYMENT
 from totesys.schema import Model
 from totesys.table import Column, Dimension, SourceTable, WarehouseTable
-from totesys.types import DATE, INTEGER, TIMESTAMP, Kind
+from totesys.types import BIGINT, DATE, INTEGER, TIMESTAMP, Kind
 from totesys_transform.csv_reader import SourceRows, read_csv
 from totesys_transform.parquet_writer import to_parquet
-from totesys_transform.table_builder import UNKNOWN, Built, build, build_from_references, check_grain, key_ranges
+from totesys_transform.table_builder import UNKNOWN, Built, build, build_from_references, check_grain, key_list
 
 TODAY = date(2026, 11, 22)
 BUILT = [
@@ -122,7 +122,7 @@ def test_a_row_whose_other_side_is_missing_is_left_out() -> None:
     found = built(DIM_STAFF, staff, [{"department_id": 1}])
     assert found.rows["staff_id"].to_list() == [1]
     assert rejected(found) == []
-    assert found.left_out.to_list() == [2]
+    assert found.left_out.rows() == [(2,)]
 
 
 def test_a_currency_code_has_its_iso_name_or_none() -> None:
@@ -169,7 +169,8 @@ def test_a_function_that_builds_row_by_row_is_taken() -> None:
 
 @given(st.sets(st.integers(-(2**63), 2**63 - 1), max_size=30) | st.sets(st.integers(-5, 5)))
 def test_ranges_hold_exactly_the_keys(keys: set[int]) -> None:
-    ranges = key_ranges(pl.Series("key", sorted(keys, key=str), dtype=pl.Int64)).rows()
+    table = replace(ticket_table(lambda ticket: ticket), columns=(Column("ticket_id", BIGINT),))
+    ranges = key_list(table, pl.DataFrame({"ticket_id": sorted(keys, key=str)}, schema={"ticket_id": pl.Int64})).rows()
     assert [key for first, last in ranges for key in range(first, last + 1)] == sorted(keys)
     assert all(after[0] > before[1] + 1 for before, after in pairwise(ranges))
 
@@ -180,7 +181,7 @@ def test_a_row_that_the_function_leaves_out_is_not_quarantined() -> None:
     found = build(shops.MODEL, table, {"ticket": SourceRows(frame)})
     assert found.rows["ticket_id"].to_list() == [1]
     assert rejected(found) == []
-    assert found.left_out.to_list() == [2]
+    assert found.left_out.rows() == [(2,)]
 
 
 def test_a_join_that_makes_two_rows_of_one_is_refused() -> None:

@@ -91,7 +91,7 @@ def as_declared() -> dict[str, FoundTable]:
                 column.name: SourceColumn(FoundType(column.type.postgres, column.type.values or None), column.nullable)
                 for column in table.columns
             },
-            guards=KeyGuards(unique=((table.key,),)),
+            guards=KeyGuards(unique=((table.only_key,),)),
         )
         for table in MODEL.sources
     }

@@ -63,10 +63,10 @@ def test_each_promise_of_a_declaration_is_a_test_once(model: Model) -> None:
             for column in table.columns:
                 tests = tested[column.name]
                 assert ("not_null" in tests) == (first and not column.nullable), column.name
-                assert ("unique" in tests) == (first and column.name == table.key), column.name
+                assert ("unique" in tests) == (first and column.name == table.only_key), column.name
                 related = [one["relationships"]["arguments"] for one in tests if "relationships" in one]
                 if column.references and first and isinstance(table, Fact):
-                    key = model.table(column.references).key
+                    key = model.table(column.references).only_key
                     assert related == [{"to": f"source('{star}', '{column.references}')", "field": key}]
 
 

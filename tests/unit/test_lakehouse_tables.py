@@ -10,7 +10,7 @@ from totesys.errors import ModelError
 from totesys.lake.records import BuiltTable, Part, ProcessedManifest, TableParts
 from totesys.model import MODEL
 from totesys.table import Column
-from totesys.types import TEXT, TIME, TIMESTAMP
+from totesys.types import TEXT, TIME, timestamp
 from totesys_lakehouse.iceberg_schema import iceberg_schema
 from totesys_lakehouse.lakehouse_tables import LEDGER, lakehouse_tables
 from totesys_lakehouse.run_batches import MOST_RUNS, is_full
@@ -31,7 +31,7 @@ MANIFEST = {
 
 def test_a_time_of_day_becomes_a_timestamp_with_its_date() -> None:
     columns = {column.name: column for column in TABLES["fact_sales_order"].columns}
-    assert columns["created_at"].type is TIMESTAMP
+    assert columns["created_at"].type == timestamp()
     assert columns["created_at"].parts == ("created_date", "created_time")
     assert columns["last_updated_at"].parts == ("last_updated_date", "last_updated_time")
     assert "created_time" not in columns

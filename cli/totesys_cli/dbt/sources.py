@@ -47,9 +47,11 @@ def _star(model: Model, star: str, tested: set[str]) -> Yaml:
 
 
 def _current(model: Model, star: str, fact: Fact) -> Yaml:
-    description = f"{fact.description}. Only the newest version of each {fact.key}, without deleted rows: start here"
+    description = (
+        f"{fact.description}. Only the newest version of each {fact.key_label}, without deleted rows: start here"
+    )
     columns = [
-        _column(column, _tests(model, star, fact, column, unique=column.name in (fact.key, fact.record_id)))
+        _column(column, _tests(model, star, fact, column, unique=(column.name,) in (fact.key_names, (fact.record_id,))))
         for column in fact.stored_columns
     ]
     return {"name": fact.current, "description": _text(description), "columns": columns}
@@ -57,14 +59,15 @@ def _current(model: Model, star: str, fact: Fact) -> Yaml:
 
 def _versions(fact: Fact) -> Yaml:
     """Every version. Versions from before a column was added have NULL there, so only the ids are tested."""
-    tests: dict[str, list[Yaml]] = {fact.record_id: ["unique", "not_null"], fact.key: ["not_null"]}
+    tests: dict[str, list[Yaml]] = {name: ["not_null"] for name in fact.key_names}
+    tests[fact.record_id] = ["unique", "not_null"]
     columns = [_column(column, tests.get(column.name, [])) for column in fact.stored_columns]
     return {"name": fact.name, "description": _text(f"{fact.description}. Every version"), "columns": columns}
 
 
 def _dimension(model: Model, star: str, table: WarehouseTable, *, tested: bool) -> Yaml:
     columns = [
-        _column(column, [] if tested else _tests(model, star, table, column, unique=column.name == table.key))
+        _column(column, [] if tested else _tests(model, star, table, column, unique=table.key_names == (column.name,)))
         for column in table.stored_columns
     ]
     return {"name": table.name, "description": _text(table.description), "columns": columns}
@@ -74,8 +77,9 @@ def _tests(model: Model, star: str, table: WarehouseTable, column: Column, *, un
     tests: list[Yaml] = ["unique"] if unique else []
     if not column.nullable:
         tests.append("not_null")
-    if column.references and column.references in {other.name for other in model.stars[star]}:
-        to, key = f"source('{star}', '{column.references}')", model.table(column.references).key
+    referenced = {other.name: other for other in model.stars[star]}.get(column.references or "")
+    if referenced is not None and len(referenced.key_names) == 1:
+        to, key = f"source('{star}', '{referenced.name}')", referenced.only_key
         tests.append({"relationships": {"arguments": {"to": to, "field": key}}})
     if values := list(_accepted(model, table, column)):
         # A new label in the source also reaches the warehouse: a warning, not an error.

@@ -14,8 +14,8 @@ from totesys.arrow import arrow_type as declared_arrow_type
 from totesys.connection import Connection, connect
 from totesys.schema import ETL, Model
 from totesys.sql import column_list, ident, literal, qualified
-from totesys.table import Fact, WarehouseTable
-from totesys.types import BIGINT, TIMESTAMP
+from totesys.sql_keys import key_list, key_text
+from totesys.table import Column, Fact, WarehouseTable
 from totesys_cli.lakehouse.lakehouse_location import LakehouseLocation
 from totesys_cli.local.local_postgres import PostgresServer
 from totesys_lakehouse.iceberg_catalog import open_catalog
@@ -23,7 +23,6 @@ from totesys_lakehouse.iceberg_store import IcebergStore
 from totesys_lakehouse.lakehouse_tables import (
     DELETION,
     LEDGER,
-    LakehouseColumn,
     LakehouseTable,
     lakehouse_tables,
 )
@@ -34,8 +33,8 @@ from totesys_load.parquet_copy import copy_rows
 from totesys_load.warehouse_setup import prepare
 
 WHAT = "The copy of the lakehouse"
-# The schemas of the copied rows, of the tables as the lakehouse has them, and of the warehouse that is made of these.
-RAW, COPIED, WAREHOUSE = "raw", "copied", "warehouse"
+# The schemas of the tables as the lakehouse has them, and of the warehouse that is made of these.
+COPIED, WAREHOUSE = "copied", "warehouse"
 
 
 @asynccontextmanager
@@ -68,38 +67,21 @@ async def warehouse_copy(
 async def _copy(connection: Connection, store: IcebergStore, model: Model, on_table: Callable[[str], None]) -> None:
     """Copy the tables. The ledger comes first: it decides which runs are copied of the others."""
     tables = {table.name: table for table in lakehouse_tables(model)}
-    await connection.execute(f"CREATE SCHEMA {ident(RAW)}; CREATE SCHEMA {ident(COPIED)}")
+    await connection.execute(f"CREATE SCHEMA {ident(COPIED)}")
     last = await asyncio.to_thread(store.last_run, LEDGER)
     for table in (tables.pop(LEDGER), *tables.values()):
-        definitions = ", ".join(f"{ident(column.name)} {_raw_type(column)}" for column in table.columns)
-        await connection.execute(f"CREATE TABLE {qualified(RAW, table.name)} ({definitions})")
+        definitions = ", ".join(f"{ident(column.name)} {column.type.postgres}" for column in table.columns)
+        await connection.execute(f"CREATE TABLE {qualified(COPIED, table.name)} ({definitions})")
         rows = await asyncio.to_thread(store.scan, table.name, table.column_names, upto=last)
-        await copy_rows(connection, RAW, table.name, _raw_rows(rows, table))
-        values = ", ".join(_value(column) for column in table.columns)
-        await connection.execute(
-            f"ANALYZE {qualified(RAW, table.name)}; "
-            f"CREATE VIEW {qualified(COPIED, table.name)} AS SELECT {values} FROM {qualified(RAW, table.name)}"
-        )
+        columns = [Column(column.name, column.type) for column in table.columns]
+        await copy_rows(connection, COPIED, table.name, _raw_rows(rows, table), columns)
+        await connection.execute(f"ANALYZE {qualified(COPIED, table.name)}")
         on_table(table.name)
 
 
-def _is_ours(column: LakehouseColumn) -> bool:
-    """Whether a column is a timestamp of our own: those have microseconds, which binary COPY here does not carry."""
-    return column.type is TIMESTAMP and not column.parts
-
-
-def _raw_type(column: LakehouseColumn) -> str:
-    return BIGINT.postgres if _is_ours(column) else column.type.postgres
-
-
 def _raw_rows(rows: pa.Table, table: LakehouseTable) -> pa.Table:
-    types = [pa.int64() if _is_ours(column) else declared_arrow_type(column.type) for column in table.columns]
+    types = [declared_arrow_type(column.type) for column in table.columns]
     return rows.select(table.column_names).cast(pa.schema(list(zip(table.column_names, types, strict=True))))
-
-
-def _value(column: LakehouseColumn) -> str:
-    name = ident(column.name)
-    return f"timestamp 'epoch' + {name} * interval '1 microsecond' AS {name}" if _is_ours(column) else name
 
 
 async def _fill(connection: Connection, model: Model) -> None:
@@ -133,7 +115,7 @@ def _versions(table: LakehouseTable, fact: Fact) -> str:
     columns, history = column_list(fact.column_names), qualified(view_schema(COPIED), f"{fact.name}_history")
     return (
         f"INSERT INTO {qualified(WAREHOUSE, fact.name)} ({ident(fact.record_id)}, {columns}) OVERRIDING SYSTEM VALUE "
-        f"SELECT row_number() OVER (ORDER BY v.run, v.{ident(fact.key)}), {_declared(table)} FROM {history} AS v"
+        f"SELECT row_number() OVER (ORDER BY v.run, {key_list(fact, 'v')}), {_declared(table)} FROM {history} AS v"
     )
 
 
@@ -150,15 +132,15 @@ def _declared(table: LakehouseTable) -> str:
 
 def _deletions(table: LakehouseTable, declared: WarehouseTable) -> str:
     """A deletion ends with the first later run that brought the key again."""
-    relation = qualified(COPIED, table.name)
-    if not declared.column(declared.key).type.is_integer:
-        return "SELECT 1"
+    relation, integer = qualified(COPIED, table.name), declared.has_integer_key
+    same = f"{key_list(declared, 'v')} = d.id" if integer else f"{key_text(declared, 'v')} = d.key"
+    number = "d.id" if integer else "hashtextextended(d.key, 0)"
     return (
-        f"INSERT INTO {ETL}.deletion (table_name, id, lake, run, deleted_at, returned_run, returned_at) "
-        "SELECT d.table_name, d.id, r.lake::uuid, d.run, d.snapshot_time AT TIME ZONE 'UTC', t.run, "
+        f"INSERT INTO {ETL}.deletion (table_name, id, key, lake, run, deleted_at, returned_run, returned_at) "
+        f"SELECT d.table_name, {number}, d.key, r.lake::uuid, d.run, d.snapshot_time AT TIME ZONE 'UTC', t.run, "
         f"t.snapshot_time AT TIME ZONE 'UTC' FROM {qualified(COPIED, DELETION)} AS d "
         f"JOIN {qualified(COPIED, LEDGER)} AS r USING (run) LEFT JOIN LATERAL ("
-        f"SELECT v.run, v.snapshot_time FROM {relation} AS v WHERE v.{ident(declared.key)} = d.id AND v.run > d.run "
+        f"SELECT v.run, v.snapshot_time FROM {relation} AS v WHERE {same} AND v.run > d.run "
         f"ORDER BY v.run LIMIT 1) AS t ON true WHERE d.table_name = {literal(table.name)}"
     )
 
@@ -178,7 +160,7 @@ def _brought(table: LakehouseTable, declared: WarehouseTable) -> str:
             f"FROM ({brought}) AS b LEFT JOIN ({counted}) AS c USING (run)"
         )
     history = qualified(view_schema(COPIED), f"{declared.name}_history")
-    numbered = f"SELECT run, row_number() OVER (ORDER BY run, {ident(declared.key)}) AS id FROM {history}"
+    numbered = f"SELECT run, row_number() OVER (ORDER BY run, {key_list(declared)}) AS id FROM {history}"
     ranges = f"SELECT run, count(*) AS rows, min(id) AS first, max(id) AS last FROM ({numbered}) AS n GROUP BY run"
     return (
         f"{insert}, first_record_id, last_record_id) SELECT b.lake, b.run, {name}, coalesce(c.rows, 0), "

@@ -13,8 +13,9 @@ from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 from totesys.connection import connect
 from totesys.schema import ETL, Model, load_model
 from totesys.sql import ident, qualified
-from totesys.table import Capture, WarehouseTable
-from totesys.triggers import ExtractTrigger
+from totesys.sql_keys import key_text
+from totesys.table import Capture, SourceTable, WarehouseTable
+from totesys.triggers import GREATEST_NUMBER, ExtractTrigger
 from totesys.verify import TableComparison, Verdict, Verification
 from totesys_cli.command_errors import StageFailed
 from totesys_cli.options import Databases, DataPlaneLocation
@@ -28,7 +29,8 @@ NEWEST_RUNS = 1000
 
 _until_true = AsyncRetrying(retry=retry_if_result(operator.not_), wait=wait_fixed(0.5))
 
-Keys = Mapping[str, Sequence[int]]
+# An integer key as a number; any other, or one beyond what JSON can hold, as text.
+Keys = Mapping[str, Sequence[int | str]]
 
 
 async def repair_rows(
@@ -65,7 +67,7 @@ async def repair_rows(
 
 def repairs(keys: Keys, trigger: str) -> list[ExtractTrigger]:
     """The messages that request these source rows, as many as fit in each; at least one, which also runs a sweep."""
-    rows: list[tuple[str, int | None]] = [
+    rows: list[tuple[str, int | str | None]] = [
         (table, key) for table, numbers in keys.items() for key in (numbers or (None,))
     ]
     parts = [rows[start : start + KEYS_IN_A_MESSAGE] for start in range(0, len(rows), KEYS_IN_A_MESSAGE)] or [[]]
@@ -75,8 +77,8 @@ def repairs(keys: Keys, trigger: str) -> list[ExtractTrigger]:
     ]
 
 
-def _by_table(rows: Iterable[tuple[str, int | None]]) -> dict[str, tuple[int, ...]]:
-    keys: dict[str, tuple[int, ...]] = defaultdict(tuple)
+def _by_table(rows: Iterable[tuple[str, int | str | None]]) -> dict[str, tuple[int | str, ...]]:
+    keys: dict[str, tuple[int | str, ...]] = defaultdict(tuple)
     for table, key in rows:
         keys[table] += () if key is None else (key,)
     return dict(keys)
@@ -84,31 +86,39 @@ def _by_table(rows: Iterable[tuple[str, int | None]]) -> dict[str, tuple[int, ..
 
 async def _keys(databases: Databases, model: Model, verification: Verification) -> Keys:
     """The keys of the source rows behind the wrong rows; extra rows have none."""
-    keys: dict[str, list[int]] = defaultdict(list)
+    keys: dict[str, list[str]] = defaultdict(list)
     for comparison in verification:
         table = model.table(comparison.table)
         wanted = [row.key for row in comparison.wrong if row.verdict is not Verdict.EXTRA]
         if table.sources and wanted:
             source = model.source(table.sources[0])
             # A full-refresh table is extracted whole.
-            keys[source.name] += map(int, wanted) if source.capture is Capture.INCREMENTAL else []
+            keys[source.name] += wanted if source.capture is Capture.INCREMENTAL else []
         elif wanted:
             for name, referring in (await _referring(databases, model, table, wanted)).items():
                 keys[name] += referring
-    return {name: sorted(set(numbers)) for name, numbers in keys.items()}
+    return {name: _in_message(model.source(name), dict.fromkeys(texts)) for name, texts in keys.items()}
 
 
-async def _referring(databases: Databases, model: Model, table: WarehouseTable, keys: Sequence[str]) -> Keys:
+def _in_message(source: SourceTable, keys: Iterable[str]) -> list[int | str]:
+    if not source.has_integer_key:
+        return sorted(keys)
+    return [key if abs(key) <= GREATEST_NUMBER else str(key) for key in sorted(map(int, keys))]
+
+
+async def _referring(
+    databases: Databases, model: Model, table: WarehouseTable, keys: Sequence[str]
+) -> Mapping[str, Sequence[str]]:
     """Per key a fact row that refers to it, and one row of each fact: dimensions are built from fact rows."""
-    rows: dict[str, list[int]] = defaultdict(list)
+    rows: dict[str, list[str]] = defaultdict(list)
     async with connect("The warehouse", databases.warehouse) as connection:
         for fact in model.facts:
             relation = qualified(databases.warehouse_schema, fact.current)
             for column in (column for column in fact.columns if column.references == table.name):
                 query = (
-                    f"SELECT DISTINCT ON ({ident(column.name)}) {ident(fact.key)} AS key FROM {relation} "
+                    f"SELECT DISTINCT ON ({ident(column.name)}) {key_text(fact)} AS key FROM {relation} "
                     f"WHERE {ident(column.name)}::text = ANY ($1) "
-                    f"UNION ALL (SELECT {ident(fact.key)} FROM {relation} LIMIT 1)"
+                    f"UNION ALL (SELECT {key_text(fact)} FROM {relation} LIMIT 1)"
                 )
                 rows[fact.sources[0]] += [row["key"] for row in await connection.fetch(query, list(keys))]
     return rows

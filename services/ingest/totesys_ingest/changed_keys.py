@@ -95,8 +95,8 @@ class ChangedKeys:
     def _describe(self, relation: pgoutput.Relation) -> None:
         table = self.tables.get(relation.id)
         # Rows are looked up, and deletions found, by integer keys only.
-        if table and table.key in relation.columns and table.column(table.key).type.is_integer:
-            self._key_places[relation.id] = relation.columns.index(table.key)
+        if table and table.has_integer_key and table.only_key in relation.columns:
+            self._key_places[relation.id] = relation.columns.index(table.only_key)
         else:
             self._key_places[relation.id] = None
 

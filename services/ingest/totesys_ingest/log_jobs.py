@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from totesys.schema import Model
-from totesys.table import Capture, SourceTable
+from totesys.table import Capture, SourceQuery, SourceTable
 from totesys_ingest.changed_keys import TableChanges
 from totesys_ingest.extraction_jobs import Job, deleted_jobs, lookup_jobs, swept_tables
 
@@ -15,7 +15,7 @@ def jobs_of_changes(
     model: Model,
     changes: Mapping[str, TableChanges],
     whole: Collection[str],
-    wanted: Mapping[str, tuple[int, ...]],
+    wanted: Mapping[str, tuple[int | str, ...]],
     pages: Mapping[str, int],
     scan: Callable[[Iterable[SourceTable]], list[Job]],
 ) -> list[Job]:
@@ -23,7 +23,7 @@ def jobs_of_changes(
 
     A full-refresh table comes whole if it changed, is among `whole`, or is joined with one that does. Of incremental
     tables, the rows with changed or `wanted` keys; `scan` plans a scan of those whose changes the log does not name, or
-    that have fewer `pages` than changed keys.
+    that have fewer `pages` than changed keys, and of the changed rows of queries.
     """
     full_refresh = {table.name for table in model.sources if table.capture is Capture.FULL_REFRESH}
     changed = full_refresh & {*changes, *whole}
@@ -31,7 +31,9 @@ def jobs_of_changes(
     jobs: list[Job] = []
     for table in model.extraction_order:
         found = changes.get(table.name, TableChanges())
-        if table.capture is Capture.FULL_REFRESH:
+        if isinstance(table, SourceQuery):
+            jobs += scan([table])
+        elif table.capture is Capture.FULL_REFRESH:
             jobs += scan([table]) if table.name in needed else []
         elif found.scan or len(found.written) > max(FEW_KEYS, pages.get(table.name, 0)):
             jobs += scan([table])

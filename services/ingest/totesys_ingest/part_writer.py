@@ -97,7 +97,7 @@ class _OpenPart:
         """Make the part an object.
 
         An incremental table without rows has no part. A full-refresh table always has one, because a join needs all
-        its sides, and so have key ranges: no keys means that every row was deleted.
+        its sides, and so have keys: none means that every row was deleted.
         """
         full_refresh = self.stream.rows and self.stream.table.capture is Capture.FULL_REFRESH
         if self._upload is None and (self.stream.keys or full_refresh):

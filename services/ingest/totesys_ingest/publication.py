@@ -73,7 +73,8 @@ async def read_publication(
     found = await connection.fetchrow(_PUBLICATION.format(schemas=_SCHEMAS if since_15 else ""), name)
     if found is None:
         return Publication("", {}, f"publication {name} does not exist")
-    declared = {table.name: table.key for table in tables}
+    # Of a key with several columns, the first stands for all: its rows are not looked up.
+    declared = {table.name: table.key_names[0] for table in tables}
     rows = await connection.fetch(_TABLES, name, list(declared), list(declared.values()), schema)
     fingerprint = f"{found['fingerprint']};{''.join(row['identity'] for row in sorted(rows, key=lambda r: r['name']))}"
     files = {row["name"]: row["files"] for row in rows}

@@ -6,6 +6,7 @@ from pydantic import TypeAdapter
 
 from totesys.connection import Connection
 from totesys.sql import ident, qualified
+from totesys.sql_keys import key_list, key_text
 from totesys.table import SourceTable
 from totesys_ingest.source_contract import FoundTable, SourceCatalog
 
@@ -15,7 +16,8 @@ NAMED_KEYS = 3
 LOOKED_UP_KEYS = 10_000
 
 # Every relation of the schema; columns, guards and definition only of the declared ones. An enum type goes by its bare
-# name, as declared, whichever schema it is in and whether or not this role may use that schema. A deferred constraint
+# name, as declared, whichever schema it is in and whether or not this role may use that schema, and a domain by the
+# type that it restricts. A deferred constraint
 # guards a key too: a snapshot sees only what was committed, and the commit checked it.
 _CATALOG = """
 WITH RECURSIVE family (root, kind, id) AS (
@@ -40,12 +42,18 @@ SELECT c.relname AS name, json_build_object(
         SELECT json_object_agg(a.attname, json_build_object(
             'type', json_build_object(
                 'name', CASE WHEN t.typtype = 'e' THEN '"' || replace(t.typname, '"', '""') || '"'
-                             ELSE format_type(a.atttypid, a.atttypmod) END,
+                             ELSE format_type(b.id, b.modifier) END,
                 'labels', CASE WHEN t.typtype = 'e' THEN ARRAY(
                     SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder) END),
-            'nullable', NOT a.attnotnull,
+            'nullable', NOT (a.attnotnull OR b.not_null),
             'readable', has_column_privilege(c.oid, a.attnum, 'SELECT')) ORDER BY a.attnum)
-        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        FROM pg_attribute a CROSS JOIN LATERAL (
+            WITH RECURSIVE base (id, modifier, not_null, depth) AS (
+                SELECT a.atttypid, a.atttypmod, false, 0
+                UNION ALL
+                SELECT d.typbasetype, d.typtypmod, b.not_null OR d.typnotnull, b.depth + 1
+                FROM base b JOIN pg_type d ON d.oid = b.id AND d.typtype = 'd')
+            SELECT * FROM base ORDER BY depth DESC LIMIT 1) AS b JOIN pg_type t ON t.oid = b.id
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND c.relname = ANY ($2::text[])), '{}'),
     'guards', json_build_object(
         'unique', coalesce((
@@ -57,6 +65,9 @@ SELECT c.relname AS name, json_build_object(
             FROM pg_index i
             WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indisready
               AND i.indpred IS NULL AND i.indexprs IS NULL AND c.relname = ANY ($2::text[])), '[]'),
+        'referenced_by', ARRAY(
+            SELECT DISTINCT r.relname::text FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
+            WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.convalidated),
         'children', ARRAY(SELECT d.name FROM descendants d WHERE d.root = c.oid AND d.kind <> 'p' ORDER BY 1),
         'foreign', ARRAY(SELECT d.name FROM descendants d WHERE d.root = c.oid AND d.relkind = 'f' ORDER BY 1)),
     'definition', CASE WHEN c.relname = ANY ($2::text[]) THEN json_build_object(
@@ -84,15 +95,20 @@ WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])
 _FOUND_TABLE = TypeAdapter(FoundTable)
 
 
+def base_names(tables: Iterable[SourceTable]) -> list[str]:
+    """The tables of the database that the declared ones read."""
+    return list(dict.fromkeys(name for table in tables for name in table.base_tables))
+
+
 async def read_source_catalog(connection: Connection, schema: str, tables: Iterable[SourceTable]) -> SourceCatalog:
     """The relations of the schema, with columns and guards of those that are declared."""
-    rows = await connection.fetch(_CATALOG, schema, [table.name for table in tables])
+    rows = await connection.fetch(_CATALOG, schema, base_names(tables))
     return {row["name"]: _FOUND_TABLE.validate_json(row["found"]) for row in rows}
 
 
 async def read_pages(connection: Connection, schema: str, tables: Iterable[SourceTable]) -> tuple[dict[str, int], int]:
     """The size of each table in pages, and the size of a page in bytes."""
-    rows = await connection.fetch(_PAGES, schema, [table.name for table in tables])
+    rows = await connection.fetch(_PAGES, schema, base_names(tables))
     return {row["table_name"]: row["pages"] for row in rows}, rows[0]["page_bytes"]
 
 
@@ -104,17 +120,20 @@ async def find_duplicate_keys(
     `changed` is SQL that limits the search to the keys of the rows for which it is true. The search reads the table
     once and looks the changed keys up, or groups all keys if many changed.
     """
-    key, relation = ident(table.key), qualified(schema, table.name)
+    key, relation = key_list(table), qualified(schema, table.name)
     among, parameters = "", []
     if changed:
-        found = await connection.fetch(f"SELECT {key} FROM {relation} WHERE {changed} LIMIT {LOOKED_UP_KEYS + 1}")
+        texts = ", ".join(f"{ident(name)}::text" for name in table.key_names)
+        found = await connection.fetch(f"SELECT {texts} FROM {relation} WHERE {changed} LIMIT {LOOKED_UP_KEYS + 1}")
         if not found:
             return None
         if len(found) <= LOOKED_UP_KEYS:
-            among = f"WHERE {key} = ANY ($1::{table.column(table.key).type.postgres}[]) "
-            parameters = [[row[0] for row in found]]
+            kinds = (f"${number}::text[]::{column.type.postgres}[]"
+                     for number, column in enumerate(table.key_columns, 1))  # fmt: skip
+            among = f"WHERE ({key}) IN (SELECT * FROM unnest({', '.join(kinds)})) "
+            parameters = [list(column) for column in zip(*found, strict=True)]
     rows = await connection.fetch(
-        f"SELECT {key}::text AS key, count(*) AS rows, count(*) OVER () AS keys FROM {relation} {among}"
+        f"SELECT {key_text(table)} AS key, count(*) AS rows, count(*) OVER () AS keys FROM {relation} {among}"
         f"GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT {NAMED_KEYS}",
         *parameters,
     )
@@ -122,4 +141,4 @@ async def find_duplicate_keys(
         return None
     named = ", ".join(f"{row['key']} ({row['rows']} rows)" for row in rows)
     more = f", and {rows[0]['keys'] - len(rows):,} other keys" if rows[0]["keys"] > len(rows) else ""
-    return f"key {table.name}.{table.key} is not unique: {named}{more}"
+    return f"key {table.name}.{table.key_label} is not unique: {named}{more}"

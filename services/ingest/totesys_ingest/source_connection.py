@@ -3,7 +3,7 @@
 Ingest needs SELECT on the declared tables and nothing else.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,11 +15,15 @@ from totesys.connection import Connection, connect, encoding_of, redacted
 from totesys.database_errors import plain
 from totesys.encodings import NOT_CHECKED
 from totesys.errors import DatabaseUnavailable, DataRefused
-from totesys.sql import column_list, ident, qualified
-from totesys.table import SourceTable
+from totesys.representable import read
+from totesys.source_relations import page, rows_of, unseen
+from totesys.sql import ident, qualified
+from totesys.sql_keys import key_among, key_list, keys_parameter
+from totesys.table import SourceQuery, SourceTable
 from totesys.transactions import LSN, HighWaterMark
-from totesys_ingest.extraction_jobs import Job
-from totesys_ingest.source_catalog import find_duplicate_keys, read_source_catalog
+from totesys_ingest.extraction_jobs import ChangedRows, Job
+from totesys_ingest.query_changes import describe
+from totesys_ingest.source_catalog import base_names, find_duplicate_keys, read_source_catalog
 from totesys_ingest.source_contract import ContractChanges, compare
 
 # The key of the advisory lock: any number, as long as every ingest uses the same one.
@@ -39,6 +43,9 @@ _CANNOT_BE_LOCKED = (
 _SNAPSHOT = f"SELECT statement_timestamp() AS taken_at, pg_export_snapshot() AS id, {LSN} AS lsn"
 _HOLDS_LOCK = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted)"
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+# A source's rows in a query.
+_ROWS = "r"
 
 Sink = Callable[[bytes], Coroutine[Any, Any, None]]
 
@@ -70,7 +77,7 @@ class SourceConnection:
         No ALTER TABLE runs before the transaction ends. Rows also keep their pages until then: VACUUM FULL would move
         them between one part and the next. Raises ContractBroken.
         """
-        names = ", ".join(qualified(self.schema, table.name) for table in tables)
+        names = ", ".join(qualified(self.schema, name) for name in base_names(tables))
         await self.connection.execute(_BEGIN)
         try:
             await self.connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
@@ -103,7 +110,11 @@ class SourceConnection:
 
     async def compare(self, tables: Sequence[SourceTable]) -> ContractChanges:
         """How the source's schema differs from the declared tables."""
-        return compare(tables, await read_source_catalog(self.connection, self.schema, tables))
+        catalog = await read_source_catalog(self.connection, self.schema, tables)
+        queries = [table for table in tables if isinstance(table, SourceQuery)]
+        described = {query.name: await describe(self.connection, query) for query in queries
+                     if catalog.keys() >= set(query.base_tables)}  # fmt: skip
+        return compare(tables, catalog, described)
 
     async def inspect(self, tables: Sequence[SourceTable]) -> ContractChanges:
         """Compare as `compare` does, and look for duplicate keys."""
@@ -130,22 +141,26 @@ class SourceConnection:
         assert row is not None
         return {table.name for table, found in zip(tables, row, strict=True) if found}
 
-    async def counts(self, tables: Sequence[SourceTable]) -> dict[str, int]:
+    async def counts(self, tables: Sequence[str]) -> dict[str, int]:
         """How many rows each table has."""
         if not tables:
             return {}
-        counted = (f"(SELECT count(*) FROM {qualified(self.schema, table.name)})" for table in tables)
+        counted = (f"(SELECT count(*) FROM {qualified(self.schema, name)})" for name in tables)
         row = await self.connection.fetchrow(f"SELECT {', '.join(counted)}")
         assert row is not None
-        return {table.name: rows for table, rows in zip(tables, row, strict=True)}
+        return dict(zip(tables, row, strict=True))
 
     async def copy(self, job: Job, sink: Sink) -> int:
-        """Stream the rows of a job, or the ranges of all keys, as CSV without a header. Returns the number of rows.
+        """Stream the rows of a job, or all keys, as CSV without a header. Returns the number of rows.
 
         Raises DataRefused for a value that Postgres cannot convert to UTF-8.
         """
-        query = _query(self.schema, job)
-        wanted = [job.wanted] if job.wanted and (job.mark or job.by_key or job.deleted) else []
+        query = _query(job)
+        wanted: list[Sequence[object]] = []
+        if job.wanted and (job.mark or job.by_key or job.deleted):
+            wanted = [keys_parameter(job.table, [str(key) for key in job.wanted])]
+        if job.changed and job.changed.rows is not None:
+            wanted = [job.changed.rows]
         # A database without an encoding gives its bytes as they are. Transform finds the rows that are not UTF-8.
         raw = NOT_CHECKED if encoding_of(self.connection) == NOT_CHECKED else None
         try:
@@ -158,42 +173,60 @@ class SourceConnection:
         return int(status.removeprefix("COPY "))
 
 
-def _query(schema: str, job: Job) -> str:
+def _query(job: Job) -> str:
     if job.keys:
-        return _ranges_query(schema, job.table)
-    return _deleted_query(schema, job.table) if job.deleted else _rows_query(schema, job)
+        return _keys_query(job.table)
+    return _deleted_query(job.table) if job.deleted else _rows_query(job)
 
 
-def _rows_query(schema: str, job: Job) -> str:
-    conditions = [f"{ident(job.table.key)} = ANY ($1::bigint[])"] if job.by_key else []
+def _rows_query(job: Job) -> str:
+    conditions = [key_among(job.table, _ROWS)] if job.by_key else []
     if job.first_page > 0:
-        conditions.append(f"ctid >= '({job.first_page},0)'::tid")
+        conditions.append(f"{page(job.table, _ROWS)} >= '({job.first_page},0)'::tid")
     if job.end_page is not None:
-        conditions.append(f"ctid < '({job.end_page},0)'::tid")
-    if job.mark is not None:
-        wanted = f" OR {ident(job.table.key)} = ANY ($1::bigint[])" if job.wanted else ""
-        conditions.append(f"({job.mark.unseen()}{wanted})")
+        conditions.append(f"{page(job.table, _ROWS)} < '({job.end_page},0)'::tid")
+    if job.mark is not None and job.changed is not None:
+        conditions += _conditions_of_change(job, job.mark, job.changed)
+    elif job.mark is not None:
+        wanted = f" OR {key_among(job.table, _ROWS)}" if job.wanted else ""
+        conditions.append(f"({unseen(job.table, job.mark, _ROWS)}{wanted})")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {column_list(job.table.column_names)} FROM {qualified(schema, job.table.name)}{where}"
+    columns = ", ".join(read(column, _ROWS) for column in job.table.columns)
+    return f"SELECT {columns} FROM {rows_of(job.table, _ROWS)}{where}"
 
 
-def _ranges_query(schema: str, table: SourceTable) -> str:
-    """The ranges of consecutive keys, in order: one pass over the key's index, or over the table with a sort."""
-    key, relation = ident(table.key), qualified(schema, table.name)
+def _keys_query(table: SourceTable) -> str:
+    """All keys: ranges of consecutive integers, in order, or the columns of other keys.
+
+    The ranges take one pass over the key's index, or over the table with a sort.
+    """
+    key, relation = key_list(table, _ROWS), rows_of(table, _ROWS)
+    if not table.has_integer_key:
+        return f"SELECT {', '.join(read(column, _ROWS) for column in table.key_columns)} FROM {relation}"
     return (
         f"SELECT first_key, coalesce(lead(before) OVER (ORDER BY first_key), (SELECT max({key}) FROM {relation})) "
         f"FROM (SELECT {key}::bigint AS first_key, lag({key}::bigint) OVER (ORDER BY {key}) AS before FROM {relation}) "
-        "AS keys WHERE before IS DISTINCT FROM first_key - 1 ORDER BY first_key"
+        "AS keys WHERE before + 1 IS DISTINCT FROM first_key ORDER BY first_key"
     )
 
 
-def _deleted_query(schema: str, table: SourceTable) -> str:
-    """Those of the keys in $1 that no row has, as ranges of consecutive keys."""
+def _deleted_query(table: SourceTable) -> str:
+    """Those of the integer keys in $1 that no row has, as ranges of consecutive keys."""
     return (
         "SELECT min(key), max(key) FROM (SELECT key, key - row_number() OVER (ORDER BY key) AS range "
-        f"FROM unnest($1::bigint[]) AS key WHERE NOT EXISTS (SELECT FROM {qualified(schema, table.name)} AS t "
-        f"WHERE t.{ident(table.key)} = key)) AS gone GROUP BY range ORDER BY 1"
+        f"FROM unnest($1::bigint[]) AS given (key) WHERE NOT EXISTS (SELECT FROM {rows_of(table, _ROWS)} "
+        f"WHERE {key_list(table, _ROWS)} = given.key)) AS gone GROUP BY range ORDER BY 1"
     )
+
+
+def _conditions_of_change(job: Job, mark: HighWaterMark, changed: ChangedRows) -> Iterator[str]:
+    """The rows that come from these, and that no job for a table before them brings."""
+    if changed.rows is not None:
+        # The places let the planner begin with these rows. In a partitioned table, others have the same ones.
+        yield f"{page(job.table, _ROWS, changed.place)} = ANY ($1::text[]::tid[])"
+    yield unseen(job.table, mark, _ROWS, [changed.place])
+    if changed.place:
+        yield f"NOT {unseen(job.table, mark, _ROWS, range(changed.place))}"
 
 
 def csv_header(columns: Iterable[str]) -> bytes:

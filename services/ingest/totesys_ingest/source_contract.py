@@ -6,7 +6,8 @@ from difflib import get_close_matches
 
 from totesys.errors import AccessDenied, SchemaDrift
 from totesys.lake.records import TableDefinition
-from totesys.table import Column, SourceTable
+from totesys.table import Column, SourceQuery, SourceTable
+from totesys.types import Kind
 from totesys_ingest.type_compatibility import FoundType, is_compatible
 
 # The relations that are not tables, by `pg_class.relkind`.
@@ -28,16 +29,22 @@ class KeyGuards:
 
     `unique` holds the columns of each valid unique index that covers every row of the table itself, the primary key
     first. `children` are the tables that inherit from it: a query shows their rows, and the table's indexes do not
-    cover them. `foreign` are the foreign tables among its children and partitions.
+    cover them. `foreign` are the foreign tables among its children and partitions, `referenced_by` the tables with
+    a foreign key to it.
     """
 
     unique: tuple[tuple[str, ...], ...] = ()
     children: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    referenced_by: tuple[str, ...] = ()
 
-    def enforce(self, key: str) -> bool:
+    def cover(self, key: Iterable[str]) -> bool:
+        """Whether no two rows of the table itself can have the same key."""
+        return any(set(columns).issubset(key) for columns in self.unique)
+
+    def enforce(self, key: Iterable[str]) -> bool:
         """Whether no two rows can have the same key."""
-        return (key,) in self.unique and not self.children
+        return self.cover(key) and not self.children
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class FoundTable:
     definition: TableDefinition | None = None
 
 
+# The types of a query's columns, or why Postgres refuses it.
+Described = Mapping[str, FoundType] | str
 # The relations of the source's schema by name.
 SourceCatalog = Mapping[str, FoundTable]
 
@@ -75,6 +84,7 @@ class ContractChanges:
 
     `drift` and `denied` are breaking: they stop an extraction before it starts. `unguarded` are the tables whose keys
     no unique index enforces and whose declaration accepts that, so ingest has to look for duplicates itself.
+    `losable` are, by query, the tables whose rows may be deleted although rows of its other tables match them.
     `definitions` are the declared columns of the tables that exist, with what else identifies their rows.
     """
 
@@ -82,6 +92,7 @@ class ContractChanges:
     denied: tuple[str, ...] = ()
     non_breaking: tuple[NonBreakingChange, ...] = ()
     unguarded: tuple[SourceTable, ...] = ()
+    losable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     definitions: Mapping[str, TableDefinition] = field(default_factory=dict)
 
     @property
@@ -112,11 +123,19 @@ class ContractBroken(Exception):
         self.changes = changes
 
 
-def compare(tables: Iterable[SourceTable], catalog: SourceCatalog) -> ContractChanges:
-    """Compare the declared tables with the relations of the source's schema."""
-    declared = {table.name: table for table in tables}
+def compare(
+    tables: Iterable[SourceTable], catalog: SourceCatalog, described: Mapping[str, Described] = {}
+) -> ContractChanges:
+    """Compare the declared tables with the relations of the source's schema, and the queries as they are described."""
+    tables = tuple(tables)
+    queries = [table for table in tables if isinstance(table, SourceQuery)]
+    declared = {table.name: table for table in tables if not isinstance(table, SourceQuery)}
     found = {name: table for name, table in declared.items() if name in catalog}
-    undeclared = [name for name, relation in catalog.items() if name not in declared and relation.kind in "rp"]
+    undeclared = [
+        name
+        for name, relation in catalog.items()
+        if name not in declared and relation.kind in "rp" and not any(name in q.base_tables for q in queries)
+    ]
     drift = [_missing_table(name, undeclared) for name in declared if name not in catalog]
     denied = ["no USAGE on the schema"] if any(not catalog[name].schema_usable for name in found) else []
     non_breaking = [NonBreakingChange(f"table {name} is not declared", "ingest ignores it") for name in undeclared]
@@ -129,12 +148,62 @@ def compare(tables: Iterable[SourceTable], catalog: SourceCatalog) -> ContractCh
             continue
         drift += _drift(table, relation)
         non_breaking += _non_breaking(table, relation)
-        if table.unenforced_key and not relation.guards.enforce(table.key):
+        if table.unenforced_key and not relation.guards.enforce(table.key_names):
             unguarded.append(table)
         if whole := relation.definition:
             columns = {column: whole.columns[column] for column in table.column_names if column in whole.columns}
             definitions[name] = whole.model_copy(update={"columns": columns})
-    return ContractChanges(tuple(drift), tuple(denied), tuple(non_breaking), tuple(unguarded), definitions)
+    losable = {}
+    for query in queries:
+        faults = [*_query_faults(query, catalog, undeclared)]
+        drift += faults
+        denied += [f"no SELECT on {name}" for name in query.base_tables
+                   if name in catalog and not catalog[name].readable]  # fmt: skip
+        if not faults:
+            drift += _query_drift(query, described[query.name])
+        losable[query.name] = tuple(_losable(query, catalog))
+        bases = {name: catalog[name].definition for name in query.base_tables if name in catalog}
+        definitions |= {name: one for name, one in bases.items() if one and name not in definitions}
+    return ContractChanges(
+        tuple(dict.fromkeys(drift)),
+        tuple(dict.fromkeys(denied)),
+        tuple(non_breaking),
+        tuple(unguarded),
+        losable,
+        definitions,
+    )
+
+
+def _query_faults(query: SourceQuery, catalog: SourceCatalog, undeclared: list[str]) -> Iterator[str]:
+    for name in query.base_tables:
+        relation = catalog.get(name)
+        if relation is None:
+            yield _missing_table(name, undeclared)
+        elif kind := OTHER_KINDS.get(relation.kind):
+            yield f"{name} is a {kind}: the rows that {query.name} reads need a transaction id"
+        elif relation.guards.foreign:
+            yield f"{name} includes foreign tables, whose rows have no transaction id"
+        elif relation.filtered:
+            yield f"row-level security hides rows of {name} from a role without BYPASSRLS"
+
+
+def _query_drift(query: SourceQuery, described: Described) -> Iterator[str]:
+    if isinstance(described, str):
+        yield f"Postgres refuses the query of {query.name}: {described}"
+        return
+    for column in query.columns:
+        found = described.get(column.name)
+        if found is None:
+            yield f"the query of {query.name} has no column {column.name}"
+        elif not is_compatible(column.type, found):
+            yield _retyped(f"{query.name}.{column.name}", column, SourceColumn(found, nullable=True))
+
+
+def _losable(query: SourceQuery, catalog: SourceCatalog) -> Iterator[str]:
+    first, *others = query.base_tables
+    for name in others:
+        if name in catalog and not {first, *others}.intersection(catalog[name].guards.referenced_by):
+            yield name
 
 
 def _missing_table(name: str, undeclared: list[str]) -> str:
@@ -169,9 +238,9 @@ def _drift(table: SourceTable, relation: FoundTable) -> Iterator[str]:
             yield _retyped(label, column, found)
         else:
             yield from _missing_enum_labels(label, column, found.type)
-            if found.nullable and column.name == table.key:
+            if found.nullable and column.name in table.key_names:
                 yield f"column {label} is nullable, declared as the key"
-    if table.key in relation.columns:
+    if set(table.key_names).issubset(relation.columns):
         yield from _key_drift(table, relation.guards)
 
 
@@ -184,7 +253,9 @@ def _candidates(table: SourceTable, column: Column, relation: FoundTable) -> lis
 
 
 def _retyped(label: str, column: Column, found: SourceColumn) -> str:
-    return f"column {label} is {found.type.name}, declared as {column.type.postgres}"
+    differs = f"column {label} is {found.type.name}, declared as {column.type.postgres}"
+    text = column.type.kind is Kind.TEXT and not is_compatible(column.type, found.type)
+    return differs + (f": declare as_text({found.type.name!r}) to read its text" if text else "")
 
 
 def _missing_enum_labels(label: str, column: Column, found: FoundType) -> Iterator[str]:
@@ -199,14 +270,14 @@ def _missing_enum_labels(label: str, column: Column, found: FoundType) -> Iterat
 def _key_drift(table: SourceTable, guards: KeyGuards) -> Iterator[str]:
     if guards.foreign:
         yield f"{table.name} includes foreign tables ({', '.join(guards.foreign)}), whose rows have no transaction id"
-    if table.unenforced_key or guards.enforce(table.key):
+    if table.unenforced_key or guards.enforce(table.key_names):
         return
-    if (table.key,) not in guards.unique:
+    if not guards.cover(table.key_names):
         unique = ", ".join(" + ".join(columns) for columns in guards.unique)
-        yield f"key {table.name}.{table.key} has no unique index of its own ({unique or 'nothing'} is unique)"
+        yield f"key {table.name}.{table.key_label} has no unique index of its own ({unique or 'nothing'} is unique)"
     if guards.children:
         children = ", ".join(guards.children)
-        yield f"{table.name} has child tables ({children}), whose rows no unique index on {table.key} covers"
+        yield f"{table.name} has child tables ({children}), whose rows no unique index on {table.key_label} covers"
 
 
 def _non_breaking(table: SourceTable, relation: FoundTable) -> Iterator[NonBreakingChange]:

@@ -87,13 +87,15 @@ async def take_snapshot(
     mark = await read_mark(connection, status, last.next_start if last and continues else None)
     open_transaction = await read_open_transaction(connection, status, last.open_transaction if last else None)
     exported, changes = await source.begin(tables)
+    counted = [table.name for table in full_refresh_tables(tables)]
+    counted += [name for names in changes.losable.values() for name in names if name not in counted]
     return SourceSnapshot(
         status,
         mark,
         **exported,
         changes=changes,
         open_transaction=open_transaction,
-        counts=await source.counts(full_refresh_tables(tables)),
+        counts=await source.counts(counted),
     )
 
 

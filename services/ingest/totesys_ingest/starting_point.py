@@ -28,7 +28,8 @@ class SourceSnapshot:
     """A snapshot of the source, and what ingest knows about the source at that point.
 
     The snapshot shows everything committed before `taken_at` (the source's clock) and nothing later in the log than
-    `lsn`. `mark` is what it has seen, `changes` describe its tables, and `counts` are the rows of full-refresh tables.
+    `lsn`. `mark` is what it has seen, `changes` describe its tables, and `counts` are the rows of full-refresh
+    tables and of those that a query may lose.
     """
 
     status: SourceStatus

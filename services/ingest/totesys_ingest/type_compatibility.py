@@ -9,7 +9,8 @@ from totesys.types import ColumnType, Kind
 _INTEGER_DIGITS = {"smallint": 5, "integer": 10, "bigint": 19}
 _VARCHAR = re.compile(r"character varying(?:\((\d+)\))?")
 _NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)")
-_TIME = re.compile(r"(time|timestamp)\(([0-3])\) without time zone")
+_TIME = re.compile(r"(time|timestamp)(?:\(([0-6])\))? (with(?:out)? time zone)")
+_MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ def is_compatible(declared: ColumnType, found: FoundType) -> bool:
     """Whether every value of the found type belongs to the declared type and reads the same from COPY's output."""
     if found.name == declared.postgres:
         return True
+    if declared.source_only or declared.postgres in ("uuid", "jsonb") or declared.postgres.startswith("character("):
+        return False
     if declared.values:
         return found.name == "text" or _VARCHAR.fullmatch(found.name) is not None
     match declared.kind:
@@ -33,7 +36,7 @@ def is_compatible(declared: ColumnType, found: FoundType) -> bool:
             return _INTEGER_DIGITS.get(found.name, 99) < _INTEGER_DIGITS[declared.postgres]
         case Kind.DECIMAL:
             return _is_decimal(declared, found.name)
-        case Kind.TIMESTAMP | Kind.TIME:
+        case Kind.TIMESTAMP | Kind.INSTANT | Kind.TIME:
             return _is_no_finer(declared.postgres, found.name)
     return False
 
@@ -57,4 +60,6 @@ def _is_decimal(declared: ColumnType, found: str) -> bool:
 
 def _is_no_finer(declared: str, found: str) -> bool:
     limit, finer = _TIME.fullmatch(declared), _TIME.fullmatch(found)
-    return bool(limit and finer and finer[1] == limit[1] and int(finer[2]) <= int(limit[2]))
+    if not limit or not finer or (limit[1], limit[3]) != (finer[1], finer[3]):
+        return False
+    return int(finer[2] or _MOST_DECIMALS) <= int(limit[2] or _MOST_DECIMALS)

@@ -10,9 +10,11 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.parquet
 
+from totesys.arrow import arrow_schema as declared_arrow_schema
 from totesys.concurrency import prefetched
 from totesys.lake.records import Part, ProcessedManifest, TableParts
 from totesys.lake.store import Lake
+from totesys.table import WarehouseTable
 from totesys_lakehouse.deleted_keys import GoneKeys, deletion_rows, newly_deleted
 from totesys_lakehouse.iceberg_schema import arrow_schema
 from totesys_lakehouse.iceberg_store import IcebergStore
@@ -65,7 +67,9 @@ class BatchCommit:
         for table in self.tables:
             swept, left_out = manifest.keys.get(table.name), manifest.left_out.get(table.name)
             if swept or left_out:
-                gone = GoneKeys(await self._ranges(swept), await self._ranges(left_out))
+                assert table.declared is not None
+                of = table.declared
+                gone = GoneKeys(of, await self._keys(of, swept), await self._keys(of, left_out))
                 deleted = await asyncio.to_thread(newly_deleted, self.store, table, gone, manifest.run)
                 self.known.end(table, deleted, manifest.run)
                 found.append(deletion_rows(table, deleted, manifest))
@@ -103,13 +107,10 @@ class BatchCommit:
         body = await self.lake.processed.get_part(part)
         return await asyncio.to_thread(rows_of_part, body, table, manifest, self.lake.processed.where(part.key))
 
-    async def _ranges(self, parts: TableParts | None) -> pa.Table | None:
+    async def _keys(self, table: WarehouseTable, parts: TableParts | None) -> pa.Table | None:
         if parts is None:
             return None
         bodies = [await self.lake.processed.get_part(part) for part in parts.parts]
         tables = [await asyncio.to_thread(pyarrow.parquet.read_table, pa.BufferReader(body)) for body in bodies]
-        ranges = [table.select(_NO_RANGES.column_names).cast(_NO_RANGES.schema) for table in tables]
-        return pa.concat_tables([_NO_RANGES, *ranges])
-
-
-_NO_RANGES = pa.schema([pa.field("first_key", pa.int64()), pa.field("last_key", pa.int64())]).empty_table()
+        none = declared_arrow_schema(table.keys).empty_table()
+        return pa.concat_tables([none, *(keys.select(none.column_names).cast(none.schema) for keys in tables)])

@@ -4,15 +4,19 @@ import pyarrow as pa
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.types import (
+    BinaryType,
     BooleanType,
     DateType,
     DecimalType,
+    DoubleType,
+    FloatType,
     IcebergType,
     IntegerType,
     LongType,
     NestedField,
     StringType,
     TimestampType,
+    TimestamptzType,
 )
 
 from totesys.types import ColumnType, Kind
@@ -25,6 +29,10 @@ _ICEBERG: dict[Kind, IcebergType] = {
     Kind.TEXT: StringType(),
     Kind.DATE: DateType(),
     Kind.TIMESTAMP: TimestampType(),
+    Kind.INSTANT: TimestamptzType(),
+    Kind.FLOAT32: FloatType(),
+    Kind.FLOAT64: DoubleType(),
+    Kind.BYTES: BinaryType(),
 }
 _ARROW = {
     Kind.INT32: pa.int32(),
@@ -33,6 +41,10 @@ _ARROW = {
     Kind.TEXT: pa.string(),
     Kind.DATE: pa.date32(),
     Kind.TIMESTAMP: pa.timestamp("us"),
+    Kind.INSTANT: pa.timestamp("us", "UTC"),
+    Kind.FLOAT32: pa.float32(),
+    Kind.FLOAT64: pa.float64(),
+    Kind.BYTES: pa.binary(),
 }
 
 

@@ -1,12 +1,12 @@
 """The newest rows of dimensions, so that a row that is delivered again unchanged is not appended again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from totesys_lakehouse.deleted_keys import deletions_of
+from totesys_lakehouse.deleted_keys import Key, deletions_of, key_values
 from totesys_lakehouse.iceberg_store import IcebergStore
 from totesys_lakehouse.lakehouse_tables import RUN, LakehouseTable
 
@@ -58,7 +58,7 @@ class KnownRows:
         """Note that the table now holds what `new_rows` returned."""
         self._tables[table.name].snapshot = self.store.snapshot_id(table.name)
 
-    def end(self, table: LakehouseTable, keys: list[int], run: int) -> None:
+    def end(self, table: LakehouseTable, keys: Sequence[Key], run: int) -> None:
         """Note that a run deleted keys of a table."""
         if known := self._tables.get(table.name):
             for key in keys:
@@ -74,11 +74,12 @@ class KnownRows:
         names = [*(column.name for column in table.value_columns), RUN]
         rows = self.store.scan(table.name, names, upto=self.store.last_run(table.name)).sort_by(RUN)
         newest = {key: (run, values) for key, run, values in _keyed(table, rows)}
-        return _Newest(self.store.snapshot_id(table.name), newest, deletions_of(self.store, table.name))
+        return _Newest(self.store.snapshot_id(table.name), newest, deletions_of(self.store, table))
 
 
 def _keyed(table: LakehouseTable, rows: pa.Table) -> Iterator[tuple[Any, int, Values]]:
     """The key, the run and the values of each row."""
     assert table.declared is not None
     columns = [rows[column.name].to_pylist() for column in table.value_columns]
-    return zip(rows[table.declared.key].to_pylist(), rows[RUN].to_pylist(), zip(*columns, strict=True), strict=True)
+    keys = key_values(table.declared, rows)
+    return zip(keys.to_pylist(), rows[RUN].to_pylist(), zip(*columns, strict=True), strict=True)

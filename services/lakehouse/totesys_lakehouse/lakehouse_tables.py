@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from totesys.errors import ModelError
 from totesys.schema import Model
 from totesys.table import Capture, Column, Dimension, WarehouseTable
-from totesys.types import BIGINT, BOOLEAN, TEXT, TIMESTAMP, ColumnType, Kind
+from totesys.types import BIGINT, BOOLEAN, TEXT, ColumnType, Kind, timestamp
 
+TIMESTAMP = timestamp()
 RUN = "run"
 SNAPSHOT_TIME = "snapshot_time"
 LEDGER = "run"
@@ -82,9 +83,10 @@ DELETION_TABLE = LakehouseTable(
     DELETION,
     (
         LakehouseColumn("table_name", TEXT, "Table that the key belongs to", required=True),
-        LakehouseColumn("id", BIGINT, "Key that the source had no longer", required=True),
+        LakehouseColumn("id", BIGINT, "Key that the source had no longer; 0 if it is not an integer", required=True),
         _RUN,
         _SNAPSHOT_TIME,
+        LakehouseColumn("key", TEXT, "Text of a key that is not an integer"),
     ),
     "Keys that a deletion sweep did not find. A row of the same key from a later run ends the deletion",
 )
@@ -115,7 +117,7 @@ def _value_columns(table: WarehouseTable) -> Iterator[LakehouseColumn]:
         if column.type.kind is Kind.TIME:
             yield _timestamp_or_text(table, column)
         else:
-            required = column.name == table.key
+            required = column.name in table.key_names
             yield LakehouseColumn(column.name, column.type, column.description, required, (column.name,))
 
 

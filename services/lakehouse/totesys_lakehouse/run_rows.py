@@ -14,7 +14,6 @@ from totesys_lakehouse.iceberg_schema import arrow_schema, arrow_type
 from totesys_lakehouse.lakehouse_tables import RUN, SNAPSHOT_TIME, LakehouseColumn, LakehouseTable
 
 _DAY_US = 24 * 60 * 60 * 1_000_000
-_MS_US = 1000
 
 
 def naive_utc(moment: datetime) -> datetime:
@@ -55,7 +54,7 @@ def _check_types(part: pa.Table, table: LakehouseTable, where: str) -> None:
         if (
             column.name in part.column_names and part.schema.field(column.name).type != declared_arrow_type(column.type)
         )
-        or (column.name == table.declared.key and column.name not in part.column_names)
+        or (column.name in table.declared.key_names and column.name not in part.column_names)
     ]
     if wrong:
         raise CorruptObject(
@@ -81,5 +80,5 @@ def _declared(part: pa.Table, column: Column) -> pa.ChunkedArray:
 
 def _timestamps(dates: pa.ChunkedArray, times: pa.ChunkedArray) -> pa.ChunkedArray:
     days = pc.multiply(dates.cast(pa.int32()).cast(pa.int64()), _DAY_US)
-    of_day = pc.multiply(times.cast(pa.int32()).cast(pa.int64()), _MS_US)
+    of_day = times.cast(pa.time64("us")).cast(pa.int64())
     return pc.add(days, of_day).cast(pa.timestamp("us"))

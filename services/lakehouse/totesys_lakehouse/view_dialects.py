@@ -45,6 +45,7 @@ class Dialect:
     view_end: str = ""
     create_table: str = "CREATE TABLE {name} AS"
     timestamp: str = "TIMESTAMP '{value}'"
+    text: str = "VARCHAR"
 
     def qualified(self, schema: str, name: str) -> str:
         """A relation's name with its schema."""
@@ -65,11 +66,13 @@ SPARK = Dialect(
     identifier=_backquoted,
     create_table="CREATE OR REPLACE TABLE {name} USING iceberg AS",
     timestamp="TIMESTAMP_NTZ '{value}'",
+    text="STRING",
 )
 REDSHIFT = Dialect(
     "redshift",
     "DATEADD(second, -{seconds}, GETDATE())",
     same=_both_null_or_equal,
+    text="VARCHAR(65535)",
     view_end=" WITH NO SCHEMA BINDING",
 )
 SNOWFLAKE = Dialect(

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from totesys.schema import Model
+from totesys.schema import Model, Reference
 from totesys.sql import literal
-from totesys.table import Dimension, Fact
+from totesys.sql_keys import ESCAPE
+from totesys.table import Fact, WarehouseTable
 from totesys_lakehouse.lakehouse_tables import DELETION, LEDGER, RUN, SNAPSHOT_TIME, LakehouseTable
 from totesys_lakehouse.view_dialects import Dialect
 
@@ -38,7 +39,7 @@ class Queries:
     def current(self, table: LakehouseTable, cut: Cut = Cut()) -> str:
         """The newest version of each key: of a fact, without deleted keys and unresolved references."""
         q = self.dialect.identifier
-        partition = f"PARTITION BY v.{q(self._key(table))} ORDER BY v.{q(RUN)} DESC"
+        partition = f"PARTITION BY {self._key(table, 'v')} ORDER BY v.{q(RUN)} DESC"
         newest = (
             f"SELECT {self._columns(table, 'v')}, row_number() OVER ({partition}) AS {q(_AGE)} "
             f"FROM {self._versions(table, cut)} AS v WHERE {' AND '.join(self._resolved(table, cut)) or '1 = 1'}"
@@ -46,14 +47,12 @@ class Queries:
         query = f"{self._with(cut)} SELECT {self._columns(table, 'n')} FROM ({newest}) AS n"
         if not isinstance(table.declared, Fact):
             return f"{query} WHERE n.{q(_AGE)} = 1"
-        return (
-            f"{query} {self._deletions(table, f'n.{q(self._key(table))}')} WHERE n.{q(_AGE)} = 1 AND {self._kept('n')}"
-        )
+        return f"{query} {self._deletions(table, 'n')} WHERE n.{q(_AGE)} = 1 AND {self._kept('n')}"
 
     def history(self, table: LakehouseTable) -> str:
         """Every version that differs from the one before it, as the Postgres warehouse has them."""
         q = self.dialect.identifier
-        window = f"OVER (PARTITION BY v.{q(self._key(table))} ORDER BY v.{q(RUN)})"
+        window = f"OVER (PARTITION BY {self._key(table, 'v')} ORDER BY v.{q(RUN)})"
         names = [RUN, *(column.name for column in table.value_columns)]
         before = {name: q(f"totesys_before_{number}") for number, name in enumerate(names)}
         lags = ", ".join(f"lag(v.{q(name)}) {window} AS {alias}" for name, alias in before.items())
@@ -67,7 +66,7 @@ class Queries:
     def base(self, table: LakehouseTable) -> str:
         """What a fact's base table holds: each key's newest version, and newer ones with unresolved references."""
         q = self.dialect.identifier
-        key = f"v.{q(self._key(table))}"
+        key = self._key(table, "v")
         joins, resolved = self._resolved_by_join(table)
         marked = (
             f"SELECT {self._columns(table, 'v')}, max(v.{q(RUN)}) OVER (PARTITION BY {key}) AS {q(_NEWEST_RUN)}, "
@@ -77,7 +76,7 @@ class Queries:
         return (
             f"{self._with(Cut())} SELECT {self._columns(table, 'n')}, {self._last_run()} AS {q(BASE_RUN)}, "
             f"{self._ago()} AS {q(BUILT_AT)} FROM ({marked}) AS n "
-            f"{self._deletions(table, f'n.{q(self._key(table))}')} "
+            f"{self._deletions(table, 'n')} "
             f"WHERE n.{q(RUN)} >= coalesce(n.{q(_RESOLVED_RUN)}, 0) AND {self._kept('n', _NEWEST_RUN)}"
         )
 
@@ -123,14 +122,16 @@ class Queries:
             f"(SELECT {columns} FROM {base} WHERE {q(BASE_RUN)} = {valid} UNION ALL {delivered} AND {q(RUN)} > {valid})"
         )
 
-    def _deletions(self, table: LakehouseTable, key: str) -> str:
-        """Joins the newest deletion of each key as `d`."""
-        q = self.dialect.identifier
+    def _deletions(self, table: LakehouseTable, relation: str) -> str:
+        """Joins the newest deletion of each key of the relation as `d`."""
+        q, declared = self.dialect.identifier, _declared(table)
+        name = q("id" if declared.has_integer_key else "key")
+        key = self._key(table, relation) if declared.has_integer_key else self._key_text(table, relation)
         newest = (
-            f"SELECT {q('id')}, max({q(RUN)}) AS {q(RUN)} FROM {self.dialect.qualified(self.tables, DELETION)} "
-            f"WHERE {q('table_name')} = {literal(table.name)} AND {q(RUN)} <= {self._last_run()} GROUP BY {q('id')}"
+            f"SELECT {name}, max({q(RUN)}) AS {q(RUN)} FROM {self.dialect.qualified(self.tables, DELETION)} "
+            f"WHERE {q('table_name')} = {literal(table.name)} AND {q(RUN)} <= {self._last_run()} GROUP BY {name}"
         )
-        return f"LEFT JOIN ({newest}) AS d ON d.{q('id')} = {key}"
+        return f"LEFT JOIN ({newest}) AS d ON d.{name} = {key}"
 
     def _kept(self, relation: str, run: str = RUN) -> str:
         """True where the key was not deleted after its newest row."""
@@ -142,39 +143,57 @@ class Queries:
         q = self.dialect.identifier
         last = self._last_run(_CUT if cut == Cut() else "totesys_readable")
         return [
-            f"(v.{q(column)} IS NULL OR v.{q(column)} IN (SELECT {q(dimension.key)} "
-            f"FROM {self.dialect.qualified(self.tables, dimension.name)} WHERE {q(RUN)} <= {last}))"
-            for column, dimension in self._references(table)
+            f"({self._is_null(one)} OR ({self._list(one.columns, 'v')}) IN (SELECT "
+            f"{self._list(one.dimension.key_names)} "
+            f"FROM {self.dialect.qualified(self.tables, one.dimension.name)} WHERE {q(RUN)} <= {last}))"
+            for one in self._references(table)
         ]
 
     def _resolved_by_join(self, table: LakehouseTable) -> tuple[str, str]:
         """The same for engines that take no subquery in an expression: joins, and a condition."""
         q = self.dialect.identifier
         joins, conditions = [], ["1 = 1"]
-        for number, (column, dimension) in enumerate(self._references(table)):
-            relation = self.dialect.qualified(self.tables, dimension.name)
-            keys = f"SELECT DISTINCT {q(dimension.key)} AS k FROM {relation} WHERE {q(RUN)} <= {self._last_run()}"
-            joins.append(f"LEFT JOIN ({keys}) AS r{number} ON r{number}.k = v.{q(column)}")
-            conditions.append(f"(v.{q(column)} IS NULL OR r{number}.k IS NOT NULL)")
+        for number, one in enumerate(self._references(table)):
+            relation = self.dialect.qualified(self.tables, one.dimension.name)
+            names = [f"k{place}" for place in range(len(one.columns))] if len(one.columns) > 1 else ["k"]
+            pairs = zip(one.dimension.key_names, names, strict=True)
+            keys = ", ".join(f"{q(key)} AS {name}" for key, name in pairs)
+            keys = f"SELECT DISTINCT {keys} FROM {relation} WHERE {q(RUN)} <= {self._last_run()}"
+            same = " AND ".join(f"r{number}.{name} = v.{q(column)}"
+                                for name, column in zip(names, one.columns, strict=True))  # fmt: skip
+            joins.append(f"LEFT JOIN ({keys}) AS r{number} ON {same}")
+            conditions.append(f"({self._is_null(one)} OR r{number}.{names[0]} IS NOT NULL)")
         return " ".join(joins), " AND ".join(conditions)
 
-    def _references(self, table: LakehouseTable) -> Iterable[tuple[str, Dimension]]:
-        """The columns of a fact that refer to a dimension with sources; others hold every key by construction."""
-        if not isinstance(table.declared, Fact):
-            return
-        for column in table.declared.columns:
-            if column.references:
-                dimension = self.model.table(column.references)
-                if isinstance(dimension, Dimension) and dimension.sources:
-                    yield column.name, dimension
+    def _references(self, table: LakehouseTable) -> tuple[Reference, ...]:
+        return self.model.references(_declared(table))
+
+    def _is_null(self, reference: Reference) -> str:
+        return " OR ".join(f"v.{self.dialect.identifier(column)} IS NULL" for column in reference.columns)
 
     def _delivered(self, table: LakehouseTable) -> str:
         return self.dialect.qualified(self.tables, table.name)
 
     def _columns(self, table: LakehouseTable, relation: str = "") -> str:
-        prefix = f"{relation}." if relation else ""
-        return ", ".join(f"{prefix}{self.dialect.identifier(name)}" for name in table.column_names)
+        return self._list(table.column_names, relation)
 
-    def _key(self, table: LakehouseTable) -> str:
-        assert table.declared is not None
-        return table.declared.key
+    def _list(self, names: Iterable[str], relation: str = "") -> str:
+        prefix = f"{relation}." if relation else ""
+        return ", ".join(f"{prefix}{self.dialect.identifier(name)}" for name in names)
+
+    def _key(self, table: LakehouseTable, relation: str) -> str:
+        return self._list(_declared(table).key_names, relation)
+
+    def _key_text(self, table: LakehouseTable, relation: str) -> str:
+        """The text of a key, as `totesys.sql_keys` has it."""
+        names = _declared(table).key_names
+        texts = [f"CAST({relation}.{self.dialect.identifier(name)} AS {self.dialect.text})" for name in names]
+        if len(texts) == 1:
+            return texts[0]
+        escaped = (f"replace(replace({text}, '{ESCAPE}', '{ESCAPE}{ESCAPE}'), ',', '{ESCAPE},')" for text in texts)
+        return " || ',' || ".join(escaped)
+
+
+def _declared(table: LakehouseTable) -> WarehouseTable:
+    assert table.declared is not None
+    return table.declared

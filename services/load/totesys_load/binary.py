@@ -90,16 +90,18 @@ def _bytes(values: _Values, rows: int) -> pa.Array:
 
 
 def _fixed(column: pa.Array) -> _Values | None:
-    """The values of a type of fixed width; None for text."""
-    if pa.types.is_string(column.type):
+    """The values of a type of fixed width; None for text and bytes."""
+    if pa.types.is_string(column.type) or column.type == pa.binary():
         return None
+    if pa.types.is_fixed_size_binary(column.type):
+        return _fixed_bytes(column)
     if pa.types.is_decimal128(column.type):
         return _numeric(column)
     return _SIMPLE[column.type](column)
 
 
 def _big_endian(column: pa.Array, code: str) -> _Values:
-    """Integers. `code` is the type code of `array`."""
+    """Numbers. `code` is the type code of `array`."""
     values = array(code)
     start = column.offset * values.itemsize
     values.frombytes(memoryview(column.buffers()[1])[start : start + len(column) * values.itemsize])
@@ -124,14 +126,42 @@ def _timestamp(column: pa.Array) -> _Values:
     return _big_endian(pc.multiply(pc.subtract(column.view(pa.int64()), _MILLISECONDS), 1000), "q")
 
 
+def _fine_timestamp(column: pa.Array) -> _Values:
+    return _big_endian(pc.subtract(column.view(pa.int64()), _MILLISECONDS * 1000), "q")
+
+
+def _fixed_bytes(column: pa.FixedSizeBinaryArray) -> _Values:
+    width = column.type.byte_width
+    start = column.offset * width
+    return _Values(width, memoryview(column.buffers()[1])[start : start + len(column) * width].tobytes())
+
+
 _SIMPLE: dict[pa.DataType, Callable[[pa.Array], _Values]] = {
     pa.int32(): lambda column: _big_endian(column, "i"),
     pa.int64(): lambda column: _big_endian(column, "q"),
     pa.bool_(): _boolean,
     pa.date32(): _days,
     pa.time32("ms"): _time_of_day,
+    pa.time64("us"): lambda column: _big_endian(column.view(pa.int64()), "q"),
     pa.timestamp("ms"): _timestamp,
+    pa.timestamp("us"): _fine_timestamp,
+    pa.timestamp("ms", "UTC"): _timestamp,
+    pa.timestamp("us", "UTC"): _fine_timestamp,
+    pa.float32(): lambda column: _big_endian(column, "f"),
+    pa.float64(): lambda column: _big_endian(column, "d"),
 }
+
+
+def wire_form(column: pa.Array, postgres: str) -> pa.Array:
+    """A column whose texts Postgres takes in another form, as the bytes of that form."""
+    if postgres == "uuid":
+        texts = pc.fill_null(pc.replace_substring(column, "-", ""), "0" * 32).to_pylist()
+        made = pa.Array.from_buffers(pa.binary(16), len(column), [None, pa.py_buffer(bytes.fromhex("".join(texts)))])
+        return pc.if_else(column.is_null(), pa.scalar(None, pa.binary(16)), made)
+    if postgres == "jsonb":
+        # The version of the format.
+        return pc.binary_join_element_wise("\x01", column, "")
+    return column
 
 
 def _numeric(column: pa.Array) -> _Values:

@@ -2,7 +2,7 @@
 
 import re
 
-_FORM = re.compile(r"([a-z ]+?)(?:\((\d+)(?:,(-?\d+))?\))?( without time zone)?")
+_FORM = re.compile(r"([a-z ]+?)(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?")
 _TEXTS = {"text", "character varying"}
 
 

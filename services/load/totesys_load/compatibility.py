@@ -91,12 +91,12 @@ def missing_indexes(model: Model, schema: str, catalog: WarehouseCatalog) -> lis
     missing: list[MissingIndex] = []
     for table, found in existing_tables(model, schema, catalog):
         complete = [index for index in found.indexes if not index.partial]
-        unique = table.record_id if isinstance(table, Fact) else table.key
-        if not any(index.unique and index.columns == (unique,) for index in complete):
-            missing.append(MissingIndex(table.name, (unique,), True, found.owned))
+        unique = (table.record_id,) if isinstance(table, Fact) else table.key_names
+        if not any(index.unique and index.columns == unique for index in complete):
+            missing.append(MissingIndex(table.name, unique, True, found.owned))
         if isinstance(table, Fact):
-            columns = (table.key, table.record_id)
-            if not any(index.columns[:2] == columns for index in complete):
+            columns = (*table.key_names, table.record_id)
+            if not any(index.columns[: len(columns)] == columns for index in complete):
                 missing.append(MissingIndex(table.name, columns, False, found.owned))
     return missing
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from totesys.ledger_schema import LEDGER_TABLES
 from totesys.schema import ETL, Model
 from totesys.sql import column_list, ident, literal, qualified
+from totesys.sql_keys import is_deletion_of, key_list
 from totesys.table import Column, Fact, WarehouseTable
 from totesys_load.warehouse_catalog import Relation, WarehouseCatalog
 
@@ -39,7 +40,7 @@ def create_table(schema: str, table: WarehouseTable) -> str:
     """CREATE TABLE with its keys, and for a fact the index that finds the newest version of a key."""
     columns = [_definition(column) for column in table.columns]
     if not isinstance(table, Fact):
-        columns.append(f"PRIMARY KEY ({ident(table.key)})")
+        columns.append(f"PRIMARY KEY ({key_list(table)})")
         return _create(schema, table, columns) + _comments(schema, table)
     version_id = f"{ident(table.record_id)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
     create = _create(schema, table, [version_id, *columns])
@@ -55,7 +56,7 @@ def create_versions_index(schema: str, fact: Fact) -> str:
     """CREATE INDEX for that index."""
     return (
         f"CREATE INDEX {ident(versions_index(fact))} ON {qualified(schema, fact.name)} "
-        f"({ident(fact.key)}, {ident(fact.record_id)} DESC);"
+        f"({key_list(fact)}, {ident(fact.record_id)} DESC);"
     )
 
 
@@ -102,7 +103,7 @@ def create_current_view(schema: str, fact: Fact) -> str:
 
 def _current_comment(fact: Fact) -> str:
     """The comment of a current view. A view with another comment is replaced."""
-    return f"{NEWEST} {fact.key} that is not deleted"
+    return f"{NEWEST} {fact.key_label} that is not deleted"
 
 
 def _create_as_of(schema: str, fact: Fact) -> str:
@@ -118,7 +119,10 @@ def _create_as_of(schema: str, fact: Fact) -> str:
         f"(SELECT min(t.first_record_id) - 1 FROM {ranges}), {2**63 - 1})"
     )
     absent = "d.deleted_at <= moment AND (d.returned_at IS NULL OR d.returned_at > moment)"
-    name, comment = qualified(schema, fact.as_of), f"The version of each {fact.key} as of a timestamp, if not deleted"
+    name, comment = (
+        qualified(schema, fact.as_of),
+        f"The version of each {fact.key_label} as of a timestamp, if not deleted",
+    )
     # The parameter keeps its name, because CREATE OR REPLACE cannot rename it.
     return (
         f"CREATE OR REPLACE FUNCTION {name}(moment timestamptz) RETURNS SETOF {qualified(schema, fact.name)} "
@@ -129,12 +133,12 @@ def _create_as_of(schema: str, fact: Fact) -> str:
 
 def _newest(schema: str, fact: Fact, counts: str, absent: str) -> str:
     """Each key's newest version of those that count, without keys that have a deletion for which `absent` is true."""
-    key = ident(fact.key)
+    key = key_list(fact, "f")
     return (
-        f"SELECT newest.* FROM (SELECT DISTINCT ON (f.{key}) f.* FROM {qualified(schema, fact.name)} AS f "
-        f"WHERE {counts} ORDER BY f.{key}, f.{ident(fact.record_id)} DESC) AS newest "
+        f"SELECT newest.* FROM (SELECT DISTINCT ON ({key}) f.* FROM {qualified(schema, fact.name)} AS f "
+        f"WHERE {counts} ORDER BY {key}, f.{ident(fact.record_id)} DESC) AS newest "
         f"WHERE NOT EXISTS (SELECT FROM {ETL}.deletion AS d WHERE d.table_name = {literal(fact.name)} "
-        f"AND d.id = newest.{key} AND {absent})"
+        f"AND {is_deletion_of(fact, 'd', 'newest')} AND {absent})"
     )
 
 

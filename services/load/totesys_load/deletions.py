@@ -3,61 +3,91 @@
 from totesys.connection import Connection
 from totesys.lake.records import ProcessedManifest
 from totesys.schema import ETL
-from totesys.sql import ident
-from totesys.table import KEY_RANGES, Fact, WarehouseTable
+from totesys.sql import ident, literal
+from totesys.sql_keys import is_deletion_of, key_number, key_text, same_key
+from totesys.table import Fact, WarehouseTable
 from totesys_load.staging import INCOMING
 from totesys_load.warehouse_connection import WarehouseConnection
 
-RANGES = "ranges"
+KEYS = "swept"
+_KEYS = f"pg_temp.{KEYS}"
+# With its type: a literal as small as that would be numeric, and use no index.
+_LEAST, _GREATEST = f"'{-(2**63)}'::bigint", 2**63 - 1
 
-# Between two ranges, before the first and after the last.
+# What is between the ranges, before the first and after the last.
 _GAPS = f"""
-SELECT last_key AS low, lead(first_key, 1, {2**63 - 1}) OVER (ORDER BY first_key) AS high
-FROM (SELECT first_key, last_key FROM pg_temp.{RANGES} UNION ALL SELECT {-(2**63)}, {-(2**63)}) AS bounded
+SELECT last_key + 1 AS low, high
+FROM (SELECT last_key, coalesce(lead(first_key) OVER (ORDER BY first_key) - 1, {_GREATEST}) AS high
+      FROM {_KEYS}) AS ranges
+WHERE last_key < {_GREATEST}
+UNION ALL
+SELECT {_LEAST}, coalesce(min(first_key) - 1, {_GREATEST}) FROM {_KEYS} HAVING coalesce(min(first_key), 0) > {_LEAST}
 """
 
 
-async def make_ranges(connection: Connection) -> None:
-    """Create an empty temporary table for key ranges."""
-    columns = ", ".join(f"{ident(column.name)} {column.type.postgres} NOT NULL" for column in KEY_RANGES.columns)
-    await connection.execute(f"CREATE TEMPORARY TABLE {RANGES} ({columns}) ON COMMIT DROP")
+async def make_keys(connection: Connection, table: WarehouseTable) -> None:
+    """Create an empty temporary table for keys of the table."""
+    columns = ", ".join(f"{ident(column.name)} {column.type.postgres} NOT NULL" for column in table.keys.columns)
+    await connection.execute(f"CREATE TEMPORARY TABLE {KEYS} ({columns}) ON COMMIT DROP")
 
 
 async def record_absent(warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest) -> int:
-    """Record the table's keys in no range as deleted, unless they are already, and drop the ranges. Returns the keys.
+    """Record the table's keys that are not among the keys as deleted, unless they are already. Returns their number.
 
-    The query visits gap after gap through the key's index: its cost depends on the gaps, not on the table's size.
+    With ranges, the query visits gap after gap through the key's index: its cost depends on the gaps, not on the
+    table's size.
     """
-    await warehouse.connection.execute(f"ANALYZE pg_temp.{RANGES}")
-    key = ident(table.key)
-    gone = f"SELECT t.{key}::bigint AS id FROM gap JOIN {warehouse.relation(table)} AS t ON {_inside(f't.{key}')}"
-    if isinstance(table, Fact):
-        # All versions of a key may be waiting for a dimension row.
-        gone += f" UNION SELECT o.id FROM gap JOIN {ETL}.orphan AS o ON {_inside('o.id')} WHERE o.table_name = $1"
-    return await _record(warehouse, table, manifest, f"WITH gap AS ({_GAPS}), gone AS ({gone})")
+    if not table.has_integer_key:
+        return await _record(warehouse, table, manifest, "NOT EXISTS")
+    gaps = f"({_GAPS}) AS r JOIN {{}} BETWEEN r.low AND r.high"
+    return await _record_in_ranges(warehouse, table, manifest, gaps)
 
 
 async def record_left_out(warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest) -> int:
-    """Record the table's keys in a range as deleted, unless they are already, and drop the ranges. Returns the keys."""
-    await warehouse.connection.execute(f"ANALYZE pg_temp.{RANGES}")
-    key, left_out = ident(table.key), f"pg_temp.{RANGES} AS r"
-    gone = (
-        f"SELECT t.{key}::bigint AS id FROM {left_out} JOIN {warehouse.relation(table)} AS t "
-        f"ON t.{key} BETWEEN r.first_key AND r.last_key"
+    """Record the table's keys among the keys as deleted, unless they are already. Returns their number."""
+    if not table.has_integer_key:
+        return await _record(warehouse, table, manifest, "EXISTS")
+    return await _record_in_ranges(
+        warehouse, table, manifest, f"{_KEYS} AS r JOIN {{}} BETWEEN r.first_key AND r.last_key"
     )
+
+
+async def _record_in_ranges(
+    warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest, ranges: str
+) -> int:
+    """Record the integer keys in ranges. `ranges` joins them with a relation and its key, which it lacks."""
+    key = ident(table.only_key)
+    gone = f"SELECT t.{key}::bigint, NULL FROM {ranges.format(f'{warehouse.relation(table)} AS t ON t.{key}')}"
     if isinstance(table, Fact):
-        gone += (
-            f" UNION SELECT o.id FROM {left_out} JOIN {ETL}.orphan AS o ON o.id BETWEEN r.first_key AND r.last_key "
-            "WHERE o.table_name = $1"
-        )
-    return await _record(warehouse, table, manifest, f"WITH gone AS ({gone})")
+        # All versions of a key may be waiting for a dimension row.
+        orphans = f"{ETL}.orphan AS o ON o.table_name = $1 AND o.id"
+        gone += f" UNION SELECT o.id, NULL FROM {ranges.format(orphans)}"
+    return await _insert(warehouse, table, manifest, gone)
 
 
-async def _record(warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest, gone: str) -> int:
-    """Record the ids of the relation `gone` as deleted, unless they are already, and drop the ranges."""
+async def _record(
+    warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest, exists: str
+) -> int:
+    """Record the keys that are, or are not, among the keys of the temporary table."""
+    relations = [warehouse.relation(table)]
+    if isinstance(table, Fact):
+        values = ", ".join(f"(row->>{literal(column.name)})::{column.type.postgres} AS {ident(column.name)}"
+                           for column in table.key_columns)  # fmt: skip
+        relations.append(f"(SELECT {values} FROM {ETL}.orphan WHERE table_name = $1)")
+    gone = " UNION ".join(
+        f"SELECT {key_number(table, 't')}, {key_text(table, 't')} FROM {relation} AS t "
+        f"WHERE {exists} (SELECT FROM {_KEYS} AS k WHERE {same_key(table, 't', 'k')})"
+        for relation in relations
+    )
+    return await _insert(warehouse, table, manifest, gone)
+
+
+async def _insert(warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest, gone: str) -> int:
+    """Record the keys of the query `gone` as deleted, unless they are already, and drop the temporary table."""
+    await warehouse.connection.execute(f"ANALYZE {_KEYS}")
     deleted = await warehouse.write(
-        f"{gone} INSERT INTO {ETL}.deletion (table_name, id, lake, run, deleted_at) "
-        "SELECT DISTINCT $1, id, $2::uuid, $3::bigint, $4::timestamptz FROM gone "
+        f"WITH gone (id, key) AS ({gone}) INSERT INTO {ETL}.deletion (table_name, id, key, lake, run, deleted_at) "
+        "SELECT DISTINCT $1, id, key, $2::uuid, $3::bigint, $4::timestamptz FROM gone "
         f"WHERE NOT EXISTS (SELECT FROM {ETL}.deletion AS d WHERE d.table_name = $1 AND d.id = gone.id "
         "AND d.returned_run IS NULL)",
         table.name,
@@ -65,22 +95,16 @@ async def _record(warehouse: WarehouseConnection, table: WarehouseTable, manifes
         manifest.run,
         manifest.snapshot_time,
     )
-    await warehouse.connection.execute(f"DROP TABLE pg_temp.{RANGES}")
+    await warehouse.connection.execute(f"DROP TABLE {_KEYS}")
     return deleted
 
 
 async def record_returned(warehouse: WarehouseConnection, table: WarehouseTable, manifest: ProcessedManifest) -> int:
     """Record that deleted keys among the incoming rows exist again. Returns the number of keys."""
-    if not table.column(table.key).type.is_integer:
-        return 0
     return await warehouse.write(
         f"UPDATE {ETL}.deletion AS d SET returned_run = $2, returned_at = $3 FROM pg_temp.{INCOMING} AS i "
-        f"WHERE d.table_name = $1 AND d.returned_run IS NULL AND d.id = i.{ident(table.key)}",
+        f"WHERE d.table_name = $1 AND d.returned_run IS NULL AND {is_deletion_of(table, 'd', 'i')}",
         table.name,
         manifest.run,
         manifest.snapshot_time,
     )
-
-
-def _inside(key: str) -> str:
-    return f"{key} > gap.low AND {key} < gap.high"

@@ -24,19 +24,18 @@ class InsertOnlyCheck:
     async def fact(self, fact: Fact, built: BuiltTable) -> bool:
         """Whether the fact has none of the run's keys, and none waits for a dimension row."""
         waiting = f"SELECT FROM {ETL}.orphan WHERE table_name = $1 AND id BETWEEN $2 AND $3"
-        if built.first_key is not None and await self.warehouse.exists(
-            waiting, fact.name, built.first_key, built.last_key
-        ):
+        every = (-(2**63), 2**63 - 1) if built.first_key is None else (built.first_key, built.last_key)
+        if await self.warehouse.exists(waiting, fact.name, *every):
             return False
         return await self._has_only_this_extraction(fact) or await self._has_no_key_between(fact, built)
 
     async def _has_no_key_between(self, table: WarehouseTable, built: BuiltTable) -> bool:
-        if built.first_key is None:
+        if built.first_key is None or not table.has_integer_key:
             return False
         deleted = f"SELECT FROM {ETL}.deletion WHERE table_name = $1 AND id BETWEEN $2 AND $3 AND returned_run IS NULL"
         if await self.warehouse.exists(deleted, table.name, built.first_key, built.last_key):
             return False
-        present = f"SELECT FROM {self.warehouse.relation(table)} WHERE {ident(table.key)} BETWEEN $1 AND $2"
+        present = f"SELECT FROM {self.warehouse.relation(table)} WHERE {ident(table.only_key)} BETWEEN $1 AND $2"
         return not await self.warehouse.exists(present, built.first_key, built.last_key)
 
     async def _is_filling(self, dimension: Dimension) -> bool:

@@ -22,22 +22,29 @@ _MEMORY = """
     SELECT set_config('maintenance_work_mem', '256MB', true) FROM pg_settings
     WHERE name = 'maintenance_work_mem' AND setting::bigint < 256 * 1024"""
 
+# Separates the names of columns in a list.
+_SEPARATOR = "\x1f"
+# The names of the first columns of an index, as a list.
+_COLUMNS = f"""(
+        SELECT string_agg(a.attname, '{_SEPARATOR}' ORDER BY k.place)
+        FROM unnest(i.indkey) WITH ORDINALITY AS k (number, place)
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number WHERE k.place <= {{count}})"""
+
 # The facts of this role without a complete index that begins with the key and the version id.
-_LACKING = """
-    SELECT f.name FROM unnest($2::text[], $3::text[], $4::text[]) AS f (name, key, version_id)
+_LACKING = f"""
+    SELECT f.name FROM unnest($2::text[], $3::text[], $4::int[]) AS f (name, columns, count)
     JOIN pg_class AS c ON c.relname = f.name AND c.relnamespace = to_regnamespace(quote_ident($1))
     WHERE pg_has_role(c.relowner, 'USAGE') AND NOT EXISTS (
         SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
-        AND pg_get_indexdef(i.indexrelid, 1, false) = quote_ident(f.key)
-        AND pg_get_indexdef(i.indexrelid, 2, false) = quote_ident(f.version_id))"""
+        AND {_COLUMNS.format(count="f.count")} = f.columns)"""
 
 # Whether an index is as load makes it (ascending, descending with NULLs first), and this role may drop it.
-_IS_OURS = """
+_IS_OURS = f"""
     SELECT FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid JOIN pg_class AS c ON c.oid = i.indrelid
     WHERE x.oid = to_regclass($1) AND c.oid = to_regclass($2) AND pg_has_role(c.relowner, 'USAGE')
     AND i.indisvalid AND i.indpred IS NULL AND NOT i.indisunique AND NOT i.indisclustered
-    AND i.indnatts = 2 AND i.indoption::text = '0 3' AND x.reloptions IS NULL AND x.reltablespace = 0
-    AND pg_get_indexdef(x.oid, 1, false) = quote_ident($3) AND pg_get_indexdef(x.oid, 2, false) = quote_ident($4)"""
+    AND i.indnatts = $4 AND i.indoption::text = repeat('0 ', $4 - 1) || '3' AND x.reloptions IS NULL
+    AND x.reltablespace = 0 AND {_COLUMNS.format(count="$4")} = $3"""
 
 
 @dataclass
@@ -50,7 +57,7 @@ class KeyIndexes:
     @classmethod
     async def read(cls, warehouse: WarehouseConnection, facts: Iterable[Fact]) -> Self:
         """Look the facts up in the catalog."""
-        wanted = [(fact.name, fact.key, fact.record_id) for fact in facts]
+        wanted = [(fact.name, *_columns(fact)) for fact in facts]
         columns = [list(column) for column in zip(*wanted, strict=True)] or [[], [], []]
         rows = await warehouse.connection.fetch(_LACKING, warehouse.schema, *columns)
         return cls(warehouse, {row["name"] for row in rows})
@@ -65,7 +72,7 @@ class KeyIndexes:
         connection, relation = self.warehouse.connection, self.warehouse.relation(fact)
         index = qualified(self.warehouse.schema, versions_index(fact))
         if await self.warehouse.exists(f"SELECT FROM {relation}") or not await self.warehouse.exists(
-            _IS_OURS, index, relation, fact.key, fact.record_id
+            _IS_OURS, index, relation, *_columns(fact)
         ):
             return
         try:
@@ -83,3 +90,9 @@ class KeyIndexes:
                 await self.warehouse.connection.execute(_MEMORY)
                 await self.warehouse.connection.execute(create_versions_index(self.warehouse.schema, fact))
                 self.lacking.discard(fact.name)
+
+
+def _columns(fact: Fact) -> tuple[str, int]:
+    """The columns of the index of a fact as a list, and how many."""
+    names = [*fact.key_names, fact.record_id]
+    return _SEPARATOR.join(names), len(names)

@@ -9,6 +9,8 @@ from operator import attrgetter
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from totesys.table import Table
+
 
 @dataclass(frozen=True, order=True)
 class NumberRange:
@@ -18,9 +20,16 @@ class NumberRange:
     last: int
 
 
-def numbers(keys: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """A 64-bit integer for each key: the key itself, the day of a date, or else a digest of its text."""
-    keys = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
+def key_numbers(table: Table, rows: pa.RecordBatch) -> pa.Array:
+    """A 64-bit integer for the key of each row: the key itself, the day of a date, or else a digest of its texts."""
+    columns = [rows[name] for name in table.key_names]
+    if len(columns) == 1:
+        return numbers(columns[0])
+    return numbers(pc.binary_join_element_wise(*(column.cast(pa.string()) for column in columns), "\0"))
+
+
+def numbers(keys: pa.Array) -> pa.Array:
+    """The same for the keys in one column."""
     if pa.types.is_integer(keys.type):
         return keys.cast(pa.int64())
     if pa.types.is_date32(keys.type):

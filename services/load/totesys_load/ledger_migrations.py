@@ -50,7 +50,9 @@ CREATE INDEX IF NOT EXISTS run_table_not_noted ON {ETL}.run_table (table_name, l
 
 _OWNER = _declare(OWNER)
 
-MIGRATIONS = (_FIRST, _HIGH_WATER_MARK, _LAST_KEYS, _OWNER)
+_TEXT_KEYS = _declare(DELETION)
+
+MIGRATIONS = (_FIRST, _HIGH_WATER_MARK, _LAST_KEYS, _OWNER, _TEXT_KEYS)
 LEDGER = "".join(MIGRATIONS)
 
 

@@ -9,7 +9,7 @@ from totesys.lake.store import Lake
 from totesys.table import Dimension, Fact
 from totesys_load import dimension_keys, ledger_queries, staging, unresolved_references
 from totesys_load.key_index import KeyIndexes
-from totesys_load.key_ranges import NumberRange, are_in, numbers, ranges_of, union
+from totesys_load.key_ranges import NumberRange, are_in, key_numbers, ranges_of, union
 from totesys_load.parquet_copy import TEMPORARY, copy_batches
 from totesys_load.parquet_parts import get_part
 from totesys_load.run_loader import RunLoader, loaded_fact, since
@@ -52,7 +52,7 @@ class RunReplay(RunLoader):
         for _ in built.parts:
             part = await anext(self._parts)
             for batch in part.batches():
-                keys = numbers(batch[dimension.key])
+                keys = key_numbers(dimension, batch)
                 ranges = ranges_of(keys)
                 ours = await dimension_keys.not_written_later(self._connection, name, self._manifest, ranges)
                 if not ours:
@@ -106,7 +106,7 @@ async def record_later_keys(connection: Connection, lake: Lake, dimension: Dimen
             built = manifest.tables.get(dimension.name)
             for part in built.parts if built else ():
                 for batch in (await get_part(lake.processed, part, dimension)).batches():
-                    ranges += ranges_of(numbers(batch[dimension.key]))
+                    ranges += ranges_of(key_numbers(dimension, batch))
             ours = await dimension_keys.not_written_later(connection, dimension.name, manifest, union(ranges))
             await dimension_keys.record_keys(connection, dimension.name, manifest, ours)
         await dimension_keys.mark_recorded(connection, dimension.name, run.lake, number)

@@ -11,7 +11,7 @@ from totesys.arrow import arrow_schema
 from totesys.errors import CorruptObject
 from totesys.lake.bucket import Bucket
 from totesys.lake.records import Part
-from totesys.table import Table
+from totesys.table import Column, Table
 
 # Rows that are read and encoded at once: enough to keep the server busy, few enough to keep memory flat.
 BATCH_ROWS = 65_536
@@ -28,7 +28,7 @@ class ParquetPart:
     """
 
     file: pyarrow.parquet.ParquetFile
-    columns: list[str]
+    columns: tuple[Column, ...]
     where: str
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -37,7 +37,7 @@ class ParquetPart:
         Raises CorruptObject if the rows are not what the footer says.
         """
         try:
-            for batch in self.file.iter_batches(BATCH_ROWS, columns=self.columns):
+            for batch in self.file.iter_batches(BATCH_ROWS, columns=[column.name for column in self.columns]):
                 yield from _bounded(batch)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _corrupt(self.where, f"cannot be read: {error}") from error
@@ -52,13 +52,13 @@ def open_part(body: bytes, rows: int, table: Table, where: str) -> ParquetPart:
     try:
         plain = pyarrow.parquet.ParquetFile(pa.BufferReader(body))
         found, footer = plain.schema_arrow, plain.metadata
-        columns = [name for name in table.column_names if name in found.names]
+        columns = tuple(column for column in table.columns if column.name in found.names)
         repetitive = _dictionary_encoded(footer)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _corrupt(where, f"is not Parquet: {error}") from error
     if footer.num_rows != rows:
         raise _corrupt(where, f"has {footer.num_rows} rows, its manifest says {rows}")
-    if not pa.schema([found.field(name) for name in columns]).equals(arrow_schema(table)):
+    if not pa.schema([found.field(column.name) for column in columns]).equals(arrow_schema(table)):
         raise _corrupt(where, f"does not have the columns of {table.name}")
     largest = max((footer.row_group(number).total_byte_size for number in range(footer.num_row_groups)), default=0)
     if largest > GROUP_BYTES:

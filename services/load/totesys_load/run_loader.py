@@ -1,7 +1,7 @@
 """Loads one run into the warehouse, in the caller's transaction."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +18,12 @@ from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.schema import Model
 from totesys.sql import literal, qualified
-from totesys.table import KEY_RANGES, Dimension, Fact, Table, WarehouseTable
+from totesys.table import Dimension, Fact, Table, WarehouseTable
 from totesys_load import deletions, dimension_keys, ledger_queries, staging, unresolved_references
 from totesys_load.compatibility import WritePlan
 from totesys_load.insert_only import InsertOnlyCheck
 from totesys_load.key_index import KeyIndexes
-from totesys_load.key_ranges import NumberRange, numbers, ranges_of, union
+from totesys_load.key_ranges import NumberRange, key_numbers, ranges_of, union
 from totesys_load.parquet_copy import TEMPORARY, copy_batches
 from totesys_load.parquet_parts import ParquetPart, get_part
 from totesys_load.unresolved_references import ReferencedKeys
@@ -95,7 +95,7 @@ class RunLoader:
         keys: list[NumberRange] = []
 
         def collect(rows: pa.RecordBatch) -> None:
-            keys.extend(ranges_of(numbers(rows[dimension.key])))
+            keys.extend(ranges_of(key_numbers(dimension, rows)))
 
         # The check comes first: it also remembers which extraction fills the dimension.
         insert_only = await self._insert_only().dimension(dimension, built)
@@ -172,15 +172,15 @@ class RunLoader:
         """Record as deleted the keys that a deletion sweep did not find, and those from which no row was built."""
         sweep = self._manifest.keys, deletions.record_absent
         build = self._manifest.left_out, deletions.record_left_out
-        for table, (ranges, record) in product(self._model.tables, (sweep, build)):
-            if table.name not in ranges:
+        for table, (keys, record) in product(self._model.tables, (sweep, build)):
+            if table.name not in keys:
                 continue
             started = time.monotonic()
             if isinstance(table, Fact):
                 await self._key_indexes.build(table)
-            await deletions.make_ranges(self._connection)
-            for part in ranges[table.name].parts:
-                await self._copy_part(await self._read(KEY_RANGES, part), TEMPORARY, deletions.RANGES)
+            await deletions.make_keys(self._connection, table)
+            for part in keys[table.name].parts:
+                await self._copy_part(await self._read(table.keys, part), TEMPORARY, deletions.KEYS)
             deleted = await record(self._warehouse, table, self._manifest)
             before = loaded.get(table.name, LoadedTable(rows=0, written=0, seconds=0))
             changes = {"deleted": before.deleted + deleted, "seconds": round(before.seconds + since(started), 6)}
@@ -189,7 +189,7 @@ class RunLoader:
     async def _copy_incoming(self, table: WarehouseTable, built: BuiltTable, observe: Observer) -> None:
         """Copy the run's rows of a table into the temporary table."""
         await staging.make_incoming(self._warehouse, table)
-        await self._copy(TEMPORARY, staging.INCOMING, built, observe, ordered_by=table.key)
+        await self._copy(TEMPORARY, staging.INCOMING, built, observe, ordered_by=table.key_names)
         await staging.analyze_incoming(self._connection, table)
 
     async def _record_returned(self, table: WarehouseTable) -> None:
@@ -198,7 +198,7 @@ class RunLoader:
             log.info(LogEvent.DELETED_ROWS_RESTORED, run=self._manifest.run, table=table.name, rows=returned)
 
     async def _copy(
-        self, schema: str, name: str, built: BuiltTable, observe: Observer, ordered_by: str | None = None
+        self, schema: str, name: str, built: BuiltTable, observe: Observer, ordered_by: Sequence[str] = ()
     ) -> None:
         for _ in built.parts:
             await self._copy_part(await anext(self._parts), schema, name, observe, ordered_by)
@@ -209,15 +209,15 @@ class RunLoader:
         schema: str,
         name: str,
         observe: Observer | None = None,
-        ordered_by: str | None = None,
+        ordered_by: Sequence[str] = (),
     ) -> None:
-        """Copy a part. With `ordered_by`, each batch is sorted by that column, which makes lookups by it faster."""
+        """Copy a part. Each batch is sorted by the columns `ordered_by`, which makes lookups by them faster."""
 
         def observed() -> Iterator[pa.RecordBatch]:
             for batch in part.batches():
                 if observe is not None:
                     observe(batch)
-                yield batch if ordered_by is None else batch.sort_by(ordered_by)
+                yield batch.sort_by([(name, "ascending") for name in ordered_by]) if ordered_by else batch
 
         await copy_batches(self._connection, schema, name, part.columns, observed())
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from totesys.connection import Connection
 from totesys.schema import ETL
 from totesys.sql import column_list, ident, literal
+from totesys.sql_keys import is_waiting_version_of, key_list, same_key
 from totesys.table import Column, Dimension, Fact, WarehouseTable
 from totesys_load.ddl import same_columns
 from totesys_load.warehouse_connection import WarehouseConnection
@@ -47,7 +48,7 @@ async def drop_incoming(connection: Connection) -> None:
 
 async def analyze_incoming(connection: Connection, table: WarehouseTable) -> None:
     """Give the planner the number of rows and the spread of their keys. It needs no other column."""
-    await connection.execute(f"ANALYZE {_INCOMING} ({ident(table.key)})")
+    await connection.execute(f"ANALYZE {_INCOMING} ({key_list(table)})")
 
 
 async def upsert_dimension(warehouse: WarehouseConnection, dimension: Dimension, rows: int) -> Upserted:
@@ -56,42 +57,42 @@ async def upsert_dimension(warehouse: WarehouseConnection, dimension: Dimension,
     Two statements, because ON CONFLICT writes a lock to every row that it meets, even where nothing differs. If every
     row was updated, none is new.
     """
-    target, key = warehouse.relation(dimension), ident(dimension.key)
+    target, same = warehouse.relation(dimension), same_key(dimension, "t", "i")
     updated = 0
-    if others := [name for name in dimension.column_names if name != dimension.key]:
+    if others := [name for name in dimension.column_names if name not in dimension.key_names]:
         assignments = ", ".join(f"{ident(name)} = i.{ident(name)}" for name in others)
         updated = await warehouse.write(
             f"UPDATE {target} AS t SET {assignments} FROM {_INCOMING} AS i "
-            f"WHERE t.{key} = i.{key} AND NOT {same_columns(dimension, 't', 'i')}"
+            f"WHERE {same} AND NOT {same_columns(dimension, 't', 'i')}"
         )
     if updated == rows:
         return Upserted(updated)
     columns = column_list(dimension.column_names)
     inserted = await warehouse.write(
         f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {_INCOMING} AS i "
-        f"WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE t.{key} = i.{key}) ORDER BY {key}"
+        f"WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE {same}) ORDER BY {key_list(dimension)}"
     )
     return Upserted(updated, inserted)
 
 
 async def append_versions(warehouse: WarehouseConnection, fact: Fact) -> int:
     """Append each incoming row that differs from the newest version of its key. Returns the number of versions."""
-    key, newest = ident(fact.key), await _newest(warehouse, fact, _LAST_VERSION_ID)
+    newest = await _newest(warehouse, fact, _LAST_VERSION_ID)
     # Sorted before the lookups, not after them: they then visit the pages of the index and the table in order.
     return await warehouse.write(
         f"INSERT INTO {warehouse.relation(fact)} ({column_list(fact.column_names)}) "
-        f"SELECT {column_list(fact.column_names, 'i')} FROM (SELECT * FROM {_INCOMING} ORDER BY {key}) AS i "
-        f"{newest.join} WHERE NOT {newest.is_unchanged} ORDER BY i.{key}",
+        f"SELECT {column_list(fact.column_names, 'i')} FROM (SELECT * FROM {_INCOMING} ORDER BY {key_list(fact)}) AS i "
+        f"{newest.join} WHERE NOT {newest.is_unchanged} ORDER BY {key_list(fact, 'i')}",
         *newest.parameters,
     )
 
 
 async def drop_unchanged(warehouse: WarehouseConnection, fact: Fact, first: int) -> int:
     """Delete the incoming rows that equal their key's newest version before `first`. Returns how many are left."""
-    key, newest = ident(fact.key), await _newest(warehouse, fact, first - 1)
+    newest = await _newest(warehouse, fact, first - 1)
     await warehouse.connection.execute(
-        f"DELETE FROM {_INCOMING} AS known USING (SELECT i.{key} FROM {_INCOMING} AS i "
-        f"{newest.join} WHERE {newest.is_unchanged}) AS same WHERE known.{key} = same.{key}",
+        f"DELETE FROM {_INCOMING} AS known USING (SELECT {key_list(fact, 'i')} FROM {_INCOMING} AS i "
+        f"{newest.join} WHERE {newest.is_unchanged}) AS same WHERE {same_key(fact, 'known', 'same')}",
         *newest.parameters,
     )
     return int(await warehouse.connection.fetchval(f"SELECT count(*) FROM {_INCOMING}"))
@@ -111,9 +112,9 @@ async def _newest(warehouse: WarehouseConnection, fact: Fact, last: int) -> _New
 
     Only a fact that has such rows pays for looking them up.
     """
-    key, version_id = ident(fact.key), ident(fact.record_id)
+    version_id = ident(fact.record_id)
     join = (
-        f"LEFT JOIN LATERAL (SELECT * FROM {warehouse.relation(fact)} AS f WHERE f.{key} = i.{key} "
+        f"LEFT JOIN LATERAL (SELECT * FROM {warehouse.relation(fact)} AS f WHERE {same_key(fact, 'f', 'i')} "
         f"AND f.{version_id} <= $1 ORDER BY f.{version_id} DESC LIMIT 1) AS n ON true"
     )
     is_unchanged = f"(n.{version_id} IS NOT NULL AND {same_columns(fact, 'n', 'i')})"
@@ -122,9 +123,9 @@ async def _newest(warehouse: WarehouseConnection, fact: Fact, last: int) -> _New
     names = ", ".join(literal(name) for name in fact.column_names)
     texts = ", ".join(f"i.{ident(name)}::text" for name in fact.column_names)
     return _Newest(
-        f"{join} LEFT JOIN LATERAL (SELECT row FROM {ETL}.orphan WHERE table_name = $2 AND id = i.{key} "
-        f"AND record_id <= $1 AND record_id > coalesce(n.{version_id}, 0) ORDER BY record_id DESC LIMIT 1) AS o "
-        "ON true",
+        f"{join} LEFT JOIN LATERAL (SELECT w.row FROM {ETL}.orphan AS w WHERE w.table_name = $2 "
+        f"AND {is_waiting_version_of(fact, 'w', 'i')} AND w.record_id <= $1 "
+        f"AND w.record_id > coalesce(n.{version_id}, 0) ORDER BY w.record_id DESC LIMIT 1) AS o ON true",
         f"CASE WHEN o.row IS NOT NULL THEN o.row = jsonb_object(ARRAY[{names}], ARRAY[{texts}]) "
         f"ELSE {is_unchanged} END",
         (last, fact.name),
@@ -145,7 +146,7 @@ async def number_incoming(connection: Connection, fact: Fact, numbers: str) -> i
     await connection.execute(
         f"ALTER TABLE {_INCOMING} RENAME TO unnumbered;"
         f"CREATE TEMPORARY TABLE {INCOMING} ON COMMIT DROP AS SELECT {numbers} AS {ident(fact.record_id)}, i.* "
-        f"FROM (SELECT * FROM pg_temp.unnumbered ORDER BY {ident(fact.key)}) AS i;"
+        f"FROM (SELECT * FROM pg_temp.unnumbered ORDER BY {key_list(fact)}) AS i;"
         f"DROP TABLE pg_temp.unnumbered"
     )
     return int(await connection.fetchval(f"SELECT coalesce(max({ident(fact.record_id)}), 0) FROM {_INCOMING}"))

@@ -156,18 +156,18 @@ def _of_constraints(model: Model, schema: str, table: WarehouseTable, found: Rel
 
 
 def _is_declared(model: Model, schema: str, table: WarehouseTable, constraint: Constraint) -> bool:
-    """Whether a foreign key matches a declared reference of a fact: from one column to the key of a dimension."""
-    references = {column.name: column.references for column in table.columns if column.references}
-    name = references.get(constraint.columns[0]) if len(constraint.columns) == 1 else None
+    """Whether a foreign key matches a declared reference of a fact: from its columns to the key of a dimension."""
+    names = {column.references for column in table.columns if column.name in constraint.columns}
+    name = names.pop() if len(names) == 1 else None
     if name is None or not isinstance(table, Fact):
         return False
-    return constraint.target == f"{schema}.{name}" and constraint.target_columns == (model.table(name).key,)
+    return constraint.target == f"{schema}.{name}" and constraint.target_columns == model.table(name).key_names
 
 
 def _of_indexes(table: WarehouseTable, found: Relation) -> Iterator[str]:
-    needed, why = table.key, "may reject rows"
+    needed, why = table.key_names, "may reject rows"
     if isinstance(table, Fact):
-        needed, why = table.record_id, f"forbids a second version of a {table.key}"
+        needed, why = (table.record_id,), f"forbids a second version of a {table.key_label}"
     for index in found.indexes:
-        if index.unique and needed not in index.columns:
+        if index.unique and not set(needed).issubset(index.columns):
             yield f"unique index {index.name} on {table.name} {why}: drop it, or its constraint"

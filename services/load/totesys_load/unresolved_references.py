@@ -13,8 +13,9 @@ import pyarrow.parquet
 
 from totesys.connection import Connection
 from totesys.lake.records import REASONS, ProcessedManifest
-from totesys.schema import ETL, Model
+from totesys.schema import ETL, Model, Reference
 from totesys.sql import column_list, ident, literal
+from totesys.sql_keys import key_list, key_number, same_key
 from totesys.table import Column, Dimension, Fact
 from totesys_load.parquet_copy import TEMPORARY, copy_rows
 from totesys_load.warehouse_connection import WarehouseConnection
@@ -27,12 +28,6 @@ _SPREAD = 4
 _GROUP_BYTES = 8 * 1024 * 1024
 
 
-def _references(model: Model, fact: Fact) -> list[tuple[str, Dimension]]:
-    """The fact's columns that refer to a dimension with sources. A dimension without sources has every key anyway."""
-    pairs = [(column.name, model.table(column.references)) for column in fact.columns if column.references]
-    return [(name, table) for name, table in pairs if isinstance(table, Dimension) and table.sources]
-
-
 @dataclass
 class ReferencedKeys:
     """The distinct keys that a fact's rows in a run refer to, by dimension."""
@@ -40,12 +35,13 @@ class ReferencedKeys:
     warehouse: WarehouseConnection
     model: Model
     fact: Fact
-    _keys: dict[str, list[pa.Array]] = field(default_factory=lambda: defaultdict(list))
+    _keys: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Collect the keys of more rows."""
-        for column, dimension in _references(self.model, self.fact):
-            self._keys[dimension.name].append(pyarrow.compute.unique(rows[column]))
+        for reference in self.model.references(self.fact):
+            keys = pa.table([rows[name] for name in reference.columns], list(reference.dimension.key_names))
+            self._keys[reference.dimension.name].append(_distinct(keys))
 
     async def take_unresolved(self, relation: str, first: int, manifest: ProcessedManifest) -> int:
         """Move the run's rows with unresolved references from a relation to the ledger. Returns the number of rows.
@@ -54,62 +50,61 @@ class ReferencedKeys:
         server moves the rows by itself: they may be most of a run.
         """
         taken = 0
-        for column, dimension in _references(self.model, self.fact):
-            arrays = self._keys.get(dimension.name)
-            if arrays and await self._find_unknown_keys(dimension, arrays):
-                taken += await self._take(relation, first, manifest, column, dimension)
+        for reference in self.model.references(self.fact):
+            keys = self._keys.get(reference.dimension.name)
+            if keys and await self._find_unknown_keys(reference.dimension, keys):
+                taken += await self._take(relation, first, manifest, reference)
                 await self.warehouse.connection.execute(f"DROP TABLE pg_temp.{UNKNOWN}")
         return taken
 
-    async def _take(
-        self, relation: str, first: int, manifest: ProcessedManifest, column: str, dimension: Dimension
-    ) -> int:
+    async def _take(self, relation: str, first: int, manifest: ProcessedManifest, reference: Reference) -> int:
         fact = self.fact
         names = ", ".join(map(literal, fact.column_names))
         texts = ", ".join(f"t.{ident(name)}::text" for name in fact.column_names)
+        refers = same_key(reference.dimension, "u", "v", reference.columns)
         return await self.warehouse.write(
             f"WITH taken AS (DELETE FROM {relation} AS v USING pg_temp.{UNKNOWN} AS u "
-            f"WHERE v.{ident(fact.record_id)} >= $1 AND v.{ident(column)} = u.key RETURNING v.*) "
+            f"WHERE v.{ident(fact.record_id)} >= $1 AND {refers} RETURNING v.*) "
             f"INSERT INTO {ETL}.orphan (table_name, record_id, id, lake, run, reasons, row) "
-            f"SELECT $2, t.{ident(fact.record_id)}, t.{ident(fact.key)}::bigint, $3, $4, $5, "
+            f"SELECT $2, t.{ident(fact.record_id)}, {key_number(fact, 't')}, $3, $4, $5, "
             f"jsonb_object(ARRAY[{names}], ARRAY[{texts}]) FROM taken AS t",
             first,
             fact.name,
             manifest.lake,
             manifest.run,
-            [f"{column} is not in {dimension.name}"],
+            [f"{', '.join(reference.columns)} is not in {reference.dimension.name}"],
         )
 
-    async def _find_unknown_keys(self, dimension: Dimension, arrays: Sequence[pa.Array]) -> bool:
+    async def _find_unknown_keys(self, dimension: Dimension, several: Sequence[pa.Table]) -> bool:
         """Put the keys that the dimension lacks into a temporary table. Without any, there is no table."""
-        keys = pyarrow.compute.unique(pa.chunked_array(arrays))
         # In order, so that the lookup visits each page of the index once.
-        keys = keys.take(pyarrow.compute.sort_indices(keys))
-        if pa.types.is_integer(keys.type) and await self._has_all_between(dimension, keys):
+        keys = _distinct(pa.concat_tables(several))
+        keys = keys.sort_by([(name, "ascending") for name in keys.column_names])
+        if dimension.has_integer_key and await self._has_all_between(dimension, keys[dimension.only_key]):
             return False
-        connection, key = self.warehouse.connection, ident(dimension.key)
-        target = self.warehouse.relation(dimension)
+        connection, target = self.warehouse.connection, self.warehouse.relation(dimension)
+        columns = ", ".join(f"CAST({ident(column.name)} AS {column.type.postgres}) AS {ident(column.name)}"
+                            for column in dimension.key_columns)  # fmt: skip
         await connection.execute(
-            f"CREATE TEMPORARY TABLE {REFERENCED} ON COMMIT DROP AS "
-            f"SELECT CAST({key} AS {dimension.column(dimension.key).type.postgres}) AS key FROM {target} WITH NO DATA"
+            f"CREATE TEMPORARY TABLE {REFERENCED} ON COMMIT DROP AS SELECT {columns} FROM {target} WITH NO DATA"
         )
-        await copy_rows(connection, TEMPORARY, REFERENCED, pa.table({"key": keys}))
+        await copy_rows(connection, TEMPORARY, REFERENCED, keys, dimension.key_columns)
         await connection.execute(f"ANALYZE pg_temp.{REFERENCED}")
         unknown = await self.warehouse.write(
-            f"CREATE TEMPORARY TABLE {UNKNOWN} ON COMMIT DROP AS SELECT r.key FROM pg_temp.{REFERENCED} AS r "
-            f"WHERE NOT EXISTS (SELECT FROM {target} AS d WHERE d.{key} = r.key)"
+            f"CREATE TEMPORARY TABLE {UNKNOWN} ON COMMIT DROP AS SELECT r.* FROM pg_temp.{REFERENCED} AS r "
+            f"WHERE NOT EXISTS (SELECT FROM {target} AS d WHERE {same_key(dimension, 'd', 'r')})"
         )
         await connection.execute(f"DROP TABLE pg_temp.{REFERENCED}" + ("" if unknown else f", pg_temp.{UNKNOWN}"))
         return unknown > 0
 
-    async def _has_all_between(self, dimension: Dimension, keys: pa.Array) -> bool:
+    async def _has_all_between(self, dimension: Dimension, keys: pa.ChunkedArray) -> bool:
         """Whether the dimension has every number from the least to the greatest key. Counting beats lookups."""
         span = pyarrow.compute.min_max(keys).as_py()
         first, last = span["min"], span["max"]
         if first is None or last - first >= _SPREAD * len(keys):
             return False
         query = (
-            f"SELECT count(*) FROM {self.warehouse.relation(dimension)} WHERE {ident(dimension.key)} BETWEEN $1 AND $2"
+            f"SELECT count(*) FROM {self.warehouse.relation(dimension)} WHERE {key_list(dimension)} BETWEEN $1 AND $2"
         )
         return bool(await self.warehouse.connection.fetchval(query, first, last) == last - first + 1)
 
@@ -148,11 +143,7 @@ async def place_resolved(warehouse: WarehouseConnection, model: Model) -> dict[s
 
 
 async def _place(warehouse: WarehouseConnection, model: Model, fact: Fact) -> int:
-    resolved = "".join(
-        f" AND (row->>{literal(name)} IS NULL OR EXISTS (SELECT FROM {warehouse.relation(dimension)} AS d "
-        f"WHERE d.{ident(dimension.key)} = {_value(fact.column(name))}))"
-        for name, dimension in _references(model, fact)
-    )
+    resolved = "".join(f" AND {_is_resolved(warehouse, fact, reference)}" for reference in model.references(fact))
     values = ", ".join(_value(column) for column in fact.columns)
     return await warehouse.write(
         f"WITH placed AS (DELETE FROM {ETL}.orphan WHERE table_name = $1{resolved} RETURNING *), "
@@ -166,6 +157,20 @@ async def _place(warehouse: WarehouseConnection, model: Model, fact: Fact) -> in
         f"OVERRIDING SYSTEM VALUE SELECT record_id, {values} FROM placed",
         fact.name,
     )
+
+
+def _is_resolved(warehouse: WarehouseConnection, fact: Fact, reference: Reference) -> str:
+    """SQL that is true of a waiting row that refers to nothing, or to a row that the dimension has."""
+    dimension = reference.dimension
+    unset = " OR ".join(f"row->>{literal(name)} IS NULL" for name in reference.columns)
+    same = " AND ".join(f"d.{ident(key)} = {_value(fact.column(name))}"
+                        for key, name in zip(dimension.key_names, reference.columns, strict=True))  # fmt: skip
+    return f"({unset} OR EXISTS (SELECT FROM {warehouse.relation(dimension)} AS d WHERE {same}))"
+
+
+def _distinct(keys: pa.Table) -> pa.Table:
+    """The distinct keys that are complete: one with a NULL refers to nothing."""
+    return keys.group_by(keys.column_names).aggregate([]).drop_null()
 
 
 def _value(column: Column) -> str:

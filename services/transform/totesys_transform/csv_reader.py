@@ -38,7 +38,11 @@ _STAND_INS: dict[Kind, object] = {
     Kind.DATE: date(1970, 1, 1),
     Kind.TIME: time(),
     Kind.TIMESTAMP: datetime.fromisoformat("1970-01-01"),
+    Kind.INSTANT: datetime.fromisoformat("1970-01-01T00:00:00Z"),
     Kind.DECIMAL: 0,
+    Kind.FLOAT32: 0,
+    Kind.FLOAT64: 0,
+    Kind.BYTES: b"",
 }
 # The position of a row in its table's frame.
 ROW = "row"
@@ -71,11 +75,32 @@ def read_csv(data: bytes, table: Table) -> SourceRows:
     if len(data) > ROW_BYTES:
         return _read_with_faults(data, table)
     try:
-        typed = {column.name: arrow_type(column.type) for column in table.columns}
-        return SourceRows(_frame(_read(data, typed, _BLOCK_BYTES)))
+        typed = {column.name: _csv_type(column) for column in table.columns}
+        frame = _frame(_read(data, typed, _BLOCK_BYTES))
+        return SourceRows(
+            frame.with_columns(_completed(column) for column in table.columns if column.type.kind in _INCOMPLETE)
+        )
     except pa.ArrowInvalid:
         # A value does not fit its type, or a row is longer than a block.
         return _read_with_faults(data, table)
+
+
+# Arrow reads the text of bytes, and of an instant the time without its zone.
+_INCOMPLETE = (Kind.INSTANT, Kind.BYTES)
+
+
+def _csv_type(column: Column) -> pa.DataType:
+    match column.type.kind:
+        case Kind.INSTANT:
+            return pa.timestamp(column.type.unit)
+        case Kind.BYTES:
+            return pa.string()
+    return arrow_type(column.type)
+
+
+def _completed(column: Column) -> pl.Expr:
+    value = pl.col(column.name)
+    return value.dt.replace_time_zone("UTC") if column.type.kind is Kind.INSTANT else value.str.decode("hex")
 
 
 def concat(several: Sequence[SourceRows]) -> SourceRows:
@@ -141,7 +166,7 @@ def _read_with_faults(data: bytes, table: Table) -> SourceRows:
     stand_ins = {
         column.name: pl.when(fault).then(_stand_in(column)).otherwise(pl.lit(frame[column.name])).alias(column.name)
         for column in table.columns
-        if column.name != table.key and (fault := faulty.get(column.name)) is not None and fault.any()
+        if column.name not in table.key_names and (fault := faulty.get(column.name)) is not None and fault.any()
     }
     stand_in = text.select(stand_ins.get(name, pl.lit(frame[name])) for name in table.column_names)
     return SourceRows(frame, stand_in, faults)
@@ -208,14 +233,20 @@ def _parsed(column: Column, of: pl.DataFrame, *, none_too_long: bool) -> pl.Expr
         if (other := _NOT_UTF8 + column.name) in of.columns:
             text = pl.when(~pl.col(other)).then(text)
         return text if none_too_long else pl.when(pl.col(_TOO_LONG).is_null()).then(text)
+    if kind is Kind.BYTES:
+        return (text if none_too_long else pl.when(pl.col(_TOO_LONG).is_null()).then(text)).str.decode("hex")
     if kind is Kind.BOOLEAN:
         return text == "t"
-    if kind is Kind.TIMESTAMP:
-        return _within(text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ms", strict=False))
+    if kind in (Kind.TIMESTAMP, Kind.INSTANT):
+        value = _within(text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit=column.type.unit, strict=False))
+        return value.dt.replace_time_zone("UTC") if kind is Kind.INSTANT else value
     if kind is Kind.DATE:
         return _within(text.str.to_date("%Y-%m-%d", strict=False))
     if kind is Kind.TIME:
         return text.str.to_time("%H:%M:%S%.f", strict=False)
+    if kind is Kind.DECIMAL:
+        # A cast would round.
+        text = pl.when(text.str.contains(rf"^-?[0-9]+(\.[0-9]{{0,{column.type.digits[1]}}}0*)?$")).then(text)
     return text.cast(polars_type(column.type), strict=False)
 
 

@@ -18,7 +18,11 @@ _NAMES = {
     Kind.DATE: "date",
     Kind.TIME: "time",
     Kind.TIMESTAMP: "timestamp",
+    Kind.INSTANT: "timestamp",
     Kind.DECIMAL: "number",
+    Kind.FLOAT32: "number",
+    Kind.FLOAT64: "number",
+    Kind.BYTES: "sequence of bytes",
 }
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from totesys.concurrency import prefetched
 from totesys.errors import CorruptObject
-from totesys.frames import key_type
+from totesys.frames import key_of, polars_type
 from totesys.lake.keys import left_out_key, part_key, quarantine_key, ranges_key
 from totesys.lake.quarantine_parts import without_value
 from totesys.lake.records import REASONS, BuiltTable, Manifest, Part, ProcessedManifest, QuarantinedTable, TableParts
@@ -24,10 +24,10 @@ from totesys.log_events import LogEvent
 from totesys.logs import logger
 from totesys.redaction import safe_message
 from totesys.schema import Model
-from totesys.table import KEY_RANGES, Dimension, SourceTable, Table, WarehouseTable
+from totesys.table import Dimension, SourceTable, Table, WarehouseTable
 from totesys_transform.csv_reader import ROW, SourceRows, concat, read_csv, read_text
 from totesys_transform.parquet_writer import to_parquet, to_plain_parquet
-from totesys_transform.table_builder import SAMPLE, Built, build, build_from_references, check_grain, key_ranges
+from totesys_transform.table_builder import SAMPLE, Built, build, build_from_references, check_grain, key_list
 
 log = logger("totesys.transform.run")
 
@@ -69,7 +69,7 @@ class RunTransform:
         self._manifest = manifest
         self._built: dict[str, _Output] = {}
         self._quarantined: dict[str, _Output] = {}
-        self._left_out: dict[str, list[pl.Series]] = defaultdict(list)
+        self._left_out: dict[str, list[pl.DataFrame]] = defaultdict(list)
         self._referenced: dict[str, list[pl.Series]] = defaultdict(list)
 
     async def transform(self) -> ProcessedManifest:
@@ -83,7 +83,7 @@ class RunTransform:
         for dimension in self._model.dimensions:
             if not dimension.sources:
                 await self._write_derived(dimension)
-        keys = {table.name: await self._ranges(table) for table in self._model.built_from_first(self._manifest.keys)}
+        keys = {table.name: await self._keys(table) for table in self._model.built_from_first(self._manifest.keys)}
         return ProcessedManifest(
             **self._manifest.model_dump(include=_COMMON_FIELDS),
             finished_at=datetime.now(UTC),
@@ -181,8 +181,8 @@ class RunTransform:
         out = self._built.setdefault(table.name, _Output(table.column_names))
         key = part_key(self._schema(table), table.name, self._manifest.run, len(out.parts), "parquet")
         out.parts.append(await self._lake.processed.put_part(key, body, rows.height))
-        if table.column(table.key).type.is_integer:
-            out.keys += [rows[table.key].min(), rows[table.key].max()]  # type: ignore[list-item]
+        if table.has_integer_key:
+            out.keys += [rows[table.only_key].min(), rows[table.only_key].max()]  # type: ignore[list-item]
         for column in table.columns:
             if column.references and not self._model.table(column.references).sources:
                 self._referenced[column.references].append(rows[column.name].unique())
@@ -195,15 +195,17 @@ class RunTransform:
         body = await asyncio.to_thread(to_plain_parquet, rows)
         out.parts.append(await self._lake.processed.put_part(key, body, rows.height))
 
-    async def _ranges(self, table: WarehouseTable) -> TableParts:
-        """The key ranges of the first source, written as those of the table built from it."""
+    async def _keys(self, table: WarehouseTable) -> TableParts:
+        """The keys of the first source, written as those of the table built from it."""
         started = time.monotonic()
-        out = _Output(KEY_RANGES.column_names)
-        for number, part in enumerate(self._manifest.keys[table.sources[0]].parts):
-            rows = await self._rows(KEY_RANGES, part, await self._lake.ingest.get_part(part))
+        source, out = self._model.source(table.sources[0]), _Output(table.keys.column_names)
+        for number, part in enumerate(self._manifest.keys[source.name].parts):
+            frame = (await self._rows(source.keys, part, await self._lake.ingest.get_part(part))).frame
+            if not table.has_integer_key:
+                frame = frame.select(key_of(source, table, table.key_names)).drop_nulls()
             key = ranges_key(self._schema(table), table.name, self._manifest.run, number, "parquet")
-            body = await asyncio.to_thread(to_parquet, rows.frame, KEY_RANGES)
-            out.parts.append(await self._lake.processed.put_part(key, body, rows.frame.height))
+            body = await asyncio.to_thread(to_parquet, frame, table.keys)
+            out.parts.append(await self._lake.processed.put_part(key, body, frame.height))
         out.seconds = time.monotonic() - started
         return TableParts(**out.fields())
 
@@ -212,25 +214,25 @@ class RunTransform:
         return (table for table in self._model.tables if table.name in self._left_out or table in deleted)
 
     async def _put_left_out(self, table: WarehouseTable) -> TableParts:
-        """Write the keys that the table's function leaves out, and those that ingest calls deleted, as ranges."""
-        out = _Output(KEY_RANGES.column_names)
+        """Write the keys that the table's function leaves out, and those that ingest calls deleted."""
+        out = _Output(table.keys.column_names)
         deleted = self._manifest.deleted.get(table.sources[0])
         frames = [
-            (await self._rows(KEY_RANGES, part, await self._lake.ingest.get_part(part))).frame
+            (await self._rows(table.keys, part, await self._lake.ingest.get_part(part))).frame
             for part in (deleted.parts if deleted else ())
         ]
         if table.name in self._left_out:
-            frames.append(key_ranges(pl.concat(self._left_out[table.name])))
-        ranges = pl.concat(frames).sort(KEY_RANGES.key)
+            frames.append(key_list(table, pl.concat(self._left_out[table.name])))
+        keys = pl.concat(frames).sort(table.keys.key_names)
         key = left_out_key(self._schema(table), table.name, self._manifest.run, 0)
-        body = await asyncio.to_thread(to_parquet, ranges, KEY_RANGES)
-        out.parts.append(await self._lake.processed.put_part(key, body, ranges.height))
+        body = await asyncio.to_thread(to_parquet, keys, table.keys)
+        out.parts.append(await self._lake.processed.put_part(key, body, keys.height))
         return TableParts(**out.fields())
 
     async def _write_derived(self, dimension: Dimension) -> None:
         """Write a dimension without sources, from the keys that the run's rows refer to."""
         started = time.monotonic()
-        none = pl.Series("key", dtype=key_type(dimension))
+        none = pl.Series("key", dtype=polars_type(dimension.key_columns[0].type))
         keys = pl.concat([none, *(column.alias("key") for column in self._referenced[dimension.name])])
         keys = keys.drop_nulls().unique().sort()
         rows = await asyncio.to_thread(build_from_references, dimension, keys, self._manifest.snapshot_time.date())

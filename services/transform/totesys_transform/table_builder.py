@@ -7,17 +7,15 @@ from datetime import date
 import polars as pl
 
 from totesys.errors import ModelError
-from totesys.frames import key_type, polars_type
+from totesys.frames import key_of, polars_schema, polars_type
 from totesys.lake.records import REASONS
 from totesys.redaction import safe_message
 from totesys.schema import Model
-from totesys.table import KEY_RANGES, Column, Dimension, WarehouseTable
-from totesys.types import Kind
+from totesys.table import KEY_RANGES, Column, Dimension, SourceTable, WarehouseTable
 from totesys_transform.csv_reader import ROW, SourceRows
 from totesys_transform.quarantine_reasons import NOT_BUILT, is_null, not_valid
 
 UNKNOWN = "Unknown"
-_KEY = "key"
 # The most faults of joined tables that a reason names.
 _NAMED_FAULTS = 3
 # Rows that the check of the grain looks at.
@@ -36,7 +34,7 @@ class Built:
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
-    left_out: pl.Series
+    left_out: pl.DataFrame
 
 
 def build(model: Model, table: WarehouseTable, sources: Mapping[str, SourceRows]) -> Built:
@@ -46,32 +44,36 @@ def build(model: Model, table: WarehouseTable, sources: Mapping[str, SourceRows]
     same part write the same bytes. Raises ModelError if the table's function fails or makes two rows of one.
     """
     several = [sources[name] for name in table.sources]
-    key = model.source(table.sources[0]).key
-    made = _made(table, [rows.frame for rows in several], key)
+    source = model.source(table.sources[0])
+    made = _made(table, [rows.frame for rows in several], source)
     if all(rows.stand_in is None for rows in several):
         every = made
         good = made.drop_nulls(_required(table)) if _has_missing(table, made) else made
     else:
-        every = _made(table, [rows.standing_in for rows in several], key)
+        every = _made(table, [rows.standing_in for rows in several], source)
         # A row that an unreadable value influences comes out differently with the stand-in.
         same = made.join(every, on=list(table.column_names), how="semi", nulls_equal=True, maintain_order="left")
         good = same.drop_nulls(_required(table))
     if good.height == several[0].frame.height:
-        return Built(good, _NONE_REJECTED, pl.Series(_KEY, dtype=key_type(table)))
-    keys = several[0].frame.select(pl.col(key).cast(key_type(table)).alias(_KEY)).with_row_index(ROW)
-    others = keys.join(good.select(pl.col(table.key).alias(_KEY)), on=_KEY, how="anti", maintain_order="left")
+        return Built(good, _NONE_REJECTED, pl.DataFrame(schema=polars_schema(table.keys)))
+    names = _names(table)
+    keys = several[0].frame.select(key_of(source, table, names)).with_row_index(ROW)
+    others = keys.join(good.select(_keys(table)), on=names, how="anti", maintain_order="left")
     left_out = _left_out(table, several, every, others)
     rejected = others.join(left_out, on=ROW, how="anti", maintain_order="left")
-    return Built(good, _with_reasons(model, table, several, every, rejected), left_out[_KEY])
+    return Built(good, _with_reasons(model, table, several, every, rejected), left_out.select(_own_keys(table)))
 
 
-def key_ranges(keys: pl.Series) -> pl.DataFrame:
-    """Integer keys as the fewest ranges of consecutive ones, in the columns of KEY_RANGES."""
-    ordered = keys.cast(pl.Int64).unique().sort().to_frame(_KEY).with_row_index(ROW)
-    consecutive = (pl.col(_KEY) - pl.col(ROW).cast(pl.Int64)).alias("gap")
+def key_list(table: WarehouseTable, keys: pl.DataFrame) -> pl.DataFrame:
+    """Distinct keys of a table in the columns of `table.keys`: integers as the fewest ranges of consecutive ones."""
+    ordered = keys.unique().sort(table.key_names)
+    if not table.has_integer_key:
+        return ordered
     first, last = KEY_RANGES.column_names
-    grouped = ordered.group_by(consecutive, maintain_order=True)
-    return grouped.agg(pl.col(_KEY).first().alias(first), pl.col(_KEY).last().alias(last)).select(first, last)
+    key = pl.col(table.only_key).cast(pl.Int64)
+    consecutive = (key - pl.int_range(pl.len(), dtype=pl.Int64)).alias("gap")
+    grouped = ordered.select(key.alias(first), consecutive).group_by("gap", maintain_order=True)
+    return grouped.agg(pl.col(first).first(), pl.col(first).last().alias(last)).select(first, last)
 
 
 def check_grain(model: Model, table: WarehouseTable, sources: Mapping[str, SourceRows]) -> None:
@@ -82,11 +84,11 @@ def check_grain(model: Model, table: WarehouseTable, sources: Mapping[str, Sourc
     """
     several = [sources[name] for name in table.sources]
     first, *joined = (rows.standing_in for rows in several)
-    sample, key = first.head(SAMPLE), model.source(table.sources[0]).key
-    whole = _made(table, [sample, *joined], key)
+    sample, source = first.head(SAMPLE), model.source(table.sources[0])
+    whole = _made(table, [sample, *joined], source)
     for split in _splits(sample):
-        apart = pl.concat(_made(table, [piece, *joined], key) for piece in split)
-        if whole.equals(apart.sort(table.key)):
+        apart = pl.concat(_made(table, [piece, *joined], source) for piece in split)
+        if whole.equals(apart.sort(table.key_names)):
             continue
         raise ModelError(
             f"The function that builds {table.name} makes rows that depend on other rows of {table.sources[0]}, or on "
@@ -111,11 +113,25 @@ def _splits(sample: pl.DataFrame) -> Iterator[list[pl.DataFrame]]:
         yield [shuffled.slice(0, half), shuffled.slice(half)]
 
 
-def _made(table: WarehouseTable, frames: Sequence[pl.DataFrame], source_key: str) -> pl.DataFrame:
+def _names(table: WarehouseTable) -> list[str]:
+    """Names for the columns of a key beside other columns."""
+    return [f"key {number}" for number in range(len(table.key_names))]
+
+
+def _keys(table: WarehouseTable) -> list[pl.Expr]:
+    return [pl.col(own).alias(name) for own, name in zip(table.key_names, _names(table), strict=True)]
+
+
+def _own_keys(table: WarehouseTable) -> list[pl.Expr]:
+    return [pl.col(name).alias(own) for own, name in zip(table.key_names, _names(table), strict=True)]
+
+
+def _made(table: WarehouseTable, frames: Sequence[pl.DataFrame], source: SourceTable) -> pl.DataFrame:
     assert table.build is not None
     first, *others = (frame.lazy() for frame in frames)
-    if frames[0][source_key].null_count():
-        first = first.filter(pl.col(source_key).is_not_null())
+    key_names = list(table.key_names)
+    if any(frames[0][name].null_count() for name in source.key_names):
+        first = first.drop_nulls(source.key_names)
     try:
         made = table.build(first, *others).select(_declared(table)).collect()
     except Exception as error:
@@ -123,18 +139,18 @@ def _made(table: WarehouseTable, frames: Sequence[pl.DataFrame], source_key: str
             f"The function that builds {table.name} fails on rows of this run: {type(error).__name__}: "
             f"{safe_message(error)}. Correct the function."
         ) from error
-    if not made[table.key].is_sorted():
-        made = made.sort(table.key)
-    if made[table.key].n_unique() != made.height:
+    if len(key_names) > 1 or not made[table.only_key].is_sorted():
+        made = made.sort(key_names)
+    if made.select(key_names).n_unique() != made.height:
         raise ModelError(
-            f"The function that builds {table.name} returns more than one row for a {table.key}. It may return one for "
-            f"each row of {table.sources[0]}: correct its join or its key."
+            f"The function that builds {table.name} returns more than one row for a {table.key_label}. It may return "
+            f"one for each row of {table.sources[0]}: correct its join or its key."
         )
-    keys = frames[0].select(pl.col(source_key).cast(key_type(table)).alias(table.key))
-    if made.join(keys, on=table.key, how="anti").height:
+    keys = frames[0].select(key_of(source, table, key_names))
+    if made.join(keys, on=key_names, how="anti").height:
         raise ModelError(
-            f"The function that builds {table.name} returns a {table.key} that {table.sources[0]} does not have in "
-            f"{source_key}. Each row needs the key of the row that it is built from."
+            f"The function that builds {table.name} returns a {table.key_label} that {source.name} does not have in "
+            f"{source.key_label}. Each row needs the key of the row that it is built from."
         )
     return made
 
@@ -143,10 +159,10 @@ def _left_out(
     table: WarehouseTable, several: Sequence[SourceRows], every: pl.DataFrame, others: pl.DataFrame
 ) -> pl.DataFrame:
     """The rows that the function leaves out, whatever their unreadable values may stand for."""
-    if not table.column(table.key).type.is_integer or any(not rows.faults.is_empty() for rows in several[1:]):
+    if any(not rows.faults.is_empty() for rows in several[1:]):
         return others.clear()
-    built = every.select(pl.col(table.key).alias(_KEY))
-    dropped = others.drop_nulls(_KEY).join(built, on=_KEY, how="anti", maintain_order="left")
+    names = _names(table)
+    dropped = others.drop_nulls(names).join(every.select(_keys(table)), on=names, how="anti", maintain_order="left")
     return dropped.join(several[0].faults, on=ROW, how="anti", maintain_order="left")
 
 
@@ -156,8 +172,8 @@ def _declared(table: WarehouseTable) -> list[pl.Expr]:
 
 def _column(table: WarehouseTable, column: Column) -> pl.Expr:
     value = pl.col(column.name).cast(polars_type(column.type))
-    may_be_unknown = isinstance(table, Dimension) and not column.nullable and column.name != table.key
-    if may_be_unknown and column.type.kind is Kind.TEXT:
+    may_be_unknown = isinstance(table, Dimension) and not column.nullable and column.name not in table.key_names
+    if may_be_unknown and column.type.is_text:
         return value.fill_null(UNKNOWN)
     return value
 
@@ -175,12 +191,19 @@ def _with_reasons(
 ) -> pl.DataFrame:
     """The rejected rows with what is wrong with their own values, or else with the values that they are joined with."""
     missing = [name for name in _required(table) if every[name].null_count()]
-    flags = every.unique(table.key, maintain_order=True).select(
-        pl.col(table.key).alias(_KEY), *(pl.col(name).is_null().alias(f"no {name}") for name in missing)
+    flags = every.unique(list(table.key_names), maintain_order=True).select(
+        *_keys(table), *(pl.col(name).is_null().alias(f"no {name}") for name in missing)
     )
-    values = several[0].frame[rejected[ROW]].select(pl.all().cast(pl.String))
+    values = (
+        several[0]
+        .frame[rejected[ROW]]
+        .select(pl.exclude(pl.Binary).cast(pl.String), pl.col(pl.Binary).bin.encode("hex"))
+    )
     found = pl.concat(
-        [rejected.join(flags, on=_KEY, how="left", maintain_order="left"), values.select(pl.all().name.prefix("its "))],
+        [
+            rejected.join(flags, on=_names(table), how="left", maintain_order="left"),
+            values.select(pl.all().name.prefix("its ")),
+        ],
         how="horizontal",
     ).join(several[0].faults, on=ROW, how="left", maintain_order="left")
     own = pl.concat_list(pl.col(REASONS).fill_null([]), *(_reason_if_missing(model, table, name) for name in missing))
@@ -206,7 +229,8 @@ def _reason_if_missing(model: Model, table: WarehouseTable, name: str) -> pl.Exp
 def _faults_of_others(model: Model, table: WarehouseTable, several: Sequence[SourceRows]) -> Iterable[str]:
     def named() -> Iterator[str]:
         for name, rows in zip(table.sources[1:], several[1:], strict=True):
-            keys = rows.frame[model.source(name).key].cast(pl.String)
+            texts = [pl.col(own).cast(pl.String) for own in model.source(name).key_names]
+            keys = rows.frame.select(pl.concat_str(texts, separator=",")).to_series()
             for row, reasons in rows.faults.iter_rows():
                 yield f"{name} {keys[row]}: {'; '.join(reasons)}"
 

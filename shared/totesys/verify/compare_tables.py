@@ -60,7 +60,7 @@ class _TableVerification:
         self._table = table
         self._expected = queries.expected_rows(at.model, table, at.schema, at.reference_side(table).encoding)
         self._found = queries.found_rows(table, at.schema, ledger=at.has_ledger)
-        self._is_integer = table.column(table.key).type.is_integer
+        self._is_integer = table.has_integer_key
         self._judge = Judge(at, table)
         self._tally = Tally(table.name)
 
@@ -73,7 +73,7 @@ class _TableVerification:
             await self._quarantine(side, self._expected.impossible())
             await self._compare(side.stream(self._expected.all()), self._at.warehouse.stream(self._found.all()))
         for _ in range(await self._at.warehouse.value(self._found.count_without_key())):
-            self._tally.add(UnequalRow("NULL", Verdict.EXTRA, (self._table.key,)))
+            self._tally.add(UnequalRow("NULL", Verdict.EXTRA, self._table.key_names))
         return self._tally.result()
 
     async def _compare_buckets(self) -> None:
@@ -87,7 +87,7 @@ class _TableVerification:
             self._checksums(self._at.warehouse, self._found, width, changed),
         )
         if None in impossible:
-            await self._quarantine(self._at.source, self._expected.impossible(f"{self._expected.key} IS NULL"))
+            await self._quarantine(self._at.source, self._expected.impossible(self._expected.lacks_key))
         for keys in ranges_of((bucket for bucket in impossible if bucket is not None), width, span):
             await self._quarantine(
                 self._at.source, self._expected.impossible(self._expected.key_between), keys.first, keys.last
@@ -118,7 +118,7 @@ class _TableVerification:
         if not self._at.newest_run or not queries.can_track_keys(self._at.model, self._table):
             return None
         source = self._at.model.source(self._table.sources[0])
-        row = await self._at.source.row(queries.changed_keys(source.name, source.key, self._at.since()))
+        row = await self._at.source.row(queries.changed_keys(source, self._at.since(source, "own")))
         return None if row["ranges"] is None else _Changed(row["ranges"], KeySpan(row["first"], row["last"]))
 
     async def _checksums(
@@ -163,10 +163,10 @@ class _TableVerification:
             await self._count(pairs, changed=changed)
 
     def _text_key(self, *rows: asyncpg.Record | None) -> str:
-        return next(str(row[self._table.key]) for row in rows if row is not None)
+        return next(str(row[queries.KEY]) for row in rows if row is not None)
 
     def _key(self, row: asyncpg.Record) -> Any:
-        text = row[self._table.key]
+        text = row[queries.KEY]
         return int(text) if self._is_integer else text
 
     async def _count(self, pairs: Sequence[Pair], *, changed: bool) -> None:

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from totesys.encodings import UTF8, as_utf8
 from totesys.representable import texts, too_long, unrepresentable
 from totesys.schema import Model
+from totesys.source_relations import rows_of
 from totesys.sql import column_list, ident, literal, qualified
-from totesys.table import Capture, Fact, WarehouseTable
-from totesys.types import Kind
+from totesys.sql_keys import is_deletion_of, key_among, key_list, key_text
+from totesys.table import Capture, Fact, SourceTable, WarehouseTable
+from totesys.types import ColumnType, Kind
 from totesys.verify.run_ledger import DELETION
 
 # In a row that is too long, the columns with more bytes than this are named.
 NAMED_BYTES = 1024 * 1024
+# The text of a row's key, beside its columns.
+KEY = "totesys key"
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class SideQueries:
 
     @property
     def key(self) -> str:
-        return f"side.{ident(self.table.key)}"
+        """The key of one integer, by whose ranges rows are compared."""
+        return f"side.{ident(self.table.only_key)}"
 
     def span(self) -> str:
         """The least and the greatest key."""
@@ -61,7 +66,7 @@ class SideQueries:
 
     def all(self) -> str:
         """All rows as text, in the order of their keys."""
-        return self._texts(f"{self.key} IS NOT NULL")
+        return self._texts(f"NOT {self.lacks_key}")
 
     def between(self, *, changed: bool | None = None) -> str:
         """The rows with keys from $1 to $2; with `changed`, only those in the ranges $3, or only the others."""
@@ -71,11 +76,16 @@ class SideQueries:
 
     def count_without_key(self) -> str:
         """The number of rows without a key."""
-        return f"SELECT count(*) FROM {self.relation} AS side WHERE {self.key} IS NULL"
+        return f"SELECT count(*) FROM {self.relation} AS side WHERE {self.lacks_key}"
+
+    @property
+    def lacks_key(self) -> str:
+        """SQL that is true of a row without a key."""
+        return f"(num_nulls({key_list(self.table, 'side')}) > 0)"
 
     def key_in(self) -> str:
         """SQL that is true if the key is among the keys $1."""
-        return key_in(self.table, self.key)
+        return key_among(self.table, "side")
 
     @property
     def key_between(self) -> str:
@@ -86,20 +96,22 @@ class SideQueries:
         """The rows that cannot be in the warehouse: their keys, and the columns that are the reason."""
         columns = ", ".join(f"CASE WHEN {fault} THEN {literal(name)} END" for name, fault in self.faults.items())
         return (
-            f"{self.common} SELECT {self.key}::text AS key, array_remove(ARRAY[{columns}]::text[], NULL) AS columns "
-            f"FROM {self.relation} AS side WHERE NOT ({self.possible}) AND {condition} ORDER BY {self._order}"
+            f"{self.common} SELECT {key_text(self.table, 'side')} AS key, "
+            f"array_remove(ARRAY[{columns}]::text[], NULL) AS columns FROM {self.relation} AS side "
+            f"WHERE NOT ({self.possible}) AND {condition} ORDER BY {self._order}"
         )
 
     def _hashed(self) -> str:
         columns = ((column, f"side.{ident(column.name)}") for column in self.table.columns)
         return ", ".join(
-            as_utf8(value, self.encoding) if column.type.kind is Kind.TEXT else value for column, value in columns
+            as_utf8(f"{value}::text", self.encoding) if column.type.is_text else value for column, value in columns
         )
 
     @property
     def _order(self) -> str:
-        integer = self.table.column(self.table.key).type.is_integer
-        return self.key if integer else as_utf8(f'{self.key}::text COLLATE "C"', self.encoding)
+        if self.table.has_integer_key:
+            return self.key
+        return as_utf8(f'{key_text(self.table, "side")} COLLATE "C"', self.encoding)
 
     def _in_ranges(self, parameter: int) -> str:
         # In a subquery, so that the text is parsed once and not for every row.
@@ -108,19 +120,10 @@ class SideQueries:
     def _texts(self, condition: str) -> str:
         columns = ", ".join(f"({text})::text AS {ident(name)}" for name, text in self.texts.items())
         return (
-            f"{self.common} SELECT {columns} FROM {self.relation} AS side "
-            f"WHERE {self.possible} AND {condition} ORDER BY {self._order}"
+            f"{self.common} SELECT {key_text(self.table, 'side')} AS {ident(KEY)}, {columns} "
+            f"FROM {self.relation} AS side WHERE {self.possible} AND {condition} "
+            f"ORDER BY {self._order}"
         )
-
-
-def key_in(table: WarehouseTable, key: str) -> str:
-    """SQL that is true if `key` is among the table's keys $1."""
-    return f"{key} = ANY ($1::bigint[])" if table.column(table.key).type.is_integer else f"{key}::text = ANY ($1)"
-
-
-def keys_parameter(table: WarehouseTable, keys: list[str]) -> list[int] | list[str]:
-    """Keys, given as text, as the parameter of `key_in`."""
-    return [int(key) for key in keys] if table.column(table.key).type.is_integer else keys
 
 
 def faults(table: WarehouseTable, relation: str = "side", encoding: str = UTF8) -> dict[str, str]:
@@ -159,8 +162,11 @@ def unreadable_sources(model: Model, table: WarehouseTable, encoding: str = UTF8
     tests = [unrepresentable(column, "source", encoding) for column in used]
     if texts(used):
         tests.append(too_long(source.columns, "source"))
-    key, met = f"source.{ident(source.key)}", " OR ".join(f"({test})" for test in tests if test)
-    return met and f"SELECT {key}::text FROM {ident(source.name)} AS source WHERE {key_in(table, key)} AND ({met})"
+    met = " OR ".join(f"({test})" for test in tests if test)
+    return met and (
+        f"SELECT {key_text(source, 'source')} FROM {rows_of(source, 'source')} "
+        f"WHERE {key_among(source, 'source')} AND ({met})"
+    )
 
 
 def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: str = UTF8) -> SideQueries:
@@ -169,12 +175,14 @@ def expected_rows(model: Model, table: WarehouseTable, schema: str, encoding: st
     `encoding` is that of the database that runs it.
     """
     values = {c.name: f"CAST(side.{ident(c.name)} AS {c.type.postgres})" for c in table.columns}
+    texts = {c.name: _as_declared(value, c.type) if c.type.postgres == "numeric" else value
+             for c, value in zip(table.columns, values.values(), strict=True)}  # fmt: skip
     common = "" if table.sources else f"WITH referenced (key) AS MATERIALIZED ({_wanted_keys(model, table, schema)})"
     return SideQueries(
         table,
         f"({table.reference_query})",
         values,
-        values,
+        texts,
         possible(table, encoding=encoding),
         faults(table, encoding=encoding),
         common,
@@ -188,39 +196,45 @@ def found_rows(table: WarehouseTable, schema: str, *, ledger: bool) -> SideQueri
     Values are not cast to the declared types, which could hide a difference.
     """
     values = {name: f"side.{ident(name)}" for name in table.column_names}
-    texts = {c.name: _as_declared(values[c.name], c.type.digits[1]) if c.type.kind is Kind.DECIMAL else values[c.name]
-             for c in table.columns}  # fmt: skip
+    texts = {
+        c.name: _as_declared(values[c.name], c.type) if c.type.kind is Kind.DECIMAL else values[c.name]
+        for c in table.columns
+    }
     stored = qualified(schema, table.name)
     if isinstance(table, Fact):
         return SideQueries(table, qualified(schema, table.current), values, texts, stored=stored)
     relation = stored
-    if ledger and table.sources and table.column(table.key).type.is_integer:
+    if ledger and table.sources:
         relation = (
             f"(SELECT * FROM {relation} AS dimension WHERE NOT EXISTS (SELECT FROM {DELETION} AS deletion "
-            f"WHERE deletion.table_name = {literal(table.name)} AND deletion.id = dimension.{ident(table.key)} "
+            f"WHERE deletion.table_name = {literal(table.name)} AND {is_deletion_of(table, 'deletion', 'dimension')} "
             "AND deletion.returned_run IS NULL))"
         )
     return SideQueries(table, relation, values, texts, stored=stored)
 
 
-def _as_declared(value: str, scale: int) -> str:
-    """A number with the declared scale, unless that would change it."""
+def _as_declared(value: str, declared: ColumnType) -> str:
+    """A number with the declared scale, unless that would change it; without one, with the fewest decimals."""
+    if declared.postgres == "numeric":
+        return f"trim_scale({value})"
+    scale = declared.digits[1]
     return f"CASE WHEN {value} = round({value}, {scale}) THEN round({value}, {scale}) ELSE {value} END"
 
 
-def changed_keys(source: str, key: str, since: str) -> str:
+def changed_keys(source: SourceTable, since: str) -> str:
     """The keys of the source's rows for which `since` is true: their ranges, the least and the greatest."""
+    changed = f"SELECT {key_list(source, 'own')}::bigint AS key FROM {rows_of(source, 'own')} WHERE {since}"
     return f"""
         SELECT range_agg(int8range(first, last, '[]'))::text AS ranges, min(first) AS first, max(last) AS last
         FROM (SELECT min(key) AS first, max(key) AS last
               FROM (SELECT key, key - row_number() OVER (ORDER BY key) AS island
-                    FROM (SELECT {ident(key)}::bigint AS key FROM {ident(source)} WHERE {since}) AS changed) AS numbered
+                    FROM ({changed}) AS changed) AS numbered
               GROUP BY island) AS islands"""
 
 
 def referenced_keys(model: Model, table: WarehouseTable, schema: str) -> str:
     """The distinct keys that all versions of all facts refer to."""
-    kind = table.column(table.key).type.postgres
+    kind = table.key_columns[0].type.postgres
     parts = [
         f"SELECT DISTINCT {ident(column)}::{kind} AS key FROM {qualified(schema, fact.name)} "
         f"WHERE {ident(column)} IS NOT NULL"
@@ -231,7 +245,8 @@ def referenced_keys(model: Model, table: WarehouseTable, schema: str) -> str:
 
 def _wanted_keys(model: Model, table: WarehouseTable, schema: str) -> str:
     """Also the table's own keys: a row that nothing refers to is not an extra one."""
-    own = f"SELECT {ident(table.key)} FROM {qualified(schema, table.name)} WHERE {ident(table.key)} IS NOT NULL"
+    key = key_list(table)
+    own = f"SELECT {key} FROM {qualified(schema, table.name)} WHERE {key} IS NOT NULL"
     return f"{referenced_keys(model, table, schema)} UNION {own}"
 
 
@@ -245,4 +260,4 @@ def _references_to(model: Model, table: WarehouseTable) -> Iterator[tuple[Fact, 
 def can_track_keys(model: Model, table: WarehouseTable) -> bool:
     """Whether a changed source row affects only the row of its own key, so that changes can be tracked by key."""
     captures = {model.source(name).capture for name in table.sources}
-    return captures == {Capture.INCREMENTAL} and table.column(table.key).type.is_integer
+    return captures == {Capture.INCREMENTAL} and table.has_integer_key

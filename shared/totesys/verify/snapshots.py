@@ -8,8 +8,9 @@ from typing import Self
 
 from totesys.errors import SchemaDrift, WarehouseMismatch
 from totesys.schema import Model
+from totesys.source_relations import unseen
 from totesys.sql import ident
-from totesys.table import WarehouseTable
+from totesys.table import SourceTable, WarehouseTable
 from totesys.verify import run_ledger
 from totesys.verify.side import Side
 from totesys.verify.verification_result import NewestRun
@@ -50,6 +51,6 @@ class Snapshots:
         """The side that runs a table's reference query."""
         return self.source if table.sources else self.warehouse
 
-    def since(self, relation: str = "") -> str:
-        """SQL that is true of a row of the source that may have changed since the newest run."""
-        return self.newest_run.mark.unseen(relation) if self.newest_run else "false"
+    def since(self, source: SourceTable, relation: str) -> str:
+        """SQL that is true of a row of a source that may have changed since the newest run."""
+        return unseen(source, self.newest_run.mark, relation) if self.newest_run else "false"

@@ -1,12 +1,15 @@
 """The verdict on a row that differs: wrong, or explained by the source or the ledger."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
 
-from totesys.sql import ident, literal, qualified
-from totesys.table import Column, Dimension, Fact, WarehouseTable
+from totesys.schema import Reference
+from totesys.source_relations import rows_of
+from totesys.sql import column_list, ident, literal, qualified
+from totesys.sql_keys import key_among, key_text, keys_parameter, same_value
+from totesys.table import Fact, WarehouseTable
 from totesys.verify import queries, run_ledger
 from totesys.verify.snapshots import Snapshots
 from totesys.verify.verification_result import Sample, UnequalRow, Verdict
@@ -24,7 +27,7 @@ class Pair:
     def columns(self, table: WarehouseTable) -> tuple[str, ...]:
         """The columns that differ; for a row on one side only, the key."""
         if self.expected is None or self.found is None:
-            return (table.key,)
+            return table.key_names
         return tuple(name for name in table.column_names if self.expected[name] != self.found[name])
 
     def named(self, table: WarehouseTable, verdict: Verdict) -> UnequalRow:
@@ -109,62 +112,51 @@ class Judge:
 
     def _may_wait(self, pair: Pair) -> bool:
         """Whether the version may be missing because a dimension's row is."""
-        references = {column.name for column in self._references()}
+        references = {column.name for column in self.table.columns if column.references}
         return pair.found is None or not references.isdisjoint(pair.columns(self.table))
 
     async def _unresolved(self, keys: list[str]) -> set[str]:
         """The keys of fact rows with references that the source doesn't have."""
         encoding = self.at.source.encoding
         tests = [
-            f"NOT EXISTS (SELECT FROM ({dimension.reference_query}) AS dimension WHERE "
-            f"dimension.{ident(dimension.key)} = side.{ident(column)} "
-            f"AND {queries.possible(dimension, 'dimension', encoding)})"
-            for column, dimension in self._dimensions()
+            f"NOT EXISTS (SELECT FROM ({one.dimension.reference_query}) AS dimension WHERE "
+            f"{same_value(one.dimension, 'dimension', 'side', one.columns)} "
+            f"AND {queries.possible(one.dimension, 'dimension', encoding)})"
+            for one in self._references()
         ]
         return await self._referring(tests, keys)
 
     async def _awaited(self, keys: list[str]) -> set[str]:
         """The keys of fact rows that refer to a dimension row that may have arrived since the newest run."""
         return await self._referring(
-            [self._came_since(column, dimension) for column, dimension in self._dimensions()]
-            if self.at.newest_run
-            else [],
+            [self._came_since(one) for one in self._references()] if self.at.newest_run else [],
             keys,
         )
 
-    def _came_since(self, column: str, dimension: Dimension) -> str:
-        first, *joined = (self.at.model.source(name) for name in dimension.sources)
-        own = f"SELECT FROM {ident(first.name)} AS own WHERE own.{ident(first.key)} = side.{ident(column)}"
-        others = [f"SELECT FROM {ident(other.name)} AS other WHERE {self.at.since('other')}" for other in joined]
-        return " OR ".join(f"EXISTS ({query})" for query in (f"{own} AND {self.at.since('own')}", *others))
+    def _came_since(self, reference: Reference) -> str:
+        first, *joined = (self.at.model.source(name) for name in reference.dimension.sources)
+        own = f"SELECT FROM {rows_of(first, 'own')} WHERE {same_value(first, 'own', 'side', reference.columns)}"
+        others = [f"SELECT FROM {rows_of(other, 'other')} WHERE {self.at.since(other, 'other')}" for other in joined]
+        return " OR ".join(f"EXISTS ({query})" for query in (f"{own} AND {self.at.since(first, 'own')}", *others))
 
     async def _referring(self, tests: list[str], keys: list[str]) -> set[str]:
         if not tests:
             return set()
-        key = f"side.{ident(self.table.key)}"
-        columns = [column for column, _ in self._dimensions()]
-        met = " OR ".join(f"(side.{ident(column)} IS NOT NULL AND ({test}))"
-                          for column, test in zip(columns, tests, strict=True))  # fmt: skip
+        met = " OR ".join(f"(num_nulls({column_list(one.columns, 'side')}) = 0 AND ({test}))"
+                          for one, test in zip(self._references(), tests, strict=True))  # fmt: skip
         query = (
-            f"SELECT {key}::text FROM ({self.table.reference_query}) AS side "
-            f"WHERE {queries.key_in(self.table, key)} AND ({met})"
+            f"SELECT {key_text(self.table, 'side')} FROM ({self.table.reference_query}) AS side "
+            f"WHERE {key_among(self.table, 'side')} AND ({met})"
         )
         return await self._source_keys(query, keys)
 
     async def _source_keys(self, query: str, keys: list[str]) -> set[str]:
         if not keys:
             return set()
-        return {row[0] for row in await self.at.source.rows(query, queries.keys_parameter(self.table, keys))}
+        return {row[0] for row in await self.at.source.rows(query, keys_parameter(self.table, keys))}
 
-    def _references(self) -> Iterable[Column]:
-        return (column for column in self.table.columns if column.references)
-
-    def _dimensions(self) -> list[tuple[str, Dimension]]:
-        """The columns of a fact that refer to a dimension with sources; others have every key by construction."""
-        if not isinstance(self.table, Fact):
-            return []
-        pairs = [(column.name, self.at.model.table(str(column.references))) for column in self._references()]
-        return [(name, table) for name, table in pairs if isinstance(table, Dimension) and table.sources]
+    def _references(self) -> tuple[Reference, ...]:
+        return self.at.model.references(self.table)
 
     async def _loaded(self, keys: list[str]) -> set[str]:
         """The keys that a run has loaded: the source had them, and has deleted them since.
@@ -175,21 +167,20 @@ class Judge:
             return set()
         if not isinstance(self.table, Fact):
             return set(keys) if await run_ledger.written_by_runs(self.at.warehouse, self.table.name) else set()
-        key, record_id = f"fact.{ident(self.table.key)}", f"fact.{ident(self.table.record_id)}"
+        record_id = f"fact.{ident(self.table.record_id)}"
         rows = await self.at.warehouse.rows(
-            f"SELECT {key}::text FROM {qualified(self.at.schema, self.table.current)} AS fact "
-            f"WHERE {queries.key_in(self.table, key)} AND EXISTS (SELECT FROM {run_ledger.RUN_TABLE} AS run "
+            f"SELECT {key_text(self.table, 'fact')} FROM {qualified(self.at.schema, self.table.current)} AS fact "
+            f"WHERE {key_among(self.table, 'fact')} AND EXISTS (SELECT FROM {run_ledger.RUN_TABLE} AS run "
             f"WHERE run.table_name = {literal(self.table.name)} "
             f"AND {record_id} BETWEEN run.first_record_id AND run.last_record_id)",
-            queries.keys_parameter(self.table, keys),
+            keys_parameter(self.table, keys),
         )
         return {row[0] for row in rows}
 
     async def _in_source(self, keys: list[str]) -> set[str]:
         """The keys that the first source has: only the table's build function can have left their rows out."""
         first = self.at.model.source(self.table.sources[0])
-        key = f"own.{ident(first.key)}"
-        query = f"SELECT {key}::text FROM {ident(first.name)} AS own WHERE {queries.key_in(self.table, key)}"
+        query = f"SELECT {key_text(first, 'own')} FROM {rows_of(first, 'own')} WHERE {key_among(first, 'own')}"
         return await self._source_keys(query, keys)
 
     async def _any_changed(self) -> bool:
@@ -197,6 +188,7 @@ class Judge:
         if not self.at.newest_run or queries.can_track_keys(self.at.model, self.table):
             return False
         if self._changed is None:
-            tests = (f"EXISTS (SELECT FROM {ident(name)} WHERE {self.at.since()})" for name in self.table.sources)
+            sources = [self.at.model.source(name) for name in self.table.sources]
+            tests = (f"EXISTS (SELECT FROM {rows_of(one, 'own')} WHERE {self.at.since(one, 'own')})" for one in sources)
             self._changed = bool(await self.at.source.value(f"SELECT {' OR '.join(tests)}"))
         return self._changed

@@ -1,17 +1,15 @@
 """SQL of a trace."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from totesys.connection import Connection
 from totesys.schema import ETL
 from totesys.sql import ident, qualified
+from totesys.sql_keys import key_among, keys_parameter
 from totesys.table import Fact, WarehouseTable
 from totesys_load.trace.origin_models import Deletion, Values
-
-# A key as the database takes it.
-Key = int | date | str
 
 
 @dataclass(frozen=True)
@@ -23,16 +21,15 @@ class AppliedRun:
 
 
 async def find_versions(
-    connection: Connection, schema: str, table: WarehouseTable, key: Key, version: int | None, limit: int
+    connection: Connection, schema: str, table: WarehouseTable, key: str, version: int | None, limit: int
 ) -> list[tuple[int | None, Values]]:
     """The versions of a key, newest first, or only one `version`: version id (None in a dimension) and values."""
     version_id = ident(table.record_id) if isinstance(table, Fact) else "NULL::bigint"
     texts = ", ".join(f"{ident(name)}::text AS {ident(name)}" for name in table.column_names)
-    kind = "::bigint" if isinstance(key, int) else ""
     found = await connection.fetch(
         f'SELECT {version_id} AS "version id", {texts} FROM {qualified(schema, table.name)} '
-        f"WHERE {ident(table.key)} = $1{kind} AND ($2::bigint IS NULL OR {version_id} = $2) ORDER BY 1 DESC LIMIT $3",
-        key,
+        f"WHERE {key_among(table)} AND ($2::bigint IS NULL OR {version_id} = $2) ORDER BY 1 DESC LIMIT $3",
+        keys_parameter(table, [key]),
         version,
         limit,
     )
@@ -64,12 +61,11 @@ async def _runs(
     return [AppliedRun(**row) for row in await connection.fetch(query, lake, table, *values)]
 
 
-async def find_deletions(connection: Connection, lake: UUID, table: str, key: Key) -> list[Deletion]:
-    """The deletions of a key, newest first. A deletion sweep covers integer keys only."""
-    if not isinstance(key, int):
-        return []
+async def find_deletions(connection: Connection, lake: UUID, table: WarehouseTable, key: str) -> list[Deletion]:
+    """The deletions of a key, newest first."""
+    of_key = "id = $3::text::bigint" if table.has_integer_key else "key = $3"
     query = (
         f"SELECT run, deleted_at, returned_run, returned_at FROM {ETL}.deletion "
-        "WHERE lake = $1 AND table_name = $2 AND id = $3 ORDER BY run DESC"
+        f"WHERE lake = $1 AND table_name = $2 AND {of_key} ORDER BY run DESC"
     )
-    return [Deletion(**row) for row in await connection.fetch(query, lake, table, key)]
+    return [Deletion(**row) for row in await connection.fetch(query, lake, table.name, key)]

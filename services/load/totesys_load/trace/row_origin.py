@@ -1,7 +1,6 @@
 """Traces a row of the warehouse back to its run, its snapshot and its objects in the lake."""
 
 import asyncio
-import re
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -12,13 +11,13 @@ from totesys.connection import Connection, connect
 from totesys.errors import BadRequest
 from totesys.lake.store import Lake
 from totesys.schema import Model
+from totesys.sql_keys import is_bigint
 from totesys.table import Fact, WarehouseTable
 from totesys.types import Kind
 from totesys_load.trace.origin_models import Origin, Trace, Values, Version
 from totesys_load.trace.origin_objects import OriginObjects
 from totesys_load.trace.origin_queries import (
     AppliedRun,
-    Key,
     find_deletions,
     find_versions,
     run_of_version,
@@ -31,7 +30,6 @@ MAX_VERSIONS = 20
 # The most runs that a dimension's row lists, and how many runs are searched for them.
 _RUNS, _RUNS_SEARCHED = 3, 20
 _STATEMENT_MILLISECONDS = "30000"
-_INTEGER = re.compile(r"-?[0-9]{1,19}")
 _FROM_MANIFEST = {*("run", "extraction", "complete", "trigger", "source", "snapshot_time"), "xmin_before", "xmin_after"}
 
 
@@ -54,22 +52,22 @@ async def trace_row(lake: Lake, model: Model, dsn: str, schema: str, request: Tr
     if table is None:
         names = ", ".join(one.name for one in model.tables)
         raise BadRequest(f"There is no warehouse table {request.table!r}. Choose one of {names}.")
-    key = _parse_key(table, request.id)
+    key = _checked_key(table, request.id)
     if request.version is not None and not isinstance(table, Fact):
         raise BadRequest(f"{table.name} is a dimension, which has no versions. Omit the version.")
     counter = await lake.counter()
     if counter is None:
         return None
-    objects = OriginObjects(lake, model, table, str(key))
+    objects = OriginObjects(lake, model, table, key)
     async with connect(WHAT, dsn, statement_timeout=_STATEMENT_MILLISECONDS) as connection:
         try:
             found = await find_versions(connection, schema, table, key, request.version, MAX_VERSIONS)
             trace = Trace(
                 table=table.name,
-                id=str(key),
+                id=key,
                 lake=counter.lake,
                 versions=[await _version(connection, objects, counter.lake, *one) for one in found],
-                deletions=await find_deletions(connection, counter.lake, table.name, key),
+                deletions=await find_deletions(connection, counter.lake, table, key),
                 quarantine=await objects.quarantined(),
             )
         except asyncpg.UndefinedTableError:
@@ -115,19 +113,17 @@ async def _origin(objects: OriginObjects, applied: AppliedRun) -> Origin | None:
     )
 
 
-def _parse_key(table: WarehouseTable, text: str) -> Key:
-    """A text as a key of the table. Raises BadRequest if it cannot be one."""
-    kind = table.column(table.key).type
+def _checked_key(table: WarehouseTable, text: str) -> str:
+    """The text of a key. Raises BadRequest if the table cannot have it."""
     try:
-        if kind.is_integer:
-            number = int(text) if _INTEGER.fullmatch(text) else None
-            if number is None or not -(2**63) <= number < 2**63:
+        if table.has_integer_key:
+            if not is_bigint(text):
                 raise ValueError("it is not a 64-bit integer")
-            return number
-        if kind.kind is Kind.DATE:
-            return date.fromisoformat(text)
+            return str(int(text))
+        if [column.type.kind for column in table.key_columns] == [Kind.DATE]:
+            return date.fromisoformat(text).isoformat()
         if "\0" in text:
             raise ValueError("text in Postgres cannot contain NUL")
     except ValueError as error:
-        raise BadRequest(f"{text!r} is not a valid {table.key}: {error}.") from error
+        raise BadRequest(f"{text!r} is not a valid {table.key_label}: {error}.") from error
     return text
