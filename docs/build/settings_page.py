@@ -34,6 +34,7 @@ TYPES = {
     SecretStr: "text, secret",
     int: "integer",
     float: "number",
+    Path: "file",
     bool: "`true` or `false`",
     timedelta: "period",
 }
