@@ -59,8 +59,8 @@ this page from the declarations.
 
 COMMAND = """## The command
 
-An option overrides its variable, and a variable overrides [totesys.toml](commands.md#a-file-for-what-you-type-every-time).
-`totesys COMMAND --help` shows both."""
+An option overrides its variable, and a variable overrides
+[totesys.toml](commands.md#a-file-for-what-you-type-every-time). `totesys COMMAND --help` shows both."""
 
 
 @dataclass(frozen=True)
