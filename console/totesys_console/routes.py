@@ -154,6 +154,8 @@ class Console:
         if action.trigger is None:
             redriven, ids = action.name == "redrive", chosen_letters(form)
             messages = await each_dead_letter(queue, queue.redrive if redriven else queue.discard, ids)
+            if ids and not messages:
+                raise BadRequest("These dead letters are gone, or somebody else has received them. Look again soon.")
             log.info(
                 LogEvent.DEAD_LETTERS_REDRIVEN if redriven else LogEvent.DEAD_LETTERS_DISCARDED,
                 stage=stage,
