@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 from rich.console import RenderableType
 
+from totesys.errors import DatabaseUnavailable, TotesysError
 from totesys.stage_names import STAGES
 from totesys_cli.command_errors import StageFailed
+from totesys_cli.demo_fault import make_fault
 from totesys_cli.local.local_databases import LoginRole, make_source
 from totesys_cli.local.local_postgres import PostgresServer
 from totesys_cli.local.ports import LOOPBACK
+from totesys_cli.local.private_files import open_private
 from totesys_cli.local.reachable import SUPERUSER
 from totesys_cli.local.stack_secrets import READER
-from totesys_cli.options import DEFAULT_MODEL, Databases
+from totesys_cli.options import DEFAULT_MODEL, Databases, DemoFault
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.run_output import describe_run, event_line
 from totesys_cli.simulate import counted, simulation_of, written
@@ -29,12 +32,17 @@ ROUND_SECONDS = 60.0
 TICK_SECONDS = 3.0
 
 
-async def run_demo(output: Output, *, once: bool, seed: int, rate: float, lakehouse: bool = False) -> None:
-    """Fill, load, change, verify; repeatedly unless `once`. Raises StageFailed if a row differs."""
-    demo = _Demo(output, rate)
+async def run_demo(
+    output: Output, *, once: bool, seed: int, rate: float, lakehouse: bool = False, fault: DemoFault | None = None
+) -> None:
+    """Fill, load, change, verify; repeatedly unless `once`. After the first load, make the `fault`.
+
+    Raises StageFailed if a row differs, and with `once` also if a stage fails.
+    """
+    demo = _Demo(output, rate, once)
     with demo.waiting("starting two databases"):
         server = await asyncio.to_thread(lambda: PostgresServer.start(durable=False))
-    with server:
+    with server, open_private(server.folder / "services.log", "a") as log:
         owner, warehouse = (server.create_database(name) for name in _DATABASES)
         databases = Databases(await demo.fill(owner, seed), warehouse)
         async with run_pipeline(
@@ -43,6 +51,7 @@ async def run_demo(output: Output, *, once: bool, seed: int, rate: float, lakeho
             ports=dict.fromkeys(STAGES, 0),
             lakehouse=lakehouse,
             capture="log",
+            log=log,
         ) as pipeline:
             demo.fact(
                 "capture", "Ingest reads from the source's log which rows changed (docs/capture.md).", capture="log"
@@ -52,7 +61,10 @@ async def run_demo(output: Output, *, once: bool, seed: int, rate: float, lakeho
                 demo.fact("run", describe_run(run), **run.model_dump(mode="json"))
             seconds = FIRST_ROUND_SECONDS
             while True:
-                demo.show_inside(pipeline, server)
+                demo.show_inside(pipeline, server, log.name)
+                if fault:
+                    demo.broken(fault, await make_fault(fault, pipeline, owner, _DATABASES[1]))
+                    fault = None
                 seed += 1
                 await demo.round(pipeline, owner, databases, seconds, seed)
                 if once:
@@ -60,12 +72,17 @@ async def run_demo(output: Output, *, once: bool, seed: int, rate: float, lakeho
                 seconds = ROUND_SECONDS
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Demo:
-    """The parts of the demo, each with what it prints. `rate` are changed rows per second."""
+    """The parts of the demo, each with what it prints. `rate` are changed rows per second.
+
+    Unless it runs `once`, it continues after a failure, which it prints when the reason changes.
+    """
 
     output: Output
     rate: float
+    once: bool
+    failure: str = ""
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
         """Show on a terminal what takes time."""
@@ -98,19 +115,51 @@ class _Demo:
         try:
             while not writing.done():
                 await asyncio.wait({writing}, timeout=TICK_SECONDS)
-                await pipeline.extract()
+                await self.extract(pipeline)
         finally:
             writing.cancel()
             await asyncio.wait({writing})
         counts = writing.result()
         self.fact("simulation_completed", f"The company wrote {written(counts)}.", **counted(counts))
-        await pipeline.extract()
-        verification = await verified(databases)
+        await self.extract(pipeline)
+        try:
+            verification = await verified(databases)
+        except DatabaseUnavailable as error:
+            self.failed(error)
+            return
         self.fact("verification", to_table(verification), **to_document(verification))
         if not verification.is_equal:
             raise StageFailed("The warehouse differs from the source. The table above names the rows.")
 
-    def show_inside(self, pipeline: Pipeline, server: PostgresServer) -> None:
+    async def extract(self, pipeline: Pipeline) -> None:
+        """Extract once. Raises StageFailed if the demo runs once, or if a service has ended."""
+        try:
+            await pipeline.extract()
+        except StageFailed as error:
+            if pipeline.ended:
+                raise
+            self.failed(error)
+            return
+        if self.failure:
+            self.fact("recovered", "The pipeline works again. Dead letters stay until you redrive or delete them.")
+            self.failure = ""
+
+    def failed(self, error: TotesysError) -> None:
+        """Print a failure, unless it is the one before. Raises it if the demo runs once."""
+        if self.once:
+            raise error
+        if self.failure != str(error):
+            self.failure = str(error)
+            text = f"{error}\nThe demo continues. docs/runbook.md has the fix; the demo prints a line once it works."
+            self.fact("stage_failed", text, error=self.failure)
+
+    def broken(self, fault: DemoFault, done: str) -> None:
+        """Print what was broken, and where its repair is described."""
+        self.chapter(f"broken on purpose: {fault}")
+        text = f"{done}\nFind it on the console and with `totesys status`, and fix it: docs/runbook.md#practise"
+        self.fact("broken", text, fault=fault, done=done)
+
+    def show_inside(self, pipeline: Pipeline, server: PostgresServer, log: str) -> None:
         """Print how to look into the databases and the services."""
         self.chapter("look inside while it runs; Ctrl-C stops it")
         # In a file: a printed password would be in logs, one in psql's command line in the process list.
@@ -120,6 +169,7 @@ class _Demo:
             f"  source    PGPASSFILE={passfile} psql {source}",
             f"  warehouse PGPASSFILE={passfile} psql {warehouse}",
             *pipeline.address_lines(),
+            f"  logs      tail -f {log}",
         ]
-        addresses = {"source": source, "warehouse": warehouse, "passfile": passfile, "lake": pipeline.lake}
+        addresses = {"source": source, "warehouse": warehouse, "passfile": passfile, "lake": pipeline.lake, "log": log}
         self.fact("look_inside", "\n".join(lines), **addresses, services=dict(pipeline.services.addresses))

@@ -12,9 +12,6 @@ import typer
 
 from totesys_cli.command_errors import UsageError
 
-# In the order of the data.
-
-
 # How help groups the options.
 _DATABASES, _DATA_PLANE = "Databases", "Data plane"
 _FORM = "postgresql://… or host=… dbname=…"
@@ -53,11 +50,14 @@ PlaneEndpoint = Annotated[
     str | None,
     typer.Option(
         "--endpoint",
+        envvar="TOTESYS_ENDPOINT",
         metavar="URL",
         help="Local stack's lake. Default: AWS settings (AWS_PROFILE, AWS_ENDPOINT_URL, …).",
         rich_help_panel=_DATA_PLANE,
     ),
 ]
+# What `totesys demo --break` breaks.
+DemoFault = Literal["drift", "outage", "quarantine", "poison"]
 Timeout = Annotated[str, typer.Option(help="Longest wait: 30s, 10m, 1h.")]
 DEFAULT_MODEL = "totesys.model"
 DEFAULT_PLANE = "totesys"

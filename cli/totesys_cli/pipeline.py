@@ -47,7 +47,7 @@ class Pipeline:
     _given_up: str | None = None
     _ended: str | None = None
 
-    async def trigger(self, stage: str, **body: str) -> str:
+    async def trigger(self, stage: str, **body: str | int) -> str:
         """Trigger a service; the id of the message. Raises StageFailed."""
         answer = await self._request("POST", stage, "/trigger", body)
         return str(answer.json()["message_id"])
@@ -80,6 +80,11 @@ class Pipeline:
         """As `extract`, with what each stage did with the runs."""
         return [await self.run(number) for number in await self.extract(mode)]
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process of a service has ended."""
+        return self._ended is not None
+
     async def listen(self) -> None:
         """Take the services' log lines as they come, until cancelled."""
         while True:
@@ -107,7 +112,7 @@ class Pipeline:
         ]
 
     async def _request(
-        self, method: str, stage: str, path: str, body: Mapping[str, str] | None = None
+        self, method: str, stage: str, path: str, body: Mapping[str, str | int] | None = None
     ) -> httpx.Response:
         try:
             answer = await self.http.request(method, f"{self.services.addresses[stage]}{path}", json=body)

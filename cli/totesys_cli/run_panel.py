@@ -12,6 +12,7 @@ from totesys_cli.options import (
     DEFAULT_MODEL,
     DEFAULT_PLANE,
     Databases,
+    DemoFault,
     ModelName,
     PlaneName,
     SourceDsn,
@@ -65,7 +66,10 @@ def run(
         run_until_stopped(run_on_schedule(output, databases, options, period))
 
 
-@run_panel.command(rich_help_panel=PANEL, epilog=examples("totesys demo", "totesys demo --once --seed 7 --rate 500"))
+@run_panel.command(
+    rich_help_panel=PANEL,
+    epilog=examples("totesys demo", "totesys demo --once --seed 7 --rate 500", "totesys demo --break drift"),
+)
 @grouped
 def demo(
     output: Output,
@@ -73,11 +77,19 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the generated data.")] = 1,
     rate: Rate = 50.0,
     lakehouse: WithLakehouse = False,
+    fault: Annotated[
+        DemoFault | None,
+        typer.Option(
+            "--break", metavar="FAULT", help="Break it after the first load: drift, outage, quarantine or poison."
+        ),
+    ] = None,
 ) -> None:
     """Run the whole system on this machine with generated data, verified, until Ctrl-C."""
     from totesys_cli.demo import run_demo
 
-    work = run_demo(output, once=once, seed=seed, rate=rate, lakehouse=lakehouse)
+    if once and fault:
+        raise UsageError("--break goes without --once: the demo waits for the fix. Leave one of them out.")
+    work = run_demo(output, once=once, seed=seed, rate=rate, lakehouse=lakehouse, fault=fault)
     (run_to_end if once else run_until_stopped)(work)
 
 

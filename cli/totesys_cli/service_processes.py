@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 from totesys.log_events import LogEvent
@@ -77,7 +78,7 @@ async def run_services(
     stages = (*STAGES, LAKEHOUSE) if plane.lakehouse_queue_url else STAGES
     try:
         for stage in stages:
-            settings = _settings(plane, stage, ports.get(stage, 0))
+            settings = _settings(plane, stage, ports.get(stage, 0), log)
             given = {**ALLOCATOR, **os.environ, **plane.environment(), **settings, **environment}
             process = SupervisedProcess.start(
                 service_command(stage),
@@ -105,7 +106,7 @@ def _is_for(stage: str, variable: str) -> bool:
     return stage != "transform" or not variable.startswith(("PG", "POSTGRES_"))
 
 
-def _settings(plane: LocalDataPlane, stage: str, port: int) -> dict[str, str]:
+def _settings(plane: LocalDataPlane, stage: str, port: int, log: IO[str] | None) -> dict[str, str]:
     return {
         "TOTESYS_INGEST_BUCKET": plane.ingest_bucket,
         "TOTESYS_PROCESSED_BUCKET": plane.processed_bucket,
@@ -114,6 +115,8 @@ def _settings(plane: LocalDataPlane, stage: str, port: int) -> dict[str, str]:
         "TOTESYS_HOST": LOOPBACK,
         "TOTESYS_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
+        # The console shows the lines of a run.
+        **({"TOTESYS_LOG_FILE": str(Path(log.name).resolve())} if log else {}),
     }
 
 

@@ -71,7 +71,9 @@ def table(*columns: str | Column, numbers: Sequence[str] = ()) -> Table:
         *(column if isinstance(column, Column) else Column(column, no_wrap=True) for column in columns),
         *(Column(name, justify="right", no_wrap=True) for name in numbers),
         box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        # Counts of eight digits have to fit 80 columns; the box itself separates columns by a space.
+        padding=0,
+        show_edge=False,
     )
 
 

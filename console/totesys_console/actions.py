@@ -18,7 +18,7 @@ Form = Mapping[str, str]
 class Action:
     """A button. `stages` can do it. An action that `changes` data asks for confirmation first.
 
-    `trigger` makes the trigger from the form; None for the redrive, which sends dead letters.
+    `trigger` makes the trigger from the form; None for an action on dead letters.
     """
 
     name: str
@@ -94,14 +94,32 @@ ACTIONS = {
         Action(
             "redrive",
             "Redrive",
-            "Send the dead letters back to their service, which tries them again. Fix the cause first.",
+            "Send dead letters back to their service, which tries them again. Fix the cause first.",
             "The dead letters are back in their queue. Those that fail again return here.",
+            STAGES,
+            True,
+            None,
+        ),
+        Action(
+            "discard",
+            "Discard",
+            "Delete dead letters. They hold triggers, not data: the next message of the stage does all pending work.",
+            "The dead letters are deleted.",
             STAGES,
             True,
             None,
         ),
     )
 }
+
+
+def chosen_letters(form: Form) -> frozenset[str]:
+    """The ids of the dead letters that the form names; none for all of them. Raises BadRequest if none is chosen."""
+    if form.get("sure") != "chosen":
+        return frozenset()
+    if not form.get("letter"):
+        raise BadRequest("Choose at least one dead letter.")
+    return frozenset(form["letter"].split())
 
 
 def chosen_stage(action: Action, form: Form) -> str:

@@ -124,7 +124,7 @@ def _no_run(facts: Facts, statuses: Sequence[StageCard]) -> Iterator[Item]:
         yield Item(
             f"Ingest failed {_times(refusal, facts.now)}",
             (refusal.text,),
-            "Fix the cause: ingest tries again at the next tick. Then redrive the dead letters, or delete them.",
+            "Fix the cause: ingest tries again at the next tick. Then discard the dead letters.",
             (_redrive(ingest),),
             stops=True,
         )
@@ -144,8 +144,8 @@ def _dead_letters(facts: Facts, status: StageCard) -> Iterator[Item]:
         return
     yield Item(
         f"{counted(count, 'dead letter')} of {status.stage}",
-        _few([f"{one.letters} × {one.text}" for one in status.queue.reasons]),
-        "A dead letter holds a trigger, not data. Fix the cause, then redrive it.",
+        _few([f"{_count(one, facts.now)}: {one.text}" for one in status.queue.reasons]),
+        "A dead letter holds a trigger, not data. Fix the cause, then redrive it, or discard it.",
         (_redrive(status),),
     )
 
@@ -158,6 +158,11 @@ def _times(reason: FailureReason, now: datetime) -> str:
     if reason.letters == 1:
         return f"at {clock(reason.last, now)} UTC"
     return f"{reason.letters:,} times since {clock(reason.times[0], now)} UTC"
+
+
+def _count(reason: FailureReason, now: datetime) -> str:
+    since = f"since {clock(reason.times[0], now)} UTC" if reason.letters > 1 else f"{clock(reason.last, now)} UTC"
+    return f"{reason.letters:,} × {since}"
 
 
 def _few(reasons: Sequence[str]) -> tuple[str, ...]:
@@ -183,7 +188,7 @@ def _quarantine(facts: Facts) -> Iterator[Item]:
             f"{counted(table.rows, 'row')} of {table.name} in quarantine",
             _few(table.reasons),
             "The warehouse lacks them. Fix them in the source: the next run loads them.",
-            tuple(Link(f"/console/runs/{run}", f"Run {run}") for run in table.runs[:3]),
+            tuple(Link(f"/console/runs/{run}#rows", f"Rows of run {run}") for run in table.runs[:3]),
         )
 
 

@@ -16,6 +16,7 @@ from totesys.service.readiness import check_database
 from totesys.service.running import Running
 from totesys.service.runs import RunDetail, describe
 from totesys.service.stage_protocol import Stage
+from totesys_console.page_query import PageQuery
 from totesys_console.run_cache import Listed, RunCache
 from totesys_console.stage_queues import QueueState, StageQueues
 from totesys_console.visible_runs import Recent, VisibleRuns
@@ -25,6 +26,8 @@ T = TypeVar("T")
 PAGE = 20
 # An initial extraction is cut into many runs. The progress covers at most so many.
 MOST_IN_PROGRESS = 100
+# A filtered page searches at most so many run numbers. The next page continues.
+MOST_SEARCHED = 2000
 # Long enough for the AWS client to retry and to report the error itself.
 LAKE_SECONDS = 10.0
 # How long the result of a database check is used.
@@ -36,13 +39,14 @@ class LakeFacts:
     """The runs in the lake.
 
     `newest` are the last runs, and at least those in progress with the others of their snapshots; `shown` are those of
-    the requested page.
+    the requested page, and those before run `older` follow; None if there are none.
     """
 
     last: int = 0
     shown: tuple[RunDetail, ...] = ()
     newest: tuple[RunDetail, ...] = ()
     recent: Recent = field(default_factory=Recent)
+    older: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class ServiceFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """The pipeline at `now`, seen from `service`, with the page of runs below run `before`.
+    """The pipeline at `now`, seen from `service`, with the runs of the requested page.
 
     What could not be read is empty, and its fault says why.
     """
@@ -77,7 +81,7 @@ class Facts:
     verification_fault: str = ""
     queues: Mapping[str, QueueState] = field(default_factory=dict)
     own: ServiceFacts = field(default_factory=ServiceFacts)
-    before: int | None = None
+    query: PageQuery = field(default_factory=PageQuery)
 
 
 class Observer:
@@ -91,11 +95,11 @@ class Observer:
         self._database_fault = ""
         self._looking = asyncio.Lock()
 
-    async def facts(self, service: str, running: Running[Any], before: int | None) -> Facts:
+    async def facts(self, service: str, running: Running[Any], query: PageQuery) -> Facts:
         """Everything that the page shows, as far as it can be read."""
         lake, now = running.stage.lake, datetime.now(UTC)
         (runs, lake_fault), (verifications, verification_fault), queues, own = await asyncio.gather(
-            _or_fault(self._runs(lake, now, before)),
+            _or_fault(self._runs(lake, now, query)),
             _or_fault(lake.verifications(1)),
             self._queues.states(service, running.queue),
             self._service(running),
@@ -109,7 +113,7 @@ class Observer:
             verification_fault=verification_fault,
             queues=queues,
             own=own,
-            before=before,
+            query=query,
         )
 
     async def _service(self, running: Running[Any]) -> ServiceFacts:
@@ -127,7 +131,7 @@ class Observer:
             self._database_fault = str(error) if error else ""
         return self._database_fault
 
-    async def _runs(self, lake: Lake, now: datetime, before: int | None) -> LakeFacts:
+    async def _runs(self, lake: Lake, now: datetime, query: PageQuery) -> LakeFacts:
         # Two looks at the same time do not read the same records twice.
         async with self._looking:
             last = await lake.last_number()
@@ -135,9 +139,37 @@ class Observer:
             first_pending = recent.pending[0].run if recent.pending else last + 1
             in_progress = max(PAGE, min(MOST_IN_PROGRESS, last - first_pending + 1))
             newest = await self.newest(lake, last, in_progress)
-            upper = min(last, before - 1) if before else last
-            shown = newest[:PAGE] if upper == last else await self.newest(lake, upper, PAGE)
-        return LakeFacts(last, shown, newest, recent)
+            shown, older = await self._page(lake, last, query)
+        return LakeFacts(last, shown, newest, recent, older)
+
+    async def _page(self, lake: Lake, last: int, query: PageQuery) -> tuple[tuple[RunDetail, ...], int | None]:
+        """The runs that a page lists, and the run before which the next page begins."""
+        upper = min(last, query.before - 1) if query.before else last
+        if query.end:
+            upper = await self._last_before(lake, upper, query.end)
+        listed: list[Listed] = []
+        reached = upper
+        for reached, final in intervals_back(upper, PAGE, max(0, upper - MOST_SEARCHED)):
+            found = await self._cache.listed(lake, reached, final)
+            listed += [one for one in reversed(found) if query.lists(one)]
+            if len(listed) >= PAGE:
+                reached = listed[PAGE - 1].run - 1
+                break
+        runs = await self._described(lake, listed[:PAGE])
+        shown = tuple(run for run in runs if query.begin is None or run.snapshot_time >= query.begin)
+        return shown, reached + 1 if reached and len(shown) == len(runs) else None
+
+    async def _last_before(self, lake: Lake, upper: int, end: datetime) -> int:
+        """The newest run number up to `upper` with a snapshot before `end`: numbers and snapshots ascend together."""
+        lower = 0
+        while lower < upper:
+            middle = (lower + upper + 1) // 2
+            run = next(iter(await self.newest(lake, middle, 1)), None)
+            if run and run.snapshot_time >= end:
+                upper = run.run - 1
+            else:
+                lower = middle
+        return lower
 
     async def newest(self, lake: Lake, upto: int, most: int) -> tuple[RunDetail, ...]:
         """The newest runs up to `upto`, newest first."""

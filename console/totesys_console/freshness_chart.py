@@ -1,18 +1,35 @@
-"""How old the data in the warehouse is, and was during the last day, as a chart. Pure."""
+"""How old the data in the warehouse is, and was, as a chart with a logarithmic scale. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
+from math import log
 
-from totesys_console.visible_runs import WINDOW, Visible, within_window
+from totesys_console.page_query import WINDOWS, Window
+from totesys_console.visible_runs import Visible, within_window
 
 PROMISE = timedelta(minutes=30)
 
 # In the chart's own units: the page stretches it.
 WIDTH, HEIGHT = 1440, 300
-# As many as fit on a screen. In each of these columns the highest point is drawn.
+# As many as fit on a screen. In each of these columns the highest and the lowest point are drawn.
 _COLUMNS = 480
+_TICKS = {
+    "1 s": 1,
+    "10 s": 10,
+    "1 min": 60,
+    "10 min": 600,
+    "30 min": 1800,
+    "3 h": 10_800,
+    "1 d": 86_400,
+    "7 d": 604_800,
+}
+_TIMES: dict[Window, tuple[str, ...]] = {
+    "1h": ("1 h ago", "45 min", "30 min", "15 min", "now"),
+    "24h": ("24 h ago", "18 h", "12 h", "6 h", "now"),
+    "7d": ("7 days ago", "5 days", "3 days", "1 day", "now"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,13 +41,27 @@ class Age:
 
 
 @dataclass(frozen=True)
-class FreshnessChart:
-    """The chart of the last day: the coordinates of its line and area, and the height of the promise."""
+class Tick:
+    """A label of the scale, and its height in hundredths from the top."""
 
+    text: str
+    height: float
+
+
+@dataclass(frozen=True)
+class FreshnessChart:
+    """The chart of a window.
+
+    `points` are the coordinates of the greatest ages, `area` those of the band between them and the least ages;
+    `promise` is the height of the promise. `times` are the labels below the chart.
+    """
+
+    window: Window
+    times: tuple[str, ...]
     points: str
     area: str
     promise: float
-    top_seconds: float
+    ticks: tuple[Tick, ...]
     worst: Age
     over_seconds: float
     since: datetime
@@ -41,12 +72,17 @@ def fresh_as_of(visible: Sequence[Visible]) -> datetime | None:
     return next((one.snapshot for one in reversed(visible) if one.complete), None)
 
 
-def ages(visible: Sequence[Visible], now: datetime) -> list[Age]:
+def fitting_window(visible: Sequence[Visible], now: datetime) -> Window:
+    """The shortest window that covers the runs, at most a day."""
+    return "1h" if visible and now - visible[0].at < WINDOWS["1h"] else "24h"
+
+
+def ages(visible: Sequence[Visible], now: datetime, window: timedelta) -> list[Age]:
     """The corners of a sawtooth line: age rises with time, and falls when a snapshot is completely visible."""
     corners: list[Age] = []
     shown: datetime | None = None
     latest: datetime | None = None
-    for one in within_window(visible, now):
+    for one in within_window(visible, now - window):
         # An empty run shows nothing before the runs that precede it.
         latest = one.at if latest is None else max(latest, one.at)
         if not one.complete:
@@ -57,7 +93,7 @@ def ages(visible: Sequence[Visible], now: datetime) -> list[Age]:
         shown = one.snapshot
     if shown is not None:
         corners.append(_age(now, shown))
-    return _clipped(corners, now - WINDOW)
+    return _clipped(corners, now - window)
 
 
 def _age(at: datetime, snapshot: datetime) -> Age:
@@ -73,27 +109,31 @@ def _clipped(corners: list[Age], start: datetime) -> list[Age]:
     return inside
 
 
-def draw(corners: Sequence[Age], now: datetime) -> FreshnessChart | None:
-    """The chart of the last day; None if there is nothing to draw."""
+def draw(corners: Sequence[Age], now: datetime, window: Window) -> FreshnessChart | None:
+    """The chart of the window; None if there is nothing to draw."""
     if len(corners) < 2:
         return None
     worst = max(corners, key=lambda corner: corner.seconds)
     top = max(PROMISE.total_seconds() * 1.5, worst.seconds * 1.1)
-    start = now - WINDOW
+    start = now - WINDOWS[window]
 
     def x(at: datetime) -> float:
-        return (at - start) / WINDOW * WIDTH
+        return (at - start) / WINDOWS[window] * WIDTH
 
-    def y(seconds: float) -> float:
-        return HEIGHT - seconds / top * HEIGHT
+    def height(seconds: float) -> float:
+        return 100 - 100 * log(max(seconds, 1)) / log(top)
 
-    drawn = [f"{x(one.at):.1f},{y(one.seconds):.1f}" for one in _peaks(corners)]
-    first, last = x(corners[0].at), x(corners[-1].at)
+    def drawn(ages: Iterable[Age]) -> list[str]:
+        return [f"{x(one.at):.1f},{height(one.seconds) * HEIGHT / 100:.1f}" for one in ages]
+
+    points = drawn(_peaks(corners))
     return FreshnessChart(
-        points=" ".join(drawn),
-        area=f"{first:.1f},{HEIGHT} {' '.join(drawn)} {last:.1f},{HEIGHT}",
-        promise=round(y(PROMISE.total_seconds()), 1),
-        top_seconds=top,
+        window=window,
+        times=_TIMES[window],
+        points=" ".join(points),
+        area=" ".join(points + drawn(reversed(_troughs(corners)))),
+        promise=round(height(PROMISE.total_seconds()) * HEIGHT / 100, 1),
+        ticks=tuple(Tick(text, round(height(seconds), 1)) for text, seconds in _TICKS.items() if seconds < top),
         worst=worst,
         over_seconds=_over(corners),
         since=corners[0].at,
@@ -103,12 +143,22 @@ def draw(corners: Sequence[Age], now: datetime) -> FreshnessChart | None:
 def _peaks(corners: Sequence[Age]) -> list[Age]:
     """The peaks of the line, just before a snapshot became visible, and its ends."""
     higher = [before for before, after in pairwise(corners) if after.seconds <= before.seconds]
-    peaks = [corners[0], *higher, corners[-1]]
-    if len(peaks) <= _COLUMNS:
-        return peaks
-    start, length = peaks[0].at, (peaks[-1].at - peaks[0].at) / _COLUMNS
-    columns = groupby(peaks, lambda one: (one.at - start) // length)
-    return [max(column, key=lambda one: one.seconds) for _, column in columns]
+    return _thinned([corners[0], *higher, corners[-1]], max)
+
+
+def _troughs(corners: Sequence[Age]) -> list[Age]:
+    """The lowest points of the line, just after a snapshot became visible, from end to end."""
+    lower = [after for before, after in pairwise(corners) if after.seconds <= before.seconds] or [corners[0]]
+    ends = Age(corners[0].at, lower[0].seconds), Age(corners[-1].at, lower[-1].seconds)
+    return _thinned([ends[0], *lower, ends[1]], min)
+
+
+def _thinned(points: list[Age], choose: Callable[..., Age]) -> list[Age]:
+    if len(points) <= _COLUMNS:
+        return points
+    start, length = points[0].at, (points[-1].at - points[0].at) / _COLUMNS
+    columns = groupby(points, lambda one: (one.at - start) // length)
+    return [choose(column, key=lambda one: one.seconds) for _, column in columns]
 
 
 def _over(corners: Sequence[Age]) -> float:

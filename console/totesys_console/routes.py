@@ -1,13 +1,13 @@
 """The console's routes: the home page, the page of a run, and the actions."""
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import SecretStr
 
 from totesys.aws_client import answered
 from totesys.errors import BadRequest, TotesysError
@@ -18,12 +18,16 @@ from totesys.service.http_api import WebPages
 from totesys.service.queue import Queue
 from totesys.service.running import running
 from totesys.service.token import is_token
+from totesys.service_settings import ServiceSettings
 from totesys.triggers import RunNumber
-from totesys_console.actions import ACTIONS, Action, Form, chosen_stage
+from totesys_console.actions import ACTIONS, Action, Form, chosen_letters, chosen_stage
+from totesys_console.data_plane import DataPlane
 from totesys_console.facts import Observer
 from totesys_console.html import render, static_file, with_error_pages
+from totesys_console.page_query import SHOW_CAPTIONS, SHOW_NAMES, WINDOW_NAMES, PageQuery, Show, Window
+from totesys_console.run_log import LogLine, lines_of_run
 from totesys_console.run_page import run_page
-from totesys_console.stage_queues import TO_SHOW, find_queues, redrive
+from totesys_console.stage_queues import TO_SHOW, each_dead_letter, find_queues
 from totesys_console.view import home_page
 
 log = logger("totesys.console")
@@ -33,13 +37,14 @@ _FORM = "application/x-www-form-urlencoded"
 QUEUE_SECONDS = 10.0
 
 
-def make_console(service: str, token: SecretStr | None) -> APIRouter:
+def make_console(service: str, settings: ServiceSettings) -> APIRouter:
     """The routes. They are not in the OpenAPI document, which is for programs."""
-    console = Console(service, token)
+    console = Console(service, settings)
     router = APIRouter(include_in_schema=False)
     router.add_api_route("/", console.home, methods=["GET"])
     router.add_api_route("/docs", console.docs, methods=["GET"])
     router.add_api_route("/console/runs/{run}", console.run, methods=["GET"])
+    router.add_api_route("/console/runs/{run}/log", console.log, methods=["GET"])
     router.add_api_route("/console/actions/{name}", console.confirm, methods=["GET"])
     router.add_api_route("/console/actions/{name}", console.act, methods=["POST"])
     router.add_api_route("/console/static/{name}", static_file, methods=["GET"])
@@ -49,14 +54,23 @@ def make_console(service: str, token: SecretStr | None) -> APIRouter:
 class Console:
     """The console of one service."""
 
-    def __init__(self, service: str, token: SecretStr | None) -> None:
+    def __init__(self, service: str, settings: ServiceSettings) -> None:
         self._service = service
-        self._token = token
+        self._token = settings.trigger_token
+        self._log_file = settings.log_file
         self._observer = Observer()
 
-    async def home(self, request: Request, before: Before = None) -> Response:
-        """The whole pipeline, with the newest runs or those below run `before`."""
-        facts = await self._observer.facts(self._service, running(request), before)
+    async def home(
+        self,
+        request: Request,
+        show: Show = "changes",
+        on: date | None = None,
+        before: Before = None,
+        window: Window | None = None,
+    ) -> Response:
+        """The whole pipeline, with the runs that the query selects."""
+        query = PageQuery(show, on, before, window)
+        facts = await self._observer.facts(self._service, running(request), query)
         done = ACTIONS.get(request.query_params.get("done", ""))
         return render(
             "home.html",
@@ -65,6 +79,9 @@ class Console:
             actions=ACTIONS,
             reachable=find_queues(self._service, running(request).queue),
             needs_token=self._token is not None,
+            window_names=WINDOW_NAMES,
+            show_names=SHOW_NAMES,
+            show_captions=SHOW_CAPTIONS,
         )
 
     async def docs(self) -> Response:
@@ -76,7 +93,30 @@ class Console:
         found, last = await self._observer.run(running(request).stage.lake, run)
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"Ingest has committed no run {run}.")
-        return render("run.html", page=run_page(self._service, found, last, datetime.now(UTC)))
+        return render("run.html", page=run_page(self._service, self._plane(request), found, last, datetime.now(UTC)))
+
+    async def log(self, request: Request, run: Annotated[RunNumber, Path()]) -> Response:
+        """The log lines of a run, or where they are."""
+        lines: tuple[LogLine, ...] = ()
+        fault, plane = "", self._plane(request)
+        if self._log_file:
+            try:
+                lines = await asyncio.to_thread(lines_of_run, self._log_file, run)
+            except OSError as error:
+                fault = f"The log file {self._log_file} cannot be read: {error.strerror}."
+        return render(
+            "run_log.html",
+            service=self._service,
+            run=run,
+            lines=lines,
+            fault=fault,
+            file=self._log_file,
+            link=plane.log_link(run),
+            commands=plane.log_commands(run),
+        )
+
+    def _plane(self, request: Request) -> DataPlane:
+        return DataPlane.of_queue(running(request).queue.url, self._service)
 
     async def confirm(self, request: Request, name: str) -> Response:
         """An action with the form that does it."""
@@ -93,7 +133,7 @@ class Console:
         form = await _form(request)
         if fault := self._token_fault(form.get("token", "").strip()):
             return await self._form_page(request, action, form, HTTPStatus.UNAUTHORIZED, token_fault=fault)
-        if action.changes and form.get("sure") != "yes":
+        if action.changes and form.get("sure") not in {"yes", "chosen"}:
             return await self._form_page(request, action, form, entitled=True)
         try:
             await self._do(request, action, form)
@@ -112,7 +152,15 @@ class Console:
         stage = chosen_stage(action, form)
         queue = self._queue(request, stage)
         if action.trigger is None:
-            log.info(LogEvent.DEAD_LETTERS_REDRIVEN, stage=stage, messages=await redrive(queue))
+            redriven, ids = action.name == "redrive", chosen_letters(form)
+            messages = await each_dead_letter(queue, queue.redrive if redriven else queue.discard, ids)
+            if ids and not messages:
+                raise BadRequest("These dead letters are gone, or somebody else has received them. Look again soon.")
+            log.info(
+                LogEvent.DEAD_LETTERS_REDRIVEN if redriven else LogEvent.DEAD_LETTERS_DISCARDED,
+                stage=stage,
+                messages=messages,
+            )
             return
         body = action.trigger(form).model_dump_json(exclude_none=True, ensure_ascii=True)
         async with answered(f"The queue of {stage}", QUEUE_SECONDS):
@@ -173,9 +221,11 @@ async def _form(request: Request) -> dict[str, str]:
         return {}
     body = (await request.body()).decode(errors="replace")
     try:
-        return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=20))
+        fields = parse_qsl(body, keep_blank_values=True, max_num_fields=20)
     except ValueError:
         return {}
+    # Of the other fields, the last one counts.
+    return dict(fields) | {"letter": " ".join(value for name, value in fields if name == "letter")}
 
 
 # The pages that a service serves.

@@ -37,6 +37,12 @@ class Listed:
         return keys.EMPTY in self.ingest
 
     @property
+    def failed(self) -> bool:
+        """Whether a stage has failed on the run, and has not succeeded since."""
+        pending = [stage for stage, done in (("transform", self.transformed), ("load", self.loaded)) if not done]
+        return any(keys.failure_name(stage) in self.processed for stage in pending)
+
+    @property
     def done(self) -> bool:
         """Whether no stage has anything left to do with the run."""
         return self.empty or self.loaded

@@ -7,6 +7,7 @@ from datetime import datetime
 from totesys.lake.records import LoadedTable, TableParts
 from totesys.service.runs import RunDetail
 from totesys_console.attention import next_after
+from totesys_console.data_plane import DataPlane
 from totesys_console.run_table import QuarantinedSummary, RunRow, quarantined, run_row
 from totesys_console.wording import size, span
 
@@ -34,25 +35,30 @@ class StageTables:
 
 @dataclass(frozen=True)
 class RunPage:
-    """The page of a run. `next` is what happens after its failures; `newer` and `older` are its neighbours."""
+    """The page of a run. `next` is what happens after its failures; `newer` and `older` are its neighbours.
+
+    `rows_commands` show its quarantined rows.
+    """
 
     service: str
     row: RunRow
     next: tuple[str, ...]
     complete: bool
+    rows_commands: tuple[str, ...]
     stages: tuple[StageTables, ...]
     quarantined: tuple[QuarantinedSummary, ...]
     newer: int | None
     older: int | None
 
 
-def run_page(service: str, run: RunDetail, last: int, now: datetime) -> RunPage:
+def run_page(service: str, plane: DataPlane, run: RunDetail, last: int, now: datetime) -> RunPage:
     """The page of a run, in a lake whose last run number is `last`."""
     return RunPage(
         service=service,
         row=run_row(run, now),
         next=tuple(next_after(state.error) for state in run.stages.values() if state.error),
         complete=run.complete,
+        rows_commands=tuple(plane.quarantine_command(table, run.run) for table in run.quarantined_rows),
         stages=(
             StageTables("ingest", "Extracted from the source", _PARTS, _parts(run.extracted)),
             StageTables("transform", "Built", _PARTS, _parts(run.built)),

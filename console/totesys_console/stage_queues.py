@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -15,11 +15,11 @@ from totesys.stage_names import STAGES
 # A page doesn't wait longer for the queues, without which it can do.
 ANSWER_SECONDS = 3.0
 # Long enough to send ten letters and delete them.
-TO_REDRIVE = timedelta(seconds=60)
+TO_HANDLE = timedelta(seconds=60)
 # What is only shown is not hidden from others.
 TO_SHOW = timedelta(0)
-# The most dead letters of one redrive.
-MOST_REDRIVEN = 500
+# The most dead letters of one action.
+MOST_HANDLED = 500
 _TRIES = re.compile(r" \(tried \d+ times\)$")
 # Of dead letters that SQS moved.
 NO_REASON = "The message was received too often, and the service never finished its work."
@@ -125,18 +125,27 @@ def _renamed(url: str, stage: str, other: str, suffix: str) -> str | None:
     return f"{url.removesuffix(ending)}-{other}{suffix}" if url.endswith(ending) else None
 
 
-async def redrive(queue: Queue) -> int:
-    """Send the dead letters that there are now back to the queue, at most MOST_REDRIVEN. Returns how many.
+async def each_dead_letter(queue: Queue, act: Callable[[DeadLetter], Awaitable[None]], ids: Collection[str]) -> int:
+    """Act on the dead letters with these ids, on all that there are now without ids. Returns how many.
 
-    One that fails again meanwhile is a new dead letter, and stays.
+    At most MOST_HANDLED. One that fails again meanwhile is a new dead letter, and stays.
     """
     _, dead = await queue.depths()
-    wanted, sent = min(max(1, dead.waiting), MOST_REDRIVEN), 0
-    while sent < wanted:
-        letters = await queue.dead_letters(wanted - sent, TO_REDRIVE)
-        for letter in letters:
-            await queue.redrive(letter)
-        if not letters:
-            break
-        sent += len(letters)
-    return sent
+    left = min(max(1, dead.waiting), MOST_HANDLED)
+    done, others = 0, []
+    try:
+        while left > 0 and (not ids or done < len(ids)):
+            letters = await queue.dead_letters(left, TO_HANDLE)
+            for letter in letters:
+                if ids and letter.id not in ids:
+                    others.append(letter)
+                    continue
+                await act(letter)
+                done += 1
+            if not letters:
+                break
+            left -= len(letters)
+    finally:
+        for letter in others:
+            await queue.release(letter)
+    return done

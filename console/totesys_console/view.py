@@ -1,15 +1,18 @@
 """The home page as a model that its template only writes out. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from totesys.lake.records import VerificationRecord
 from totesys_console.attention import Item, attention
 from totesys_console.facts import PAGE, Facts
-from totesys_console.freshness_chart import PROMISE, FreshnessChart, ages, draw, fresh_as_of
+from totesys_console.freshness_chart import PROMISE, FreshnessChart, ages, draw, fitting_window, fresh_as_of
+from totesys_console.page_query import WINDOWS, PageQuery, Show, Window
 from totesys_console.run_table import QuarantinedSummary, RunRow, quarantined, run_rows
 from totesys_console.stage_status import StageCard, stage_statuses
+from totesys_console.table_trend import TableTrend, table_trends
 from totesys_console.wording import Timestamp, age, clock, counted, span, timestamp
 
 
@@ -51,7 +54,11 @@ class LastVerification:
 
 @dataclass(frozen=True)
 class HomePage:
-    """The home page. A screen reader reads `news` out when it changes."""
+    """The home page. A screen reader reads `news` out when it changes.
+
+    `newest`, `older` and `all_dates` are addresses of pages of runs, `shows` those of each filter, and `windows` those
+    of each time that the charts cover.
+    """
 
     service: str
     now: Timestamp
@@ -59,9 +66,17 @@ class HomePage:
     attention: tuple[Item, ...]
     freshness: Freshness
     stages: tuple[StageCard, ...]
+    tables: tuple[TableTrend, ...]
+    window: Window
+    windows: Mapping[Window, str]
     runs: tuple[RunRow, ...]
+    query: PageQuery
+    shows: Mapping[Show, str]
     first_page: bool
-    older: int | None
+    newest: str
+    older: str | None
+    all_dates: str
+    any_runs: bool
     verification: LastVerification | None
     quarantined: tuple[QuarantinedSummary, ...]
     runs_known: bool
@@ -72,17 +87,26 @@ def home_page(facts: Facts) -> HomePage:
     """The home page that shows the facts."""
     stages = stage_statuses(facts)
     items = attention(facts, stages)
-    lowest = min((run.run for run in facts.lake.shown), default=1)
+    query, visible = facts.query, facts.lake.recent.before_pending
+    window = query.window or fitting_window(visible, facts.now)
     return HomePage(
         service=facts.service,
         now=timestamp(facts.now, facts.now),
         news=_news(facts, stages, items),
         attention=items,
-        freshness=_freshness(facts, stopped=any(item.stops for item in items)),
+        freshness=_freshness(facts, window, stopped=any(item.stops for item in items)),
         stages=stages,
+        tables=table_trends(visible, facts.now, WINDOWS[window]),
+        window=window,
+        windows={one: query.url(window=one) for one in WINDOWS},
         runs=run_rows(facts.lake, facts.now, {status.stage for status in stages if status.state == "working"}),
-        first_page=facts.before is None or facts.before > facts.lake.last,
-        older=lowest if lowest > 1 else None,
+        query=query,
+        shows={one: query.url(show=one, before=None) for one in get_args(Show)},
+        first_page=query.before is None or query.before > facts.lake.last,
+        newest=query.url(before=None),
+        older=query.url(before=facts.lake.older) if facts.lake.older else None,
+        all_dates=query.url(on=None, before=None),
+        any_runs=bool(facts.lake.last),
         verification=_verification(facts.verification, facts.now) if facts.verification else None,
         quarantined=quarantined(facts.lake.shown),
         runs_known=not facts.lake_fault,
@@ -90,7 +114,7 @@ def home_page(facts: Facts) -> HomePage:
     )
 
 
-def _freshness(facts: Facts, *, stopped: bool) -> Freshness:
+def _freshness(facts: Facts, window: Window, *, stopped: bool) -> Freshness:
     if facts.lake_fault:
         return Freshness("none", "", "Unknown: the lake cannot be read.")
     visible, now = facts.lake.recent.before_pending, facts.now
@@ -106,7 +130,7 @@ def _freshness(facts: Facts, *, stopped: bool) -> Freshness:
         state, verdict = "risk", "no newer data is arriving"
     else:
         state, verdict = "kept", f"within the {minutes} promised"
-    chart = draw(ages(visible, now), now)
+    chart = draw(ages(visible, now, WINDOWS[window]), now, window)
     return Freshness(state, age(seconds), verdict, timestamp(as_of, now), chart, _caption(chart, now) if chart else "")
 
 

@@ -1,9 +1,9 @@
-"""When each run of the last day became visible in the warehouse. Each record is read once: this never changes."""
+"""When each run of the last week became visible, and what it wrote. Each record is read once: this never changes."""
 
 import asyncio
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -12,24 +12,28 @@ from totesys.lake.records import LoadRecord, Manifest, parse_record
 from totesys.lake.store import Lake
 from totesys_console.run_cache import Listed, RunCache
 
-WINDOW = timedelta(hours=24)
+WINDOW = timedelta(days=7)
 # Records are read so many at once, for so long. The next look at the page continues where this one ended.
 AT_ONCE = 50
 SECONDS = 0.3
 # The most runs that one look searches for.
 MOST_WANTED = 400
-# The most runs that are remembered: more than one a minute for a day.
-MOST = 2000
+# The most runs that are remembered: more than one every five minutes for a week.
+MOST = 2100
 
 
 @dataclass(frozen=True)
 class Visible:
-    """A run that the warehouse has shown since `at`. It is `complete` if it is the last of its snapshot."""
+    """A run that the warehouse has shown since `at`. It is `complete` if it is the last of its snapshot.
+
+    `written` are the rows that it wrote, by table.
+    """
 
     run: int
     snapshot: datetime
     complete: bool
     at: datetime
+    written: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Recent:
 
 
 class VisibleRuns:
-    """What is known of the last day's runs, at most MOST of them."""
+    """What is known of the last week's runs, at most MOST of them."""
 
     def __init__(self) -> None:
         # None for a number that no run has.
@@ -98,7 +102,8 @@ async def _visible(lake: Lake, listed: Listed) -> Visible | None:
     loaded = parse_record(LoadRecord, bucket.where(key), body)
     # Not when load finished: a replay changes that.
     at = loaded.snapshot_time + timedelta(seconds=loaded.freshness)
-    return Visible(listed.run, loaded.snapshot_time, loaded.complete, at)
+    written = {name: table.written for name, table in loaded.tables.items() if table.written}
+    return Visible(listed.run, loaded.snapshot_time, loaded.complete, at, written)
 
 
 def _intervals(descending: Iterable[int]) -> list[tuple[int, int]]:
@@ -112,8 +117,8 @@ def _intervals(descending: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
-def within_window(visible: Iterable[Visible], now: datetime) -> list[Visible]:
-    """The runs of the last day and the one before them, in order."""
+def within_window(visible: Iterable[Visible], start: datetime) -> list[Visible]:
+    """The runs since `start` and the one before them, in order."""
     ordered = sorted(visible, key=lambda one: one.run)
-    old = len(list(takewhile(lambda one: one.at < now - WINDOW, ordered)))
+    old = len(list(takewhile(lambda one: one.at < start, ordered)))
     return ordered[max(0, old - 1) :]

@@ -34,6 +34,7 @@ TYPES = {
     SecretStr: "text, secret",
     int: "integer",
     float: "number",
+    Path: "file",
     bool: "`true` or `false`",
     timedelta: "period",
 }
@@ -58,7 +59,8 @@ this page from the declarations.
 
 COMMAND = """## The command
 
-An option overrides its variable. `totesys COMMAND --help` shows both."""
+An option overrides its variable, and a variable overrides
+[totesys.toml](commands.md#a-file-for-what-you-type-every-time). `totesys COMMAND --help` shows both."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _of_command(root: Any) -> list[tuple[Variable, list[str]]]:
 def _parameters(command: Any, path: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for name, inner in getattr(command, "commands", {}).items():
         yield from _parameters(inner, (*path, name))
-    yield from ((" ".join(path), parameter) for parameter in command.params)
+    yield from ((" ".join(path) or "totesys", parameter) for parameter in command.params)
 
 
 def _words(kind: Any) -> str:

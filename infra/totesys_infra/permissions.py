@@ -48,9 +48,9 @@ def _every_service(service: Service, names: Names) -> tuple[Permission, ...]:
         Permission(_sqs("SendMessage"), (names.queue_arn(names.dead_letters(service)),), "dead-letters a message"),
         Permission(_sqs("SendMessage", "GetQueueAttributes"), queues, "console: queue depths and triggers"),
         Permission(
-            _sqs("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"),
+            _sqs("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes"),
             dead_letters,
-            "console: shows and redrives dead letters",
+            "console: shows, redrives and discards dead letters",
         ),
     )
 

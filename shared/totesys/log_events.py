@@ -50,6 +50,8 @@ class LogEvent(StrEnum):
     """The console queued a trigger: `stage`, `action`, `message_id`."""
     DEAD_LETTERS_REDRIVEN = "dead_letters_redriven"
     """The console sent dead letters back to their queue: `stage`, `messages`."""
+    DEAD_LETTERS_DISCARDED = "dead_letters_discarded"
+    """The console deleted dead letters: `stage`, `messages`."""
 
     # Extraction
     EXTRACTION_STARTED = "extraction_started"

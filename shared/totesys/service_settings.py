@@ -73,6 +73,12 @@ class ServiceSettings(BaseSettings):
         default=None, description="Token that `POST /trigger` requires as `Authorization: Bearer …`."
     )
 
+    log_file: Path | None = Field(
+        default=None,
+        description="File that has the log lines of all services, as `totesys run --log` writes it. The console shows "
+        "those of a run.",
+    )
+
     metrics_namespace: str = Field(
         default=NAMESPACE,
         min_length=1,

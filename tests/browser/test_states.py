@@ -1,6 +1,8 @@
 """The console in every state of the pipeline: complete, accessible and up to date by itself."""
 
-from datetime import UTC, datetime, timedelta
+import json
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -54,13 +56,51 @@ async def test_a_day_of_runs_is_shown_in_light_in_dark_and_on_a_phone(
             await visit.picture(f"console-{name}")
     async with look() as visit:
         await visit.open(url)
-        await visit.page.get_by_role("link", name="Earlier runs").click()
-        assert (await visit.text("#runs tbody th")).endswith("270")
-        await visit.page.get_by_role("link", name="Newest").click()
-        await visit.page.locator("#runs").get_by_role("link", name="Run 288").click()
+        await visit.page.locator("#runs").get_by_role("link", name="Run 290").click()
         assert "purchase_order" in await visit.text("#ingest-title >> xpath=..")
         assert await visit.violations() == ""
         await visit.picture("console-run")
+        await visit.page.get_by_role("link", name="Log lines").click()
+        assert "totesys run --log FILE" in await visit.text("main")
+        assert await visit.violations() == ""
+
+
+async def test_runs_are_found_by_outcome_and_date_and_charts_cover_an_hour_or_a_week(
+    lake: Lake, observe: Observe, look: Look
+) -> None:
+    midnight = datetime.combine(datetime.now(UTC).date(), time(), UTC)
+    await Day(midnight + timedelta(minutes=30), runs=40).write(lake)
+    url = await observe()
+    async with look() as visit:
+        await visit.open(url)
+        shown = await visit.page.locator("#runs tbody th").all_inner_texts()
+        await visit.page.get_by_role("link", name="Earlier runs").click()
+        earlier = await visit.page.locator("#runs tbody th").all_inner_texts()
+        assert len(shown) == 20
+        assert int(earlier[0]) < int(shown[-1])
+        assert "no changes" not in await visit.text("#runs")
+        await visit.page.get_by_role("link", name="Newest").click()
+        await visit.page.get_by_role("link", name="All", exact=True).click()
+        assert "no changes" in await visit.text("#runs")
+        assert await visit.page.locator("#runs tbody th").all_inner_texts() == [str(run) for run in range(40, 20, -1)]
+        await visit.page.get_by_role("link", name="Failed").click()
+        assert "No such run" in await visit.text("#runs")
+        yesterday = (midnight - timedelta(days=1)).date().isoformat()
+        await visit.open(url)
+        await visit.page.get_by_label("of", exact=True).fill(yesterday)
+        await visit.page.locator("#runs").get_by_role("button", name="Go").first.click()
+        assert f"The newest runs with changes of {yesterday}" in await visit.text("#runs caption")
+        moments = [str(await one.get_attribute("datetime")) for one in await visit.page.locator("#runs time").all()]
+        assert {moment[:10] for moment in moments} == {yesterday}
+        assert await visit.violations() == ""
+        await visit.page.get_by_role("link", name="All dates").click()
+        for window, label in (("7 days", "7 days ago"), ("24 hours", "24 h ago")):
+            await visit.page.get_by_role("link", name=window, exact=True).click()
+            assert label in await visit.text(".hours")
+            assert "fact_purchase_order" in await visit.text("#tables")
+            assert await visit.violations() == ""
+        await visit.page.get_by_role("link", name="1 hour", exact=True).click()
+        assert "window=1h" in visit.page.url
 
 
 async def test_a_run_that_failed_says_where_and_why(lake: Lake, observe: Observe, look: Look) -> None:
@@ -81,6 +121,8 @@ async def test_a_run_that_failed_says_where_and_why(lake: Lake, observe: Observe
         assert (await visit.page.title()).startswith("(!) 1 h")
         assert await visit.violations() == ""
         await visit.picture("console-failed")
+        await visit.page.get_by_role("link", name="Failed").click()
+        assert await visit.page.locator("#runs tbody th").all_inner_texts() == ["11"]
         await visit.page.get_by_role("link", name="Run 11, table by table").click()
         assert "No later run is loaded until then." in await visit.text("main")
         assert await visit.violations() == ""
@@ -133,7 +175,8 @@ async def test_a_refused_source_is_named_with_its_reason_and_quarantined_rows_wi
         assert "the last extraction failed" in await visit.text("#stages .failed")
         assert await visit.violations() == ""
         await visit.picture("console-attention")
-        await visit.page.locator("#attention").get_by_role("link", name="Run 3").click()
+        await visit.page.locator("#attention").get_by_role("link", name="Rows of run 3").click()
+        assert "totesys quarantine show fact_sales_order --run 3 --name test-" in await visit.text("#rows")
         assert "2 × agreed_payment_date is not a valid date" in await visit.text()
         assert await visit.violations() == ""
         # What is only shown stays visible to others.
@@ -147,6 +190,8 @@ async def test_a_wrong_address_is_a_page(observe: Observe, look: Look) -> None:
         for path, status in (
             ("/?before=abc", 422),
             ("/?before=0", 422),
+            ("/?on=soon", 422),
+            ("/?show=nothing", 422),
             ("/console/runs/abc", 422),
             ("/console/runs/1", 404),
             ("/console/actions/dance", 404),
@@ -175,9 +220,57 @@ async def test_dead_letters_are_shown_with_their_reason_and_can_be_redriven(
         assert await visit.violations() == ""
         await visit.picture("console-dead-letters", height=500)
         # Who looks has it for a second.
-        await expect(visit.page.get_by_role("button", name="Redrive")).to_be_visible()
-        await visit.page.get_by_role("button", name="Redrive").click()
+        await expect(visit.page.get_by_role("button", name="Redrive all")).to_be_visible()
+        await visit.page.get_by_role("button", name="Redrive all").click()
         await expect(visit.page.get_by_role("status").first).to_contain_text("are back in their queue")
+
+
+async def test_a_dead_letter_is_discarded_or_redriven_by_itself(
+    observe: Observe, look: Look, lake: Lake, data_plane: LocalDataPlane, emulator: Emulator
+) -> None:
+    await Day(datetime.now(UTC), runs=3).write(lake)
+    sqs, dlq, queue = emulator.sqs, data_plane.load_dlq_url, data_plane.load_queue_url
+    for number in (1, 2, 3):
+        sqs.send_message(QueueUrl=dlq, MessageBody=f'{{"run":471{number}}}')
+    async with look() as visit:
+        await visit.open(await observe())
+        page = visit.page
+        await page.get_by_role("button", name="Discard load").click()
+        await page.get_by_role("button", name="Discard chosen").click()
+        await expect(page.get_by_role("alert")).to_have_text("Choose at least one dead letter.")
+        await page.get_by_role("row", name='{"run":4712}').get_by_role("checkbox").check()
+        await page.get_by_role("button", name="Discard chosen").click()
+        await expect(page.get_by_role("status").first).to_have_text("The dead letters are deleted.")
+        await page.get_by_role("button", name="Discard load").click()
+        await page.get_by_role("link", name="Redrive them instead").click()
+        # The others were released at once.
+        await expect(page.get_by_role("checkbox")).to_have_count(2)
+        assert await visit.violations() == ""
+        await page.get_by_role("row", name='{"run":4713}').get_by_role("checkbox").check()
+        await page.get_by_role("button", name="Redrive chosen").click()
+        await expect(page.get_by_role("status").first).to_contain_text("are back in their queue")
+        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=5)["Messages"]
+        assert '{"run":4713}' in [message["Body"] for message in messages]
+        await page.get_by_role("button", name="Discard load").click()
+        await page.get_by_role("button", name="Discard all").click()
+        await expect(page.locator("#stages .bad")).to_have_count(0)
+
+
+async def test_a_run_leads_to_its_log_lines(lake: Lake, observe: Observe, look: Look, tmp_path: Path) -> None:
+    await Day(datetime.now(UTC), runs=3).write(lake)
+    file = tmp_path / "services.log"
+    file.write_text(f'{{"event": "run_committed", "run": 3, "service": "ingest", "note": {json.dumps(HOSTILE)}}}\n')
+    url = await observe(log_file=str(file))
+    for size in (SCREEN, PHONE):
+        async with look(size=size) as visit:
+            await visit.open(f"{url}/console/runs/3")
+            await visit.page.get_by_role("link", name="Log lines").click()
+            assert "run_committed" in await visit.text("table")
+            assert await visit.page.locator("main img, main script").count() == 0
+            assert await visit.overflow() <= 0
+            assert await visit.violations() == ""
+            await visit.open(f"{url}/console/runs/2/log")
+            assert "No line in" in await visit.text("main")
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])

@@ -157,8 +157,8 @@ async def test_a_redriven_dead_letter_is_processed_once_its_cause_is_fixed(
         before = await lake.processed_manifest(1)
         await page.get_by_role("link", name="Dead letters of transform").click()
         await expect(page.get_by_role("table")).to_contain_text("There is no run 1 for transform to replay.")
-        await expect(page.get_by_role("button", name="Redrive")).to_be_visible()
-        await press(page, "Redrive", "The dead letters are back in their queue.")
+        await expect(page.get_by_role("button", name="Redrive all")).to_be_visible()
+        await press(page, "Redrive all", "The dead letters are back in their queue.")
         async with asyncio.timeout(LONG / 1000):
             while await lake.processed_manifest(1) == before:
                 await page.wait_for_timeout(50)

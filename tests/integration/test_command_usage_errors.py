@@ -55,6 +55,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "margin": ("", "-1", "x"),
     "as_of": ("nope", "2024-02-30"),
     "fact": ("nope",),
+    "fault": ("", "nope"),
 }
 # Values that are unusual, or that name nothing: no error of ours either.
 ODD: dict[str, tuple[str, ...]] = {

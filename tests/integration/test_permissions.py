@@ -65,11 +65,15 @@ class Scenario:
             answer = await (client.post(path, json=body) if path == "/trigger" else client.get(path))
         assert answer.is_success, answer.text
 
-    async def press(self, service: Name, action: str, **form: str) -> None:
-        """Press a button of a service's console."""
+    async def submit(self, service: Name, action: str, form: dict[str, str]) -> httpx.Response:
+        """Submit a form of a service's console."""
         url = self.services[service].url
         async with httpx.AsyncClient(base_url=url, headers={"Origin": url}, timeout=30) as client:
-            answer = await client.post(f"/console/actions/{action}", data=form)
+            return await client.post(f"/console/actions/{action}", data=form)
+
+    async def press(self, service: Name, action: str, **form: str) -> None:
+        """Press a button of a service's console."""
+        answer = await self.submit(service, action, form)
         assert answer.is_redirect, answer.text
 
     async def until_dead(self, service: Name) -> None:
@@ -177,6 +181,9 @@ async def buttons(at: Scenario) -> None:
             await at.press(service, "replay", stage=stage, **{"from": run}, sure="yes")
         for stage in SERVICES:
             await at.until_dead(stage)
+            # It receives all of them to look for this one, and releases them.
+            unknown = await at.submit(service, "discard", {"stage": stage, "sure": "chosen", "letter": "none"})
+            assert "are gone" in unknown.text
             await at.press(service, "redrive", stage=stage, sure="yes")
 
 

@@ -52,6 +52,7 @@ def test_the_help_of_a_command_names_each_option_with_its_variable(words: tuple[
         assert parameter.envvar is None or parameter.envvar in text
         assert parameter.param_type_name == "argument" or all(option in text for option in parameter.opts)
         assert parameter.help, parameter.name
+    assert "<bool>" not in text
     assert printed(*words, "--help") == text
 
 
@@ -72,6 +73,7 @@ def test_the_examples_of_a_command_are_calls_of_it(words: tuple[str, ...], monke
 def test_the_commands_are_grouped() -> None:
     panels = re.findall(r"^╭─ (\w+) ─", printed("-h"), re.MULTILINE)
     assert panels == ["Options", "Run", "Inspect", "Operate", "Documents"]
+    assert "<bool>" not in printed("-h")
 
 
 def test_nothing_large_is_imported_for_help() -> None:

@@ -37,11 +37,11 @@ Before = Annotated[int, Query(ge=1, le=ABOVE_ALL_RUNS)]
 class WebPages:
     """The pages for people beside the API.
 
-    `router` makes their routes from the service's name and the trigger token. `with_error_pages` takes that name and
+    `router` makes their routes from the service's name and its settings. `with_error_pages` takes that name and
     the function that answers errors, and returns one that answers page requests with pages.
     """
 
-    router: Callable[[str, SecretStr | None], APIRouter]
+    router: Callable[[str, ServiceSettings], APIRouter]
     with_error_pages: Callable[[str, Answer], Answer]
 
 
@@ -94,7 +94,7 @@ def make_app(
     _add_health(app, name)
     _add_trigger(app, kind, settings.trigger_token)
     _add_runs(app)
-    app.include_router(pages.router(name, settings.trigger_token))
+    app.include_router(pages.router(name, settings))
     if router is not None:
         app.include_router(router, dependencies=_guards(token := settings.trigger_token), responses=_refusals(token))
     return app

@@ -124,7 +124,18 @@ class Queue:
     async def redrive(self, letter: DeadLetter) -> None:
         """Send a dead letter back to the queue, then delete it: a duplicate is harmless, a lost message is not."""
         await self.send(letter.body)
+        await self.discard(letter)
+
+    async def discard(self, letter: DeadLetter) -> None:
+        """Delete a dead letter. Ignores one that is no longer this receiver's."""
         await self._delete(self.dlq_url, letter.receipt)
+
+    async def release(self, letter: DeadLetter) -> None:
+        """Make a received dead letter visible again. Ignores one that is no longer this receiver's."""
+        async with _ignoring_lost(self.dlq_url):
+            await self._client.change_message_visibility(
+                QueueUrl=self.dlq_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+            )
 
     async def _delete(self, url: str, receipt: str) -> None:
         async with _ignoring_lost(url):
