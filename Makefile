@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-spark test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site recording hooks version release bench deploy ops destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-spark test-postgres test-compose test-deploy faults lint template docs pages rds-bundle docs-check docs-site recording hooks version release bench deploy ops destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,14 @@ test-postgres: $(UV) ## the integration tests that ask something of Postgres, on
 test-compose: $(UV) ## the whole system in containers, killed, paused, cut off, scaled, large; needs Docker with compose
 	@$(UV) sync --locked --quiet --group containers
 	@$(RUN) pytest tests/compose $(ARGS)
+
+# The CDK's own command, which `make test-deploy` calls; its tag `latest` is another one.
+CDK := aws-cdk@2.1148.1
+test-deploy: $(UV) ## whole environments on the emulator, with containers as ECS tasks; needs Docker and npm. ARGS="-m long" plants faults
+	@$(UV) sync --locked --quiet --group containers
+	@command -v npm >/dev/null || { echo "npm is not there: install it (apt-get install npm), then call this again." >&2; exit 2; }
+	@npm install --silent --no-audit --no-fund --no-save --prefix .cdk $(CDK)
+	@$(RUN) pytest tests/deployment --numprocesses 2 --dist worksteal -m "not long" $(ARGS)
 
 faults: setup ## every fault, with a table of what came of it; ROUNDS=7 SEED=… ARGS="-k killed" say how often and which
 	@$(RUN) pytest tests/faults $(if $(ROUNDS),--rounds $(ROUNDS)) $(SEEDED) $(ARGS)

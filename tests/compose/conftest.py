@@ -1,31 +1,18 @@
 """A stack of its own for the session. Without a container engine nothing runs here, and pytest says so."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.compose.stack import Stack
+from tests.compose.stack import Stack, why_no_engine
 
 SECONDS = 900
 
 
-def _why_not() -> str | None:
-    """Why there is no container engine to use; None if there is one."""
-    if shutil.which("docker") is None:
-        return "there is no `docker` command"
-    for call in (["docker", "info", "--format", "{{.ServerVersion}}"], ["docker", "compose", "version"]):
-        asked = subprocess.run(call, capture_output=True, text=True, check=False)
-        if asked.returncode:
-            return f"`{' '.join(call)}` says: {asked.stderr.strip() or asked.stdout.strip()}"
-    return None
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
-    if here and (reason := _why_not()):
+    if here and (reason := why_no_engine()):
         pytest.exit(f"tests/compose DID NOT RUN: {reason}. Start Docker, with its compose plugin.", returncode=3)
     for item in here:
         item.add_marker(pytest.mark.timeout(SECONDS))

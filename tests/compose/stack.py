@@ -1,6 +1,7 @@
 """The composed system as its user has it: `docker compose` and what the containers say."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping
 from functools import cached_property
@@ -88,3 +89,14 @@ def run(*call: str) -> str:
         print(f"{' '.join(call)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
     done.check_returncode()
     return done.stdout
+
+
+def why_no_engine() -> str | None:
+    """Why there is no container engine to use; None if there is one."""
+    if shutil.which("docker") is None:
+        return "there is no `docker` command"
+    for call in (["docker", "info", "--format", "{{.ServerVersion}}"], ["docker", "compose", "version"]):
+        asked = subprocess.run(call, capture_output=True, text=True, check=False)
+        if asked.returncode:
+            return f"`{' '.join(call)}` says: {asked.stderr.strip() or asked.stdout.strip()}"
+    return None

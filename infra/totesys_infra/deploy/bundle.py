@@ -34,9 +34,14 @@ def commit(root: Path) -> Commit:
         raise DeployRefused(
             "A deployment needs a clean working tree, and these files differ from HEAD. Commit or stash them:" + listed
         )
-    revision = _git(root, "rev-parse", "HEAD").decode().strip()
+    revision = head(root)
     version = _git(root, "describe", "--tags", "--always", "HEAD").decode().strip()
     return Commit(root, revision, version)
+
+
+def head(root: Path) -> str:
+    """The revision of HEAD. Raises DeployRefused without a repository."""
+    return _git(root, "rev-parse", "HEAD").decode().strip()
 
 
 def archive(of: Commit) -> bytes:

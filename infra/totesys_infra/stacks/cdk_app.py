@@ -1,13 +1,19 @@
-"""The CDK app. `python -m totesys_infra.stacks.cdk_app ENVIRONMENT.toml FOLDER` writes an environment's templates."""
+"""The CDK app. `cdk.json` names it as the app of the CDK's own command."""
 
 import json
+import os
 import sys
 import tempfile
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 
+from totesys.errors import TotesysError
+from totesys_infra.deploy.bundle import head
+from totesys_infra.deploy.template import values
 from totesys_infra.environment import Environment
 from totesys_infra.environment_file import read_environment
 from totesys_infra.stacks.access_stack import AccessStack
@@ -20,7 +26,7 @@ from totesys_infra.stacks.services_stack import ServicesStack
 from totesys_infra.stacks.tags import tag
 from totesys_infra.stacks.warehouse_stack import WarehouseStack
 
-# Only the CDK's command reads cdk.json.
+# The tests and `make deploy` do not read cdk.json.
 CONTEXT = {
     # cfn-lint rejects the intrinsics of the default, "both".
     "@aws-cdk/core:defaultCrossStackReferences": "strong",
@@ -57,15 +63,19 @@ def build(environment: Environment, folder: Path) -> cdk.App:
     app = new_app(folder, names.boundary if environment.github_repository else None)
     if environment.github_repository is not None:
         AccessStack(app, names.stack("access"), environment, environment.github_repository)
-    DataPlaneStack(app, names.stack("data-plane"))
+    data_plane = DataPlaneStack(app, names.stack("data-plane"))
     network = NetworkStack(app, names.stack("network"), environment)
-    ImagesStack(app, names.stack("build"), environment)
+    images = ImagesStack(app, names.stack("build"), environment)
     warehouse = None
     if environment.warehouse.secret is None:
         warehouse = WarehouseStack(app, names.stack("warehouse"), environment, network)
-    ServicesStack(app, names.stack("services"), environment, network, warehouse)
-    MonitoringStack(app, names.stack("watching"), environment)
-    LakeStack(app, names.stack("lake"), environment)
+    services = ServicesStack(app, names.stack("services"), environment, network, warehouse)
+    watching = MonitoringStack(app, names.stack("watching"), environment)
+    lake = LakeStack(app, names.stack("lake"), environment)
+    # Names connect most stacks, so the CDK sees no references between them.
+    order = (data_plane, network, images, warehouse, services, watching, lake)
+    for before, after in pairwise(stack for stack in order if stack is not None):
+        after.add_stack_dependency(before)
     for stack in app.node.children:
         # The data plane's template is the same for every environment, and takes the name from its parameter.
         if not isinstance(stack, DataPlaneStack):
@@ -101,14 +111,30 @@ def render(template: dict[str, Any]) -> str:
     return json.dumps(template, indent=2) + "\n"
 
 
-def main(file: str, folder: str) -> None:
-    """Write the templates of the environment that `file` declares into `folder`."""
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    for name, template in synthesise(read_environment(Path(file))).items():
-        (target / f"{name}.template.json").write_text(render(template), encoding="utf-8")
-        print(f"{name}: {len(template['Resources'])} resources")
+def set_defaults(app: cdk.App, known: Mapping[str, str]) -> None:
+    """Make these the defaults of the stacks' parameters: the CDK's command sets none by itself."""
+    for construct in app.node.find_all():
+        if isinstance(construct, cdk.CfnParameter):
+            construct.default = known[construct.node.id]
+
+
+def main() -> None:
+    """Write the assembly of the environment in the context, for the CDK's command.
+
+    The command passes its context and the folder in environment variables.
+    """
+    context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
+    if "environment" not in context:
+        sys.exit("Pass the environment: --context environment=infra/environments/NAME.toml")
+    try:
+        environment = read_environment(Path(context["environment"]))
+        revision = context.get("image") or head(Path.cwd())
+    except TotesysError as error:
+        sys.exit(f"{error.title}: {error}")
+    app = build(environment, Path(os.environ["CDK_OUTDIR"]))
+    set_defaults(app, values(environment, revision))
+    app.synth()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
