@@ -14,7 +14,7 @@ from totesys_cli.local.local_postgres import PostgresServer
 from totesys_cli.local.ports import LOOPBACK
 from totesys_cli.local.reachable import SUPERUSER
 from totesys_cli.local.stack_secrets import READER
-from totesys_cli.options import DEFAULT_MODEL, Databases
+from totesys_cli.options import Databases
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.run_output import describe_run, event_line
 from totesys_cli.simulate import counted, simulation_of, written
@@ -29,14 +29,15 @@ ROUND_SECONDS = 60.0
 TICK_SECONDS = 3.0
 
 
-async def run_demo(output: Output, *, once: bool, seed: int, rate: float, lakehouse: bool = False) -> None:
+async def run_demo(output: Output, model: str, *, once: bool, seed: int, rate: float, lakehouse: bool = False) -> None:
     """Fill, load, change, verify; repeatedly unless `once`. Raises StageFailed if a row differs."""
-    demo = _Demo(output, rate)
+    simulation_of(model)
+    demo = _Demo(output, model, rate)
     with demo.waiting("starting two databases"):
         server = await asyncio.to_thread(lambda: PostgresServer.start(durable=False))
     with server:
         owner, warehouse = (server.create_database(name) for name in _DATABASES)
-        databases = Databases(await demo.fill(owner, seed), warehouse)
+        databases = Databases(await demo.fill(owner, seed), warehouse, model)
         async with run_pipeline(
             databases,
             on_event=lambda event: output.event(event.fields, event_line(event)),
@@ -65,6 +66,7 @@ class _Demo:
     """The parts of the demo, each with what it prints. `rate` are changed rows per second."""
 
     output: Output
+    model: str
     rate: float
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
@@ -84,7 +86,7 @@ class _Demo:
         """Fill the source; the DSN of a role that may only read it."""
         reader = LoginRole(READER, secrets.token_urlsafe(12))
         with self.waiting("filling the source"):
-            rows = await make_source(owner, reader, model=DEFAULT_MODEL, seed=seed)
+            rows = await make_source(owner, reader, model=self.model, seed=seed)
         assert rows is not None
         text = f"The source has {sum(rows.values()):,} rows in {len(rows)} tables (seed {seed})."
         self.fact("source_filled", text, seed=seed, rows=dict(rows))
@@ -93,7 +95,7 @@ class _Demo:
     async def round(self, pipeline: Pipeline, owner: str, databases: Databases, seconds: float, seed: int) -> None:
         """Let the company write while ticks continue, then extract the rest and verify."""
         self.chapter(f"the company writes {self.rate:g} rows a second for {seconds:g} s")
-        simulation = simulation_of(DEFAULT_MODEL)
+        simulation = simulation_of(self.model)
         writing = asyncio.create_task(simulation.simulate(owner, rate=self.rate, seconds=seconds, seed=seed))
         try:
             while not writing.done():
@@ -104,7 +106,8 @@ class _Demo:
             await asyncio.wait({writing})
         counts = writing.result()
         self.fact("simulation_completed", f"The company wrote {written(counts)}.", **counted(counts))
-        await pipeline.extract()
+        # A simulation may delete rows.
+        await pipeline.extract("sweep")
         verification = await verified(databases)
         self.fact("verification", to_table(verification), **to_document(verification))
         if not verification.is_equal:

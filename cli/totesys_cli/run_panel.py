@@ -73,11 +73,12 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the generated data.")] = 1,
     rate: Rate = 50.0,
     lakehouse: WithLakehouse = False,
+    model: ModelName = DEFAULT_MODEL,
 ) -> None:
     """Run the whole system on this machine with generated data, verified, until Ctrl-C."""
     from totesys_cli.demo import run_demo
 
-    work = run_demo(output, once=once, seed=seed, rate=rate, lakehouse=lakehouse)
+    work = run_demo(output, model, once=once, seed=seed, rate=rate, lakehouse=lakehouse)
     (run_to_end if once else run_until_stopped)(work)
 
 

@@ -81,8 +81,12 @@ async def make_source(
     async with connect("The source", owner) as connection:
         if not await _has_tables(connection, declared):
             async with connection.transaction():
-                await create_source(connection, declared)
-                rows = await simulation_of(model).fill(connection, seed=seed, scale=scale, progress=on_rows)
+                simulation = simulation_of(model)
+                if create := getattr(simulation, "create_source", None):
+                    await create(connection)
+                else:
+                    await create_source(connection, declared)
+                rows = await simulation.fill(connection, seed=seed, scale=scale, progress=on_rows)
         async with connection.transaction():
             await _ensure(connection, reader)
             await connection.execute(f"GRANT USAGE ON SCHEMA public TO {ident(reader.name)}")
