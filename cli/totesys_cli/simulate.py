@@ -17,7 +17,10 @@ def simulation_of(model: str) -> ModuleType:
     """The module that generates and changes the model's data. Raises UsageError if the model has none."""
     module = load_model(model).simulation
     if module is None:
-        raise UsageError(f"Model {model} names no simulation, so its data cannot be generated. Name another model.")
+        raise UsageError(
+            f"Model {model} names no simulation, so its data cannot be generated. Create and fill its tables yourself, "
+            "or name a simulation in the model."
+        )
     return import_module(module)
 
 

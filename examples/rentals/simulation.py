@@ -64,7 +64,9 @@ async def fill(
             await connection.copy_records_to_table(table.name, records=rows, columns=table.column_names)
             if progress:
                 progress(table.name, len(rows))
-            sequence = await connection.fetchval("SELECT pg_get_serial_sequence($1, $2)", ident(table.name), table.key)
+            sequence = await connection.fetchval(
+                "SELECT pg_get_serial_sequence($1, $2)", ident(table.name), table.columns[0].name
+            )
             if sequence:
                 await connection.execute("SELECT setval($1::regclass, $2)", sequence, len(rows))
     await connection.execute(f"ANALYZE {column_list(counts)}")
@@ -110,7 +112,7 @@ async def simulate(
 
 async def sizes(connection: Connection) -> dict[str, int]:
     """The greatest key of each table. A key below it may have been deleted."""
-    queries = {table.name: f"SELECT max({ident(table.key)}) FROM {ident(table.name)}" for table in SIZED}
+    queries = {table.name: f"SELECT max({ident(table.columns[0].name)}) FROM {ident(table.name)}" for table in SIZED}
     return {name: await connection.fetchval(query) or 0 for name, query in queries.items()}
 
 

@@ -48,7 +48,7 @@ async def make_databases(
     if not reset:
         await _require_password("The source", databases.source, reader)
         await _require_password("The warehouse", databases.warehouse, loader)
-    total = sum(simulation_of(databases.model).scaled_rows(scale).values())
+    total = await _expected_rows(databases, scale)
     written: dict[str, int] = {}
     with progress(total, every=LINE_SECONDS) as steps:
 
@@ -68,6 +68,14 @@ async def make_databases(
         filled = f"The source has {sum(rows.values()):,} rows in {len(rows)} tables (seed {seed})."
     roles = [reader.name, loader.name]
     output.result({"rows": rows, "roles": roles}, f"{filled}\nThe roles {' and '.join(roles)} exist.")
+
+
+async def _expected_rows(databases: Databases, scale: float) -> int:
+    """The rows to generate; 0 if the source has its tables already, which needs no simulation."""
+    async with connect("The source", databases.source) as connection:
+        if await _has_tables(connection, load_model(databases.model)):
+            return 0
+    return sum(simulation_of(databases.model).scaled_rows(scale).values())
 
 
 async def make_source(
