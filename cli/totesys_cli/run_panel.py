@@ -94,7 +94,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Seed of the generated changes.")] = 1,
     model: ModelName = DEFAULT_MODEL,
 ) -> None:
-    """Write to the source like the source application: orders, payments, long and rolled-back transactions."""
+    """Write to the source like the model's source application, with long and rolled-back transactions."""
     from totesys_cli.simulate import run_simulation
 
     run_until_stopped(run_simulation(output, source, model, rate=rate, seconds=seconds, seed=seed))

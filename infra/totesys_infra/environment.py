@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from totesys.schema import Model, load_model
 from totesys_infra.names import Names
 from totesys_infra.settings_sections import (
     CertificateArn,
@@ -54,6 +55,8 @@ class Environment(Section):
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+    # The module whose MODEL declares the tables. It has to be a package of the commit that is deployed.
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")] = "totesys.model"
     sizing: Preset = "lean"
     http: Literal["private-dns", "alb"] = "private-dns"
     # The certificate of the load balancer, which needs TLS: clients send it their token.
@@ -152,6 +155,11 @@ class Environment(Section):
             with_ids = f"{owner}@{self.github_owner_id}/{repository}@{self.github_repository_id}"
             subjects.append(f"repo:{with_ids}:environment:{self.name}")
         return tuple(subjects)
+
+    @property
+    def declared(self) -> Model:
+        """Its model, from which permissions, catalog and lifecycle derive. Raises ModelError."""
+        return load_model(self.model)
 
     @property
     def names(self) -> Names:

@@ -206,6 +206,7 @@ class ServicesStack(cdk.Stack):
             "TOTESYS_QUEUE_URL": names.queue_url(names.queue(service)),
             "TOTESYS_DLQ_URL": names.queue_url(names.dead_letters(service)),
             "TOTESYS_PORT": str(SERVICE_PORT),
+            "TOTESYS_MODEL": environment.model,
             "TOTESYS_METRICS_NAMESPACE": names.metrics_namespace,
         }
         if environment.http == "private-dns":
@@ -238,7 +239,7 @@ class ServicesStack(cdk.Stack):
         return sorted({key for key in keys if key})
 
     def _grants(self, service: Service) -> tuple[Permission, ...]:
-        given = permissions(service, self._names)
+        given = permissions(service, self._names, self._environment.declared)
         if service != "load" or self._warehouse is None:
             return given
         # Its ARN is known only after RDS created it.
