@@ -23,7 +23,7 @@ class Change:
 
 
 def transaction(random: Random, sizes: Sizes, now: datetime, events: int) -> list[Change]:
-    """The changes of so many events, in the order of tables and keys in which all writers lock them."""
+    """The changes of the next `events` events."""
     chosen = random.choices(tuple(_EVENTS), tuple(_EVENTS.values()), k=events)
     return [change for event in chosen for change in event(random, sizes, now)]
 
