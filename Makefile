@@ -19,8 +19,8 @@ help: ## this list
 setup: $(UV) ## everything into .venv, from the lock file
 	@$(UV) sync --locked --quiet
 
-demo: setup ## the whole system on this machine, live; ONCE=1 ends after one verified round, LAKEHOUSE=1 adds the Iceberg tables, BREAK=drift|outage|quarantine|poison breaks it
-	@$(RUN) totesys demo $(if $(ONCE),--once) $(if $(LAKEHOUSE),--lakehouse) $(if $(BREAK),--break $(BREAK))
+demo: setup ## the whole system on this machine, live; ONCE=1 ends after one verified round, LAKEHOUSE=1 adds the Iceberg tables, MODEL=examples.rentals shows another company, BREAK=drift|outage|quarantine|poison breaks it
+	@$(RUN) totesys demo $(if $(ONCE),--once) $(if $(LAKEHOUSE),--lakehouse) $(if $(MODEL),--model $(MODEL)) $(if $(BREAK),--break $(BREAK))
 
 check: setup ## lint, types and unit tests, in a minute: while you edit
 	@$(MAKE) --no-print-directory --jobs=3 check-lint check-types check-units

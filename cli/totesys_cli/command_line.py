@@ -81,6 +81,8 @@ def root(
 
 def main() -> None:
     """Run the command. Every error is printed without a traceback."""
+    # The module of a model may be in the current folder, as it may for `python -m`, by which the services start.
+    sys.path.append(str(Path.cwd()))
     try:
         _require_text(sys.argv)
         if folder := os.environ.get("TOTESYS_SECRETS_DIR"):

@@ -17,7 +17,7 @@ from totesys_cli.local.ports import LOOPBACK
 from totesys_cli.local.private_files import open_private
 from totesys_cli.local.reachable import SUPERUSER
 from totesys_cli.local.stack_secrets import READER
-from totesys_cli.options import DEFAULT_MODEL, Databases, DemoFault
+from totesys_cli.options import Databases, DemoFault
 from totesys_cli.pipeline import Pipeline, run_pipeline
 from totesys_cli.run_output import describe_run, event_line
 from totesys_cli.simulate import counted, simulation_of, written
@@ -33,18 +33,26 @@ TICK_SECONDS = 3.0
 
 
 async def run_demo(
-    output: Output, *, once: bool, seed: int, rate: float, lakehouse: bool = False, fault: DemoFault | None = None
+    output: Output,
+    model: str,
+    *,
+    once: bool,
+    seed: int,
+    rate: float,
+    lakehouse: bool = False,
+    fault: DemoFault | None = None,
 ) -> None:
     """Fill, load, change, verify; repeatedly unless `once`. After the first load, make the `fault`.
 
     Raises StageFailed if a row differs, and with `once` also if a stage fails.
     """
-    demo = _Demo(output, rate, once)
+    simulation_of(model)
+    demo = _Demo(output, model, rate, once)
     with demo.waiting("starting two databases"):
         server = await asyncio.to_thread(lambda: PostgresServer.start(durable=False))
     with server, open_private(server.folder / "services.log", "a") as log:
         owner, warehouse = (server.create_database(name) for name in _DATABASES)
-        databases = Databases(await demo.fill(owner, seed), warehouse)
+        databases = Databases(await demo.fill(owner, seed), warehouse, model)
         async with run_pipeline(
             databases,
             on_event=lambda event: output.event(event.fields, event_line(event)),
@@ -80,6 +88,7 @@ class _Demo:
     """
 
     output: Output
+    model: str
     rate: float
     once: bool
     failure: str = ""
@@ -101,7 +110,7 @@ class _Demo:
         """Fill the source; the DSN of a role that may only read it."""
         reader = LoginRole(READER, secrets.token_urlsafe(12))
         with self.waiting("filling the source"):
-            rows = await make_source(owner, reader, model=DEFAULT_MODEL, seed=seed)
+            rows = await make_source(owner, reader, model=self.model, seed=seed)
         assert rows is not None
         text = f"The source has {sum(rows.values()):,} rows in {len(rows)} tables (seed {seed})."
         self.fact("source_filled", text, seed=seed, rows=dict(rows))
@@ -110,7 +119,7 @@ class _Demo:
     async def round(self, pipeline: Pipeline, owner: str, databases: Databases, seconds: float, seed: int) -> None:
         """Let the company write while ticks continue, then extract the rest and verify."""
         self.chapter(f"the company writes {self.rate:g} rows a second for {seconds:g} s")
-        simulation = simulation_of(DEFAULT_MODEL)
+        simulation = simulation_of(self.model)
         writing = asyncio.create_task(simulation.simulate(owner, rate=self.rate, seconds=seconds, seed=seed))
         try:
             while not writing.done():
@@ -121,7 +130,8 @@ class _Demo:
             await asyncio.wait({writing})
         counts = writing.result()
         self.fact("simulation_completed", f"The company wrote {written(counts)}.", **counted(counts))
-        await self.extract(pipeline)
+        # A simulation may delete rows.
+        await self.extract(pipeline, "sweep")
         try:
             verification = await verified(databases)
         except DatabaseUnavailable as error:
@@ -131,10 +141,10 @@ class _Demo:
         if not verification.is_equal:
             raise StageFailed("The warehouse differs from the source. The table above names the rows.")
 
-    async def extract(self, pipeline: Pipeline) -> None:
+    async def extract(self, pipeline: Pipeline, mode: str = "changes") -> None:
         """Extract once. Raises StageFailed if the demo runs once, or if a service has ended."""
         try:
-            await pipeline.extract()
+            await pipeline.extract(mode)
         except StageFailed as error:
             if pipeline.ended:
                 raise

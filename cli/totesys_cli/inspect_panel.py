@@ -10,6 +10,7 @@ from totesys_cli.command_errors import FAILED, UsageError
 from totesys_cli.durations import parse_period
 from totesys_cli.interruption import run_to_end, run_until_stopped
 from totesys_cli.lakehouse.lakehouse_location import LakehouseLocation
+from totesys_cli.model.model_panel import model_panel
 from totesys_cli.options import (
     DEFAULT_MODEL,
     Databases,
@@ -32,6 +33,7 @@ inspect_panel = typer.Typer()
 documents_panel = typer.Typer()
 quarantine = typer.Typer(help="Show the rows that could not become warehouse rows.", no_args_is_help=True)
 inspect_panel.add_typer(quarantine, name="quarantine", rich_help_panel=PANEL)
+documents_panel.add_typer(model_panel, name="model", rich_help_panel="Documents")
 
 RunFilter = Annotated[int | None, typer.Option("--run", help="Only this run.", metavar="RUN", min=1)]
 

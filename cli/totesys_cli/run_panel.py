@@ -77,6 +77,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the generated data.")] = 1,
     rate: Rate = 50.0,
     lakehouse: WithLakehouse = False,
+    model: ModelName = DEFAULT_MODEL,
     fault: Annotated[
         DemoFault | None,
         typer.Option(
@@ -89,7 +90,7 @@ def demo(
 
     if once and fault:
         raise UsageError("--break goes without --once: the demo waits for the fix. Leave one of them out.")
-    work = run_demo(output, once=once, seed=seed, rate=rate, lakehouse=lakehouse, fault=fault)
+    work = run_demo(output, model, once=once, seed=seed, rate=rate, lakehouse=lakehouse, fault=fault)
     (run_to_end if once else run_until_stopped)(work)
 
 
@@ -105,7 +106,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Seed of the generated changes.")] = 1,
     model: ModelName = DEFAULT_MODEL,
 ) -> None:
-    """Write to the source like the source application: orders, payments, long and rolled-back transactions."""
+    """Write to the source like the model's source application, with long and rolled-back transactions."""
     from totesys_cli.simulate import run_simulation
 
     run_until_stopped(run_simulation(output, source, model, rate=rate, seconds=seconds, seed=seed))

@@ -17,7 +17,10 @@ def simulation_of(model: str) -> ModuleType:
     """The module that generates and changes the model's data. Raises UsageError if the model has none."""
     module = load_model(model).simulation
     if module is None:
-        raise UsageError(f"Model {model} names no simulation, so its data cannot be generated. Name another model.")
+        raise UsageError(
+            f"Model {model} names no simulation, so its data cannot be generated. Create and fill its tables yourself, "
+            "or name a simulation in the model."
+        )
     return import_module(module)
 
 
@@ -45,9 +48,14 @@ async def run_simulation(
 
 def written(counts: Counts) -> str:
     """A simulation's counts as text."""
-    new, changed = sum(counts.inserted.values()), sum(counts.updated.values())
+    new, changed, deleted = counts.inserted.total(), counts.updated.total(), counts.deleted.total()
     transactions = f"{counts.committed:,} transactions, {counts.rolled_back:,} rolled back"
-    return f"{new:,} new and {changed:,} changed rows in {transactions}"
+    rows = (
+        f"{new:,} new, {changed:,} changed and {deleted:,} deleted"
+        if deleted
+        else f"{new:,} new and {changed:,} changed"
+    )
+    return f"{rows} rows in {transactions}"
 
 
 def counted(counts: Counts) -> dict[str, object]:
@@ -55,6 +63,7 @@ def counted(counts: Counts) -> dict[str, object]:
     return {
         "inserted": dict(counts.inserted),
         "updated": dict(counts.updated),
+        "deleted": dict(counts.deleted),
         "committed": counts.committed,
         "rolled_back": counts.rolled_back,
     }

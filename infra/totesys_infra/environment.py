@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from totesys.schema import Model, load_model
 from totesys_infra.names import Names
 from totesys_infra.settings_sections import (
     CertificateArn,
@@ -57,6 +58,8 @@ class Environment(Section):
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+    # The module whose MODEL declares the tables. It has to be a package of the commit that is deployed.
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")] = "totesys.model"
     sizing: Preset = "lean"
     # Whether the single task of lean or scheduled runs on Spot, which AWS may interrupt.
     spot: bool = False
@@ -201,6 +204,11 @@ class Environment(Section):
     def parameters(self) -> tuple[str, ...]:
         """The ARNs of those secrets that are SSM parameters."""
         return tuple(arn for arn in self.secrets if is_parameter(arn))
+
+    @property
+    def declared(self) -> Model:
+        """Its model, from which permissions, catalog and lifecycle derive. Raises ModelError."""
+        return load_model(self.model)
 
     @property
     def names(self) -> Names:

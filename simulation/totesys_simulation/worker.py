@@ -36,6 +36,7 @@ class Counts:
     updated: Counter[str] = field(default_factory=Counter)
     committed: int = 0
     rolled_back: int = 0
+    deleted: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
@@ -43,12 +44,13 @@ class Counts:
             self.updated + other.updated,
             self.committed + other.committed,
             self.rolled_back + other.rolled_back,
+            self.deleted + other.deleted,
         )
 
     @property
     def rows(self) -> int:
         """The number of changed rows that were committed."""
-        return self.inserted.total() + self.updated.total()
+        return self.inserted.total() + self.updated.total() + self.deleted.total()
 
 
 class Pace:

@@ -64,6 +64,7 @@ def few() -> dict[str, Environment]:
         "standard-endpoints": environment("standard", network={"egress": "endpoints"}, exec=True),
         "high-availability": environment("high-availability", github_repository=github, github_provider="use"),
         "high-availability-endpoints": environment("high-availability", network={"egress": "endpoints"}, http="alb"),
+        "another-model": environment(model="examples.rentals"),
         "own-warehouse": own_warehouse("high-availability", network={"egress": "public"}),
         "scheduled": environment("scheduled", github_repository=github, source={"secret": PARAMETER}),
         "scheduled-spot": environment(

@@ -48,7 +48,7 @@ async def make_databases(
     if not reset:
         await _require_password("The source", databases.source, reader)
         await _require_password("The warehouse", databases.warehouse, loader)
-    total = sum(simulation_of(databases.model).scaled_rows(scale).values())
+    total = await _expected_rows(databases, scale)
     written: dict[str, int] = {}
     with progress(total, every=LINE_SECONDS) as steps:
 
@@ -70,6 +70,14 @@ async def make_databases(
     output.result({"rows": rows, "roles": roles}, f"{filled}\nThe roles {' and '.join(roles)} exist.")
 
 
+async def _expected_rows(databases: Databases, scale: float) -> int:
+    """The rows to generate; 0 if the source has its tables already, which needs no simulation."""
+    async with connect("The source", databases.source) as connection:
+        if await _has_tables(connection, load_model(databases.model)):
+            return 0
+    return sum(simulation_of(databases.model).scaled_rows(scale).values())
+
+
 async def make_source(
     owner: str, reader: LoginRole, *, model: str, seed: int, scale: float = 1.0, on_rows: OnRows | None = None
 ) -> Mapping[str, int] | None:
@@ -81,8 +89,12 @@ async def make_source(
     async with connect("The source", owner) as connection:
         if not await _has_tables(connection, declared):
             async with connection.transaction():
-                await create_source(connection, declared)
-                rows = await simulation_of(model).fill(connection, seed=seed, scale=scale, progress=on_rows)
+                simulation = simulation_of(model)
+                if create := getattr(simulation, "create_source", None):
+                    await create(connection)
+                else:
+                    await create_source(connection, declared)
+                rows = await simulation.fill(connection, seed=seed, scale=scale, progress=on_rows)
         async with connection.transaction():
             await _ensure(connection, reader)
             await connection.execute(f"GRANT USAGE ON SCHEMA public TO {ident(reader.name)}")

@@ -26,6 +26,7 @@ def build(deployment: Deployment, commit: Commit, services: Sequence[Image]) -> 
         for service in services:
             image = f"{registry}/{deployment.names.repository(service)}:{commit.revision}"
             given = {"PYTHON_IMAGE": PYTHON_IMAGE, "SERVICE": service, "VERSION": commit.version}
+            given["MODEL"] = deployment.environment.model
             arguments = [f"--build-arg={key}={text}" for key, text in {**given, "REVISION": commit.revision}.items()]
             deployment.report(f"  docker build and push: {image}")
             _docker([*_BUILD, *arguments, "--tag", image, "."], folder)

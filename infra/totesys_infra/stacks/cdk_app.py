@@ -12,6 +12,7 @@ from typing import Any
 import aws_cdk as cdk
 
 from totesys.errors import TotesysError
+from totesys.model import MODEL
 from totesys_infra.deploy.bundle import head
 from totesys_infra.deploy.template import values
 from totesys_infra.environment import Environment
@@ -63,7 +64,7 @@ def build(environment: Environment, folder: Path) -> cdk.App:
     app = new_app(folder, names.boundary if environment.github_repository else None)
     if environment.github_repository is not None:
         AccessStack(app, names.stack("access"), environment, environment.github_repository)
-    data_plane = DataPlaneStack(app, names.stack("data-plane"))
+    data_plane = DataPlaneStack(app, names.stack("data-plane"), environment.declared)
     network = NetworkStack(app, names.stack("network"), environment)
     images = ImagesStack(app, names.stack("build"), environment)
     warehouse = None
@@ -101,7 +102,7 @@ def data_plane() -> dict[str, Any]:
     """The data plane's template, the same for every environment."""
     with tempfile.TemporaryDirectory(prefix="totesys-cdk-") as folder:
         app = new_app(Path(folder))
-        DataPlaneStack(app, "DataPlaneStack")
+        DataPlaneStack(app, "DataPlaneStack", MODEL)
         template: dict[str, Any] = app.synth().get_stack_by_name("DataPlaneStack").template
     return template
 

@@ -11,6 +11,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from totesys.schema import Model
 from totesys_infra.names import SERVICES
 from totesys_infra.stacks.acknowledged import acknowledge
 from totesys_infra.stacks.alerts import add_alerts
@@ -53,7 +54,7 @@ class _Inbox:
 class DataPlaneStack(cdk.Stack):
     """Three buckets, three queues with dead-letter queues, two notifications, three schedules, and the alerts."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, model: Model) -> None:
         super().__init__(
             scope,
             construct_id,
@@ -67,7 +68,7 @@ class DataPlaneStack(cdk.Stack):
         code_bucket = self._bucket("code", keep=False)
         self._keep_versions(ingest_bucket, processed_bucket)
         add_lakehouse_trigger(self, processed_bucket, self._inbox("lakehouse"), COMMIT_SUFFIX)
-        self._lifecycle(ingest_bucket, processed_bucket, code_bucket)
+        self._lifecycle(model, ingest_bucket, processed_bucket, code_bucket)
         self._schedule("Tick", "Schedule", ingest, TICK)
         self._schedule("Sweep", "SweepSchedule", ingest, SWEEP)
         self._schedule("Verify", "VerifySchedule", load, VERIFY)
@@ -97,8 +98,8 @@ class DataPlaneStack(cdk.Stack):
         cdk.CfnParameter(self, "VerifySchedule", default="rate(1 day)", description="Interval of verifications")
         cdk.CfnParameter(self, "ScheduleState", default="ENABLED", allowed_values=["ENABLED", "DISABLED"])
 
-    def _lifecycle(self, ingest: s3.Bucket, processed: s3.Bucket, code: s3.Bucket) -> None:
-        lake = Lifecycle(self)
+    def _lifecycle(self, model: Model, ingest: s3.Bucket, processed: s3.Bucket, code: s3.Bucket) -> None:
+        lake = Lifecycle(self, model)
         lake.apply(ingest, lake.incomplete_uploads(), lake.old_versions(), lake.tier(), *lake.expire_csv())
         # A rebuild needs every object, so none can expire.
         lake.apply(processed, lake.incomplete_uploads(), lake.old_versions(), lake.tier())

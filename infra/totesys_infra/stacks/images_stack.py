@@ -23,7 +23,8 @@ if aws ecr describe-images --repository-name "$NAME/$service" --image-ids "image
 else
   docker build --file services/Dockerfile --tag "$repository:$REVISION" \\
     --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE" --build-arg "SERVICE=$service" \\
-    --build-arg "VERSION=$VERSION" --build-arg "REVISION=$REVISION" . &&
+    --build-arg "VERSION=$VERSION" --build-arg "REVISION=$REVISION" \\
+    --build-arg "MODEL=$MODEL" . &&
   docker push "$repository:$REVISION"
 fi
 """
@@ -60,7 +61,7 @@ class ImagesStack(cdk.Stack):
         group = logs.CfnLogGroup(
             self, "Logs", log_group_name=names.build_log_group, retention_in_days=environment.log_days
         )
-        self._project(names, self._role(names, group, repositories), group)
+        self._project(names, environment.model, self._role(names, group, repositories), group)
 
     def _repository(self, names: Names, service: Image, kept: int) -> ecr.Repository:
         return ecr.Repository(
@@ -140,12 +141,13 @@ class ImagesStack(cdk.Stack):
         )
         return role
 
-    def _project(self, names: Names, role: iam.Role, group: logs.CfnLogGroup) -> None:
+    def _project(self, names: Names, model: str, role: iam.Role, group: logs.CfnLogGroup) -> None:
         variables = {
             "CODE_BUCKET": names.bucket("code"),
             "NAME": names.name,
             "REGISTRY": f"{names.account}.dkr.ecr.{names.region}.{self.url_suffix}",
             "PYTHON_IMAGE": PYTHON_IMAGE,
+            "MODEL": model,
             # Overridden for each build.
             "REVISION": "",
             "VERSION": "",

@@ -6,7 +6,6 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from totesys.model import MODEL
 from totesys_infra.environment import Environment
 from totesys_infra.glue_catalog import RUN, CatalogTable, catalog
 from totesys_infra.stacks.acknowledged import acknowledge
@@ -45,7 +44,7 @@ class LakeStack(cdk.Stack):
                 name=self._names.glue_database, description="The lake: the rows of each run"
             ),
         )
-        for table in catalog(MODEL):
+        for table in catalog(environment.declared):
             self._table(table).add_resource_dependency(database)
         self._workgroup(self._results())
 

@@ -7,7 +7,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 
 from totesys.lake.keys import KEYS
-from totesys.model import MODEL
+from totesys.schema import Model
 from totesys_infra.settings_sections import Days
 
 # Below this size, monitoring costs more than a cheaper tier saves, and S3 does not tier.
@@ -22,7 +22,8 @@ Rule = s3.CfnBucket.RuleProperty | cdk.ICfnRuleConditionExpression
 class Lifecycle:
     """The rules that a bucket can have, with the parameters and conditions that they depend on."""
 
-    def __init__(self, scope: cdk.Stack) -> None:
+    def __init__(self, scope: cdk.Stack, model: Model) -> None:
+        self._model = model
         self._tier = _days(scope, "TierDays", "Days until lake objects move to Intelligent-Tiering")
         self._csv = _days(scope, "CsvDays", "Days until the source's CSV expires")
 
@@ -67,7 +68,7 @@ class Lifecycle:
     def expire_csv(self) -> Iterator[Rule]:
         """Remove the source's CSV, but no run records: ingest continues from them."""
         days, enabled = self._csv
-        folders = {MODEL.lake_schema(source) for source in MODEL.sources}
+        folders = {self._model.lake_schema(source) for source in self._model.sources}
         for prefix in (*(f"{folder}/" for folder in sorted(folders)), KEYS):
             rule = {"Status": "Enabled", "Prefix": prefix, "ExpirationInDays": days.value_as_number}
             yield _only_if(enabled, rule)

@@ -160,6 +160,7 @@ class TaskDefinitions:
             "TOTESYS_QUEUE_URL": names.queue_url(names.queue(service)),
             "TOTESYS_DLQ_URL": names.queue_url(names.dead_letters(service)),
             "TOTESYS_PORT": str(PORTS[service]),
+            "TOTESYS_MODEL": environment.model,
             "TOTESYS_METRICS_NAMESPACE": names.metrics_namespace,
         }
         if environment.preset.frugal:
@@ -208,7 +209,7 @@ class TaskDefinitions:
         return sorted({key for key in keys if key})
 
     def _grants(self, service: Service) -> tuple[Permission, ...]:
-        given = permissions(service, self.environment.names)
+        given = permissions(service, self.environment.names, self.environment.declared)
         if self.environment.exec:
             given = (*given, Permission(EXEC, ("*",), "ECS Exec: the channels of a session have no name before it"))
         if service != "load" or self.warehouse is None:

@@ -1,0 +1,1 @@
+"""`totesys model`: drafts a model of a source, and checks one against its source."""

@@ -1,0 +1,1 @@
+"""Example companies, each with its own schema, model and simulation."""
