@@ -98,16 +98,18 @@ lint: setup ## ruff and mypy
 template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra
 
-docs: setup ## docs/warehouse.md, docs/settings.md, the tables of docs/cost.md and the dbt sources, made anew
+docs: setup ## docs/warehouse.md, docs/settings.md, the tables of docs/cost.md, the dbt sources and Grafana's dashboard, made anew
 	@$(MAKE) --no-print-directory pages
 
 PAGES := docs
 DBT := analytics/dbt/models/totesys.yml
+GRAFANA := observe/grafana/dashboards/totesys.json
 pages:
 	@$(RUN) totesys dbt --output $(DBT)
 	@$(RUN) python -m docs.build.data_dictionary $(PAGES)/warehouse.md
 	@$(RUN) python -m docs.build.settings_page $(PAGES)/settings.md
 	@$(RUN) python -m totesys_infra.cost_page $(PAGES)/cost.md
+	@$(RUN) python -m totesys_infra.grafana $(GRAFANA)
 
 rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet
 	@curl -fsS https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem -o shared/totesys/rds-global-bundle.pem
@@ -115,8 +117,9 @@ rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet
 # Without setup: the commit hook calls it, and a commit changes nothing in .venv.
 docs-check: ## whether the pages that `make docs` makes are current
 	@made=$$(mktemp -d) && trap 'rm -r "$$made"' EXIT && cp -r docs "$$made" \
-		&& $(MAKE) --no-print-directory pages PAGES="$$made/docs" DBT="$$made/dbt.yml" \
+		&& $(MAKE) --no-print-directory pages PAGES="$$made/docs" DBT="$$made/dbt.yml" GRAFANA="$$made/grafana.json" \
 		&& diff -ru --exclude=__pycache__ docs "$$made/docs" && diff -u $(DBT) "$$made/dbt.yml" \
+		&& diff -u $(GRAFANA) "$$made/grafana.json" \
 		|| { echo "Run make docs, and commit what it writes." >&2; exit 1; }
 
 docs-site: $(UV) ## README and docs/ as a website in site/; a broken link fails

@@ -20,6 +20,7 @@ from totesys.service.running import running
 from totesys.service.token import is_token
 from totesys.triggers import RunNumber
 from totesys_console.actions import ACTIONS, Action, Form, chosen_stage
+from totesys_console.alert_watch import alert_watch
 from totesys_console.facts import Observer
 from totesys_console.html import render, static_file, with_error_pages
 from totesys_console.run_page import run_page
@@ -179,4 +180,4 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 # The pages that a service serves.
-PAGES = WebPages(make_console, with_error_pages)
+PAGES = WebPages(make_console, with_error_pages, alert_watch)

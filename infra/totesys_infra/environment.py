@@ -54,6 +54,8 @@ class Environment(Section):
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+    # An endpoint that takes alarms from SNS beside the e-mails, such as an incident service's.
+    alert_https: Annotated[str, StringConstraints(pattern=r"^https://[^\s/]+(/\S*)?$")] | None = None
     sizing: Preset = "lean"
     http: Literal["private-dns", "alb"] = "private-dns"
     # The certificate of the load balancer, which needs TLS: clients send it their token.

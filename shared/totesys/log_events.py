@@ -48,6 +48,10 @@ class LogEvent(StrEnum):
     """Work on the default trigger failed: `error`, `kind`, `next`, `retry_s`."""
     TRIGGER_SENT = "trigger_sent"
     """The console queued a trigger: `stage`, `action`, `message_id`."""
+    ALERTS_SENT = "alerts_sent"
+    """The webhook took the messages about problems that `begun`, and about those that `ended`."""
+    ALERT_FAILED = "alert_failed"
+    """The webhook, or the record of what it was told, failed: `error`, `next`."""
     DEAD_LETTERS_REDRIVEN = "dead_letters_redriven"
     """The console sent dead letters back to their queue: `stage`, `messages`."""
 

@@ -116,6 +116,18 @@ class ServiceSettings(BaseSettings):
         "to another replica. Fargate kills a task after 120 s.",
     )
 
+    alert_webhook: SecretStr | None = Field(
+        default=None,
+        description="Address that takes alerts as JSON, as Slack's incoming webhooks do. Each problem is sent once "
+        "when it begins and once when it ends. On AWS, use `alert_https` of the environment instead.",
+    )
+    alert_every: Period = Field(
+        default=timedelta(seconds=30),
+        ge=SHORTEST_PERIOD,
+        le=timedelta(hours=1),
+        description="Interval at which a service looks for problems. A problem counts when two looks in a row find it.",
+    )
+
     @property
     def host_names(self) -> frozenset[str]:
         """The names in `allowed_hosts`."""

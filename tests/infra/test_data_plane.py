@@ -70,7 +70,7 @@ def test_it_fits_into_a_request() -> None:
 def test_it_needs_no_bootstrap_no_assets_and_no_functions(template: dict[str, Any]) -> None:
     assert set(template) == {"Description", "Parameters", "Conditions", "Resources", "Outputs"}
     schedules = {"Schedule", "SweepSchedule", "VerifySchedule", "ScheduleState"}
-    assert set(template["Parameters"]) == {"Name", "AlertEmail", "TierDays", "CsvDays", *schedules}
+    assert set(template["Parameters"]) == {"Name", "AlertEmail", "AlertHttps", "TierDays", "CsvDays", *schedules}
     assert {resource["Type"] for resource in template["Resources"].values()} == {
         "AWS::S3::Bucket",
         "AWS::S3::BucketPolicy",
@@ -93,7 +93,8 @@ def test_its_parameters_have_defaults(template: dict[str, Any]) -> None:
     assert parameters["VerifySchedule"]["Default"] == "rate(1 day)"
     assert parameters["ScheduleState"]["Default"] == "ENABLED"
     assert parameters["ScheduleState"]["AllowedValues"] == ["ENABLED", "DISABLED"]
-    assert parameters["AlertEmail"]["Default"] == ""
+    assert parameters["AlertEmail"]["Default"] == parameters["AlertHttps"]["Default"] == ""
+    assert parameters["AlertHttps"]["NoEcho"] is True
     for days in ("TierDays", "CsvDays"):
         assert parameters[days]["Default"] == "0"
         assert parameters[days]["AllowedValues"] == ["0", "30", "60", "90", "180", "365"]
@@ -280,12 +281,15 @@ def test_only_alarms_the_budget_and_events_may_publish_alerts_and_only_over_tls(
         assert (statement["Action"], statement["Resource"]) == ("sns:Publish", topic)
 
 
-def test_an_address_is_subscribed_if_there_is_one(template: dict[str, Any]) -> None:
-    ((_, subscription),) = of_type(template, "AWS::SNS::Subscription").items()
-    assert subscription["Condition"] == "HasAlertEmail"
-    assert template["Conditions"]["HasAlertEmail"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlertEmail"}, ""]}]}
-    assert subscription["Properties"]["Protocol"] == "email"
-    assert subscription["Properties"]["Endpoint"] == {"Ref": "AlertEmail"}
+@pytest.mark.parametrize("protocol", ["email", "https"])
+def test_an_address_is_subscribed_if_there_is_one(template: dict[str, Any], protocol: str) -> None:
+    name = protocol.title()
+    subscription = of_type(template, "AWS::SNS::Subscription")[f"AlertsBy{name}"]
+    assert subscription["Condition"] == f"HasAlert{name}"
+    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": f"Alert{name}"}, ""]}]}
+    assert template["Conditions"][f"HasAlert{name}"] == given
+    assert subscription["Properties"]["Protocol"] == protocol
+    assert subscription["Properties"]["Endpoint"] == {"Ref": f"Alert{name}"}
 
 
 def test_its_outputs_say_where_everything_is(template: dict[str, Any]) -> None:

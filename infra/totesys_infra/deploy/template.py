@@ -58,6 +58,7 @@ def values(environment: Environment, image_tag: str) -> dict[str, str]:
         "VerifySchedule": environment.schedules.verify,
         "ScheduleState": "ENABLED",
         "AlertEmail": environment.alert_email,
+        "AlertHttps": environment.alert_https or "",
         "TierDays": str(environment.lake.tier_days),
         "CsvDays": str(environment.lake.csv_days),
         # The stacks have no lakehouse task yet: a queue without a reader would only fill.

@@ -186,7 +186,7 @@ class Load:
         Tables without a source follow the calendar and the other tables.
         """
         missed = {name: rows for name, rows in written.items() if rows and self.model.table(name).sources}
-        figures = metrics({"stage": self.name}, RowsMissedByLog=(sum(missed.values()), "Count"))
+        figures = metrics(self.name, RowsMissedByLog=sum(missed.values()))
         if missed:
             log.error(LogEvent.MISSED_ROWS_FOUND, run=manifest.run, rows=missed, **figures)
         else:
@@ -214,12 +214,12 @@ class Load:
             written=written,
             deleted=deleted,
             **metrics(
-                {"stage": self.name},
-                RunSeconds=(record.seconds, "Seconds"),
-                RowsWritten=(sum(written.values()), "Count"),
-                RowsUnresolved=(sum(unresolved.values()), "Count"),
-                RowsDeleted=(sum(deleted.values()), "Count"),
-                Freshness=(record.freshness, "Seconds"),
+                self.name,
+                RunSeconds=record.seconds,
+                RowsWritten=sum(written.values()),
+                RowsUnresolved=sum(unresolved.values()),
+                RowsDeleted=sum(deleted.values()),
+                Freshness=record.freshness,
             ),
         )
 

@@ -91,10 +91,10 @@ class Transform:
             quarantined=quarantined,
             left_out=sorted(processed.left_out),
             **metrics(
-                {"stage": self.name},
-                RunSeconds=(processed.seconds, "Seconds"),
-                RowsTransformed=(sum(rows.values()), "Count"),
-                RowsQuarantined=(sum(quarantined.values()), "Count"),
+                self.name,
+                RunSeconds=processed.seconds,
+                RowsTransformed=sum(rows.values()),
+                RowsQuarantined=sum(quarantined.values()),
             ),
         )
 

@@ -18,7 +18,7 @@ from fastapi import APIRouter, FastAPI
 from totesys.errors import SettingsError, TotesysError
 from totesys.lake.store import Lake, open_lake
 from totesys.log_events import LogEvent
-from totesys.logs import configure_logs, logger
+from totesys.logs import configure_logs, logger, observed
 from totesys.redaction import error_fields
 from totesys.schema import load_model
 from totesys.service.background import Background
@@ -115,9 +115,12 @@ def _lifespan(service: Service[S, T], settings: S) -> Callable[[FastAPI], Abstra
         ):
             background = Background()
             consumer = Consumer(queue, stage, service.trigger, settings, background)
-            app.state.running = Running(stage, queue, consumer, background)
+            app.state.running = running = Running(stage, queue, consumer, background)
+            tasks.enter_context(observed(running.exposition.take))
             for name, task in stage.background.items():
                 await tasks.enter_async_context(background.during(name, task))
+            if watch := service.pages.watch(service.name, settings):
+                await tasks.enter_async_context(background.during("alerts", watch(running)))
             consumer.start()
             log.info(LogEvent.SERVICE_STARTED)
             try:
