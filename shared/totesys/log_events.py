@@ -52,6 +52,8 @@ class LogEvent(StrEnum):
     """The webhook took the messages about problems that `begun`, and about those that `ended`."""
     ALERT_FAILED = "alert_failed"
     """The webhook, or the record of what it was told, failed: `error`, `next`."""
+    LINEAGE_FAILED = "lineage_failed"
+    """OpenLineage events did not arrive: `error`, `next`."""
     DEAD_LETTERS_REDRIVEN = "dead_letters_redriven"
     """The console sent dead letters back to their queue: `stage`, `messages`."""
 

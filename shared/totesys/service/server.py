@@ -17,6 +17,7 @@ from fastapi import APIRouter, FastAPI
 
 from totesys.errors import SettingsError, TotesysError
 from totesys.lake.store import Lake, open_lake
+from totesys.lineage_sender import lineage_sent
 from totesys.log_events import LogEvent
 from totesys.logs import configure_logs, logger, observed
 from totesys.redaction import error_fields
@@ -121,6 +122,7 @@ def _lifespan(service: Service[S, T], settings: S) -> Callable[[FastAPI], Abstra
                 await tasks.enter_async_context(background.during(name, task))
             if watch := service.pages.watch(service.name, settings):
                 await tasks.enter_async_context(background.during("alerts", watch(running)))
+            await tasks.enter_async_context(lineage_sent(settings))
             consumer.start()
             log.info(LogEvent.SERVICE_STARTED)
             try:
