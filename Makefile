@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-spark test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site recording hooks version release bench deploy destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-spark test-postgres test-compose faults lint template docs pages rds-bundle docs-check docs-site recording hooks version wheels release bench deploy destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -139,6 +139,9 @@ version: $(UV) ## the version of pyproject.toml for every package; NEW=0.2.0 cha
 	@version=$(or $(NEW),$$($(UV) version --short)) && for package in $$($(UV) workspace list); do \
 		$(UV) version --quiet --frozen --package "$$package" "$$version" || exit; done
 	@$(UV) lock --quiet
+
+wheels: $(UV) ## every package as a wheel in dist/, for pipx and uvx
+	@rm -rf dist && $(UV) build --all-packages --wheel --quiet --out-dir dist && ls dist
 
 release: $(UV) ## tag HEAD as the version of pyproject.toml, which the changelog must have with a date
 	@version=$$($(UV) version --short) && \
