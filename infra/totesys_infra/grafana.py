@@ -20,7 +20,7 @@ from totesys_infra.names import SERVICES, Names
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
 # Over which Prometheus averages durations and counts rows: the period of CloudWatch's graphs.
 PERIOD = "5m"
-UNITS = {"Seconds": "s", "Count": "short", "Bytes": "bytes"}
+UNITS = {"Seconds": "s", "Count": "short", "Bytes": "bytes", "Percent": "short"}
 
 
 def grafana_dashboard(environment: Environment) -> dict[str, Any]:
