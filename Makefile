@@ -11,7 +11,7 @@ SEEDED = $(if $(SEED),--seed $(SEED))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-spark test-postgres test-compose test-deploy faults lint template docs pages rds-bundle docs-check docs-site recording hooks version release bench deploy ops destroy
+.PHONY: help setup demo check check-lint check-types check-units test test-all test-long coverage test-infra test-browser test-pooler test-dbt test-spark test-postgres test-compose test-deploy faults lint template docs pages rds-bundle docs-check docs-site recording hooks version wheels release bench deploy ops destroy
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,15 +106,17 @@ lint: setup ## ruff and mypy
 template: setup ## the data-plane template, made anew from the CDK app
 	@$(RUN) python -m totesys_infra
 
-docs: setup ## docs/warehouse.md, docs/settings.md and the dbt sources, made anew
+docs: setup ## docs/warehouse.md, docs/settings.md, the dbt sources and Grafana's dashboard, made anew
 	@$(MAKE) --no-print-directory pages
 
 PAGES := docs
 DBT := analytics/dbt/models/totesys.yml
+GRAFANA := observe/grafana/dashboards/totesys.json
 pages:
 	@$(RUN) totesys dbt --output $(DBT)
 	@$(RUN) python -m docs.build.data_dictionary $(PAGES)/warehouse.md
 	@$(RUN) python -m docs.build.settings_page $(PAGES)/settings.md
+	@$(RUN) python -m totesys_infra.grafana $(GRAFANA)
 
 rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet
 	@curl -fsS https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem -o shared/totesys/rds-global-bundle.pem
@@ -122,8 +124,9 @@ rds-bundle: ## the authorities of RDS, as AWS has them now; needs the internet
 # Without setup: the commit hook calls it, and a commit changes nothing in .venv.
 docs-check: ## whether the pages that `make docs` makes are current
 	@made=$$(mktemp -d) && trap 'rm -r "$$made"' EXIT && cp -r docs "$$made" \
-		&& $(MAKE) --no-print-directory pages PAGES="$$made/docs" DBT="$$made/dbt.yml" \
+		&& $(MAKE) --no-print-directory pages PAGES="$$made/docs" DBT="$$made/dbt.yml" GRAFANA="$$made/grafana.json" \
 		&& diff -ru --exclude=__pycache__ docs "$$made/docs" && diff -u $(DBT) "$$made/dbt.yml" \
+		&& diff -u $(GRAFANA) "$$made/grafana.json" \
 		|| { echo "Run make docs, and commit what it writes." >&2; exit 1; }
 
 docs-site: $(UV) ## README and docs/ as a website in site/; a broken link fails
@@ -143,6 +146,9 @@ version: $(UV) ## the version of pyproject.toml for every package; NEW=0.2.0 cha
 	@version=$(or $(NEW),$$($(UV) version --short)) && for package in $$($(UV) workspace list); do \
 		$(UV) version --quiet --frozen --package "$$package" "$$version" || exit; done
 	@$(UV) lock --quiet
+
+wheels: $(UV) ## every package as a wheel in dist/, for pipx and uvx
+	@rm -rf dist && $(UV) build --all-packages --wheel --quiet --out-dir dist && ls dist
 
 release: $(UV) ## tag HEAD as the version of pyproject.toml, which the changelog must have with a date
 	@version=$$($(UV) version --short) && \

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from traceback import format_exception
@@ -43,6 +44,9 @@ def main(
     if render:
         _render(console, out)
         return
+    if not sys.platform.startswith("linux"):
+        console.print("The benchmark reads CPU time and memory as Linux counts them. Run it on Linux.")
+        raise typer.Exit(USAGE_ERROR)
     chosen = SIZES[size]
     head = Head(
         started=datetime.now(UTC), size=chosen.name, about=chosen.about, durable=DURABLE, machine=this_machine()

@@ -142,11 +142,14 @@ def local_secrets(
     reader_password: ReaderPassword = "",
     loader_password: LoaderPassword = "",
     trigger_token: Annotated[str, typer.Option(envvar="TOTESYS_TRIGGER_TOKEN", help="Token of POST /trigger.")] = "",
+    alert_webhook: Annotated[
+        str, typer.Option(envvar="TOTESYS_ALERT_WEBHOOK", help="Address that takes alerts; none by default.")
+    ] = "",
 ) -> None:
     """Write the secrets of a composed stack: given ones, else existing ones, else generated ones; print their paths."""
     from totesys_cli.local.stack_secrets import write_secrets
 
-    for file in write_secrets(folder, owner_password, reader_password, loader_password, trigger_token):
+    for file in write_secrets(folder, owner_password, reader_password, loader_password, trigger_token, alert_webhook):
         print(file)
 
 

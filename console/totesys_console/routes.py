@@ -21,6 +21,7 @@ from totesys.service.token import is_token
 from totesys.service_settings import ServiceSettings
 from totesys.triggers import RunNumber
 from totesys_console.actions import ACTIONS, Action, Form, chosen_letters, chosen_stage
+from totesys_console.alert_watch import alert_watch
 from totesys_console.data_plane import DataPlane
 from totesys_console.facts import Observer
 from totesys_console.html import render, static_file, with_error_pages
@@ -229,4 +230,4 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 # The pages that a service serves.
-PAGES = WebPages(make_console, with_error_pages)
+PAGES = WebPages(make_console, with_error_pages, alert_watch)

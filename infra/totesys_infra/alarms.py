@@ -105,7 +105,7 @@ def _progress(environment: Environment) -> tuple[Alarm, ...]:
         Alarm(
             "freshness",
             "freshness",
-            ours(names, "load", "Freshness", "Seconds"),
+            ours(names, "load", "Freshness"),
             "Maximum",
             STALE_SECONDS,
             "The warehouse is more than 15 minutes behind the source, or load reports no freshness.",
@@ -117,7 +117,7 @@ def _progress(environment: Environment) -> tuple[Alarm, ...]:
         Alarm(
             "no-successful-run",
             "no-successful-run",
-            ours(names, "ingest", "ExtractionSeconds", "Seconds"),
+            ours(names, "ingest", "ExtractionSeconds"),
             "SampleCount",
             1,
             "No extraction has finished for two ticks.",
@@ -135,7 +135,7 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
         Alarm(
             "breaking-changes",
             "breaking-changes",
-            ours(names, "ingest", "BreakingChanges", "Count"),
+            ours(names, "ingest", "BreakingChanges"),
             "Maximum",
             0,
             "The source's tables differ from their declarations, so ingest extracts nothing.",
@@ -144,7 +144,7 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
         Alarm(
             "open-transaction",
             "open-transaction",
-            ours(names, "ingest", "OldestTransactionSeconds", "Seconds"),
+            ours(names, "ingest", "OldestTransactionSeconds"),
             "Maximum",
             OPEN_SECONDS,
             "A transaction in the source has been open for more than an hour. Its changes arrive only when it ends.",
@@ -154,7 +154,7 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
         Alarm(
             "retained-log",
             "retained-log",
-            ours(names, "ingest", "RetainedLogBytes", "Bytes"),
+            ours(names, "ingest", "RetainedLogBytes"),
             "Maximum",
             RETAINED_LOG_BYTES,
             "The source keeps more than 5 GiB of its log for ingest. At 10 GiB, ingest drops its slot and scans.",
@@ -163,7 +163,7 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
         Alarm(
             "missed-rows",
             "missed-rows",
-            ours(names, "load", "RowsMissedByLog", "Count"),
+            ours(names, "load", "RowsMissedByLog"),
             "Maximum",
             0,
             "The daily scan found changed rows that the source's log had not named. They are loaded now.",
@@ -174,7 +174,7 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
         Alarm(
             "quarantine",
             "quarantine",
-            ours(names, "transform", "RowsQuarantined", "Count"),
+            ours(names, "transform", "RowsQuarantined"),
             "Sum",
             0,
             "Source rows could not become warehouse rows.",
@@ -183,7 +183,7 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
         Alarm(
             "unresolved-references",
             "quarantine",
-            ours(names, "load", "RowsUnresolved", "Count"),
+            ours(names, "load", "RowsUnresolved"),
             "Sum",
             0,
             "Facts refer to dimension rows that are not in the warehouse.",
@@ -192,7 +192,7 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
         Alarm(
             "verification-differences",
             "verification-differences",
-            ours(names, "load", "VerificationDifferences", "Count"),
+            ours(names, "load", "VerificationDifferences"),
             "Maximum",
             0,
             "The warehouse differs from the source.",

@@ -9,7 +9,6 @@ from totesys_infra.environment import Environment
 from totesys_infra.metrics import (
     BILLING_REGION,
     Metric,
-    Unit,
     charges,
     error_lines,
     of_warehouse,
@@ -86,8 +85,8 @@ def graphs(environment: Environment) -> list[tuple[Graph, ...]]:
             Graph("Running tasks", tuple((running_tasks(names, s), s) for s in SERVICES), "SampleCount", period=MINUTE),
         ),
         (
-            Graph("Verification: differing rows", (_verification(names, "Differences", "Count"),), "Maximum"),
-            Graph("Verification: duration", (_verification(names, "Seconds", "Seconds"),), "Maximum"),
+            Graph("Verification: differing rows", (_verification(names, "Differences"),), "Maximum"),
+            Graph("Verification: duration", (_verification(names, "Seconds"),), "Maximum"),
             _charges(environment),
         ),
     ]
@@ -97,7 +96,7 @@ def graphs(environment: Environment) -> list[tuple[Graph, ...]]:
 def _freshness(names: Names) -> Graph:
     return Graph(
         "Freshness: age of the data in the warehouse",
-        ((ours(names, "load", "Freshness", "Seconds"), "seconds"),),
+        ((ours(names, "load", "Freshness"), "seconds"),),
         "Maximum",
         WIDTH,
         ((PROMISED_SECONDS, "promised"), (STALE_SECONDS, "alarm")),
@@ -110,7 +109,7 @@ def _lag(names: Names, stage: Service) -> Graph:
         f"Lag of {stage}: the time above the work is waiting",
         (
             (oldest(names.queue(stage)), "age of the oldest pending trigger"),
-            (ours(names, stage, WORK[stage], "Seconds"), "work"),
+            (ours(names, stage, WORK[stage]), "work"),
         ),
         "Maximum",
         lines=((STALE_SECONDS, "alarm on the oldest message"),),
@@ -130,23 +129,24 @@ def _charges(environment: Environment) -> Graph:
 
 def _rows(names: Names) -> tuple[tuple[Metric, str], ...]:
     return (
-        (ours(names, "ingest", "RowsExtracted", "Count"), "extracted"),
-        (ours(names, "transform", "RowsTransformed", "Count"), "transformed"),
-        (ours(names, "load", "RowsWritten", "Count"), "written"),
-        (ours(names, "load", "RowsDeleted", "Count"), "deleted"),
+        (ours(names, "ingest", "RowsExtracted"), "extracted"),
+        (ours(names, "transform", "RowsTransformed"), "transformed"),
+        (ours(names, "load", "RowsWritten"), "written"),
+        (ours(names, "load", "RowsDeleted"), "deleted"),
     )
 
 
 def _quarantined(names: Names) -> tuple[tuple[Metric, str], ...]:
     return (
-        (ours(names, "transform", "RowsQuarantined", "Count"), "quarantined"),
-        (ours(names, "load", "RowsUnresolved", "Count"), "unresolved references"),
-        (ours(names, "ingest", "BreakingChanges", "Count"), "breaking changes"),
+        (ours(names, "transform", "RowsQuarantined"), "quarantined"),
+        (ours(names, "load", "RowsUnresolved"), "unresolved references"),
+        (ours(names, "ingest", "BreakingChanges"), "breaking changes"),
     )
 
 
-def _verification(names: Names, what: str, unit: Unit) -> tuple[Metric, str]:
-    return ours(names, "load", f"Verification{what}", unit), unit.lower()
+def _verification(names: Names, what: str) -> tuple[Metric, str]:
+    metric = ours(names, "load", f"Verification{what}")
+    return metric, metric.unit.lower()
 
 
 def _warehouse(names: Names) -> tuple[Graph, ...]:

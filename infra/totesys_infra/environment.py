@@ -58,6 +58,8 @@ class Environment(Section):
     account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     alert_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+    # An endpoint that takes alarms from SNS beside the e-mails, such as an incident service's.
+    alert_https: Annotated[str, StringConstraints(pattern=r"^https://[^\s/]+(/\S*)?$")] | None = None
     # The module whose MODEL declares the tables. It has to be a package of the commit that is deployed.
     model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")] = "totesys.model"
     sizing: Preset = "lean"

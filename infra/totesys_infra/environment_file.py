@@ -23,6 +23,7 @@ _EXPECTED = {
     "account": "an account number: 12 digits, in quotes",
     "region": "a region, such as eu-west-2",
     "alert_email": "an e-mail address",
+    "alert_https": "an address that begins with https://",
     "model": "the name of a Python module, such as examples.rentals",
     "certificate": "the ARN of a certificate: arn:aws:acm:REGION:ACCOUNT:certificate/ID",
     "github_repository": "owner/repository",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from totesys.metric_declarations import declared_metric
 from totesys_infra.names import Names, Service
 
 Unit = Literal["Seconds", "Count", "Bytes", "Percent", "None"]
@@ -21,9 +22,9 @@ class Metric:
     unit: Unit
 
 
-def ours(names: Names, stage: Service, name: str, unit: Unit) -> Metric:
-    """A metric that a service emits."""
-    return Metric(names.metrics_namespace, name, {"stage": stage}, unit)
+def ours(names: Names, stage: Service, name: str) -> Metric:
+    """A metric that a service emits. Raises KeyError for an undeclared one."""
+    return Metric(names.metrics_namespace, name, {"stage": stage}, declared_metric(stage, name).unit)
 
 
 def error_lines(names: Names, service: Service) -> Metric:

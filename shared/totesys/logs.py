@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import Any, TextIO
 import structlog
 
 from totesys.log_events import LogEvent
+from totesys.metric_declarations import declared_metric
 from totesys.redaction import safe_message, write_traceback
 
 NAMESPACE = "totesys"
@@ -19,6 +21,7 @@ NAMESPACE = "totesys"
 WINDOW_SECONDS = 10.0
 MOST_OF_OURS, MOST_OF_OTHERS = 30, 5
 _MOST_KINDS = 1000
+_observers: list[Callable[[Mapping[str, Any]], None]] = []
 
 
 class _Lines(logging.StreamHandler[TextIO]):
@@ -89,6 +92,7 @@ def configure_logs(service: str, namespace: str = NAMESPACE, only: Collection[st
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         stamp,
+        _show_observers,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -113,6 +117,22 @@ def configure_logs(service: str, namespace: str = NAMESPACE, only: Collection[st
     logging.getLogger("totesys").setLevel(logging.INFO)
     structlog.contextvars.bind_contextvars(service=service)
     sys.excepthook = _log_crash
+
+
+@contextmanager
+def observed(observer: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
+    """Show the observer every log line during the block, before any is dropped."""
+    _observers.append(observer)
+    try:
+        yield
+    finally:
+        _observers.remove(observer)
+
+
+def _show_observers(_log: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for observer in _observers:
+        observer(event)
+    return event
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
@@ -166,8 +186,8 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
     return log
 
 
-def metrics(dimensions: dict[str, str], **values: tuple[float, str]) -> dict[str, Any]:
-    """The fields that add metrics to a log line, each value with its CloudWatch unit.
+def metrics(stage: str, **values: float) -> dict[str, Any]:
+    """The fields that add declared metrics of a stage to a log line. Raises KeyError for an undeclared one.
 
     See AWS's "CloudWatch embedded metric format specification".
     """
@@ -175,9 +195,9 @@ def metrics(dimensions: dict[str, str], **values: tuple[float, str]) -> dict[str
         "Timestamp": int(time.time() * 1000),
         "CloudWatchMetrics": [
             {
-                "Dimensions": [list(dimensions)],
-                "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in values.items()],
+                "Dimensions": [["stage"]],
+                "Metrics": [{"Name": name, "Unit": declared_metric(stage, name).unit} for name in values],
             }
         ],
     }
-    return {"_aws": metadata, **dimensions, **{name: value for name, (value, _) in values.items()}}
+    return {"_aws": metadata, "stage": stage, **values}

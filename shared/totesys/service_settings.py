@@ -133,6 +133,27 @@ class ServiceSettings(BaseSettings):
         "to another replica. Fargate kills a task after 120 s.",
     )
 
+    alert_webhook: SecretStr | None = Field(
+        default=None,
+        description="Address that takes alerts as JSON, as Slack's incoming webhooks do. Each problem is sent once "
+        "when it begins and once when it ends. On AWS, use `alert_https` of the environment instead.",
+    )
+    alert_every: Period = Field(
+        default=timedelta(seconds=30),
+        ge=SHORTEST_PERIOD,
+        le=timedelta(hours=1),
+        description="Interval at which a service looks for problems. A problem counts when two looks in a row find it.",
+    )
+    openlineage_url: str | None = Field(
+        default=None,
+        pattern=r"^(https?://[^\s/]+(/\S*)?|file:///\S+)?$",
+        description="Where OpenLineage events go: an HTTP address, such as `http://marquez:5000/api/v1/lineage`, or a "
+        "file, `file:///var/log/lineage.jsonl`. Unset or empty sends none.",
+    )
+    openlineage_api_key: SecretStr | None = Field(
+        default=None, description="Key that is sent with each OpenLineage event, as `Authorization: Bearer …`."
+    )
+
     @property
     def host_names(self) -> frozenset[str]:
         """The names in `allowed_hosts`."""

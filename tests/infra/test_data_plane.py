@@ -77,7 +77,7 @@ def test_it_needs_no_bootstrap_no_assets_and_no_functions(template: dict[str, An
     assert set(template) == {"Description", "Parameters", "Conditions", "Resources", "Outputs"}
     schedules = {"Schedule", "SweepSchedule", "VerifySchedule", "ScheduleState"}
     assert set(template["Parameters"]) == {
-        *("Name", "AlertEmail", "EncryptAlerts", "TierDays", "CsvDays", "Versioning"),
+        *("Name", "AlertEmail", "AlertHttps", "EncryptAlerts", "TierDays", "CsvDays", "Versioning"),
         *schedules,
     }
     assert {resource["Type"] for resource in template["Resources"].values()} == {
@@ -102,7 +102,8 @@ def test_its_parameters_have_defaults(template: dict[str, Any]) -> None:
     assert parameters["VerifySchedule"]["Default"] == "rate(1 day)"
     assert parameters["ScheduleState"]["Default"] == "ENABLED"
     assert parameters["ScheduleState"]["AllowedValues"] == ["ENABLED", "DISABLED"]
-    assert parameters["AlertEmail"]["Default"] == ""
+    assert parameters["AlertEmail"]["Default"] == parameters["AlertHttps"]["Default"] == ""
+    assert parameters["AlertHttps"]["NoEcho"] is True
     for days in ("TierDays", "CsvDays"):
         assert parameters[days]["Default"] == "0"
         assert parameters[days]["AllowedValues"] == ["0", "30", "60", "90", "180", "365"]
@@ -315,12 +316,15 @@ def test_only_alarms_the_budget_and_events_may_publish_alerts_and_only_over_tls(
         assert (statement["Action"], statement["Resource"]) == ("sns:Publish", topic)
 
 
-def test_an_address_is_subscribed_if_there_is_one(template: dict[str, Any]) -> None:
-    ((_, subscription),) = of_type(template, "AWS::SNS::Subscription").items()
-    assert subscription["Condition"] == "HasAlertEmail"
-    assert template["Conditions"]["HasAlertEmail"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlertEmail"}, ""]}]}
-    assert subscription["Properties"]["Protocol"] == "email"
-    assert subscription["Properties"]["Endpoint"] == {"Ref": "AlertEmail"}
+@pytest.mark.parametrize("protocol", ["email", "https"])
+def test_an_address_is_subscribed_if_there_is_one(template: dict[str, Any], protocol: str) -> None:
+    name = protocol.title()
+    subscription = of_type(template, "AWS::SNS::Subscription")[f"AlertsBy{name}"]
+    assert subscription["Condition"] == f"HasAlert{name}"
+    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": f"Alert{name}"}, ""]}]}
+    assert template["Conditions"][f"HasAlert{name}"] == given
+    assert subscription["Properties"]["Protocol"] == protocol
+    assert subscription["Properties"]["Endpoint"] == {"Ref": f"Alert{name}"}
 
 
 def test_its_outputs_say_where_everything_is(template: dict[str, Any]) -> None:

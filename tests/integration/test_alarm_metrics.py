@@ -1,12 +1,16 @@
-"""What alarms and dashboard ask for is what the services really emit."""
+"""What alarms and dashboards ask for is what the services really emit, in CloudWatch's format and in Prometheus'."""
 
 import asyncio
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.emf import Seen, read
 from tests.infra.environments import environment as an_environment
@@ -14,15 +18,19 @@ from tests.infra.environments import own_warehouse
 from tests.processes import LIBRARY, Service, environment, running
 from tests.sources import execute, make_library
 from totesys.log_events import LogEvent
+from totesys.metric_declarations import METRICS, MetricKind
 from totesys_cli.local.emulator import Emulator
 from totesys_cli.local.local_data_plane import LocalDataPlane
 from totesys_infra.alarms import Alarm, alarms
 from totesys_infra.dashboard import graphs
+from totesys_infra.grafana import grafana_dashboard
 from totesys_infra.metrics import ERROR_LINES, Metric, Unit
 from totesys_infra.names import SERVICES
 
 SHOP = an_environment("standard")
 NAMESPACE = SHOP.names.metrics_namespace
+# A day without log capture has none of these.
+WITH_LOG_CAPTURE = {"RetainedLogBytes", "RowsMissedByLog"}
 
 
 @dataclass(frozen=True)
@@ -75,11 +83,19 @@ def asked() -> list[tuple[str, Metric]]:
     by_alarms += [(f"frugal alarm {alarm.name}", alarm.metric) for alarm in frugal]
     rows = (row for shop in shops for row in graphs(shop))
     by_dashboard = [(f"graph {graph.title}", metric) for row in rows for graph in row for metric, _ in graph.metrics]
-    return [*by_alarms, *by_dashboard]
+    return [(who, metric) for who, metric in (*by_alarms, *by_dashboard) if metric.name not in WITH_LOG_CAPTURE]
 
 
-async def printed(source: str, warehouse: str, plane: LocalDataPlane, emulator: Emulator) -> list[bytes]:
-    """All lines of the three services on a day with an extraction, rows set apart, a verification and an error each."""
+@dataclass(frozen=True)
+class Day:
+    """All log lines of the three services, and what each answered to a scrape at the end."""
+
+    lines: list[bytes]
+    scrapes: Mapping[str, str]
+
+
+async def spent(source: str, warehouse: str, plane: LocalDataPlane, emulator: Emulator) -> Day:
+    """A day with an extraction, rows set apart, a verification, and an error of each service."""
     dsns = {"source_dsn": source, "warehouse_dsn": warehouse, "freshness_every": "PT0.5S", "long_poll": "PT1S"}
     services: dict[str, Service] = {}
     async with AsyncExitStack() as stack:
@@ -99,17 +115,21 @@ async def printed(source: str, warehouse: str, plane: LocalDataPlane, emulator: 
         for service in SERVICES:
             await send(service, "rubbish")
             await services[service].event(LogEvent.MESSAGE_FAILED, next="dead-letter queue")
-        return [line for one in services.values() for line in (await one.last_words()).splitlines()]
+        async with httpx.AsyncClient(timeout=30) as http:
+            scrapes = {name: await http.get(f"{one.url}/metrics") for name, one in services.items()}
+        lines = [line for one in services.values() for line in (await one.last_words()).splitlines()]
+        return Day(lines, {name: answer.raise_for_status().text for name, answer in scrapes.items()})
 
 
 @pytest.fixture
-async def lines(database: Callable[[], str], data_plane: LocalDataPlane, emulator: Emulator) -> list[bytes]:
+async def day(database: Callable[[], str], data_plane: LocalDataPlane, emulator: Emulator) -> Day:
     source = await make_library(database())
     await execute(source, "ALTER TABLE loan DROP CONSTRAINT loan_book_id_fkey", "UPDATE loan SET book_id = 99")
-    return await printed(source, database(), data_plane, emulator)
+    return await spent(source, database(), data_plane, emulator)
 
 
-async def test_what_is_watched_is_what_is_emitted(lines: list[bytes], asked: list[tuple[str, Metric]]) -> None:
+async def test_what_is_watched_is_what_is_emitted(day: Day, asked: list[tuple[str, Metric]]) -> None:
+    lines = day.lines
     seen = read(lines) | counted(lines)
     for who, metric in asked:
         print(f"{who:<60} {metric.namespace} {metric.name} {dict(metric.dimensions)}")
@@ -118,6 +138,38 @@ async def test_what_is_watched_is_what_is_emitted(lines: list[bytes], asked: lis
     assert {one.name for one in seen} <= {metric.name for _, metric in asked}
     for planted in planted_faults(alarms(SHOP)[0]):
         assert list(unfounded([("planted", planted.metric)], seen)) == ["planted"]
+    check_scrapes(day)
+
+
+def check_scrapes(day: Day) -> None:
+    """Prometheus reads the same totals as CloudWatch, and Grafana's dashboard asks only for what it reads."""
+    read_here = {
+        sample.name: sample.value
+        for text in day.scrapes.values()
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if "stage" in sample.labels
+    }
+    emitted: Counter[tuple[str, str]] = Counter()
+    for line in map(json.loads, day.lines):
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", ()):
+            emitted.update({(line["stage"], one["Name"]): line[one["Name"]] for one in directive["Metrics"]})
+    for metric in METRICS:
+        # RunSeconds is of two stages, which the label tells apart.
+        if metric.name == "RunSeconds" or metric.name in WITH_LOG_CAPTURE:
+            continue
+        if metric.kind is MetricKind.COUNTER:
+            assert read_here[metric.prometheus_name] == emitted[metric.stage, metric.name]
+        assert any(name.startswith(metric.prometheus_name) for name in read_here)
+    families = set(re.findall(r"^(\w+){", "".join(day.scrapes.values()), re.MULTILINE))
+    panels = grafana_dashboard(SHOP)["panels"]
+    wanted = {name for p in panels for t in p["targets"] for name in re.findall(r"totesys_\w+", t["expr"])}
+    assert len(wanted) > 15
+    assert wanted <= families
+    text = day.scrapes["load"]
+    assert 'totesys_dead_letters{service="load"} 1.0' in text
+    assert 'totesys_error_lines_total{service="load"} 1.0' in text
+    assert 'totesys_healthy{service="load"} 1.0' in text
 
 
 def counted(lines: list[bytes]) -> set[Seen]:

@@ -285,6 +285,7 @@ def test_every_option_of_the_data_plane_can_be_made(emulator: Emulator) -> None:
     chosen = {
         "Name": "optional",
         "AlertEmail": "data@example.com",
+        "AlertHttps": "https://alerts.example.com/key",
         "TierDays": "30",
         "CsvDays": "90",
         "Lakehouse": "true",
@@ -306,7 +307,7 @@ def test_without_an_address_nobody_is_subscribed(emulator: Emulator, data_plane:
     name = data_plane.code_bucket.removesuffix("-code")
     made = emulator.cloudformation.list_stack_resources(StackName=name)["StackResourceSummaries"]
     declared = json.loads(data_plane_template())["Resources"]
-    optional = {name for name in declared if name.startswith("Lakehouse")} | {"AlertsByEmail"}
+    optional = {name for name in declared if name.startswith("Lakehouse")} | {"AlertsByEmail", "AlertsByHttps"}
     assert set(declared) - {resource["LogicalResourceId"] for resource in made} == optional
 
 

@@ -10,7 +10,7 @@ from totesys.logs import metrics
 
 def line(value: object) -> str:
     """A log line with one metric, as the services write it, of any value."""
-    fields = metrics({"stage": "load"}, Freshness=(0, "Seconds"))
+    fields = metrics("load", Freshness=0)
     for directive in fields["_aws"]["CloudWatchMetrics"]:
         directive["Namespace"] = "shop"
     return json.dumps({**fields, "Freshness": value})

@@ -16,6 +16,8 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "uv.lock"
 MACHINES = ("x86_64", "aarch64")
+# The names of the wheels' platforms for Macs with Apple silicon.
+MACS = ("arm64", "universal2")
 # Of the images: this Python, or any version's stable interface.
 PYTHONS = ("cp313", "abi3", "none")
 SERVICES = ("ingest", "transform", "load", "lakehouse")
@@ -85,6 +87,21 @@ def test_an_image_can_be_built_for_either_processor_without_a_compiler(service: 
     own = {"totesys", *(f"totesys-{one}" for one in (*SERVICES, "cli", "console", "infra", "simulation"))}
     for name in declared(f"totesys-{service}") - own:
         assert any(runs_on(wheel, machine) for wheel in wheels(name)), f"{name} has no wheel for {machine}"
+
+
+def runs_on_a_mac(wheel: str) -> bool:
+    *_, tags = parse_wheel_filename(wheel)
+    return any(
+        tag.abi in PYTHONS
+        and (tag.platform == "any" or (tag.platform.startswith("macosx") and tag.platform.endswith(MACS)))
+        for tag in tags
+    )
+
+
+def test_the_command_can_be_installed_on_a_mac_without_a_compiler() -> None:
+    own = {"totesys", *(f"totesys-{one}" for one in (*SERVICES, "cli", "console", "infra", "simulation"))}
+    lacking = {name for name in declared("totesys-cli[report]") - own if not any(map(runs_on_a_mac, wheels(name)))}
+    assert lacking == set()
 
 
 def test_images_are_made_by_the_version_of_uv_that_make_uses() -> None:

@@ -20,7 +20,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def test_metrics_are_well_formed() -> None:
-    fields = metrics({"stage": "load"}, Freshness=(1.5, "Seconds"), RowsWritten=(3, "Count"))
+    fields = metrics("load", Freshness=1.5, RowsWritten=3)
     metadata = fields["_aws"]
     assert set(metadata) == {"Timestamp", "CloudWatchMetrics"}
     assert isinstance(metadata["Timestamp"], int)
@@ -37,7 +37,7 @@ def test_metrics_are_well_formed() -> None:
 
 def test_a_line_carries_its_metrics_at_its_root(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("ingest", "shop")
-    fields = metrics({"stage": "load"}, Freshness=(1.5, "Seconds"))
+    fields = metrics("load", Freshness=1.5)
     logger("totesys.load").info(LogEvent.RUN_COMPLETED, run=7, **fields)
     [line] = lines(capsys)
     assert (line["Freshness"], line["stage"]) == (1.5, "load")
@@ -87,7 +87,7 @@ def test_a_flood_of_one_kind_is_limited_and_hides_no_other_kind(capsys: pytest.C
         logging.getLogger("asyncio").error(f"socket.accept() out of system resource\nsocket: {number}")
         logger("totesys.test").warning("knocked", number=number)
         logger("totesys.test").info("done", number=number)
-        logger("totesys.test").warning("counted", **metrics({"stage": "x"}, Rows=(number, "Count")))
+        logger("totesys.test").warning("counted", **metrics("load", RowsWritten=number))
     logging.getLogger("asyncio").error("another kind")
     said = Counter(json.loads(line)["event"].partition("\n")[0] for line in capsys.readouterr().out.splitlines())
     assert said == {

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from totesys.stage_names import STAGES
 from totesys_cli.command_errors import UsageError
 from totesys_cli.local.emulator_access import Credentials
 from totesys_cli.local.private_files import write_private
@@ -12,11 +13,12 @@ from totesys_cli.local.private_files import write_private
 READER, LOADER, OWNER = "etl_reader", "etl_loader", "postgres"
 
 
-def write_secrets(folder: Path, owner: str, reader: str, loader: str, token: str) -> list[Path]:
+def write_secrets(folder: Path, owner: str, reader: str, loader: str, token: str, webhook: str) -> list[Path]:
     """Write the files below `folder`, each readable by its owner alone.
 
     The arguments are three passwords and the trigger token; an existing or generated secret replaces an empty one.
-    Raises UsageError if the folder cannot be written, or a file in it cannot be read.
+    An empty alert webhook removes an existing one. Raises UsageError if the folder cannot be written, or a file in it
+    cannot be read.
     """
     try:
         owner = _settle(folder / "postgres" / "password", owner)
@@ -24,6 +26,7 @@ def write_secrets(folder: Path, owner: str, reader: str, loader: str, token: str
         loader = _settle(folder / "owners" / "totesys_loader_password", loader)
         token = _settle(folder / "ingest" / "totesys_trigger_token", token)
         written = [_write(folder / name, text) for name, text in _derived(owner, reader, loader, token)]
+        written += _write_webhook(folder, webhook)
         key = folder / "aws" / "credentials"
         if not key.exists():
             written.append(_write(key, _aws_file(Credentials())))
@@ -57,6 +60,15 @@ def _derived(owner: str, reader: str, loader: str, token: str) -> Iterator[tuple
     yield "load/totesys_warehouse_dsn", warehouse
     yield "owners/totesys_source_dsn", _dsn("source", OWNER, owner)
     yield "owners/totesys_warehouse_dsn", _dsn("warehouse", OWNER, owner)
+
+
+def _write_webhook(folder: Path, webhook: str) -> Iterator[Path]:
+    for service in STAGES:
+        file = folder / service / "totesys_alert_webhook"
+        if webhook:
+            yield _write(file, webhook)
+        else:
+            file.unlink(missing_ok=True)
 
 
 def _dsn(server: str, role: str, password: str) -> str:

@@ -58,6 +58,7 @@ def values(environment: Environment, image_tag: str) -> dict[str, str]:
         "VerifySchedule": environment.schedules.verify,
         "ScheduleState": "ENABLED",
         "AlertEmail": environment.alert_email,
+        "AlertHttps": environment.alert_https or "",
         "TierDays": str(environment.lake.tier_days),
         "CsvDays": str(environment.lake.csv_days),
         "EncryptAlerts": "false" if environment.preset.frugal else "true",

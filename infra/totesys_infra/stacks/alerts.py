@@ -1,4 +1,4 @@
-"""The topic of the alerts, its optional KMS key, and its e-mail subscription."""
+"""The topic of the alerts, its optional KMS key, and its subscriptions."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -13,7 +13,7 @@ PUBLISHERS = (*OF_THIS_ACCOUNT, EVENTS)
 
 
 def add_alerts(stack: cdk.Stack) -> sns.Topic:
-    """The topic `${Name}-alerts`, to which the address in the parameter `AlertEmail` is subscribed."""
+    """The topic `${Name}-alerts`, to which the addresses in `AlertEmail` and `AlertHttps` are subscribed."""
     topic = sns.Topic(stack, "Alerts", topic_name=cdk.Fn.sub("${Name}-alerts"), enforce_ssl=True)
     _encrypt(stack, topic)
     topic.add_to_resource_policy(
@@ -30,7 +30,8 @@ def add_alerts(stack: cdk.Stack) -> sns.Topic:
             actions=["sns:Publish"], principals=[iam.ServicePrincipal(EVENTS)], resources=[topic.topic_arn]
         )
     )
-    _subscribe(stack, topic)
+    _subscribe(stack, topic, "email", "Address for alarm e-mails")
+    _subscribe(stack, topic, "https", "HTTPS address that takes alarms from SNS")
     return topic
 
 
@@ -74,10 +75,19 @@ def _key(stack: cdk.Stack) -> kms.Key:
     return key
 
 
-def _subscribe(stack: cdk.Stack, topic: sns.Topic) -> None:
-    address = cdk.CfnParameter(stack, "AlertEmail", default="", description="Address for alarm e-mails; empty for none")
-    somebody = cdk.Fn.condition_not(cdk.Fn.condition_equals(address.value_as_string, ""))
-    subscription = sns.CfnSubscription(
-        stack, "AlertsByEmail", protocol="email", topic_arn=topic.topic_arn, endpoint=address.value_as_string
+def _subscribe(stack: cdk.Stack, topic: sns.Topic, protocol: str, description: str) -> None:
+    """Subscribe the address in a parameter, if it has one."""
+    name = protocol.title()
+    address = cdk.CfnParameter(
+        stack,
+        f"Alert{name}",
+        default="",
+        description=f"{description}; empty for none",
+        # The address may hold a key.
+        no_echo=True if protocol == "https" else None,
     )
-    subscription.cfn_options.condition = cdk.CfnCondition(stack, "HasAlertEmail", expression=somebody)
+    given = cdk.Fn.condition_not(cdk.Fn.condition_equals(address.value_as_string, ""))
+    subscription = sns.CfnSubscription(
+        stack, f"AlertsBy{name}", protocol=protocol, topic_arn=topic.topic_arn, endpoint=address.value_as_string
+    )
+    subscription.cfn_options.condition = cdk.CfnCondition(stack, f"HasAlert{name}", expression=given)

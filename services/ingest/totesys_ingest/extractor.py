@@ -10,6 +10,7 @@ from totesys.lake.records import Manifest, RunCounter
 from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.run_work import RunWork, begin
 from totesys.transactions import Position
 from totesys_ingest.extraction_jobs import Job
 from totesys_ingest.ingest_settings import IngestSettings
@@ -42,6 +43,7 @@ class Extractor:
     _holder_free: asyncio.Lock = field(default_factory=asyncio.Lock)
     _opened: asyncio.Queue[OpenRun | None] = field(default_factory=asyncio.Queue)
     _uncommitted: list[OpenRun] = field(default_factory=list)
+    _works: list[RunWork] = field(default_factory=list)
     _position: Position | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,8 +68,11 @@ class Extractor:
                     self._position = await self._late_position()
                 self._current.close()
                 self._opened.put_nowait(None)
-        except TotesysError:
-            await self._discard_parts()
+        except BaseException as error:
+            for work in self._works:
+                work.end(error)
+            if isinstance(error, TotesysError):
+                await self._discard_parts()
             raise
         return committer.result()
 
@@ -76,7 +81,8 @@ class Extractor:
         return self._uncommitted[-1]
 
     def _open(self, counter: RunCounter) -> None:
-        self._uncommitted.append(OpenRun(counter))
+        self._works.append(begin("ingest", counter.last))
+        self._uncommitted.append(OpenRun(counter, self._works[-1]))
         self._opened.put_nowait(self._current)
 
     async def _discard_parts(self) -> None:
@@ -151,6 +157,8 @@ class Extractor:
                 position=self._position,
             )
             await self._commit(manifest)
+            run.work.rows = {name: table.rows for name, table in manifest.tables.items()}
+            run.work.end()
             committed.append(manifest)
             previous = previous if manifest.empty else manifest.run
             run = following

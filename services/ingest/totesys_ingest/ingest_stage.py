@@ -115,7 +115,7 @@ class Ingest:
             runs=[run.run for run in runs if not run.empty],
             empty=all(run.empty for run in runs),
             duration_s=round(seconds, 3),
-            **metrics({"stage": self.name}, ExtractionSeconds=(seconds, "Seconds"), RowsExtracted=(rows, "Count")),
+            **metrics(self.name, ExtractionSeconds=seconds, RowsExtracted=rows),
         )
 
     async def _read_status(self, source: SourceConnection, last: Manifest | None) -> SourceStatus:
@@ -279,7 +279,7 @@ class Ingest:
             yield
         except ContractBroken as broken:
             differences = broken.changes.breaking
-            figures = metrics({"stage": self.name}, BreakingChanges=(len(differences), "Count"))
+            figures = metrics(self.name, BreakingChanges=len(differences))
             log.error(LogEvent.CONTRACT_BROKEN, differences=differences, **figures)
             raise source.contract_error(broken.changes) from None
 
@@ -305,9 +305,7 @@ class Ingest:
                     next="its changes are extracted when it ends",
                 )
         level = log.warning if start.warning else log.info
-        figures = metrics(
-            {"stage": self.name}, BreakingChanges=(0, "Count"), OldestTransactionSeconds=(seconds, "Seconds")
-        )
+        figures = metrics(self.name, BreakingChanges=0, OldestTransactionSeconds=seconds)
         level(
             LogEvent.EXTRACTION_STARTED,
             everything=start.mark is None,

@@ -84,7 +84,7 @@ class LogCapture:
         if not chosen:
             return Prepared(None)
         state = await slot.state()
-        figures = metrics({"stage": "ingest"}, RetainedLogBytes=(state.retained_bytes, "Bytes"))
+        figures = metrics("ingest", RetainedLogBytes=state.retained_bytes)
         log.info(LogEvent.SLOT_MEASURED, slot=slot.name, retained_bytes=state.retained_bytes, **figures)
         continues = last is not None and status.place.breaks_with(last.source, last.position) is None
         verdict = judge_slot(self.settings, state, known if continues else None, status)

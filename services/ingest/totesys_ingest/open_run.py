@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from totesys.lake.records import ExtractedTable, Manifest, Part, RunCounter, TableParts
 from totesys.log_position import LogPosition
+from totesys.run_work import RunWork
 from totesys.schema import Model
 from totesys.transactions import Position
 from totesys.triggers import ExtractTrigger
@@ -46,6 +47,7 @@ class OpenRun:
     """
 
     counter: RunCounter
+    work: RunWork
     bytes: int = 0
     jobs: int = 0
     closed: bool = False

@@ -39,8 +39,7 @@ async def emit_once(settings: LoadSettings, lake: Lake) -> None:
         return
     # This compares this machine's clock with the source's; `totesys doctor` checks both.
     seconds = max(0.0, round((datetime.now(UTC) - snapshot_time).total_seconds(), 3))
-    freshness = metrics({"stage": "load"}, Freshness=(seconds, "Seconds"))
-    log.info(LogEvent.FRESHNESS_MEASURED, snapshot_time=snapshot_time, **freshness)
+    log.info(LogEvent.FRESHNESS_MEASURED, snapshot_time=snapshot_time, **metrics("load", Freshness=seconds))
 
 
 async def emit_freshness(settings: LoadSettings, lake: Lake) -> None:

@@ -99,17 +99,18 @@ class Load:
             if manifest.previous > last:
                 log.info(LogEvent.RUN_DEFERRED, run=run, waiting_for=manifest.previous)
                 return
-            async with self.lake.failures_recorded(run, self.name):
-                await self._apply(context, manifest)
+            async with self.lake.failures_recorded(run, self.name) as work:
+                work.rows = await self._apply(context, manifest)
             last = run
 
-    async def _apply(self, context: LoadContext, manifest: ProcessedManifest) -> None:
+    async def _apply(self, context: LoadContext, manifest: ProcessedManifest) -> dict[str, int]:
+        """Load a run. Returns the rows written by table."""
         started = time.monotonic()
         connection = context.warehouse.connection
         async with self._locked(context.warehouse):
             # Another replica may have loaded the run while this one waited for the lock.
             if await ledger_queries.last_run(connection, manifest.lake) >= manifest.run:
-                return
+                return {}
             superseded = await ledger_queries.is_superseded(connection, manifest)
             if superseded:
                 await ledger_queries.record_run(connection, manifest)
@@ -118,6 +119,7 @@ class Load:
             # Ingest lost the source's lock while it committed the run, and another extraction was faster.
             log.warning(LogEvent.RUN_SKIPPED, run=manifest.run, reason="a newer extraction is in the warehouse")
         await self._record(manifest, loaded, time.monotonic() - started)
+        return {name: table.written for name, table in loaded.items()}
 
     async def _replay(self, context: LoadContext, lake: UUID, trigger: RunsTrigger) -> None:
         """Replay those of the runs that are in the warehouse when this begins, and load new ones between them."""
@@ -145,14 +147,15 @@ class Load:
         await Replay(self.lake, self.name, trigger).replay(runs, partial(self._replay_run, context, pending), pending)
 
     async def _replay_run(self, context: LoadContext, pending: Pending, run: int) -> None:
-        async with self.lake.failures_recorded(run, self.name):
+        async with self.lake.failures_recorded(run, self.name) as work:
             manifest, before = await asyncio.gather(self._manifest(run), self.lake.load_record(run))
             with database_errors(WHAT, self._dsn):
                 tables = await self._replayed_tables(context, manifest, pending)
             update = {"tables": tables, "finished_at": datetime.now(UTC)}
             record = before.model_copy(update=update) if before else _load_record(manifest, tables, 0)
             await self.lake.put_load_record(record)
-        log.info(LogEvent.RUN_REPLAYED, run=run, written={name: table.written for name, table in tables.items()})
+            work.rows = {name: table.written for name, table in tables.items()}
+        log.info(LogEvent.RUN_REPLAYED, run=run, written=work.rows)
 
     async def _replayed_tables(
         self, context: LoadContext, manifest: ProcessedManifest, pending: Pending
@@ -186,7 +189,7 @@ class Load:
         Tables without a source follow the calendar and the other tables.
         """
         missed = {name: rows for name, rows in written.items() if rows and self.model.table(name).sources}
-        figures = metrics({"stage": self.name}, RowsMissedByLog=(sum(missed.values()), "Count"))
+        figures = metrics(self.name, RowsMissedByLog=sum(missed.values()))
         if missed:
             log.error(LogEvent.MISSED_ROWS_FOUND, run=manifest.run, rows=missed, **figures)
         else:
@@ -214,12 +217,12 @@ class Load:
             written=written,
             deleted=deleted,
             **metrics(
-                {"stage": self.name},
-                RunSeconds=(record.seconds, "Seconds"),
-                RowsWritten=(sum(written.values()), "Count"),
-                RowsUnresolved=(sum(unresolved.values()), "Count"),
-                RowsDeleted=(sum(deleted.values()), "Count"),
-                Freshness=(record.freshness, "Seconds"),
+                self.name,
+                RunSeconds=record.seconds,
+                RowsWritten=sum(written.values()),
+                RowsUnresolved=sum(unresolved.values()),
+                RowsDeleted=sum(deleted.values()),
+                Freshness=record.freshness,
             ),
         )
 

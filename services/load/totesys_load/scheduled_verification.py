@@ -68,9 +68,5 @@ def _log(record: VerificationRecord) -> None:
         rows=sum(table.compared for table in record.tables.values()),
         wrong=wrong,
         duration_s=record.seconds,
-        **metrics(
-            {"stage": "load"},
-            VerificationDifferences=(sum(wrong.values()), "Count"),
-            VerificationSeconds=(record.seconds, "Seconds"),
-        ),
+        **metrics("load", VerificationDifferences=sum(wrong.values()), VerificationSeconds=record.seconds),
     )

@@ -74,12 +74,12 @@ class Transform:
         return pending
 
     async def _transform(self, run: int, *, replay: bool) -> None:
-        async with self.lake.failures_recorded(run, self.name):
+        async with self.lake.failures_recorded(run, self.name) as work:
             manifest = await self.lake.manifest(run)
             assert manifest is not None
             processed = await RunTransform(self.model, self.lake, manifest, self._checked, replay=replay).transform()
             await self.lake.commit_processed(processed, again=replay)
-        rows = {name: table.rows for name, table in processed.tables.items()}
+            work.rows = rows = {name: table.rows for name, table in processed.tables.items()}
         quarantined = {name: table.rows for name, table in processed.quarantine.items()}
         if quarantined:
             log.warning(LogEvent.ROWS_QUARANTINED, run=run, rows=quarantined)
@@ -91,10 +91,10 @@ class Transform:
             quarantined=quarantined,
             left_out=sorted(processed.left_out),
             **metrics(
-                {"stage": self.name},
-                RunSeconds=(processed.seconds, "Seconds"),
-                RowsTransformed=(sum(rows.values()), "Count"),
-                RowsQuarantined=(sum(quarantined.values()), "Count"),
+                self.name,
+                RunSeconds=processed.seconds,
+                RowsTransformed=sum(rows.values()),
+                RowsQuarantined=sum(quarantined.values()),
             ),
         )
 

@@ -12,6 +12,7 @@ LOAD = "load.json"
 RUNS = "runs/"
 VERIFICATIONS = "verifications/"
 REPLAYS = "replays/"
+ALERTS = "alerts/"
 QUARANTINE = "quarantine/"
 KEYS = "keys/"
 
@@ -56,6 +57,11 @@ def record_key(run: int, name: str) -> str:
 def verification_key(time: datetime) -> str:
     """The key of a verification's record: `verifications/20261125T093000Z.json`, which sorts by time."""
     return f"{VERIFICATIONS}{time.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
+
+
+def alerts_key(service: str) -> str:
+    """The key of a service's record of open alerts: `alerts/load.json`."""
+    return f"{ALERTS}{service}.json"
 
 
 def replay_key(stage: str, name: str) -> str:

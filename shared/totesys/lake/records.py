@@ -270,6 +270,12 @@ class VerificationRecord(Record):
     tables: dict[str, VerifiedTable]
 
 
+class OpenAlerts(Record):
+    """The problems that a service has told people of, and not yet that they ended: the text of each, by problem."""
+
+    open: dict[str, str] = {}
+
+
 class _Head(Record):
     """The version of a record. Those of the first releases have only `version`."""
 

@@ -30,6 +30,7 @@ from totesys.lake.records import (
 )
 from totesys.log_events import LogEvent
 from totesys.logs import logger
+from totesys.run_work import RunWork, begin
 
 log = logger("totesys.lake")
 
@@ -221,16 +222,21 @@ class Lake:
         return await _read(self.processed, Failure, keys.record_key(run, keys.failure_name(stage)))
 
     @asynccontextmanager
-    async def failures_recorded(self, run: int, stage: str) -> AsyncIterator[None]:
-        """Record an error of the block as the stage's failure on the run, and re-raise it."""
+    async def failures_recorded(self, run: int, stage: str) -> AsyncIterator[RunWork]:
+        """Record an error of the block as the stage's failure on the run, and re-raise it.
+
+        The block is the stage's work on the run, which is reported as such.
+        """
+        work = begin(stage, run)
         try:
-            yield
-        except LakeUnavailable:
+            yield work
+        except BaseException as error:
+            work.end(error)
             # Where nothing can be read, nothing can be written.
+            if isinstance(error, TotesysError) and not isinstance(error, LakeUnavailable):
+                await self._record_failure(run, stage, error)
             raise
-        except TotesysError as error:
-            await self._record_failure(run, stage, error)
-            raise
+        work.end()
 
     async def _record_failure(self, run: int, stage: str, error: TotesysError) -> None:
         failure = failure_of(run, stage, error)

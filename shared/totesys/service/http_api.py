@@ -1,23 +1,28 @@
 """The HTTP API of a service: health, the manual trigger, and what the lake records of runs."""
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 from fastapi_problem.error import Problem
 from pydantic import BaseModel, SecretStr
 
+from totesys.aws_client import answered
+from totesys.errors import TotesysError
 from totesys.lake.records import VerificationRecord
+from totesys.service import exposition
+from totesys.service.background import Task
 from totesys.service.body import BodyLimit
 from totesys.service.csrf import SameSiteOnly, own_names
 from totesys.service.problems import Answer, NotReadyDocument, answer_with_problems, documented
 from totesys.service.readiness import check_dependencies
-from totesys.service.running import running
+from totesys.service.running import Running, running
 from totesys.service.runs import QuarantinedRows, RunDetail, RunState, list_quarantined, list_runs, run_detail
 from totesys.service.token import is_token
 from totesys.service_settings import ServiceSettings
@@ -28,6 +33,8 @@ T = TypeVar("T", bound=Trigger)
 
 # Above every run number.
 ABOVE_ALL_RUNS = 100_000_000
+# A scrape waits no longer for the queue.
+QUEUE_SECONDS = 5.0
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 Before = Annotated[int, Query(ge=1, le=ABOVE_ALL_RUNS)]
@@ -37,12 +44,14 @@ Before = Annotated[int, Query(ge=1, le=ABOVE_ALL_RUNS)]
 class WebPages:
     """The pages for people beside the API.
 
-    `router` makes their routes from the service's name and its settings. `with_error_pages` takes that name and
-    the function that answers errors, and returns one that answers page requests with pages.
+    `router` makes their routes from the service's name and its settings. `with_error_pages` takes that name and the
+    function that answers errors, and returns one that answers page requests with pages. `watch` makes the task that
+    sends alerts, if the settings ask for it.
     """
 
     router: Callable[[str, ServiceSettings], APIRouter]
     with_error_pages: Callable[[str, Answer], Answer]
+    watch: Callable[[str, ServiceSettings], Callable[[Running[Any]], Task] | None]
 
 
 class Health(BaseModel):
@@ -92,6 +101,7 @@ def make_app(
     app.add_middleware(SameSiteOnly, refuse=refuse, names=own_names(name) | settings.host_names)
     app.add_middleware(BodyLimit, refuse=refuse)
     _add_health(app, name)
+    _add_metrics(app, name)
     _add_trigger(app, kind, settings.trigger_token)
     _add_runs(app)
     app.include_router(pages.router(name, settings))
@@ -117,6 +127,18 @@ def _add_health(app: FastAPI, name: str) -> None:
         if detail:
             raise Problem(title="Not ready", status=503, detail=detail, type_="not-ready", dependencies=states)
         return Readiness(service=name, dependencies=states)
+
+
+def _add_metrics(app: FastAPI, name: str) -> None:
+    @app.get("/metrics", tags=["health"], response_class=PlainTextResponse)
+    async def metrics(request: Request) -> Response:
+        """The metrics of the service in Prometheus' text format."""
+        service, depths = running(request), None
+        # A queue that is down must not hide the other metrics. /health/ready names it.
+        with suppress(TotesysError):
+            async with answered("The queue", QUEUE_SECONDS):
+                depths = await service.queue.depths()
+        return Response(service.exposition.text(name, service.fault, depths), media_type=exposition.MEDIA_TYPE)
 
 
 def _add_trigger(app: FastAPI, kind: type[T], token: SecretStr | None) -> None:

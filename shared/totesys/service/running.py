@@ -1,12 +1,13 @@
 """A started service, as its HTTP side sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from fastapi import Request
 
 from totesys.service.background import Background
 from totesys.service.consumer import Consumer
+from totesys.service.exposition import Exposition
 from totesys.service.queue import Queue
 from totesys.service.stage_protocol import Stage
 from totesys.triggers import Trigger
@@ -22,6 +23,7 @@ class Running(Generic[T]):
     queue: Queue
     consumer: Consumer[T]
     background: Background
+    exposition: Exposition = field(default_factory=Exposition)
 
     @property
     def fault(self) -> str | None:

@@ -17,8 +17,9 @@ from fastapi import APIRouter, FastAPI
 
 from totesys.errors import SettingsError, TotesysError
 from totesys.lake.store import Lake, open_lake
+from totesys.lineage_sender import lineage_sent
 from totesys.log_events import LogEvent
-from totesys.logs import configure_logs, logger
+from totesys.logs import configure_logs, logger, observed
 from totesys.redaction import error_fields
 from totesys.schema import load_model
 from totesys.service.background import Background
@@ -123,6 +124,7 @@ async def _opened(service: Service[S, T], settings: S) -> AsyncIterator[Running[
         open_lake(settings.ingest_bucket, settings.processed_bucket) as lake,
         open_queue(settings.queue_url, settings.dlq_url) as queue,
         service.open_stage(settings, lake) as stage,
+        lineage_sent(settings),
     ):
         background = Background()
         yield Running(stage, queue, Consumer(queue, stage, service.trigger, settings, background), background)
@@ -133,8 +135,11 @@ def _lifespan(service: Service[S, T], settings: S) -> Callable[[FastAPI], Abstra
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with _opened(service, settings) as running, AsyncExitStack() as tasks:
             app.state.running = running
+            tasks.enter_context(observed(running.exposition.take))
             for name, task in running.stage.background.items():
                 await tasks.enter_async_context(running.background.during(name, task))
+            if watch := service.pages.watch(service.name, settings):
+                await tasks.enter_async_context(running.background.during("alerts", watch(running)))
             running.consumer.start()
             log.info(LogEvent.SERVICE_STARTED)
             try:
