@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from totesys_cli.model.draft_types import declaration
-from totesys_cli.model.source_relations import ForeignKey, SourceRelations
+from totesys_cli.model.foreign_keys import ForeignKey, SourceRelations
 from totesys_ingest.source_contract import OTHER_KINDS, FoundTable
 
 _INTEGERS = {"smallint", "integer", "bigint"}

@@ -10,8 +10,8 @@ from totesys.schema import load_model
 from totesys_cli.command_errors import FAILED, UsageError
 from totesys_cli.model.draft_module import to_module
 from totesys_cli.model.draft_tables import draft
+from totesys_cli.model.foreign_keys import read_relations
 from totesys_cli.model.model_check import Findings, check_model
-from totesys_cli.model.source_relations import read_relations
 from totesys_cli.terminal import Output, write_document
 from totesys_ingest.source_connection import open_source
 
