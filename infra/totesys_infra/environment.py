@@ -97,8 +97,12 @@ class Environment(Section):
         for what, arn in (
             ("secret of source", self.source.secret),
             ("key of the source's secret", self.source.secret_key),
+            ("login of the source", self.source.login),
+            ("key of the source's login", self.source.login_key),
             ("secret of warehouse", self.warehouse.secret),
             ("key of the warehouse's secret", self.warehouse.secret_key),
+            ("login of the warehouse", self.warehouse.login),
+            ("key of the warehouse's login", self.warehouse.login_key),
             ("certificate", self.certificate),
         ):
             if arn is not None and arn.split(":")[3:5] != [self.region, self.account]:
@@ -162,6 +166,11 @@ class Environment(Section):
     def _has_a_key_for_a_secret(self) -> Self:
         if self.warehouse.secret_key and not self.warehouse.secret:
             raise ValueError("warehouse.secret_key is the key of warehouse.secret, which is not set")
+        if self.warehouse.login and not self.warehouse.secret:
+            raise ValueError("warehouse.login belongs to the DSN in warehouse.secret, which is not set")
+        for name, part in (("source", self.source), ("warehouse", self.warehouse)):
+            if part.login_key and not part.login:
+                raise ValueError(f"{name}.login_key is the key of {name}.login, which is not set")
         return self
 
     @model_validator(mode="after")
@@ -220,7 +229,9 @@ class Environment(Section):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The ARNs of the secrets that have to exist."""
-        return tuple(arn for arn in (self.source.secret, self.warehouse.secret) if arn is not None)
+        source, warehouse = self.source, self.warehouse
+        arns = (source.secret, source.login, warehouse.secret, warehouse.login)
+        return tuple(arn for arn in arns if arn is not None)
 
     @property
     def runbook(self) -> str:

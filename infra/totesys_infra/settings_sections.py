@@ -16,6 +16,8 @@ SecretArn = Annotated[
         pattern=r"^arn:aws:(secretsmanager:[a-z0-9-]+:\d{12}:secret:|ssm:[a-z0-9-]+:\d{12}:parameter/).+$"
     ),
 ]
+# A secret with `username` and `password`, as RDS makes and rotates them.
+LoginArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$")]
 # 0 is never. Fewer than 30 could delete a run that transform has not read yet.
 Days = Literal[0, 30, 60, 90, 180, 365]
 Tick = Annotated[str, StringConstraints(pattern=r"^rate\((1 minute|([2-9]|[1-9]\d) minutes|1 hour)\)$")]
@@ -64,14 +66,24 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SourceSettings(Section):
+class DatabaseSettings(Section):
+    """A database that exists: `secret` holds its DSN. `login` is the secret that the DSN names in `secret=`, if any.
+
+    The tasks read the login again when it is refused, so that a rotated password needs no restart.
+    """
+
+    # The customer-managed KMS keys of these secrets, if they have one.
+    secret_key: KeyArn | None = None
+    login: LoginArn | None = None
+    login_key: KeyArn | None = None
+    # The port of the DSN.
+    port: int = Field(default=5432, ge=1, le=65535)
+
+
+class SourceSettings(DatabaseSettings):
     """The operational database, and how tasks reach it. `secret` holds the DSN of a role that may SELECT."""
 
     secret: SecretArn
-    # The customer-managed KMS key of that secret, if it has one.
-    secret_key: KeyArn | None = None
-    # The port of the DSN.
-    port: int = Field(default=5432, ge=1, le=65535)
     schema_name: SchemaName = Field(default="public", alias="schema")
     # How ingest finds changed rows: docs/capture.md.
     capture: Literal["scan", "log"] = "scan"
@@ -88,13 +100,10 @@ class SourceSettings(Section):
         return self
 
 
-class WarehouseSettings(Section):
+class WarehouseSettings(DatabaseSettings):
     """The warehouse: `secret` holds the DSN of an existing one at `port`. Without it, an RDS instance is created."""
 
     secret: SecretArn | None = None
-    # The customer-managed KMS key of that secret, if it has one.
-    secret_key: KeyArn | None = None
-    port: int = Field(default=5432, ge=1, le=65535)
     schema_name: SchemaName = Field(default="warehouse", alias="schema")
     # The initial disk of the instance. RDS grows it automatically and cannot shrink it.
     storage_gib: int | None = Field(default=None, ge=20, le=6144)

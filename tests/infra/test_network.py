@@ -201,6 +201,8 @@ def test_a_new_vpc_outputs_its_addresses_and_routes_to_a_peered_source(networks:
         ({"source": {"peering": "pcx-0123", "cidr": "ours"}}, "cidr ours is not a range of addresses"),
         ({"source": {"peering": "pcx-0123", "cidr": "10.7.0.0/16"}, "network": OWN_VPC}, "an existing one has its own"),
         ({"warehouse": {"secret_key": KEY}}, "warehouse.secret_key is the key of warehouse.secret"),
+        ({"warehouse": {"login": f"{SECRET}:rds-AbCdEf"}}, "warehouse.login belongs to the DSN in warehouse.secret"),
+        ({"source": {"login_key": KEY}}, "source.login_key is the key of source.login, which is not set"),
         ({"source": {"secret_key": KEY.replace("eu-west-2", "us-east-1")}}, "key of the source's secret has to be in"),
     ],
 )

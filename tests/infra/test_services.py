@@ -237,6 +237,31 @@ def test_tasks_may_decrypt_secrets_under_customer_managed_keys() -> None:
     assert may == {"ingest": {keys["source"]}, "transform": set(), "load": {*keys.values()}}
 
 
+def test_tasks_read_the_logins_that_their_dsns_name() -> None:
+    logins = {"source": f"{SECRET}:rds!db-0123-AbCdEf", "warehouse": f"{SECRET}:rds!db-4567-AbCdEf"}
+    template = templates_of(
+        environment(
+            "standard",
+            source={"secret": f"{SECRET}:totesys-source-AbCdEf", "login": logins["source"], "login_key": KEY},
+            warehouse={"secret": OWN_SECRET, "login": logins["warehouse"]},
+        )
+    )["shop-services"]
+
+    def may(name: str, action: str) -> set[str]:
+        return {one["Resource"] for one in role(template, name, "TaskRoleArn") if one["Action"] == action}
+
+    assert {name: may(name, "secretsmanager:GetSecretValue") for name in SERVICES} == {
+        "ingest": {logins["source"]},
+        "transform": set(),
+        "load": {*logins.values()},
+    }
+    assert {name: may(name, "kms:Decrypt") for name in SERVICES} == {
+        "ingest": {KEY},
+        "transform": set(),
+        "load": {KEY},
+    }
+
+
 def test_every_task_has_its_own_roles(template: Template) -> None:
     roles = [
         task(template, name)[of]["Fn::GetAtt"][0] for name in SERVICES for of in ("ExecutionRoleArn", "TaskRoleArn")

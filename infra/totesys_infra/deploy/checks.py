@@ -55,8 +55,13 @@ def _access_faults(deployment: Deployment) -> Iterable[str]:
 
 def _secret_faults(deployment: Deployment) -> Iterable[str]:
     environment = deployment.environment
-    for what, part in (("source", environment.source), ("warehouse", environment.warehouse)):
-        arn = part.secret
+    source, warehouse = environment.source, environment.warehouse
+    for what, name, arn, known_key in (
+        ("source", "secret", source.secret, source.secret_key),
+        ("source", "login", source.login, source.login_key),
+        ("warehouse", "secret", warehouse.secret, warehouse.secret_key),
+        ("warehouse", "login", warehouse.login, warehouse.login_key),
+    ):
         if arn is None:
             continue
         if is_parameter(arn):
@@ -75,10 +80,10 @@ def _secret_faults(deployment: Deployment) -> Iterable[str]:
             if secret.get("DeletedDate"):
                 yield f"[{what}] secret {arn} is scheduled for deletion. Run: aws secretsmanager restore-secret"
             key = secret.get("KmsKeyId", _DEFAULT_KEY)
-            if not key.endswith(_DEFAULT_KEY) and part.secret_key is None:
+            if not key.endswith(_DEFAULT_KEY) and known_key is None:
                 yield (
-                    f"[{what}] secret {arn} is encrypted under the KMS key {key}. Set secret_key under [{what}] to the "
-                    "key's ARN, so that the tasks may decrypt it."
+                    f"[{what}] secret {arn} is encrypted under the KMS key {key}. Set {name}_key under [{what}] to "
+                    "the key's ARN, so that the tasks may decrypt it."
                 )
 
 

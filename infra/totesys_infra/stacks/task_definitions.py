@@ -1,6 +1,6 @@
 """The task definitions: containers with their images, settings, secrets and permissions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -212,11 +212,26 @@ class TaskDefinitions:
         given = permissions(service, self.environment.names, self.environment.declared)
         if self.environment.exec:
             given = (*given, Permission(EXEC, ("*",), "ECS Exec: the channels of a session have no name before it"))
+        given = (*given, *self._login_grants(service))
         if service != "load" or self.warehouse is None:
             return given
         # Its ARN is known only after RDS created it.
         secret = (self.warehouse.secret_arn,)
         return (*given, Permission(("secretsmanager:GetSecretValue",), secret, "reads the password that RDS rotates"))
+
+    def _login_grants(self, service: Service) -> Iterator[Permission]:
+        """Permissions for the logins that the DSNs of a service name."""
+        environment = self.environment
+        used = (
+            ("source", environment.source, service in READS_SOURCE),
+            ("warehouse", environment.warehouse, service == "load"),
+        )
+        for name, part, is_used in used:
+            if is_used and part.login:
+                reason = f"reads the login of the {name}, also after its rotation"
+                yield Permission(("secretsmanager:GetSecretValue",), (part.login,), reason)
+            if is_used and part.login_key:
+                yield Permission(("kms:Decrypt",), (part.login_key,), f"decrypts the login of the {name}")
 
 
 def _tmp() -> ecs.MountPoint:
