@@ -8,7 +8,7 @@ from examples.rentals import MODEL
 from tests.infra.environments import environment, templates_of
 from totesys.errors import ModelError
 from totesys.model import MODEL as COMPANY
-from totesys_infra.names import SERVICES
+from totesys_infra.names import OPS, SERVICES
 
 RENTALS = environment(model="examples.rentals")
 
@@ -22,11 +22,10 @@ def test_permissions_catalog_lifecycle_and_tasks_derive_from_the_model_of_the_en
         if resource["Type"] == "AWS::Glue::Table"
     ]
     assert {table.name for table in MODEL.tables} <= set(tables)
-    for table in MODEL.sources:
-        assert f"{MODEL.lake_schema(table)}/{table.name}/" in text["shop-services"], table.name
     for folder in {MODEL.lake_schema(table) for table in MODEL.sources}:
-        assert f'"Prefix": "{folder}/"' in text["shop-data-plane"]
-    assert text["shop-services"].count('{"Name": "TOTESYS_MODEL", "Value": "examples.rentals"}') == len(SERVICES)
+        assert f"shop-ingest/{folder}/*" in text["shop-services"]
+        assert f'"Prefix": "{folder}/"' in text["shop"]
+    assert text["shop-services"].count('{"Name": "TOTESYS_MODEL", "Value": "examples.rentals"}') == len((*SERVICES, OPS))
     assert '{"Name": "MODEL", "Value": "examples.rentals"}' in text["shop-build"]
     foreign = {table.name for table in COMPANY.tables} - {table.name for table in MODEL.tables}
     assert not [name for name in foreign for body in text.values() if name in body]
