@@ -35,7 +35,7 @@ async def test_a_queue_that_cannot_be_reached_leaves_runs_and_freshness(
     ):
         for effect in (silent, reset):
             aws.inject(Fault("SQS *", effect))
-            await visit.open(service.url)
+            await visit.open(f"{service.url}/?show=all")
             wrong = visit.page.locator("#attention")
             await expect(wrong).to_contain_text("The queues of ingest, transform and load cannot be read")
             await expect(wrong).to_contain_text(NO_ANSWER)

@@ -68,7 +68,7 @@ async def test_a_draft_of_any_schema_fits_its_source_and_marks_each_decision(
         "leaves out 1 rows of its reference query": ("build=unchanged", f"build={ONE_ROW}"),
         "lacks 1 rows that the function builds": (reference, f'{reference} WHERE "from" = 1'),
         "The reference query of dim_class fails": (reference, reference.replace("FROM", "FORM")),
-        "column class.sort is missing": ('Column("sort", enum', 'Column("sorts", enum'),
+        "column class.sorts is missing": ('Column("sort", enum', 'Column("sorts", enum'),
         "has no MODEL: SyntaxError": ("MODEL = Model(", "MODEL = = Model("),
     }
     for number, (sentence, (old, new)) in enumerate(faults.items()):
