@@ -25,7 +25,9 @@ def test_permissions_catalog_lifecycle_and_tasks_derive_from_the_model_of_the_en
     for folder in {MODEL.lake_schema(table) for table in MODEL.sources}:
         assert f"shop-ingest/{folder}/*" in text["shop-services"]
         assert f'"Prefix": "{folder}/"' in text["shop"]
-    assert text["shop-services"].count('{"Name": "TOTESYS_MODEL", "Value": "examples.rentals"}') == len((*SERVICES, OPS))
+    assert text["shop-services"].count('{"Name": "TOTESYS_MODEL", "Value": "examples.rentals"}') == len(
+        (*SERVICES, OPS)
+    )
     assert '{"Name": "MODEL", "Value": "examples.rentals"}' in text["shop-build"]
     foreign = {table.name for table in COMPANY.tables} - {table.name for table in MODEL.tables}
     assert not [name for name in foreign for body in text.values() if name in body]

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 # New tasks have to start, and the first extraction reads every row.
 POLLING = Polling(timeout=1800, interval=3)
+# Runs whose failures may be the reason of a dead letter.
+LAST_RUNS = 20
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,15 @@ class Smoke:
         if body is not None and not (failure := parse_record(Failure, key, body)).transient:
             raise SmokeFailed(f"{service} failed on run {run}. {failure.title}: {failure.detail}")
 
+    def _newest_failure(self, service: Service) -> str:
+        """The reason of the newest failure that the service recorded of the last runs, if any."""
+        listed = self._listed("processed", keys.RUNS, keys.after_run(max(0, self._last_run() - LAST_RUNS)))
+        failed = [key for key, _ in listed if key.endswith(f"/{keys.failure_name(service)}")]
+        if not failed:
+            return ""
+        failure = parse_record(Failure, failed[-1], self._object("processed", failed[-1]) or b"")
+        return f" ({failure.title}: {failure.detail.rstrip('.')})"
+
     def _verifications(self) -> set[tuple[str, str]]:
         return set(self._listed("processed", keys.VERIFICATIONS))
 
@@ -114,7 +125,8 @@ class Smoke:
         def found_or_dead_lettered() -> T | None:
             it = found()
             if it is None and self._depth(self.deployment.names.dead_letters(service))[0] > dead:
-                raise SmokeFailed(f"{service} dead-lettered a message. {self._state(service)}")
+                reason = self._newest_failure(service)
+                raise SmokeFailed(f"{service} dead-lettered a message{reason}. {self._state(service)}")
             return it
 
         it = self.polling.until(found_or_dead_lettered)
