@@ -42,7 +42,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("log", "file"), (*FILES, "/dev")),
     "endpoint": ("my stack", "http://h:port"),
     "name": ("", "a b"),
-    "model": ("", ".x", "models/shop.py", "broken"),
+    **dict.fromkeys(("model", "module"), ("", ".x", "models/shop.py", "broken")),
     "seed": ("", "x", "1.5"),
     "port": ("", "-1", "65535", "x"),
     "day": ("yesterday", "2024-02-30"),
@@ -66,9 +66,12 @@ ODD: dict[str, tuple[str, ...]] = {
 # Flags, and texts that mean what they say.
 ANYTHING = {"json", "once", "sweep", "strict", "repair", "check", "watch", "quiet", "verify", "wait", "yes",
             "reset_passwords", "reset_password", "reader_password", "loader_password", "owner_password",
-            "trigger_token", "lakehouse", "namespace", "base"}  # fmt: skip
+            "trigger_token", "lakehouse", "namespace", "base",
+            "alert_webhook"}  # fmt: skip
 # A run that starts is no wrong call.
 STARTS = {("run", "seed"), ("demo", "seed"), ("run", "source_schema"), ("run", "warehouse_schema")}
+# The name of a drafted model is any text.
+STARTS |= {("model", "name")}
 # Without --lakehouse no catalog is opened: the variable may be set for other commands.
 STARTS |= {("verify", "catalog"), ("compare", "catalog")}
 
@@ -151,6 +154,11 @@ def test_a_wrong_value_is_refused_in_a_sentence(words: tuple[str, ...], name: st
         if words == ("doctor",) and ended.code == 1:
             # A database or a data plane that does not respond is a finding.
             assert "fail  " in ended.out
+            continue
+        if (words, name) == (("model", "check"), "module"):
+            # A module that declares nothing is a finding, too.
+            assert ended.code == 1
+            assert ended.out.startswith("TOTESYS_MODEL is ")
             continue
         assert (ended.code, ended.out) == (2, ""), (value, ended.words)
         assert "Traceback" not in ended.err

@@ -154,7 +154,7 @@ async def test_the_api_is_documented(company: Company) -> None:
     document = (await company.request("GET", "load", "/openapi.json")).json()
     assert set(document["paths"]) == {
         *("/health", "/health/ready", "/trigger", "/runs", "/runs/{run}", "/quarantine", "/verifications"),
-        "/trace/{table}/{id}",
+        *("/trace/{table}/{id}", "/metrics"),
     }
 
 
