@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Awaitable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -71,7 +72,10 @@ async def run_demo(
             while True:
                 demo.show_inside(pipeline, server, log.name)
                 if fault:
-                    demo.broken(fault, await make_fault(fault, pipeline, owner, _DATABASES[1]))
+                    made = await make_fault(fault, pipeline, owner, _DATABASES[1])
+                    demo.broken(fault, made.text)
+                    if made.message_id:
+                        await demo.attempt(pipeline, pipeline.finish(made.message_id))
                     fault = None
                 seed += 1
                 await demo.round(pipeline, owner, databases, seconds, seed)
@@ -142,9 +146,13 @@ class _Demo:
             raise StageFailed("The warehouse differs from the source. The table above names the rows.")
 
     async def extract(self, pipeline: Pipeline, mode: str = "changes") -> None:
-        """Extract once. Raises StageFailed if the demo runs once, or if a service has ended."""
+        """Extract once, as `attempt` does."""
+        await self.attempt(pipeline, pipeline.extract(mode))
+
+    async def attempt(self, pipeline: Pipeline, work: Awaitable[object]) -> None:
+        """Do it, and print a failure. Raises StageFailed if the demo runs once, or if a service has ended."""
         try:
-            await pipeline.extract(mode)
+            await work
         except StageFailed as error:
             if pipeline.ended:
                 raise

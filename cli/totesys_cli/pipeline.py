@@ -63,13 +63,13 @@ class Pipeline:
         self._busy = True
         while self._busy:
             self._busy = False
-            await self._finish(await self.trigger("ingest", mode=mode))
+            await self.finish(await self.trigger("ingest", mode=mode))
             if self._busy:
                 await self.watch(BUSY_SECONDS)
-        await self._finish(await self.trigger("transform"))
-        await self._finish(await self.trigger("load"))
+        await self.finish(await self.trigger("transform"))
+        await self.finish(await self.trigger("load"))
         if LAKEHOUSE in self.services.addresses:
-            await self._finish(await self.trigger(LAKEHOUSE))
+            await self.finish(await self.trigger(LAKEHOUSE))
         return sorted(self._runs)
 
     async def run(self, number: int) -> RunDetail:
@@ -140,7 +140,8 @@ class Pipeline:
         self._news.clear()
         await self._news.wait()
 
-    async def _finish(self, message_id: str) -> None:
+    async def finish(self, message_id: str) -> None:
+        """Wait until a message is processed. Raises StageFailed if a service gives one up or has ended."""
         while message_id not in self._done:
             if reason := self._given_up or self._ended:
                 raise StageFailed(reason)
