@@ -247,7 +247,7 @@ def test_tasks_read_the_logins_that_their_dsns_name() -> None:
         )
     )["shop-services"]
 
-    def may(name: str, action: str) -> set[str]:
+    def may(name: Service, action: str) -> set[str]:
         return {one["Resource"] for one in role(template, name, "TaskRoleArn") if one["Action"] == action}
 
     assert {name: may(name, "secretsmanager:GetSecretValue") for name in SERVICES} == {
