@@ -137,6 +137,8 @@ class Kept:
 
 async def caught_up(standby: Server, primary: Server) -> None:
     """Wait until a standby shows all that its primary has."""
+    # Its commit flushes what the primary may have written without: a standby gets no more than is on disk.
+    await execute(primary.dsn(), "SELECT pg_logical_emit_message(true, 'test', '')")
     lsn = await value(primary.dsn(), "SELECT pg_current_wal_flush_lsn()::text")
     async with connect("The standby", standby.dsn()) as connection:
         await until_there_is(connection, f"SELECT WHERE pg_last_wal_replay_lsn() >= '{lsn}'")
