@@ -3,7 +3,9 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from totesys.errors import BadMessage
 from totesys.schema import Model
+from totesys.sql_keys import is_bigint
 from totesys.table import KEY_RANGES, Capture, SourceQuery, SourceTable
 from totesys.transactions import HighWaterMark
 
@@ -70,6 +72,15 @@ class Job:
     @property
     def stream(self) -> Stream:
         return Stream(self.table, self.keys, self.deleted)
+
+
+def check_wanted(model: Model, wanted: Mapping[str, tuple[int | str, ...]]) -> None:
+    """Raise BadMessage if a message names keys of no declared table, or keys that a table cannot have."""
+    if unknown := set(wanted) - {table.name for table in model.sources}:
+        raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. Ingest made no run.")
+    for name, keys in wanted.items():
+        if model.source(name).has_integer_key and (wrong := [key for key in keys if not is_bigint(str(key))]):
+            raise BadMessage(f"{wrong[0]!r} is not a key of {name}: it is not a 64-bit integer. Ingest made no run.")
 
 
 def plan_jobs(

@@ -11,29 +11,28 @@ from dataclasses import dataclass, field, replace
 from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
 from totesys.concurrency import gather_pair
-from totesys.errors import BadMessage, DatabaseUnavailable, TooManyConnections
+from totesys.errors import DatabaseUnavailable, TooManyConnections
 from totesys.lake.records import Manifest
 from totesys.lake.store import Lake
 from totesys.log_events import LogEvent
 from totesys.logs import logger, metrics
 from totesys.schema import Model, load_model
 from totesys.service.background import Task
-from totesys.sql_keys import is_bigint
 from totesys.table import Capture, SourceQuery, SourceTable, full_refresh_tables
 from totesys.transactions import LONG_OPEN, Position
 from totesys.triggers import ExtractTrigger
 from totesys_ingest.backoff import Backoff
 from totesys_ingest.changed_keys import TableChanges
-from totesys_ingest.extraction_jobs import NO_CHANGES, ChangedRows, Job, key_jobs, plan_jobs
+from totesys_ingest.extraction_jobs import NO_CHANGES, ChangedRows, Job, check_wanted, key_jobs, plan_jobs
 from totesys_ingest.extractor import Extractor
 from totesys_ingest.ingest_settings import IngestSettings
 from totesys_ingest.log_capture import Captured, LogCapture, Prepared, checked
 from totesys_ingest.log_jobs import jobs_of_changes
 from totesys_ingest.open_run import ExtractionSpec
-from totesys_ingest.query_changes import changed_rows, find_duplicates, may_have_lost_rows
+from totesys_ingest.query_changes import changes_of_queries, check_keys
 from totesys_ingest.source_catalog import read_pages
 from totesys_ingest.source_connection import SourceConnection, open_source
-from totesys_ingest.source_contract import ContractBroken, ContractChanges, NonBreakingChange
+from totesys_ingest.source_contract import ContractBroken, NonBreakingChange
 from totesys_ingest.source_history import read_position, read_status_since, take_snapshot
 from totesys_ingest.starting_point import SourceSnapshot, SourceStatus, StartingPoint, choose_start
 
@@ -93,13 +92,7 @@ class Ingest:
 
     async def _extract(self, source: SourceConnection, trigger: ExtractTrigger) -> None:
         started = time.monotonic()
-        if unknown := set(trigger.keys) - {table.name for table in self.model.sources}:
-            raise BadMessage(f"The source has no declared table {', '.join(sorted(unknown))}. Ingest made no run.")
-        for name, keys in trigger.keys.items():
-            if self.model.source(name).has_integer_key and (wrong := [key for key in keys if not is_bigint(str(key))]):
-                raise BadMessage(
-                    f"{wrong[0]!r} is not a key of {name}: it is not a 64-bit integer. Ingest made no run."
-                )
+        check_wanted(self.model, trigger.keys)
         last = await self.lake.newest_manifest()
         status = await self._read_status(source, last)
         prepared = await self._log.prepare(source, last, status)
@@ -134,8 +127,10 @@ class Ingest:
     ) -> list[Manifest]:
         start = choose_start(trigger.mode, last, snapshot, self.model.declared)
         (await source.with_duplicate_keys(snapshot.changes, start.mark)).check()
-        changed = await self._changed_rows(source, start, last, snapshot) if trigger.mode == "changes" else {}
-        await self._check_queries(source, start, changed)
+        queries = [table for table in self.model.sources if isinstance(table, SourceQuery)]
+        since = last if trigger.mode == "changes" else None
+        changed = await changes_of_queries(source.connection, queries, start.mark, since, snapshot)
+        await check_keys(source.connection, queries, start.mark, changed)
         captured = await self._log.read(source, prepared, snapshot, start)
         self._log.report(captured)
         self._log_start(start, snapshot, captured)
@@ -177,7 +172,9 @@ class Ingest:
             checks_log=True,
         )
         counter, jobs = await gather_pair(self.lake.claim_run_number(), self._jobs(source, start, (), trigger, None))
-        return await self._extractor(checking, source).run(jobs, counter, _newest_with_parts(last))
+        # No log names the changes of a query: every tick scans for them.
+        named = [job for job in jobs if not isinstance(job.table, SourceQuery)]
+        return await self._extractor(checking, source).run(named, counter, _newest_with_parts(last))
 
     def _extractor(self, spec: ExtractionSpec, source: SourceConnection) -> Extractor:
         return Extractor(spec, self.lake, self.settings, self._opened, source)
@@ -204,41 +201,6 @@ class Ingest:
         if trigger.mode != "changes" or start.warning:
             jobs = [job for job in jobs if not job.keys] + key_jobs(self.model)
         return jobs
-
-    async def _changed_rows(
-        self, source: SourceConnection, start: StartingPoint, last: Manifest | None, snapshot: SourceSnapshot
-    ) -> dict[str, list[ChangedRows]]:
-        """The changed rows of each query that is not extracted whole.
-
-        It is if one of its tables may have lost rows: rows that joined them have changed without a trace.
-        """
-        found: dict[str, list[ChangedRows]] = {}
-        if start.mark is None or last is None:
-            return found
-        for query in self._queries:
-            changed = await changed_rows(source.connection, query, start.mark)
-            by_table = {[*query.tables.values()][one.place]: one for one in changed}
-            if not any(
-                may_have_lost_rows(last.counts.get(name), snapshot.counts[name], by_table.get(name))
-                for name in snapshot.changes.losable[query.name]
-            ):
-                found[query.name] = changed
-        return found
-
-    async def _check_queries(
-        self, source: SourceConnection, start: StartingPoint, changed: Mapping[str, list[ChangedRows]]
-    ) -> None:
-        """Raise ContractBroken if a query makes several rows with the same key."""
-        duplicates = []
-        for query in self._queries:
-            mark = start.mark if query.name in changed else None
-            if mark is None or changed[query.name]:
-                duplicates.append(await find_duplicates(source.connection, query, mark, changed.get(query.name, [])))
-        ContractChanges(drift=tuple(filter(None, duplicates))).check()
-
-    @property
-    def _queries(self) -> list[SourceQuery]:
-        return [source for source in self.model.sources if isinstance(source, SourceQuery)]
 
     async def _read_position(self, last: Manifest | None, snapshot: SourceSnapshot) -> Position | None:
         """The source's position, or None where the server allows no second connection.

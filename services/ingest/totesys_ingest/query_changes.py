@@ -1,17 +1,21 @@
 """What changed in the tables of a source query: which rows, and whether a row may have disappeared."""
 
+from collections.abc import Iterable, Mapping
+
 import asyncpg
 from pydantic import TypeAdapter
 
 from totesys.connection import Connection
 from totesys.database_errors import plain
+from totesys.lake.records import Manifest
 from totesys.source_relations import page, rows_of, unseen
 from totesys.sql import ident
 from totesys.sql_keys import key_list, key_text
 from totesys.table import SourceQuery
 from totesys.transactions import HighWaterMark
 from totesys_ingest.extraction_jobs import ChangedRows
-from totesys_ingest.source_contract import Described
+from totesys_ingest.source_contract import ContractChanges, Described
+from totesys_ingest.starting_point import SourceSnapshot
 from totesys_ingest.type_compatibility import FoundType
 
 # Up to this many changed rows of a table are listed. More are found by a scan of the query.
@@ -45,6 +49,47 @@ async def describe(connection: Connection, query: SourceQuery) -> Described:
     rows = await connection.fetch(_TYPES, list(set(columns.values())))
     types = {row["id"]: _FOUND_TYPE.validate_json(row["type"]) for row in rows}
     return {name: types[oid] for name, oid in columns.items()}
+
+
+async def changes_of_queries(
+    connection: Connection,
+    queries: Iterable[SourceQuery],
+    mark: HighWaterMark | None,
+    last: Manifest | None,
+    snapshot: SourceSnapshot,
+) -> dict[str, list[ChangedRows]]:
+    """The changed rows of each query that is not extracted whole, as all are without `mark` or `last`.
+
+    A query is extracted whole if one of its tables may have lost rows: rows that joined them have changed without a
+    trace.
+    """
+    found: dict[str, list[ChangedRows]] = {}
+    if mark is None or last is None:
+        return found
+    for query in queries:
+        changed = await changed_rows(connection, query, mark)
+        by_table = {[*query.tables.values()][one.place]: one for one in changed}
+        if not any(
+            may_have_lost_rows(last.counts.get(name), snapshot.counts[name], by_table.get(name))
+            for name in snapshot.changes.losable[query.name]
+        ):
+            found[query.name] = changed
+    return found
+
+
+async def check_keys(
+    connection: Connection,
+    queries: Iterable[SourceQuery],
+    mark: HighWaterMark | None,
+    changed: Mapping[str, list[ChangedRows]],
+) -> None:
+    """Raise ContractBroken if a query makes several rows with the same key; only `changed` rows are looked at."""
+    duplicates = []
+    for query in queries:
+        since = mark if query.name in changed else None
+        if since is None or changed[query.name]:
+            duplicates.append(await find_duplicates(connection, query, since, changed.get(query.name, [])))
+    ContractChanges(drift=tuple(filter(None, duplicates))).check()
 
 
 async def changed_rows(connection: Connection, query: SourceQuery, mark: HighWaterMark) -> list[ChangedRows]:
