@@ -65,6 +65,7 @@ def alarms(environment: Environment) -> tuple[Alarm, ...]:
         return _few(environment)
     return (
         *_progress(environment),
+        *_capture(names),
         *_rows(names),
         *_services(names),
         *_tasks(environment),
@@ -130,7 +131,8 @@ def _progress(environment: Environment) -> tuple[Alarm, ...]:
     )
 
 
-def _rows(names: Names) -> tuple[Alarm, ...]:
+def _capture(names: Names) -> tuple[Alarm, ...]:
+    """What ingest, and the check of what it read from the log, found in the source."""
     return (
         Alarm(
             "breaking-changes",
@@ -171,6 +173,12 @@ def _rows(names: Names) -> tuple[Alarm, ...]:
             # There is one value per check, so about one a day.
             missing="ignore",
         ),
+    )
+
+
+def _rows(names: Names) -> tuple[Alarm, ...]:
+    """What transform, load and the verification found in rows."""
+    return (
         Alarm(
             "quarantine",
             "quarantine",
