@@ -23,6 +23,9 @@ LOANS = """
     INSERT INTO loan VALUES
     (1, 1, 'Ada', '2026-01-05 09:30', 0.50, true), (2, 2, 'Bob', '2026-01-06 10:00', 1.25, NULL)"""
 
+# Versions of loans that a warehouse has more than once.
+DUPLICATED_LOANS = "SELECT loan_id FROM warehouse.fact_loan GROUP BY loan_id, fee HAVING count(*) > 1"
+
 
 async def execute(dsn: str, *statements: str) -> None:
     """Each statement in a transaction of its own."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute, make_library, rows, verified
+from tests.sources import DUPLICATED_LOANS, execute, make_library, rows, verified
 from totesys.errors import CorruptObject
 from totesys.lake.bucket import Bucket
 from totesys.lake.keys import EMPTY, MANIFEST, parse_record_key, record_key
@@ -19,7 +19,6 @@ STOP_AND_DELETE = (
     r"is not what its manifest says\. Restore it\. If you can't: stop ingest, delete manifest\.json and "
     r"empty\.json of its run and of all later runs in both buckets, and start ingest again"
 )
-DOUBLED = "SELECT loan_id FROM warehouse.fact_loan GROUP BY loan_id, fee HAVING count(*) > 1"
 
 
 async def damage(bucket: Bucket, run: int) -> None:
@@ -52,7 +51,7 @@ async def lend(pipeline: Pipeline, loan: int) -> None:
 
 async def assert_right(pipeline: Pipeline) -> None:
     assert await verified(pipeline.source_dsn, pipeline.warehouse_dsn, pipeline.model)
-    assert await rows(pipeline.warehouse_dsn, DOUBLED) == []
+    assert await rows(pipeline.warehouse_dsn, DUPLICATED_LOANS) == []
 
 
 @pytest.mark.parametrize("restarted", [False, True])

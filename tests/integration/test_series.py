@@ -6,7 +6,7 @@ import pytest
 
 from tests.models.library import MODEL
 from tests.pipeline import Pipeline
-from tests.sources import execute, make_company, make_library, rows, verified
+from tests.sources import DUPLICATED_LOANS, execute, make_company, make_library, rows, verified
 from totesys.lake.keys import EMPTY, MANIFEST, record_key
 from totesys.lake.records import Manifest
 from totesys.model import MODEL as COMPANY
@@ -22,7 +22,6 @@ MORE_LOANS = f"""
     INSERT INTO loan SELECT n, 1 + n % 3, 'reader ' || n, timestamp '2026-01-01' + n * interval '1 minute', n % 9,
     n % 2 = 0 FROM generate_series(3, {LOANS}) n"""
 SMALL = {"part_bytes": 32 * 1024, "scan_bytes": 64 * 1024, "run_bytes": 64 * 1024}
-DOUBLED = "SELECT loan_id FROM warehouse.fact_loan GROUP BY loan_id, fee HAVING count(*) > 1"
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ async def test_a_large_table_comes_in_several_parts_and_runs_of_one_extraction(l
     assert {run.extraction for run in runs} == {runs[0].run}
     assert len({run.snapshot_time for run in runs}) == 1
     assert await is_right(library)
-    assert await rows(library.warehouse_dsn, DOUBLED) == []
+    assert await rows(library.warehouse_dsn, DUPLICATED_LOANS) == []
 
 
 @pytest.mark.parametrize("connections", [1, 4])
@@ -107,7 +106,7 @@ async def test_an_extraction_that_was_cut_off_starts_over(library: Pipeline, loa
     assert again[0].previous == 1
     assert sum(run.tables["loan"].rows for run in again) == LOANS
     assert await is_right(library)
-    assert await rows(library.warehouse_dsn, DOUBLED) == []
+    assert await rows(library.warehouse_dsn, DUPLICATED_LOANS) == []
     await library.tick()
     assert (await series(library))[-1].empty
 
@@ -125,7 +124,7 @@ async def test_a_full_extraction_that_was_cut_off_keeps_the_baseline(library: Pi
     assert last.xmin_before == baseline
     assert last.tables["loan"].rows == LOANS // 100
     assert await is_right(library)
-    assert await rows(library.warehouse_dsn, DOUBLED) == []
+    assert await rows(library.warehouse_dsn, DUPLICATED_LOANS) == []
 
 
 async def test_a_run_of_a_superseded_extraction_is_skipped(library: Pipeline) -> None:
