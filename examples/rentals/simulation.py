@@ -134,7 +134,7 @@ async def transact(
         # Another transaction deleted the row, or locks rows in another order.
         await transaction.rollback()
         return Counts(rolled_back=1)
-    except Exception:
+    except Exception:  # Not on cancellation: amid a statement, only the end of the connection rolls back.
         await transaction.rollback()
         raise
     if not commits:
